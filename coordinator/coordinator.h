@@ -1,0 +1,56 @@
+#pragma once
+/*
+ * The coordinator as its HTTP threads see it: reads come from the view (view.h), writes are handed to the main loop and answered when they are true: the ledger record has been
+ * read back with no higher TERM before it, and what follows from it (ticket, publish) is done or will be after any crash. Functions here may be called from any thread and block
+ * for at most `write_timeout` (option, 10 s); past it the answer is ERR_UNKNOWN: "submitted, outcome not seen".
+ */
+#include "model/job.h"
+#include "model/ledger_entry.h"
+
+struct coordinator;
+struct err;
+
+struct caller { /* who asks; filled by the API from the bearer token */
+	char *token;    /* name */
+	char *from;     /* peer address */
+	char *role;     /* viewer, operator, admin */
+	char *classes;  /* "ABC" */
+	char *selector; /* NULL: all */
+};
+
+struct coordinator_state {
+	bool leading;
+	char name[64];
+	int64_t term;
+	int64_t epoch;
+	bool redis_ok;
+	char redis_problem[256];
+	bool kafka_ok;
+	char kafka_problem[256];
+	int64_t jobs_open, ledger_lag;
+	int64_t started_at_ms;
+};
+
+void coordinator_state(struct coordinator *coordinator, struct coordinator_state *out);
+
+/*
+ * Takes a complete request: op, target (kind, id, name), host, params, dry_run, priority, deadline (0: default), reason, plan_digest, request_id … Fills job_id (version 5 of
+ * the idempotency key where there is one, so that a repeat is the same job), issued_at, start_by, requested_by; checks (job_check, class allowed for the caller, class C only on a
+ * host with a heartbeat); ledger(PREPARED) → ticket → MAC → publish → ledger(PUBLISHED). Returns after the ledger has it; out_job_id has UUID_TEXT bytes.
+ * ERR_PERMANENT: refused, with why; ERR_CONFLICT: the idempotency key was used for another request; ERR_RETRY: not leading, no Kafka or Redis.
+ */
+int coordinator_submit(struct coordinator *coordinator, const struct caller *caller, const struct job *job, const char *idempotency_key, char *out_job_id, struct err *err);
+int coordinator_cancel(struct coordinator *coordinator, const struct caller *caller, const char *job_id, const char *reason, struct err *err);
+int coordinator_resolve(struct coordinator *coordinator, const struct caller *caller, const char *job_id, bool done, const char *reason, struct err *err);
+/* A new job with a new id that names the old one; only of a job that ended without success (or is LOST, class A and B). */
+int coordinator_retry(struct coordinator *coordinator, const struct caller *caller, const char *job_id, char *out_job_id, struct err *err);
+/* Any other record: tokens, host states, keys, repositories, defaults. Replaces (kind, id); `gone` deletes. */
+int coordinator_put(struct coordinator *coordinator, const struct caller *caller, const struct ledger_entry *entry, struct err *err);
+/* Looks up what the ledger says of (kind, id): a copy, or *out = NULL. */
+int coordinator_get(struct coordinator *coordinator, int kind, const char *id, struct ledger_entry **out, struct err *err);
+/* Calls `each` (under no lock of ours, on copies) for all records of a kind. */
+int coordinator_each(struct coordinator *coordinator, int kind, int (*each)(void *context, const struct ledger_entry *entry, struct err *err), void *context, struct err *err);
+/* The bundle of a host: derives its key of the current generation (or a new generation) and records it. out_key_file: text of the key file (caller frees, wipes). */
+int coordinator_enroll(struct coordinator *coordinator, const struct caller *caller, const char *host, bool rotate, char **out_key_file, struct err *err);
+/* One audit record for what only the API knows: refusals. */
+void coordinator_audit(struct coordinator *coordinator, const struct caller *caller, const char *action, const char *subject, const char *reason, const char *outcome);
