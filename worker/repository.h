@@ -34,6 +34,11 @@ int repository_points(const struct repository *repository, const char *target_id
 /* The chain that leads to `point`: full first, point last. Refuses a broken one (missing or incomplete parent). */
 int repository_chain(const struct repository *repository, const char *target_id, const char *point, struct list *out_points, struct err *err);
 
+/* Lists of restore points, in memory. */
+void points_clear(struct list *points);
+const struct restore_point *points_find(const struct list *points, const char *id);                              /* NULL: none, or id is NULL */
+int points_chain(const struct list *points, const char *point, struct list *out, struct err *err);            /* repository_chain of what was read already */
+
 int manifest_write(const char *folder, const struct restore_point *point, struct err *err); /* atomic, fsync */
 int manifest_read(const char *folder, struct restore_point *out, struct err *err);
 
