@@ -1,0 +1,3 @@
+# shellcheck shell=bash
+programs_up() { :; }
+programs_env() { :; }
