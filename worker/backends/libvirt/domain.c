@@ -1,0 +1,143 @@
+/* Domains: look-up, state, XML, and the jobs that run on them. */
+#include "worker/backends/libvirt/libvirt.h"
+
+#include "base/text.h"
+
+#include <string.h>
+
+int libvirt_domain(struct libvirt_backend *backend, const char *uuid, virDomainPtr *out, struct err *err)
+{
+    virDomainPtr domain;
+
+    if (libvirt_connect(backend, err) < 0)
+        return -1;
+    domain = virDomainLookupByUUIDString(backend->connection, uuid);
+    if (!domain && libvirt_code() == VIR_ERR_NO_DOMAIN) {
+        err_set_code(err, ERR_PERMANENT, VIR_ERR_NO_DOMAIN, "domain %s: no such domain on this host", uuid);
+        return err_hint(err, "it may have been undefined or moved: fleetsnap targets");
+    }
+    if (!domain)
+        return libvirt_err(err, "domain %s", uuid);
+    *out = domain;
+    return 0;
+}
+
+int libvirt_domain_state(virDomainPtr domain, int *out_state, int *out_reason, struct err *err)
+{
+    int state, reason;
+
+    if (virDomainGetState(domain, &state, &reason, 0) < 0)
+        return libvirt_err(err, "%s: state", virDomainGetName(domain));
+    *out_state = state;
+    if (out_reason)
+        *out_reason = reason;
+    return 0;
+}
+
+const char *libvirt_state_name(int state)
+{
+    static const char *const names[] = {"unknown",  "running", "blocked", "paused", "shutting-down",
+                                        "shutoff", "crashed", "suspended"};
+
+    return state >= 0 && state < (int)(sizeof names / sizeof names[0]) ? names[state] : "unknown";
+}
+
+int libvirt_domain_xml(virDomainPtr domain, unsigned flags, xmlDocPtr *out, struct err *err)
+{
+    CLEANUP(freep) char *text = virDomainGetXMLDesc(domain, flags);
+
+    if (!text)
+        return libvirt_err(err, "%s: definition", virDomainGetName(domain));
+    return xml_parse(text, "domain", out, err);
+}
+
+bool libvirt_busy(virDomainPtr domain)
+{
+    virDomainControlInfo info;
+
+    if (virDomainGetControlInfo(domain, &info, 0) < 0)
+        return false; /* inactive: nothing can be at work on it */
+    return info.state == VIR_DOMAIN_CONTROL_JOB || info.state == VIR_DOMAIN_CONTROL_OCCUPIED;
+}
+
+static const char *block_job_name(int type)
+{
+    switch (type) {
+    case VIR_DOMAIN_BLOCK_JOB_TYPE_PULL: return "pull";
+    case VIR_DOMAIN_BLOCK_JOB_TYPE_COPY: return "copy";
+    case VIR_DOMAIN_BLOCK_JOB_TYPE_COMMIT:
+    case VIR_DOMAIN_BLOCK_JOB_TYPE_ACTIVE_COMMIT: return "commit";
+    case VIR_DOMAIN_BLOCK_JOB_TYPE_BACKUP: return "backup";
+    default: return "block job";
+    }
+}
+
+static const char *domain_job_name(int operation)
+{
+    switch (operation) {
+    case VIR_DOMAIN_JOB_OPERATION_BACKUP: return "backup";
+    case VIR_DOMAIN_JOB_OPERATION_MIGRATION_IN:
+    case VIR_DOMAIN_JOB_OPERATION_MIGRATION_OUT: return "migration";
+    case VIR_DOMAIN_JOB_OPERATION_SAVE: return "save";
+    case VIR_DOMAIN_JOB_OPERATION_RESTORE: return "restore";
+    case VIR_DOMAIN_JOB_OPERATION_SNAPSHOT:
+    case VIR_DOMAIN_JOB_OPERATION_SNAPSHOT_REVERT:
+    case VIR_DOMAIN_JOB_OPERATION_SNAPSHOT_DELETE: return "snapshot";
+    case VIR_DOMAIN_JOB_OPERATION_DUMP: return "dump";
+    default: return "job";
+    }
+}
+
+static char *domain_job(virDomainPtr domain)
+{
+    virTypedParameterPtr params = NULL;
+    int count = 0, type = VIR_DOMAIN_JOB_NONE, operation = 0;
+    char *name = NULL;
+
+    if (virDomainGetJobStats(domain, &type, &params, &count, 0) < 0)
+        return NULL; /* inactive, or no such call: no job */
+    if (type == VIR_DOMAIN_JOB_BOUNDED || type == VIR_DOMAIN_JOB_UNBOUNDED) {
+        virTypedParamsGetInt(params, count, VIR_DOMAIN_JOB_OPERATION, &operation);
+        name = strdup(domain_job_name(operation));
+    }
+    virTypedParamsFree(params, count);
+    return name;
+}
+
+static char *block_job(virDomainPtr domain, const struct domain_disks *disks)
+{
+    for (size_t i = 0; i < disks->count; i++) {
+        virDomainBlockJobInfo info;
+        struct text text = {0};
+
+        if (!disks->items[i].source || virDomainGetBlockJobInfo(domain, disks->items[i].name, &info, 0) != 1)
+            continue;
+        text_addf(&text, "%s on %s", block_job_name(info.type), disks->items[i].name);
+        return text_take(&text);
+    }
+    return NULL;
+}
+
+char *libvirt_job_running(virDomainPtr domain)
+{
+    CLEANUP(xml_freep) xmlDocPtr doc = NULL;
+    CLEANUP(domain_disks_clear) struct domain_disks disks = {0};
+    char *job;
+
+    if (virDomainIsActive(domain) != 1)
+        return NULL;
+    job = domain_job(domain);
+    if (job || libvirt_domain_xml(domain, 0, &doc, NULL) < 0 || domain_disks_read(doc, &disks, NULL) < 0)
+        return job;
+    return block_job(domain, &disks);
+}
+
+int libvirt_no_foreign_job(virDomainPtr domain, struct err *err)
+{
+    CLEANUP(freep) char *job = libvirt_job_running(domain);
+
+    if (!job)
+        return 0;
+    err_set(err, ERR_RETRY, "foreign job: a %s that is not ours runs on %s", job, virDomainGetName(domain));
+    return err_hint(err, "it is left alone; this job waits until it ends: virsh domjobinfo, virsh blockjob");
+}
