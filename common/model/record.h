@@ -47,6 +47,8 @@ enum field_type {
 
 struct record_type;
 
+enum { STRINGS_ITEM_MAX = 4096 }; /* bytes of one item of FIELD_STRINGS */
+
 struct field {
 	const char *name;
 	enum field_type type;
@@ -69,6 +71,10 @@ void record_free(const struct record_type *type, void *record);  /* record_clear
 int record_copy(const struct record_type *type, void *out, const void *record, struct err *err);     /* deep; out zeroed by the caller */
 int record_clone(const struct record_type *type, void **out, const void *record, struct err *err);
 void record_defaults(const struct record_type *type, void *record);                                   /* fallbacks into a zeroed record */
+
+/* The record type of the params of `record`, by its field "op"; NULL if that is none or there is no such field. */
+const struct record_type *record_params_type(const struct record_type *type, const void *record);
+size_t field_max(const struct field *field); /* `max`, or what 0 stands for */
 
 /* Appends an empty (zeroed, defaulted) item and returns it, or NULL (err set). */
 void *list_add(struct list *list, const struct record_type *type, struct err *err);

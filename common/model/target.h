@@ -15,6 +15,7 @@ struct target {
 
 extern const struct record_type target_record;
 int target_parse(const char *text, struct target *out, struct err *err);     /* out zeroed */
+bool target_valid(const struct target *target);                              /* kind known, id of that kind's form, name (if any) allowed */
 char *target_format(const struct target *target, char out[TARGET_TEXT]);     /* "kind:id"; returns out */
 
 /* Allow-lists for names that come from outside. Each is a pure function. */
@@ -23,3 +24,4 @@ bool name_valid_plain(const char *name);      /* repositories, policies, tokens,
 bool name_valid_snapshot(const char *name);   /* 1..255 bytes of valid UTF-8 without control characters, '/' and a leading '.' */
 bool name_valid_domain(const char *name);     /* the same rules */
 bool utf8_valid(const char *text);            /* RFC 3629: no overlong forms, no surrogates */
+bool text_printable(const char *text, bool lines); /* valid UTF-8 without control characters (C0, DEL, C1); `lines` allows newline and tab */

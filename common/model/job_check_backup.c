@@ -1,0 +1,123 @@
+#include "base/err.h"
+#include "model/job_check.h"
+
+#include <string.h>
+
+#define YEAR_MS (366LL * 24 * 3600 * 1000)
+
+static int check_repository(const struct repository_ref *repository, struct err *err)
+{
+    if (!repository)
+        return check_wrong(err, "params.repository", "is missing");
+    if (check_uuid("params.repository.id", repository->id, err) < 0)
+        return -1;
+    if (!name_valid_plain(repository->name))
+        return check_wrong(err, "params.repository.name", "cannot be the name of a repository");
+    if (!repository->path)
+        return check_wrong(err, "params.repository.path", "is missing");
+    return check_path("params.repository.path", repository->path, err);
+}
+
+static int check_selection(const struct params_backup_create *params, struct err *err)
+{
+    if (check_disk_names("params.include", &params->include, err) < 0 ||
+        check_disk_names("params.exclude", &params->exclude, err) < 0)
+        return -1;
+    for (size_t i = 0; i < params->include.count; i++)
+        if (strings_have(&params->exclude, params->include.items[i]))
+            return check_wrong(err, "params.exclude", "%s is also included", params->include.items[i]);
+    return 0;
+}
+
+int check_backup_create(const struct params_backup_create *params, struct err *err)
+{
+    if (check_repository(params->repository, err) < 0 || check_selection(params, err) < 0)
+        return -1;
+    if (params->parent && check_uuid("params.parent", params->parent, err) < 0)
+        return -1;
+    if (params->parent && params->kind == BACKUP_FULL)
+        return check_contradiction(err, "kind=full", "parent", "a full backup has no parent");
+    if (check_text("params.description", params->description, true, err) < 0)
+        return -1;
+    if (check_range("params.rate_limit", params->rate_limit, 0, INT64_MAX, err) < 0)
+        return -1;
+    if (check_range("params.max_chain", params->max_chain, 1, 1000, err) < 0)
+        return -1;
+    return check_range("params.max_chain_ms", params->max_chain_ms, 0, 10 * YEAR_MS, err);
+}
+
+static int check_new_domain(const struct job *job, const struct params_backup_restore *params, struct err *err)
+{
+    if (!name_valid_domain(params->new_name))
+        return check_wrong(err, "params.new_name", "cannot be the name of a domain");
+    if (params->drop_snapshots)
+        return check_contradiction(err, "new_name", "drop_snapshots", "a new domain has no snapshots");
+    if (params->new_identity && strcmp(params->source, job->target.id) == 0)
+        return check_contradiction(err, "new_identity", "the UUID of the source", "a new domain needs a UUID of its own");
+    return check_path("params.directory", params->directory, err);
+}
+
+static int check_in_place(const struct job *job, const struct params_backup_restore *params, struct err *err)
+{
+    if (params->directory)
+        return check_contradiction(err, "in_place", "directory", "the disks stay where they are");
+    if (strcmp(params->source, job->target.id) != 0)
+        return check_wrong(err, "params.source", "in_place takes only a restore point of the target itself");
+    return 0;
+}
+
+static int check_networks(const struct facts *networks, struct err *err)
+{
+    for (size_t i = 0; i < networks->count; i++)
+        if (!name_valid_domain(networks->items[i].key) || !name_valid_domain(networks->items[i].value))
+            return check_wrong(err, "params.map_network", "\"%.64s\" cannot be mapped so", networks->items[i].key);
+    return 0;
+}
+
+int check_backup_restore(const struct job *job, const struct params_backup_restore *params, struct err *err)
+{
+    struct target source = {.kind = job->target.kind, .id = params->source};
+
+    if (check_uuid("params.point", params->point, err) < 0 || check_repository(params->repository, err) < 0)
+        return -1;
+    if (!target_valid(&source))
+        return check_wrong(err, "params.source", "is not the id of a %s target", job->target.kind);
+    if (params->new_name && params->in_place)
+        return check_contradiction(err, "new_name", "in_place", "a restore goes to a new domain or over the old one");
+    if (!params->new_name && !params->in_place)
+        return check_wrong(err, "params", "say where to: new_name or in_place");
+    if (params->in_place ? check_in_place(job, params, err) < 0 : check_new_domain(job, params, err) < 0)
+        return -1;
+    if (check_disk_names("params.disks", &params->disks, err) < 0 || check_networks(&params->map_network, err) < 0)
+        return -1;
+    return check_range("params.keep_old_for_ms", params->keep_old_for_ms, 0, YEAR_MS, err);
+}
+
+int check_backup_verify(const struct params_backup_verify *params, struct err *err)
+{
+    if (check_uuid("params.point", params->point, err) < 0)
+        return -1;
+    return check_repository(params->repository, err);
+}
+
+int check_backup_delete(const struct params_backup_delete *params, struct err *err)
+{
+    if (check_uuid("params.point", params->point, err) < 0 || check_repository(params->repository, err) < 0)
+        return -1;
+    if (params->scope == SCOPE_CHILDREN_ONLY)
+        return check_wrong(err, "params.scope", "must be self, children or all");
+    if (params->merge && params->scope != SCOPE_SELF)
+        return check_contradiction(err, "merge", "scope=children or all", "there are no children left to merge into");
+    return 0;
+}
+
+int check_repository_init(const struct params_repository_init *params, struct err *err)
+{
+    if (!name_valid_plain(params->name))
+        return check_wrong(err, "params.name", "cannot be the name of a repository");
+    if (!params->path)
+        return check_wrong(err, "params.path", "is missing");
+    if (check_path("params.path", params->path, err) < 0)
+        return -1;
+    return check_range("params.min_free_percent", params->min_free_percent, 0, 90, err);
+}

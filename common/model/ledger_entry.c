@@ -1,0 +1,80 @@
+#include "model/ledger_entry.h"
+
+#include "model/fields.h"
+
+const char *const ledger_kind_names[] = {"term", "epoch", "job",  "key",     "token",  "repository", "host",
+                                         "hold", "pin",   "default", "policy", "run",  NULL};
+
+static const struct field ledger_job_fields[] = {
+    RECORD(ledger_job, job, job_record),
+    TIME(ledger_job, prepared_at, OPTIONAL),
+    TIME(ledger_job, published_at, OPTIONAL),
+    INT(ledger_job, partition, OPTIONAL, .fallback = -1),
+    INT(ledger_job, offset, OPTIONAL, .fallback = -1),
+    STRING(ledger_job, cancel, OPTIONAL),
+    STRING(ledger_job, resolve, OPTIONAL),
+    STRING(ledger_job, outcome, OPTIONAL, .max = 32),
+    TIME(ledger_job, ended_at, OPTIONAL),
+    {0},
+};
+const struct record_type ledger_job_record = {"ledger_job", sizeof(struct ledger_job), ledger_job_fields};
+
+static const struct field ledger_key_fields[] = {
+    STRING(ledger_key, host, .max = 63),
+    INT(ledger_key, generation),
+    TIME(ledger_key, created_at),
+    TIME(ledger_key, ended_at, OPTIONAL),
+    {0},
+};
+const struct record_type ledger_key_record = {"ledger_key", sizeof(struct ledger_key), ledger_key_fields};
+
+static const struct field ledger_token_fields[] = {
+    STRING(ledger_token, name, .max = 128),
+    STRING(ledger_token, hash, .max = 128),
+    STRING(ledger_token, role, .max = 32),
+    STRING(ledger_token, selector, OPTIONAL),
+    STRING(ledger_token, classes, .max = 3),
+    TIME(ledger_token, created_at),
+    TIME(ledger_token, expires_at, OPTIONAL),
+    STRING(ledger_token, sealed, OPTIONAL),
+    {0},
+};
+const struct record_type ledger_token_record = {"ledger_token", sizeof(struct ledger_token), ledger_token_fields};
+
+static const struct field ledger_repository_fields[] = {
+    STRING(ledger_repository, name, .max = 128),
+    STRING(ledger_repository, path),
+    STRING(ledger_repository, host, .max = 63),
+    STRING(ledger_repository, job, OPTIONAL, .max = 36),
+    {0},
+};
+const struct record_type ledger_repository_record = {"ledger_repository", sizeof(struct ledger_repository),
+                                                     ledger_repository_fields};
+
+static const struct field ledger_host_fields[] = {
+    STRING(ledger_host, state, .max = 32),
+    {0},
+};
+const struct record_type ledger_host_record = {"ledger_host", sizeof(struct ledger_host), ledger_host_fields};
+
+static const struct field ledger_entry_fields[] = {
+    ENUM(ledger_entry, kind, ledger_kind_names),
+    STRING(ledger_entry, id, .max = 512),
+    INT(ledger_entry, term),
+    INT(ledger_entry, n),
+    TIME(ledger_entry, at),
+    STRING(ledger_entry, who, OPTIONAL, .max = 256),
+    STRING(ledger_entry, why, OPTIONAL),
+    BOOL(ledger_entry, gone, OPTIONAL),
+    STRING(ledger_entry, nonce, OPTIONAL, .max = 128),
+    INT(ledger_entry, epoch, OPTIONAL),
+    STRING(ledger_entry, run_id, OPTIONAL, .max = 128),
+    RECORD(ledger_entry, job, ledger_job_record, OPTIONAL),
+    RECORD(ledger_entry, key, ledger_key_record, OPTIONAL),
+    RECORD(ledger_entry, token, ledger_token_record, OPTIONAL),
+    RECORD(ledger_entry, repository, ledger_repository_record, OPTIONAL),
+    RECORD(ledger_entry, host, ledger_host_record, OPTIONAL),
+    MAP(ledger_entry, values, OPTIONAL),
+    {0},
+};
+const struct record_type ledger_entry_record = {"ledger_entry", sizeof(struct ledger_entry), ledger_entry_fields};

@@ -1,0 +1,52 @@
+#include "model/op.h"
+
+#include "model/job.h"
+#include "model/params.h"
+
+#include <assert.h>
+#include <string.h>
+
+const char *const op_names[OP_COUNT + 1] = {
+    [OP_NONE] = "none",
+    [OP_NOOP] = "noop",
+    [OP_SNAPSHOT_CREATE] = "snapshot.create",
+    [OP_SNAPSHOT_LIST] = "snapshot.list",
+    [OP_SNAPSHOT_SHOW] = "snapshot.show",
+    [OP_SNAPSHOT_REVERT] = "snapshot.revert",
+    [OP_SNAPSHOT_DELETE] = "snapshot.delete",
+    [OP_BACKUP_CREATE] = "backup.create",
+    [OP_BACKUP_RESTORE] = "backup.restore",
+    [OP_BACKUP_VERIFY] = "backup.verify",
+    [OP_BACKUP_DELETE] = "backup.delete",
+    [OP_REPOSITORY_INIT] = "repository.init",
+};
+
+const char *const class_names[] = {"A", "B", "C", NULL};
+
+static const struct op_info infos[OP_COUNT] = {
+    [OP_NOOP] = {"noop", &params_noop_record, "does nothing, safely: for tests and benchmarks"},
+    [OP_SNAPSHOT_CREATE] = {"snapshot.create", &params_snapshot_create_record, "creates a snapshot"},
+    [OP_SNAPSHOT_LIST] = {"snapshot.list", &params_snapshot_list_record, "lists the snapshots of a target"},
+    [OP_SNAPSHOT_SHOW] = {"snapshot.show", &params_snapshot_show_record, "shows one snapshot with its XML"},
+    [OP_SNAPSHOT_REVERT] = {"snapshot.revert", &params_snapshot_revert_record, "takes the target back to a snapshot"},
+    [OP_SNAPSHOT_DELETE] = {"snapshot.delete", &params_snapshot_delete_record, "deletes snapshots"},
+    [OP_BACKUP_CREATE] = {"backup.create", &params_backup_create_record, "backs the target up into a repository"},
+    [OP_BACKUP_RESTORE] = {"backup.restore", &params_backup_restore_record, "restores a backup to a new domain or in place"},
+    [OP_BACKUP_VERIFY] = {"backup.verify", &params_backup_verify_record, "proves that a backup is readable"},
+    [OP_BACKUP_DELETE] = {"backup.delete", &params_backup_delete_record, "deletes backups"},
+    [OP_REPOSITORY_INIT] = {"repository.init", &params_repository_init_record, "makes a directory a repository"},
+};
+
+const struct op_info *op_info(enum op op)
+{
+    assert(op > OP_NONE && op < OP_COUNT);
+    return &infos[op];
+}
+
+enum op op_from_name(const char *name)
+{
+    for (int op = OP_NONE + 1; op < OP_COUNT; op++)
+        if (strcmp(op_names[op], name) == 0)
+            return (enum op)op;
+    return OP_NONE;
+}
