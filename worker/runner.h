@@ -3,6 +3,8 @@
  * The runner: the only code that executes plans. It journals, checks, undoes, pays debts, recovers and renders, for every verb of every backend. Runs on an executor
  * thread; everything it needs of its surroundings is in struct runner_env (the worker's loop and keeper in production, a fake in the contract tests).
  */
+#include "base/err.h"
+#include "model/job.h"
 #include "model/job_state.h"
 #include "model/status.h"
 #include "worker/backend.h"
