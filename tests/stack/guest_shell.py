@@ -36,7 +36,7 @@ def answer_to(channel, request, deadline):
         channel.settimeout(max(deadline - time.monotonic(), 0.01))
         try:
             data = channel.recv(65536)
-        except TimeoutError:
+        except OSError: # no answer in time, or the guest has just been switched off
             return None
         if not data:
             return None

@@ -24,8 +24,9 @@ guest_create() { # HOST NAME [--label KEY=VALUE]... [--disk FORMAT:SIZE]... [--m
         esac
         shift 2
     done
-    domain_xml >"$host/disks/$name.xml"
-    host_virsh "$host_name" define "$host/disks/$name.xml" >/dev/null
+    domain_xml >"$host/disks/$name.xml.new"
+    host_virsh "$host_name" define "$host/disks/$name.xml.new" >/dev/null
+    mv "$host/disks/$name.xml.new" "$host/disks/$name.xml" # which says that it is defined
     keep_capabilities "$host_name"
 }
 

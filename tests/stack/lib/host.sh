@@ -61,11 +61,13 @@ keep_capabilities() { # HOST
 qemu_conf() {
     ((EUID != 0)) || echo "user = \"$(qemu_user)\""
     # stdio_handler: no virtlogd needed. No security driver: its profiles know only the usual folders (owners and modes are
-    # still managed). No namespaces, no cgroups: they take time and leave things behind when a worker is killed.
+    # still managed). remember_owner: what it notes in the files is wrong as soon as a guest was killed. No namespaces, no
+    # cgroups: they take time and leave things behind when a worker is killed.
     cat <<'CONF'
 stdio_handler = "file"
 security_driver = "none"
 security_default_confined = 0
+remember_owner = 0
 namespaces = []
 cgroup_controllers = []
 CONF
@@ -111,7 +113,8 @@ host_virsh() { # HOST ARGS...
     (
         flock 8
         LIBVIRT_LOG_OUTPUTS="3:file:$DIR/logs/virsh-$name.log" "$stack_here/in-host" "$(host_dir "$name")" \
-            virsh -q -c "$(host_uri "$name")" "domstats --state; echo ---; $(printf '%q ' "$@")" | sed '1,/^---$/d'
+            virsh -q -c "$(host_uri "$name")" "domstats --block; echo taken-over; $(printf '%q ' "$@")" |
+            sed '1,/^taken-over/{ s/^taken-over//; t; d }'
     ) 8>"$DIR/hosts/$name/virsh.lock"
 }
 
@@ -130,6 +133,8 @@ host_down() { # HOST: guests are switched off hard, nobody needs their data any 
         kill -KILL "$pid" 2>/dev/null || true
     done
     wait_until 10 host_is_quiet "$1" || say "stack: a QEMU of $1 does not go away"
+    # As after a reboot: libvirt shall not look for the guests that ran.
+    rm -rf "$DIR/hosts/$1"/vm/run/* "$DIR/hosts/$1"/vm/lib/qemu/domain-* "$DIR/hosts/$1"/vm/lib/qemu/channel/target/*
 }
 
 host_is_quiet() { [[ -z $(host_qemu_pids "$1") ]]; }
