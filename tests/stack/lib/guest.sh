@@ -79,13 +79,13 @@ guest_stop() { # HOST NAME: the plug is pulled
 }
 
 # libvirt's folder of a running domain is domain-ID-NAME, the name cut to 20 characters. A killed QEMU may
-# leave one behind: the newest counts.
+# leave one behind: the newest counts. Where it is depends on who libvirt runs as.
 guest_socket() { # HOST NAME
     local socket newest=
-    for socket in "$(host_dir "$1")"/vm/lib/qemu/channel/target/domain-*/dev.fleetsnap.shell; do
-        [[ ${socket%/*} =~ /domain-[0-9]+-(.*)$ && ${BASH_REMATCH[1]} == "${2:0:20}" ]] || continue
+    while read -r socket; do
+        [[ ${socket%/*} =~ /domain-[0-9]+-([^/]*)$ && ${BASH_REMATCH[1]} == "${2:0:20}" ]] || continue
         [[ -z $newest || $socket -nt $newest ]] && newest=$socket
-    done
+    done < <(find "$(host_dir "$1")/vm" -path '*/channel/target/domain-*' -name dev.fleetsnap.shell 2>/dev/null)
     [[ -n $newest ]] && echo "$newest"
 }
 
