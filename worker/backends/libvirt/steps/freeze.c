@@ -1,0 +1,84 @@
+/*
+ * freeze: the guest writes what it has in memory and holds further writes. Owes thaw from before the command is sent, because an agent that does not answer in time may still
+ * freeze later. An unknown mount "freezes" nothing and says success, so the number of frozen file systems must be above 0.
+ * With quiesce prefer a failure is no failure of the job: known "frozen" is "0", and "level_reason" says why.
+ */
+#include "worker/backends/libvirt/thaw_guard.h"
+
+#include "base/clock.h"
+#include "base/text.h"
+
+#include <string.h>
+
+static int render_freeze(const struct step_run *run, const struct step *step, struct text *command, struct text *lost, struct err *err)
+{
+    (void)step;
+    (void)lost;
+    (void)err;
+    text_addf(command, "virsh domfsfreeze '%s'", run->job->target.name ? run->job->target.name : run->job->target.id);
+    return 0;
+}
+
+static int freeze(struct libvirt_backend *backend, virDomainPtr domain, struct err *err)
+{
+    int count;
+
+    if (libvirt_agent_timeout(backend, domain, err) < 0 || thaw_guard_begin(backend, domain, err) < 0)
+        return -1;
+    count = virDomainFSFreeze(domain, NULL, 0, 0);
+    if (count < 0)
+        return libvirt_err(err, "%s: freeze", virDomainGetName(domain));
+    if (count == 0)
+        return err_set(err, ERR_RETRY, "%s: the agent froze no file system", virDomainGetName(domain));
+    return count;
+}
+
+static int learn_failure(struct facts *learned, const struct err *failure, struct err *err)
+{
+    if (facts_set(learned, "frozen", "0", err) < 0)
+        return -1;
+    return facts_setf(learned, err, "level_reason", "freeze failed: %s", failure->text);
+}
+
+static int execute_freeze(const struct step_run *run, const struct step *step, struct facts *learned, struct err *err)
+{
+    CLEANUP(domain_freep) virDomainPtr domain = NULL;
+    struct libvirt_backend *backend = libvirt_of(run->backend);
+    bool required = strcmp(facts_get_or(&step->args, "quiesce", ""), "require") == 0;
+    int64_t began = clock_monotonic_ms();
+    struct err failure = {0};
+    int count;
+
+    if (libvirt_domain(backend, run->job->target.id, &domain, err) < 0)
+        return -1;
+    count = freeze(backend, domain, &failure);
+    if (count < 0 && required) {
+        *err = failure;
+        return -1;
+    }
+    if (facts_set_int(learned, "frozen_since", began, err) < 0 ||
+        facts_set_int(learned, "freeze_ms", clock_monotonic_ms() - began, err) < 0)
+        return -1;
+    return count < 0 ? learn_failure(learned, &failure, err) : facts_set_int(learned, "frozen", count, err);
+}
+
+/* Whether it was frozen is past: recovery has paid the thaw before it asks. */
+static int settle_freeze(const struct step_run *run, const struct step *step, struct facts *learned, enum settled *out, struct err *err)
+{
+    (void)run;
+    (void)step;
+    (void)learned;
+    (void)err;
+    *out = SETTLED_NOT_DONE;
+    return 0;
+}
+
+const struct step_type step_freeze = {
+    .name = "freeze",
+    .class = STEP_ADDS,
+    .with_next = true,
+    .owes = &step_thaw,
+    .render = render_freeze,
+    .execute = execute_freeze,
+    .settle = settle_freeze,
+};
