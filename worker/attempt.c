@@ -8,7 +8,7 @@
 #include <string.h>
 #include <time.h>
 
-const char *const step_state_names[] = { "planned", "intent", "done", "undone", "paid", NULL };
+const char *const step_state_names[] = { "planned", "intent", "done", "undone", "paid", "undoing", NULL };
 
 struct step_run attempt_run(struct attempt *attempt)
 {
@@ -94,6 +94,10 @@ bool step_no_way_back(const struct step *step)
 
 void attempt_pause(const struct attempt *attempt, int ms)
 {
+	if (attempt->env->pause) {
+		attempt->env->pause(attempt->env->context, ms);
+		return;
+	}
 	for (; ms > 0 && !attempt->env->stopping(attempt->env->context); ms -= 100)
 		nanosleep(&(struct timespec){ .tv_nsec = 100 * 1000000L }, NULL);
 }

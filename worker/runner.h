@@ -9,7 +9,8 @@
 #include "model/status.h"
 #include "worker/backend.h"
 
-enum step_state { STEP_PLANNED, STEP_INTENT, STEP_DONE, STEP_UNDONE, STEP_PAID }; /* of a journaled step; PAID: its debt was paid out of turn or by the plan's step */
+/* Of a journaled step. PAID: of a paying step, whether in its turn or not. UNDOING is written before undo(): what is half taken back is never taken for done. */
+enum step_state { STEP_PLANNED, STEP_INTENT, STEP_DONE, STEP_UNDONE, STEP_PAID, STEP_UNDOING };
 extern const char *const step_state_names[];
 
 struct step_change { /* one row of the journal's table of steps */
@@ -35,6 +36,7 @@ struct runner_env {
 	bool (*stopping)(void *context);                                   /* the worker shuts down hard: leave the plan where it is */
 	bool (*lock_lost)(void *context);
 	int64_t (*rate_limit)(void *context);
+	void (*pause)(void *context, int ms);                              /* between tries; NULL: sleeps, cut short by stopping() */
 };
 
 struct journaled_step {

@@ -46,7 +46,10 @@ static int pay_one(struct attempt *attempt, size_t index, struct err *err)
 	if (!failed)
 		failed = facts_merge(&attempt->known, &learned, err);
 	facts_clear(&learned);
-	return failed ? err_wrap(err, "%s is still owed", payment.type->name) : 0;
+	if (failed)
+		return err_wrap(err, "%s is still owed", payment.type->name);
+	*err = (struct err){ 0 }; /* of the tries before */
+	return 0;
 }
 
 int attempt_pay(struct attempt *attempt, bool first, bool *out_any, char **owed, struct err *err)
@@ -74,10 +77,13 @@ static int undo_one(struct attempt *attempt, size_t index, struct err *err)
 {
 	const struct step *step = &attempt->plan.plan.steps[index];
 	struct journaled_step *known = &attempt->plan.steps[index];
-	struct step_change change = { index, STEP_UNDONE, NULL };
+	struct step_change change = { index, STEP_UNDOING, NULL };
 	struct step_run run = attempt_run_quiet(attempt);
 	int failed = 0;
 
+	if (attempt->env->save_steps(attempt->env->context, &change, 1, err) < 0)
+		return -1;
+	known->state = STEP_UNDOING;
 	crash_point("undo.before", step->type->name);
 	for (int try = 1; step->type->undo && try <= UNDO_TRIES; try++) {
 		failed = step->type->undo(&run, step, &known->facts, err);
@@ -89,7 +95,8 @@ static int undo_one(struct attempt *attempt, size_t index, struct err *err)
 	crash_point("undo.after", step->type->name);
 	if (failed)
 		return err_wrap(err, "%s could not be taken back", step->type->name);
-	known->state = STEP_UNDONE;
+	*err = (struct err){ 0 };
+	known->state = change.state = STEP_UNDONE;
 	return attempt->env->save_steps(attempt->env->context, &change, 1, err);
 }
 
@@ -100,7 +107,7 @@ static int undo_all(struct attempt *attempt, size_t *out_at, struct err *err)
 		const struct step *step = &attempt->plan.plan.steps[i];
 		enum step_state state = attempt->plan.steps[i].state;
 
-		if (step->class == STEP_READS || step_is_payment(&attempt->plan.plan, i) || (state != STEP_INTENT && state != STEP_DONE))
+		if (step->class == STEP_READS || step_is_payment(&attempt->plan.plan, i) || (state != STEP_INTENT && state != STEP_DONE && state != STEP_UNDOING))
 			continue;
 		*out_at = i;
 		if (undo_one(attempt, i, err) < 0)

@@ -91,11 +91,11 @@ static enum way settle_all(struct attempt *attempt, size_t *out_at, struct err *
 	return way;
 }
 
-/* A plan that is being undone stays so: the next start finds UNDONE steps and goes on back. */
+/* A plan that is being undone stays so: the next start finds UNDOING or UNDONE steps and goes on back. */
 static bool was_going_back(const struct attempt *attempt)
 {
 	for (size_t i = 0; i < attempt->plan.plan.count; i++)
-		if (attempt->plan.steps[i].state == STEP_UNDONE)
+		if (attempt->plan.steps[i].state == STEP_UNDONE || attempt->plan.steps[i].state == STEP_UNDOING)
 			return true;
 	return false;
 }
