@@ -5,7 +5,6 @@
 #include <stdint.h>
 
 struct err;
-struct digest;
 
 enum { DIGEST_TEXT = 65 };
 

@@ -184,7 +184,10 @@ static int check_expect(const struct job_expect *expect, struct err *err)
         return -1;
     if (check_text("expect.current_snapshot", expect->current_snapshot, false, err) < 0)
         return -1;
-    return check_disk_names("expect.disks", &expect->disks, err);
+    for (size_t i = 0; i < expect->disks.count; i++)
+        if (check_text("expect.disks", expect->disks.items[i], false, err) < 0)
+            return -1;
+    return 0;
 }
 
 static int check_noop(const struct params_noop *params, struct err *err)

@@ -78,7 +78,7 @@ static int check_memory(const struct params_snapshot_create *params, struct err 
     bool memory = params->memory != MEMORY_NO;
 
     if (params->disk_only && memory)
-        return check_contradiction(err, "disk_only", memory && params->memory == MEMORY_FILE ? "memory=file" : "memory=yes",
+        return check_contradiction(err, "disk_only", params->memory == MEMORY_FILE ? "memory=file" : "memory=yes",
                                    "a disk-only snapshot holds no memory");
     if (params->memory_file && params->memory != MEMORY_FILE)
         return check_wrong(err, "params.memory_file", "belongs to memory=file");
