@@ -1,0 +1,269 @@
+/*
+ * A backup job of the hypervisor has no name. Ours is known by the folder that it writes to, which holds the restore point's id: never is a job aborted, adopted or
+ * believed for which that is not seen.
+ */
+#include "worker/backends/libvirt/backup_tools.h"
+
+#include "base/clock.h"
+#include "base/file.h"
+#include "worker/backends/libvirt/backup_choice.h"
+#include "worker/backends/libvirt/backup_xml.h"
+
+#include <assert.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+
+enum { LEASE_RENEW_MS = 10000, ABORT_WAIT_MS = 20000 };
+
+int backup_repository(struct backend *backend, const struct repository_ref *ref, struct repository *out, struct err *err)
+{
+    if (!ref || !ref->path)
+        return err_set(err, ERR_PERMANENT, "the job names no repository");
+    if (!repository_allowed(ref->path, backend->config->repositories)) {
+        err_set(err, ERR_PERMANENT, "repository %s: not in a folder that this worker may use", ref->path);
+        return err_hint(err, "add its folder to repositories in the worker's configuration");
+    }
+    return repository_open(ref->path, ref->id, out, err);
+}
+
+int chain_lease_take(struct chain_lease *lease, const struct step_run *run, const char *chain_folder, struct err *err)
+{
+    if (lease_take(chain_folder, run->job->job_id, run->backend->config->host, err) < 0)
+        return -1;
+    snprintf(lease->folder, sizeof lease->folder, "%s", chain_folder);
+    lease->job_id = run->job->job_id;
+    lease->renewed_ms = clock_monotonic_ms();
+    return 0;
+}
+
+void chain_lease_tick(struct chain_lease *lease)
+{
+    if (!lease->job_id || clock_monotonic_ms() - lease->renewed_ms < LEASE_RENEW_MS)
+        return;
+    lease->renewed_ms = clock_monotonic_ms();
+    lease_renew(lease->folder, lease->job_id, NULL); /* tried again in ten seconds; sixty times before anyone calls it stale */
+}
+
+void chain_lease_endp(struct chain_lease *lease)
+{
+    if (lease->job_id)
+        lease_drop(lease->folder, lease->job_id);
+    lease->job_id = NULL;
+}
+
+bool step_cancelled(const struct step_run *run)
+{
+    return run->attempt && attempt_cancelled(run->attempt);
+}
+
+const char *step_arg(const struct step *step, const char *key)
+{
+    const char *value = facts_get(&step->args, key);
+
+    assert(value);
+    return value;
+}
+
+int step_domain(const struct step_run *run, virDomainPtr *out, struct err *err)
+{
+    return libvirt_domain((struct libvirt_backend *)run->backend, run->job->target.id, out, err);
+}
+
+/* ---- jobs ---- */
+
+static bool writes_to(const char *xml, const char *folder)
+{
+    CLEANUP(xml_freep) xmlDocPtr doc = NULL;
+    CLEANUP(freep) char *file = NULL;
+    size_t len = strlen(folder);
+
+    if (xml_parse(xml, "domainbackup", &doc, NULL) < 0)
+        return false;
+    file = xml_get(doc, "/domainbackup/disks/disk/target/@file");
+    return file && strncmp(file, folder, len) == 0 && file[len] == '/';
+}
+
+int backup_running(virDomainPtr domain, const char *folder, enum running_backup *out, struct err *err)
+{
+    CLEANUP(freep) char *xml = virDomainBackupGetXMLDesc(domain, 0);
+
+    if (!xml && libvirt_code() != VIR_ERR_NO_DOMAIN_BACKUP && libvirt_code() != VIR_ERR_OPERATION_INVALID)
+        return libvirt_err(err, "backup job");
+    if (!xml)
+        *out = BACKUP_NONE;
+    else
+        *out = writes_to(xml, folder) ? BACKUP_OURS : BACKUP_FOREIGN;
+    return 0;
+}
+
+static void pause_ms(int ms)
+{
+    nanosleep(&(struct timespec){.tv_nsec = ms * 1000000L}, NULL);
+}
+
+int backup_abort(virDomainPtr domain, const char *folder, struct err *err)
+{
+    int64_t until = clock_monotonic_ms() + ABORT_WAIT_MS;
+    enum running_backup running;
+    bool asked = false;
+
+    do {
+        if (backup_running(domain, folder, &running, err) < 0)
+            return -1;
+        if (running != BACKUP_OURS)
+            return 0;
+        if (!asked && virDomainAbortJob(domain) < 0 && libvirt_code() != VIR_ERR_OPERATION_INVALID)
+            return libvirt_err(err, "abort the backup job");
+        asked = true;
+        pause_ms(50);
+    } while (clock_monotonic_ms() < until);
+    return err_set(err, ERR_RETRY, "the backup job does not end though it was asked to");
+}
+
+/* ---- checkpoints ---- */
+
+static int checkpoint_find(virDomainPtr domain, const char *name, virDomainCheckpointPtr *out, struct err *err)
+{
+    *out = virDomainCheckpointLookupByName(domain, name, 0);
+    if (!*out && libvirt_code() != VIR_ERR_NO_DOMAIN_CHECKPOINT)
+        return libvirt_err(err, "checkpoint %s", name);
+    return 0;
+}
+
+int checkpoint_exists(virDomainPtr domain, const char *name, bool *out, struct err *err)
+{
+    CLEANUP(checkpoint_freep) virDomainCheckpointPtr checkpoint = NULL;
+
+    if (checkpoint_find(domain, name, &checkpoint, err) < 0)
+        return -1;
+    *out = checkpoint != NULL;
+    return 0;
+}
+
+/* The size of what changed on one disk, as libvirt says; false when it does not say, because the bitmap is missing or inconsistent. */
+static bool dirty_of(xmlDocPtr doc, const char *disk, int64_t *bytes)
+{
+    xmlXPathContextPtr context = xmlXPathNewContext(doc);
+    xmlXPathObjectPtr found = context ? xmlXPathEvalExpression(BAD_CAST "/domaincheckpoint/disks/disk", context) : NULL;
+    bool says = false;
+
+    for (int i = 0; found && found->nodesetval && i < found->nodesetval->nodeNr; i++) {
+        CLEANUP(xml_string_freep) xmlChar *name = xmlGetProp(found->nodesetval->nodeTab[i], BAD_CAST "name");
+        CLEANUP(xml_string_freep) xmlChar *size = xmlGetProp(found->nodesetval->nodeTab[i], BAD_CAST "size");
+
+        if (!name || !size || strcmp((char *)name, disk) != 0)
+            continue;
+        *bytes += strtoll((char *)size, NULL, 10);
+        says = true;
+    }
+    xmlXPathFreeObject(found);
+    xmlXPathFreeContext(context);
+    return says;
+}
+
+static int checkpoint_judge(virDomainCheckpointPtr checkpoint, const struct restore_point *point, int *out_state,
+                            int64_t *dirty_bytes, struct err *err)
+{
+    CLEANUP(freep)
+    char *xml = virDomainCheckpointGetXMLDesc(checkpoint, VIR_DOMAIN_CHECKPOINT_XML_NO_DOMAIN |
+                                                              VIR_DOMAIN_CHECKPOINT_XML_SIZE);
+    CLEANUP(xml_freep) xmlDocPtr doc = NULL;
+    int64_t bytes = 0;
+
+    if (!xml && virConnectIsAlive(virDomainGetConnect(virDomainCheckpointGetDomain(checkpoint))) != 1)
+        return libvirt_err(err, "checkpoint of %s", point->id);
+    if (!xml) {
+        *out_state = CHECKPOINT_BROKEN;
+        return 0;
+    }
+    if (xml_parse(xml, "domaincheckpoint", &doc, err) < 0)
+        return -1;
+    *out_state = CHECKPOINT_SOUND;
+    for (size_t i = 0; i < point->disks.count; i++) {
+        const struct point_disk *disk = list_at(&point->disks, struct point_disk, i);
+
+        if (disk->checkpoint && !dirty_of(doc, disk->name, &bytes))
+            *out_state = CHECKPOINT_BROKEN;
+    }
+    if (dirty_bytes)
+        *dirty_bytes = bytes;
+    return 0;
+}
+
+int checkpoint_look(virDomainPtr domain, const struct restore_point *point, int *out_state, int64_t *dirty_bytes,
+                    struct err *err)
+{
+    CLEANUP(checkpoint_freep) virDomainCheckpointPtr checkpoint = NULL;
+    char name[CHECKPOINT_NAME];
+
+    if (checkpoint_find(domain, checkpoint_name(point->id, name), &checkpoint, err) < 0)
+        return -1;
+    if (checkpoint)
+        return checkpoint_judge(checkpoint, point, out_state, dirty_bytes, err);
+    *out_state = CHECKPOINT_GONE;
+    return 0;
+}
+
+int checkpoint_remove(virDomainPtr domain, const char *name, struct err *err)
+{
+    CLEANUP(checkpoint_freep) virDomainCheckpointPtr checkpoint = NULL;
+
+    if (checkpoint_find(domain, name, &checkpoint, err) < 0)
+        return -1;
+    if (!checkpoint || virDomainCheckpointDelete(checkpoint, 0) == 0)
+        return 0;
+    /* The guest is off (84), or the bitmap is not there (1): only the metadata can go. */
+    if (virDomainCheckpointDelete(checkpoint, VIR_DOMAIN_CHECKPOINT_DELETE_METADATA_ONLY) == 0 ||
+        libvirt_code() == VIR_ERR_NO_DOMAIN_CHECKPOINT)
+        return 0;
+    return libvirt_err(err, "delete checkpoint %s", name);
+}
+
+/* ---- files ---- */
+
+int folder_remove(const char *folder, struct err *err)
+{
+    char path[PATH_MAX];
+    struct dirent *entry;
+    int result = 0;
+    DIR *dir = opendir(folder);
+
+    if (!dir)
+        return errno == ENOENT ? 0 : err_errno(err, errno, folder);
+    while (result == 0 && (entry = readdir(dir))) {
+        if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
+            continue;
+        snprintf(path, sizeof path, "%s/%s", folder, entry->d_name);
+        result = file_remove(path, err);
+    }
+    closedir(dir);
+    if (result == 0 && rmdir(folder) < 0 && errno != ENOENT)
+        return err_errno(err, errno, folder);
+    return result;
+}
+
+int file_copy(const char *from, const char *to, mode_t mode, int64_t *out_bytes, struct err *err)
+{
+    CLEANUP(closep) int source = open(from, O_RDONLY | O_CLOEXEC);
+    CLEANUP(closep) int target = -1;
+    ssize_t got;
+    int64_t bytes = 0;
+
+    if (source < 0)
+        return err_errno(err, errno, from);
+    target = open(to, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, mode);
+    if (target < 0)
+        return err_errno(err, errno, to);
+    while ((got = copy_file_range(source, NULL, target, NULL, 1 << 20, 0)) > 0)
+        bytes += got;
+    if (got < 0 || fsync(target) < 0)
+        return err_errno(err, errno, to);
+    if (out_bytes)
+        *out_bytes = bytes;
+    return 0;
+}

@@ -1,0 +1,41 @@
+#pragma once
+/* What the backup verbs and steps share: the repository of a job, the lease on a chain, and looks at libvirt's backup jobs and checkpoints. */
+#include "worker/backends/libvirt/libvirt.h"
+#include "worker/repository.h"
+
+#include <limits.h>
+
+/* The job's repository: inside the worker's configured folders, marker there, id as asked. */
+int backup_repository(struct backend *backend, const struct repository_ref *ref, struct repository *out, struct err *err);
+static inline void repository_endp(struct repository *repository) { repository_clear(repository); }
+static inline void point_endp(struct restore_point *point) { restore_point_clear(point); }
+
+/* Holds the lease of this job on a chain until the end of the scope: CLEANUP(chain_lease_endp) struct chain_lease lease = {0}; */
+struct chain_lease {
+    char folder[PATH_MAX];
+    const char *job_id;
+    int64_t renewed_ms; /* monotonic */
+};
+int chain_lease_take(struct chain_lease *lease, const struct step_run *run, const char *chain_folder, struct err *err);
+void chain_lease_tick(struct chain_lease *lease); /* renews when it is time; call often */
+void chain_lease_endp(struct chain_lease *lease);
+
+bool step_cancelled(const struct step_run *run); /* false where there is no attempt: undo, settle */
+const char *step_arg(const struct step *step, const char *key); /* never NULL: a plan without it is a bug */
+int step_domain(const struct step_run *run, virDomainPtr *out, struct err *err);
+
+/* The backup job that runs on a domain, by the folder that it writes to. */
+enum running_backup { BACKUP_NONE, BACKUP_OURS, BACKUP_FOREIGN };
+int backup_running(virDomainPtr domain, const char *folder, enum running_backup *out, struct err *err);
+/* Asks the running job to end if it is ours, and waits for that. None is success. */
+int backup_abort(virDomainPtr domain, const char *folder, struct err *err);
+
+/* ERR_… or the state of the checkpoint of a restore point; dirty_bytes may be NULL. */
+int checkpoint_look(virDomainPtr domain, const struct restore_point *point, int *out_state, int64_t *dirty_bytes,
+                    struct err *err);
+int checkpoint_exists(virDomainPtr domain, const char *name, bool *out, struct err *err);
+/* Gone afterwards, with its bitmaps where they can be reached; absent is success. */
+int checkpoint_remove(virDomainPtr domain, const char *name, struct err *err);
+
+int folder_remove(const char *folder, struct err *err); /* its files and itself; no sub-directories; absent is success */
+int file_copy(const char *from, const char *to, mode_t mode, int64_t *out_bytes, struct err *err);

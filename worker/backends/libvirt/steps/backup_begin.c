@@ -1,0 +1,96 @@
+/*
+ * begin: the point in time. One call begins the push of all disks and makes the checkpoint, atomically. From then on the job lives in QEMU by itself: "push" adopts
+ * it, and only undo ends it early. The new checkpoint never takes anything from its parent: every bitmap keeps recording.
+ */
+#include "base/clock.h"
+#include "base/text.h"
+#include "worker/backends/libvirt/backup.h"
+#include "worker/backends/libvirt/backup_tools.h"
+
+static int render(const struct step_run *run, const struct step *step, struct text *command, struct text *lost,
+                  struct err *err)
+{
+    const char *checkpoint = facts_get(&step->args, "checkpoint_xml");
+
+    (void)lost;
+    (void)err;
+    text_addf(command, "virsh backup-begin '%s' backup.xml%s\n# backup.xml\n%s",
+              run->job->target.name ? run->job->target.name : run->job->target.id,
+              checkpoint ? " checkpoint.xml" : "", step_arg(step, "backup_xml"));
+    if (checkpoint)
+        text_addf(command, "# checkpoint.xml\n%s", checkpoint);
+    return 0;
+}
+
+/* Begun by an earlier attempt of this very plan: it runs, or it has left its checkpoint. */
+static int begun(virDomainPtr domain, const struct step *step, bool *out, struct err *err)
+{
+    const char *checkpoint = facts_get(&step->args, "checkpoint");
+    enum running_backup running;
+    bool exists = false;
+
+    if (backup_running(domain, step_arg(step, "folder"), &running, err) < 0 ||
+        (checkpoint && checkpoint_exists(domain, checkpoint, &exists, err) < 0))
+        return -1;
+    *out = running == BACKUP_OURS || exists;
+    return 0;
+}
+
+static int learn(const struct step *step, int64_t begun_at_ms, struct facts *learned, struct err *err)
+{
+    const char *checkpoint = facts_get(&step->args, "checkpoint");
+
+    if (facts_set_int(learned, "begun_at_ms", begun_at_ms, err) < 0)
+        return -1;
+    return checkpoint ? facts_set(learned, "checkpoint", checkpoint, err) : 0;
+}
+
+static int execute(const struct step_run *run, const struct step *step, struct facts *learned, struct err *err)
+{
+    CLEANUP(domain_freep) virDomainPtr domain = NULL;
+    int64_t at = clock_real_ms();
+    bool already;
+
+    if (step_domain(run, &domain, err) < 0 || begun(domain, step, &already, err) < 0)
+        return -1;
+    if (!already && virDomainBackupBegin(domain, step_arg(step, "backup_xml"),
+                                         facts_get(&step->args, "checkpoint_xml"), 0) < 0)
+        return libvirt_err(err, "backup of %s", virDomainGetName(domain));
+    return learn(step, at, learned, err);
+}
+
+static int undo(const struct step_run *run, const struct step *step, const struct facts *learned, struct err *err)
+{
+    CLEANUP(domain_freep) virDomainPtr domain = NULL;
+    const char *checkpoint = facts_get(&step->args, "checkpoint");
+    struct err why = {0};
+
+    (void)learned;
+    if (step_domain(run, &domain, &why) < 0)
+        return why.code == VIR_ERR_NO_DOMAIN ? 0 : (*err = why, -1);
+    if (backup_abort(domain, step_arg(step, "folder"), err) < 0)
+        return -1;
+    return checkpoint ? checkpoint_remove(domain, checkpoint, err) : 0;
+}
+
+/* An isolated backup that has ended leaves no trace that is ours alone: it is made again. */
+static int settle(const struct step_run *run, const struct step *step, struct facts *learned, enum settled *out,
+                  struct err *err)
+{
+    CLEANUP(domain_freep) virDomainPtr domain = NULL;
+    bool already;
+
+    if (step_domain(run, &domain, err) < 0 || begun(domain, step, &already, err) < 0)
+        return -1;
+    *out = already ? SETTLED_DONE : SETTLED_UNKNOWN;
+    return already ? learn(step, clock_real_ms(), learned, err) : 0;
+}
+
+const struct step_type step_backup_begin = {
+    .name = "begin",
+    .class = STEP_ADDS,
+    .render = render,
+    .execute = execute,
+    .undo = undo,
+    .settle = settle,
+};

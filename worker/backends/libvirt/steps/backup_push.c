@@ -1,0 +1,252 @@
+/*
+ * push: watches the job that "begin" began until it has ended, and says how. It owns nothing: a restarted worker adopts the job by the folder that it writes to.
+ *
+ * A guest must never wait for our disk. Where the target fills up, QEMU fails the guest's own writes and pauses it (its copy-before-write has no other answer before
+ * libvirt offers one), so the room is looked at several times a second and the job ended before; and a guest that is found paused by an I/O error while
+ * our job runs is set free at once: first the job is aborted, then the guest is resumed, and its write is repeated by the device.
+ */
+#include "base/file.h"
+#include "base/text.h"
+#include "worker/backends/libvirt/backup.h"
+#include "worker/backends/libvirt/backup_tools.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+enum { POLL_FIRST_MS = 10, POLL_MAX_MS = 100, OPERATION_BACKUP = VIR_DOMAIN_JOB_OPERATION_BACKUP };
+
+struct push {
+    const struct step_run *run;
+    const struct step *step;
+    virDomainPtr domain;
+    struct repository repository;
+    struct chain_lease lease;
+    int64_t rate;
+    int64_t processed, total;
+};
+
+static int render(const struct step_run *run, const struct step *step, struct text *command, struct text *lost,
+                  struct err *err)
+{
+    const char *name = run->job->target.name ? run->job->target.name : run->job->target.id;
+    const struct params_backup_create *params = run->job->params;
+    CLEANUP(freep) char *disks = strdup(step_arg(step, "disks"));
+    char *rest = NULL;
+
+    (void)lost;
+    if (!disks)
+        return err_memory(err, "disks");
+    for (char *disk = strtok_r(disks, " ", &rest); params->rate_limit && disk; disk = strtok_r(NULL, " ", &rest))
+        text_addf(command, "virsh blockjob '%s' %s --bandwidth ...\n", name, disk);
+    text_addf(command, "virsh domjobinfo '%s'   # until it has ended", name);
+    return 0;
+}
+
+/* ---- rate ---- */
+
+static size_t count_words(const char *words)
+{
+    size_t count = words[0] != '\0';
+
+    for (; *words; words++)
+        count += *words == ' ';
+    return count;
+}
+
+/* The limit is the job's; libvirt's is each disk's. A disk whose part has ended has no job: its refusal is no failure. */
+static void set_rate(struct push *push)
+{
+    int64_t rate = attempt_rate_limit(push->run->attempt);
+    CLEANUP(freep) char *disks = strdup(step_arg(push->step, "disks"));
+    char *rest = NULL;
+
+    if (rate == push->rate || !disks)
+        return;
+    push->rate = rate;
+    for (char *disk = strtok_r(disks, " ", &rest); disk; disk = strtok_r(NULL, " ", &rest))
+        virDomainBlockJobSetSpeed(push->domain, disk,
+                                  (unsigned long)rate / (rate ? count_words(step_arg(push->step, "disks")) : 1),
+                                  VIR_DOMAIN_BLOCK_JOB_SPEED_BANDWIDTH_BYTES);
+}
+
+/* ---- what must not happen ---- */
+
+static int set_guest_free(struct push *push, struct err *err)
+{
+    int state, reason;
+
+    if (libvirt_domain_state(push->domain, &state, &reason, err) < 0)
+        return -1;
+    if (state != VIR_DOMAIN_PAUSED || reason != VIR_DOMAIN_PAUSED_IOERROR)
+        return 0;
+    if (backup_abort(push->domain, step_arg(push->step, "folder"), err) < 0)
+        return -1;
+    if (virDomainResume(push->domain) < 0)
+        return libvirt_err(err, "%s: resume after the backup stopped it", virDomainGetName(push->domain));
+    err_set(err, ERR_RETRY, "the repository did not take the guest's old data, which stopped the guest; it was resumed");
+    return err_hint(err, "look at the repository: full, or failing?");
+}
+
+static int watch_room(struct push *push, struct err *err)
+{
+    int64_t free_bytes, min_free;
+
+    if (repository_space(&push->repository, &free_bytes, &min_free, err) < 0)
+        return -1;
+    if (free_bytes >= min_free)
+        return 0;
+    if (backup_abort(push->domain, step_arg(push->step, "folder"), err) < 0)
+        return -1;
+    err_set(err, ERR_RETRY, "repository %s: no room: ended before it is full, because that would stop the guest",
+            push->repository.name);
+    return err_hint(err, "delete old backups, or add space");
+}
+
+/* ---- the job ---- */
+
+struct job_stats {
+    int type, operation, success;
+    char *message;
+};
+
+static void stats_end(struct job_stats *stats)
+{
+    free(stats->message);
+}
+
+static int read_stats(struct push *push, unsigned flags, struct job_stats *out, struct err *err)
+{
+    virTypedParameterPtr params = NULL;
+    int count = 0;
+    unsigned long long value;
+    const char *message = NULL;
+
+    if (virDomainGetJobStats(push->domain, &out->type, &params, &count, flags) < 0)
+        return libvirt_err(err, "job of %s", virDomainGetName(push->domain));
+    virTypedParamsGetInt(params, count, VIR_DOMAIN_JOB_OPERATION, &out->operation);
+    virTypedParamsGetBoolean(params, count, VIR_DOMAIN_JOB_SUCCESS, &out->success);
+    if (virTypedParamsGetULLong(params, count, VIR_DOMAIN_JOB_DISK_TOTAL, &value) == 1)
+        push->total = (int64_t)value;
+    if (virTypedParamsGetULLong(params, count, VIR_DOMAIN_JOB_DISK_PROCESSED, &value) == 1)
+        push->processed = (int64_t)value;
+    if (virTypedParamsGetString(params, count, VIR_DOMAIN_JOB_ERRMSG, &message) == 1 && message)
+        out->message = strdup(message);
+    virTypedParamsFree(params, count);
+    return 0;
+}
+
+static int verdict(struct push *push, struct err *err)
+{
+    CLEANUP(stats_end) struct job_stats stats = {0};
+
+    if (read_stats(push, VIR_DOMAIN_JOB_STATS_COMPLETED | VIR_DOMAIN_JOB_STATS_KEEP_COMPLETED, &stats, err) < 0)
+        return -1;
+    if (stats.operation != OPERATION_BACKUP)
+        return err_set(err, ERR_RETRY, "the backup job is gone, and its end is not known");
+    if (stats.success)
+        return 0;
+    return err_set(err, ERR_RETRY, "the hypervisor could not finish: %s",
+                   stats.message ? stats.message : "no reason given");
+}
+
+/* 1: it still runs. 0: it has ended. */
+static int look(struct push *push, struct err *err)
+{
+    CLEANUP(stats_end) struct job_stats stats = {0};
+    enum running_backup running;
+
+    if (read_stats(push, 0, &stats, err) < 0)
+        return virDomainIsActive(push->domain) == 0 ? 0 : -1;
+    if (stats.type == VIR_DOMAIN_JOB_NONE)
+        return 0;
+    if (stats.operation != OPERATION_BACKUP ||
+        backup_running(push->domain, step_arg(push->step, "folder"), &running, err) < 0)
+        return stats.operation == OPERATION_BACKUP ? -1 : 0;
+    attempt_progress(push->run->attempt, push->processed, push->total);
+    return running == BACKUP_OURS;
+}
+
+static int watch(struct push *push, struct err *err)
+{
+    int running, poll_ms = POLL_FIRST_MS;
+
+    while ((running = look(push, err)) > 0) {
+        chain_lease_tick(&push->lease);
+        set_rate(push);
+        if (set_guest_free(push, err) < 0 || watch_room(push, err) < 0)
+            return -1;
+        if (step_cancelled(push->run))
+            return err_set(err, ERR_CANCELLED, "asked to stop");
+        nanosleep(&(struct timespec){.tv_nsec = poll_ms * 1000000L}, NULL);
+        poll_ms = poll_ms < POLL_MAX_MS ? poll_ms * 2 : POLL_MAX_MS;
+    }
+    if (running < 0)
+        return -1;
+    if (virDomainIsActive(push->domain) == 1 && set_guest_free(push, err) < 0)
+        return -1;
+    return verdict(push, err);
+}
+
+static void push_end(struct push *push)
+{
+    domain_freep(&push->domain);
+    repository_clear(&push->repository);
+    chain_lease_endp(&push->lease);
+}
+
+static int open_push(struct push *push, struct err *err)
+{
+    if (step_domain(push->run, &push->domain, err) < 0 ||
+        repository_open(step_arg(push->step, "repository"), NULL, &push->repository, err) < 0)
+        return -1;
+    return chain_lease_take(&push->lease, push->run, step_arg(push->step, "chain_folder"), err);
+}
+
+static int execute(const struct step_run *run, const struct step *step, struct facts *learned, struct err *err)
+{
+    CLEANUP(push_end) struct push push = {.run = run, .step = step};
+
+    if (open_push(&push, err) < 0 || watch(&push, err) < 0)
+        return -1;
+    if (push.total && facts_set_int(learned, "pushed_bytes", push.total, err) < 0)
+        return -1;
+    return 0;
+}
+
+static int undo(const struct step_run *run, const struct step *step, const struct facts *learned, struct err *err)
+{
+    CLEANUP(domain_freep) virDomainPtr domain = NULL;
+    struct err why = {0};
+
+    (void)learned;
+    if (step_domain(run, &domain, &why) < 0)
+        return why.code == VIR_ERR_NO_DOMAIN ? 0 : (*err = why, -1);
+    return backup_abort(domain, step_arg(step, "folder"), err);
+}
+
+static int settle(const struct step_run *run, const struct step *step, struct facts *learned, enum settled *out,
+                  struct err *err)
+{
+    CLEANUP(push_end) struct push push = {.run = run, .step = step};
+    enum running_backup running;
+
+    (void)learned;
+    if (step_domain(run, &push.domain, err) < 0 ||
+        backup_running(push.domain, step_arg(step, "folder"), &running, err) < 0)
+        return -1;
+    if (running == BACKUP_OURS)
+        *out = SETTLED_RUNNING;
+    else /* execute() looks at how the job ended, and says so */
+        *out = verdict(&push, NULL) == 0 ? SETTLED_DONE : SETTLED_NOT_DONE;
+    return 0;
+}
+
+const struct step_type step_backup_push = {
+    .name = "push",
+    .class = STEP_ADDS,
+    .render = render,
+    .execute = execute,
+    .undo = undo,
+    .settle = settle,
+};

@@ -1,0 +1,381 @@
+/*
+ * backup.create. A guest that runs (or is paused) is read by the hypervisor: one push job over all disks, begun inside the freeze, with a checkpoint for the next
+ * incremental. A guest that is off is read by qemu-img, one disk after the other, and is always a full.
+ *
+ *     space · folder · [redefine] · [freeze] begin [thaw] · push · link …   │ complete · prune
+ *     space · folder · convert …                                            │
+ *
+ * The manifest of the new point is drafted here, written incomplete by "folder" and finished by "complete".
+ */
+#include "base/clock.h"
+#include "base/text.h"
+#include "model/status.h"
+#include "worker/backends/libvirt/backup.h"
+#include "worker/backends/libvirt/backup_choice.h"
+#include "worker/backends/libvirt/backup_disks.h"
+#include "worker/backends/libvirt/backup_tools.h"
+#include "worker/backends/libvirt/backup_xml.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum { VERSION_INCREMENTAL = 7006000 };
+
+struct create {
+    struct libvirt_backend *backend;
+    const struct job *job;
+    const struct params_backup_create *params;
+    virDomainPtr domain;
+    bool active;
+    struct repository repository;
+    struct list points;
+    struct restore_point draft;
+    struct backup_choice choice;
+    char chain_folder[PATH_MAX], folder[PATH_MAX];
+    char checkpoint[CHECKPOINT_NAME]; /* empty: none is made */
+};
+
+static void create_end(struct create *create)
+{
+    domain_freep(&create->domain);
+    repository_clear(&create->repository);
+    points_clear(&create->points);
+    restore_point_clear(&create->draft);
+}
+
+/* ---- look ---- */
+
+static int size_disks(struct create *create, struct err *err)
+{
+    for (size_t i = 0; i < create->draft.disks.count; i++) {
+        struct point_disk *disk = list_at(&create->draft.disks, struct point_disk, i);
+        virDomainBlockInfo info;
+
+        if (strcmp(disk->mode, "excluded") == 0)
+            continue;
+        if (virDomainGetBlockInfo(create->domain, disk->name, &info, 0) < 0)
+            return libvirt_err(err, "size of disk %s", disk->name);
+        disk->size_bytes = (int64_t)info.capacity;
+    }
+    return 0;
+}
+
+static int look_at_disks(struct create *create, struct err *err)
+{
+    CLEANUP(xml_freep) xmlDocPtr xml = NULL;
+    struct domain_disks disks = {0};
+    int failed;
+
+    if (libvirt_domain_xml(create->domain, 0, &xml, err) < 0 || domain_disks_read(xml, &disks, err) < 0)
+        return -1;
+    failed = backup_disks(&disks, &create->params->include, &create->params->exclude, &create->draft.disks, err);
+    domain_disks_clear(&disks);
+    return failed < 0 ? -1 : size_disks(create, err);
+}
+
+/* Jobs of others are waited for; one of our own can only be this job's, whose plan is not made again while it runs. */
+static int refuse_other_jobs(struct create *create, struct err *err)
+{
+    virDomainJobInfo info;
+
+    if (!create->active)
+        return 0;
+    if (virDomainGetJobInfo(create->domain, &info) == 0 && info.type != VIR_DOMAIN_JOB_NONE)
+        return err_set(err, ERR_RETRY, "foreign job: the domain has a job of someone else (virsh domjobinfo)");
+    for (size_t i = 0; i < create->draft.disks.count; i++) {
+        const struct point_disk *disk = list_at(&create->draft.disks, struct point_disk, i);
+        virDomainBlockJobInfo block;
+
+        if (disk->source && virDomainGetBlockJobInfo(create->domain, disk->name, &block, 0) > 0)
+            return err_set(err, ERR_RETRY, "foreign job: a block job runs on %s (virsh blockjob)", disk->name);
+    }
+    return 0;
+}
+
+static int look(struct create *create, struct err *err)
+{
+    int active;
+
+    if (libvirt_domain(create->backend, create->job->target.id, &create->domain, err) < 0)
+        return -1;
+    active = virDomainIsActive(create->domain);
+    if (active < 0)
+        return libvirt_err(err, "state");
+    create->active = active;
+    if (create->active && create->params->compress) {
+        err_set(err, ERR_PERMANENT, "compress is not possible for a guest that runs: the hypervisor writes the files");
+        return err_hint(err, "leave compress out, or back up while the guest is off");
+    }
+    if (look_at_disks(create, err) < 0 || refuse_other_jobs(create, err) < 0 ||
+        backup_repository(&create->backend->base, create->params->repository, &create->repository, err) < 0)
+        return -1;
+    return repository_points(&create->repository, create->job->target.id, false, &create->points, NULL, err);
+}
+
+/* ---- decide ---- */
+
+static enum checkpoint_state ask_checkpoint(void *context, const struct restore_point *point)
+{
+    struct create *create = context;
+    int state;
+
+    if (checkpoint_look(create->domain, point, &state, NULL, NULL) < 0)
+        return CHECKPOINT_GONE;
+    return (enum checkpoint_state)state;
+}
+
+static int decide(struct create *create, struct err *err)
+{
+    const struct backup_wish wish = {
+        .kind = create->params->kind,
+        .parent = create->params->parent,
+        .max_chain = create->params->max_chain,
+        .max_chain_ms = create->params->max_chain_ms,
+        .now_ms = clock_real_ms(),
+        .active = create->active,
+        .unable = create->backend->version < VERSION_INCREMENTAL ? "this libvirt is older than 7.6" : NULL,
+        .disks = &create->draft.disks,
+        .points = &create->points,
+        .checkpoint = ask_checkpoint,
+        .context = create,
+    };
+    const char *checkpoint = NULL;
+
+    if (backup_choose(&wish, &create->choice, err) < 0)
+        return -1;
+    if (create->active && !create->params->isolated)
+        checkpoint = checkpoint_name(create->job->job_id, create->checkpoint);
+    if (backup_disks_finish(&create->draft.disks, create->choice.parent != NULL, checkpoint, err) < 0)
+        return -1;
+    for (size_t i = 0; checkpoint && i < create->draft.disks.count; i++)
+        if (list_at(&create->draft.disks, struct point_disk, i)->checkpoint)
+            return 0;
+    create->checkpoint[0] = '\0'; /* only raw disks: nothing would be in it */
+    return 0;
+}
+
+static int place(struct create *create, struct err *err)
+{
+    const struct restore_point *parent = create->choice.parent;
+    const char *chain = parent ? parent->chain : create->job->job_id;
+
+    if (snprintf(create->chain_folder, PATH_MAX, "%s/%s/%s", create->repository.path, create->job->target.id, chain) >=
+            PATH_MAX ||
+        snprintf(create->folder, PATH_MAX, "%s/%s", create->chain_folder, create->job->job_id) >= PATH_MAX)
+        return err_set(err, ERR_PERMANENT, "repository %s: its path is too long", create->repository.name);
+    return 0;
+}
+
+/* Nothing in a draft changes from one planning to the next but what people should notice: no times, no amounts. */
+static int draft(struct create *create, struct err *err)
+{
+    const struct job *job = create->job;
+    const struct restore_point *parent = create->choice.parent;
+    struct restore_point *point = &create->draft;
+    const char *reason = create->choice.fallback_reason;
+
+    point->format = 1;
+    point->revision = 1;
+    point->state = POINT_INCOMPLETE;
+    point->chain_length = parent ? parent->chain_length + 1 : 1;
+    if (string_set(&point->id, job->job_id, err) < 0 || string_set(&point->kind, "backup", err) < 0 ||
+        record_copy(&target_record, &point->target, &job->target, err) < 0 ||
+        string_set(&point->host, create->backend->base.config->host, err) < 0 ||
+        string_set(&point->description, create->params->description, err) < 0 ||
+        string_set(&point->backup_kind, backup_kind_names[create->choice.kind], err) < 0 ||
+        string_set(&point->parent, parent ? parent->id : NULL, err) < 0 ||
+        string_set(&point->chain, parent ? parent->chain : job->job_id, err) < 0 ||
+        string_set(&point->repository, create->repository.id, err) < 0 ||
+        string_set(&point->fallback_reason, reason[0] ? reason : NULL, err) < 0 ||
+        string_set(&point->policy, job->policy, err) < 0 || string_set(&point->run, job->run, err) < 0 ||
+        string_set(&point->requested_by, job->requested_by, err) < 0 ||
+        string_set(&point->reason, job->reason, err) < 0 || string_set(&point->writer, job->job_id, err) < 0)
+        return -1;
+    if (!point->target.name && string_set(&point->target.name, virDomainGetName(create->domain), err) < 0)
+        return -1;
+    return place(create, err);
+}
+
+/* ---- list the steps ---- */
+
+static int add_space(struct create *create, struct plan *plan, struct err *err)
+{
+    const struct restore_point *parent = create->choice.parent;
+    CLEANUP(freep) char *names = backup_disk_names(&create->draft.disks);
+    CLEANUP(freep) char *folder = NULL;
+
+    if (!names)
+        return err_memory(err, "disks");
+    if (parent &&
+        repository_point_folder(&create->repository, create->job->target.id, parent->chain, parent->id, &folder, err) < 0)
+        return -1;
+    return plan_add(plan, &step_backup_space, err, "repository", create->repository.path, "repository_id",
+                    create->repository.id, "disks", names, "folder", create->folder, "parent", folder, NULL)
+               ? 0
+               : -1;
+}
+
+static int add_folder(struct create *create, struct plan *plan, struct err *err)
+{
+    CLEANUP(freep) char *manifest = NULL;
+
+    if (record_to_json(&restore_point_record, &create->draft, false, &manifest, err) < 0)
+        return -1;
+    return plan_add(plan, &step_backup_folder, err, "folder", create->folder, "chain_folder", create->chain_folder,
+                    "manifest", manifest, NULL)
+               ? 0
+               : -1;
+}
+
+static int add_redefine(struct create *create, struct plan *plan, struct err *err)
+{
+    CLEANUP(freep) char *xml = NULL;
+
+    if (!create->choice.redefine)
+        return 0;
+    if (checkpoint_redefine_xml(create->choice.parent, &xml, err) < 0)
+        return -1;
+    return plan_add(plan, &step_backup_redefine, err, "xml", xml, NULL) ? 0 : -1;
+}
+
+static int add_begin(struct create *create, struct plan *plan, struct err *err)
+{
+    const struct restore_point *parent = create->choice.parent;
+    CLEANUP(freep) char *backup = NULL;
+    CLEANUP(freep) char *checkpoint = NULL;
+    char base[CHECKPOINT_NAME];
+    bool keeps = create->checkpoint[0] != '\0';
+
+    if (backup_xml(&create->draft.disks, create->folder, parent ? checkpoint_name(parent->id, base) : NULL, &backup,
+                   err) < 0 ||
+        (keeps && checkpoint_xml(&create->draft.disks, create->checkpoint, create->params->description, &checkpoint,
+                                 err) < 0))
+        return -1;
+    return plan_add(plan, &step_backup_begin, err, "folder", create->folder, "backup_xml", backup, "checkpoint_xml", checkpoint,
+                    "checkpoint", keeps ? create->checkpoint : NULL, NULL)
+               ? 0
+               : -1;
+}
+
+static int add_push(struct create *create, struct plan *plan, struct err *err)
+{
+    CLEANUP(freep) char *names = backup_disk_names(&create->draft.disks);
+
+    if (!names)
+        return err_memory(err, "disks");
+    return plan_add(plan, &step_backup_push, err, "folder", create->folder, "chain_folder", create->chain_folder,
+                    "repository", create->repository.path, "disks", names, NULL)
+               ? 0
+               : -1;
+}
+
+/* A push of what changed has no backing file: with the link, qemu-img reads the whole chain through its newest file. */
+static int add_links(struct create *create, struct plan *plan, struct err *err)
+{
+    for (size_t i = 0; i < create->draft.disks.count; i++) {
+        const struct point_disk *disk = list_at(&create->draft.disks, struct point_disk, i);
+        struct text file = {0}, backing = {0};
+        struct step *step;
+
+        if (strcmp(disk->mode, "incremental") != 0)
+            continue;
+        text_addf(&file, "%s/%s", create->folder, disk->file);
+        text_addf(&backing, "../%s/%s", create->choice.parent->id, disk->file);
+        step = plan_add(plan, &step_backup_link, err, "file", text_str(&file), "backing", text_str(&backing), NULL);
+        text_free(&file);
+        text_free(&backing);
+        if (!step)
+            return -1;
+    }
+    return 0;
+}
+
+static int add_running(struct create *create, struct plan *plan, struct err *err)
+{
+    bool frozen = false;
+
+    if (plan_freeze(create->backend, create->domain, create->params->quiesce, plan, &frozen, err) < 0 ||
+        add_begin(create, plan, err) < 0 || (frozen && !plan_add(plan, &step_thaw, err, NULL)) ||
+        facts_set(&plan->facts, "level", frozen ? "filesystem" : "crash", err) < 0 || add_push(create, plan, err) < 0)
+        return -1;
+    return add_links(create, plan, err);
+}
+
+static int add_converts(struct create *create, struct plan *plan, struct err *err)
+{
+    for (size_t i = 0; i < create->draft.disks.count; i++) {
+        const struct point_disk *disk = list_at(&create->draft.disks, struct point_disk, i);
+        struct text file = {0};
+        struct step *step;
+
+        if (strcmp(disk->mode, "excluded") == 0)
+            continue;
+        text_addf(&file, "%s/%s", create->folder, disk->file);
+        step = plan_add(plan, &step_backup_convert, err, "disk", disk->name, "source", disk->source, "format",
+                        disk->source_format, "file", text_str(&file), "chain_folder", create->chain_folder, "compress",
+                        create->params->compress ? "yes" : NULL, NULL);
+        text_free(&file);
+        if (!step)
+            return -1;
+    }
+    return facts_set(&plan->facts, "level", "off", err);
+}
+
+/* Checkpoints that nothing needs any more once this full is whole: those of older chains of the same repository. Others' and other repositories' stay. */
+static int add_prune(struct create *create, struct plan *plan, struct err *err)
+{
+    struct text names = {0};
+    struct step *step = NULL;
+
+    for (size_t i = 0; !create->choice.parent && create->checkpoint[0] && i < create->points.count; i++) {
+        const struct restore_point *point = list_at(&create->points, struct restore_point, i);
+        char name[CHECKPOINT_NAME];
+        bool exists = false;
+
+        if (checkpoint_exists(create->domain, checkpoint_name(point->id, name), &exists, NULL) == 0 && exists)
+            text_addf(&names, "%s%s", names.len ? " " : "", name);
+    }
+    if (names.len)
+        step = plan_add(plan, &step_backup_prune, err, "checkpoints", text_str(&names), NULL);
+    if (names.len && !step) {
+        text_free(&names);
+        return -1;
+    }
+    text_free(&names);
+    return 0;
+}
+
+int plan_backup_create(struct backend *backend, const struct job *job, struct plan *plan, struct err *err)
+{
+    CLEANUP(create_end)
+    struct create create = {.backend = (struct libvirt_backend *)backend, .job = job, .params = job->params};
+
+    if (libvirt_connect(create.backend, err) < 0 || look(&create, err) < 0 || decide(&create, err) < 0 ||
+        draft(&create, err) < 0)
+        return -1;
+    if (add_space(&create, plan, err) < 0 || add_folder(&create, plan, err) < 0 ||
+        add_redefine(&create, plan, err) < 0)
+        return -1;
+    if ((create.active ? add_running(&create, plan, err) : add_converts(&create, plan, err)) < 0)
+        return -1;
+    if (!plan_add(plan, &step_backup_complete, err, "folder", create.folder, "chain_folder", create.chain_folder, "level",
+                  facts_get(&plan->facts, "level"), "level_reason", facts_get(&plan->facts, "level_reason"), NULL))
+        return -1;
+    return add_prune(&create, plan, err);
+}
+
+int report_backup_create(struct backend *backend, const struct job *job, const struct facts *known,
+                         struct report *report, struct err *err)
+{
+    const struct params_backup_create *params = job->params;
+    CLEANUP(repository_endp) struct repository repository = {0};
+    struct restore_point *point = report_add_point(report, err);
+
+    (void)known;
+    if (!point || backup_repository(backend, params->repository, &repository, err) < 0)
+        return -1;
+    restore_point_clear(point);
+    if (repository_find(&repository, job->target.id, job->job_id, point, NULL, err) < 0)
+        return -1;
+    return string_set(&report->result->point, job->job_id, err);
+}
