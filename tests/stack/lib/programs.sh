@@ -1,3 +1,106 @@
 # shellcheck shell=bash
-programs_up() { :; }
-programs_env() { :; }
+# Our own programs: one coordinator, a worker on each host. FLEETSNAP_BUILD is the build folder they are taken from.
+build_dir=${FLEETSNAP_BUILD:-$source_root/build/release}
+
+# A server that says when it is ready (sd_notify); one that ends instead, or takes too long, is a failure.
+start_and_wait() { # NAME COMMAND...
+    local name=$1 address="fleetsnap-$$-$1-$RANDOM" word=
+    shift
+    exec 7< <("$stack_here/wait_ready.py" "$address" 60)
+    read -r word <&7
+    NOTIFY_SOCKET=@$address proc_start "$name" "$@" 7<&-
+    until read -r -t 0.1 word <&7; do
+        proc_pid "$name" >/dev/null || break
+    done
+    exec 7<&-
+    [[ $word == ready ]] && return
+    log_tail "$name"
+    proc_pid "$name" >/dev/null && die "$name does not get ready" || die "$name ended while it was starting"
+}
+
+programs_up() { # HOST...
+    coordinator_start
+    fleetsnap topic init >/dev/null
+    enroll "$@"
+    all worker_start "$@"
+}
+
+# ---- coordinator ----
+
+coordinator_url() { echo "http://127.0.0.1:$(<"$DIR/coordinator/port")"; }
+
+coordinator_create() {
+    local port
+    mkdir -p -m 700 "$DIR/coordinator"
+    read -r port < <(free_ports 1)
+    write_private "$DIR/coordinator/coordinator.yaml" <<YAML
+name: c1
+state_directory: $DIR/coordinator/state
+kafka:
+  brokers: $(kafka_address)
+redis:
+  address: $(redis_address)
+  user: coordinator
+  password_file: $DIR/redis/coordinator.password
+master_key_file: $DIR/coordinator/master.key
+admin_token_file: $DIR/coordinator/admin.token
+http:
+  listen: 127.0.0.1:$port
+dev: true
+worker:
+  redis_user: worker
+  redis_password_file: $DIR/redis/worker.password
+YAML
+    mkdir -p "$DIR/coordinator/state"
+    echo "$port" >"$DIR/coordinator/port"
+}
+
+coordinator_start() {
+    [[ -e $DIR/coordinator/port ]] || coordinator_create
+    start_and_wait coordinator "$build_dir/coordinator/fleetsnap-coordinator" --config "$DIR/coordinator/coordinator.yaml"
+}
+
+coordinator() { # VERB
+    case $1 in
+    start) coordinator_start ;;
+    stop) proc_stop coordinator ;;
+    kill) proc_stop coordinator KILL ;;
+    restart) proc_stop coordinator; coordinator_start ;;
+    *) die "coordinator: unknown $1" ;;
+    esac
+}
+
+fleetsnap() { # ARGS...: the command, as this fleet's admin
+    FLEETSNAP_URL=$(coordinator_url) FLEETSNAP_TOKEN_FILE=$DIR/coordinator/admin.token "$build_dir/coordinator/fleetsnap" "$@"
+}
+
+# ---- workers ----
+
+enroll() { # HOST...: a bundle for each in DIR/bundles/HOST
+    [[ ! -d $DIR/bundles ]] || return 0
+    printf '%s\n' "$@" >"$DIR/hosts.txt"
+    fleetsnap host enroll --from "$DIR/hosts.txt" --out "$DIR/bundles" >/dev/null
+}
+
+worker_start() { # HOST: what the bundle does not know, the paths of the host, comes by the command line
+    local host
+    host=$(host_dir "$1")
+    start_and_wait "worker-$1" "$stack_here/in-host" "$host" "$build_dir/worker/fleetsnap-worker" --config "$DIR/bundles/$1/worker.yaml" \
+        "--state_directory=$host/state" "--libvirt.uri=$(host_uri "$1")" "--pools=$host/disks" "--repositories=$host/repository" ${WORKER_ARGS:-}
+}
+
+worker() { # VERB HOST
+    case $1 in
+    start) worker_start "$2" ;;
+    stop) proc_stop "worker-$2" TERM 70 ;;
+    kill) proc_stop "worker-$2" KILL ;;
+    restart) proc_stop "worker-$2" TERM 70; worker_start "$2" ;;
+    *) die "worker: unknown $1" ;;
+    esac
+}
+
+programs_env() {
+    printf 'export FLEETSNAP_BUILD=%q PATH=%q:$PATH\n' "$build_dir" "$build_dir/coordinator:$build_dir/worker"
+    [[ ! -e $DIR/coordinator/port ]] ||
+        printf 'export FLEETSNAP_URL=%q FLEETSNAP_TOKEN_FILE=%q\n' "$(coordinator_url)" "$DIR/coordinator/admin.token"
+}
