@@ -1,0 +1,160 @@
+/*
+ * GET /v1/doctor: one line for each thing that can be wrong, with what to do. Each check is a function that adds its findings; the ones of hosts and targets judge the
+ * view's records alone.
+ */
+#include "coordinator/api/doctor.h"
+
+#include "base/clock.h"
+#include "base/err.h"
+#include "base/parse.h"
+#include "kafka/kafka.h"
+#include "model/topics.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+void doctor_add(json_t *checks, const char *status, const char *subject, const char *hint, const char *format, ...)
+{
+    char text[512];
+    va_list arguments;
+
+    va_start(arguments, format);
+    vsnprintf(text, sizeof text, format, arguments);
+    va_end(arguments);
+    json_array_append_new(checks, json_pack("{s:s, s:s, s:s, s:s*}", "status", status, "subject", subject, "text", text,
+                                            "hint", hint));
+}
+
+static void check_leader(const struct coordinator_state *state, json_t *checks)
+{
+    char subject[96];
+
+    snprintf(subject, sizeof subject, "coordinator %s", state->name);
+    if (state->leading)
+        doctor_add(checks, "ok", subject, NULL, "leads, term %lld, %lld jobs open", (long long)state->term,
+                   (long long)state->jobs_open);
+    else
+        doctor_add(checks, "warn", subject, "Ask the leader, or wait: a standby takes over within 15 s",
+                   "does not lead; %lld records behind", (long long)state->ledger_lag);
+}
+
+static void check_topics(const struct api_config *config, json_t *checks)
+{
+    struct kafka_topic_problem problems[32];
+    struct err err = {0};
+    size_t count = 0;
+    int brokers = 0;
+
+    if (kafka_broker_info(config->kafka, 3000, &brokers, &err) < 0 ||
+        kafka_topics_check(config->kafka, config->dev, problems, 32, &count, &err) < 0) {
+        doctor_add(checks, "fail", "kafka", "Are the brokers up, and is kafka.brokers right?", "%s", err.text);
+        return;
+    }
+    if (count == 0)
+        doctor_add(checks, "ok", "kafka", NULL, "%d broker%s, %d topics as they should be", brokers, brokers == 1 ? "" : "s",
+                   TOPIC_COUNT);
+    for (size_t i = 0; i < count; i++)
+        doctor_add(checks, "fail", problems[i].topic, "What would be created: fleetsnap topic init --config FILE --dry-run", "%s",
+                   problems[i].text);
+}
+
+static void check_kafka(const struct api_config *config, const struct coordinator_state *state, json_t *checks)
+{
+    if (!state->kafka_ok)
+        doctor_add(checks, "fail", "kafka", "Running jobs go on; nothing new is published until brokers answer", "%s",
+                   *state->kafka_problem ? state->kafka_problem : "does not answer");
+    else if (config->kafka)
+        check_topics(config, checks);
+    else
+        doctor_add(checks, "ok", "kafka", NULL, "answers");
+}
+
+static void check_all_hosts(struct api_request *request, json_t *checks)
+{
+    struct view_filter filter = {.limit = 1000};
+    json_t *page = NULL, *host;
+    struct err err = {0};
+    size_t index;
+
+    if (view_hosts(request->reader, &filter, &page, &err) < 0) {
+        doctor_add(checks, "fail", "view", "It is a cache: stop the coordinator, delete it, start again", "%s", err.text);
+        return;
+    }
+    if (json_array_size(json_object_get(page, "items")) == 0)
+        doctor_add(checks, "warn", "hosts", "fleetsnap host enroll NAME --out DIR", "no host is enrolled");
+    json_array_foreach(json_object_get(page, "items"), index, host) doctor_host(host, clock_real_ms(), checks);
+    json_decref(page);
+}
+
+static void check_all_targets(struct api_request *request, json_t *checks)
+{
+    CLEANUP(freep) char *selector = NULL;
+    struct view_filter filter = {.limit = 1000};
+    json_t *page = NULL, *target;
+    struct err err = {0};
+    size_t index;
+
+    if (api_scope_selector(request, &selector, &err) == 0) {
+        filter.selector = selector;
+        if (view_targets(request->reader, &filter, &page, &err) == 0) {
+            json_array_foreach(json_object_get(page, "items"), index, target) doctor_target(target, checks);
+        }
+    }
+    json_decref(page);
+}
+
+static bool all_ok(const json_t *checks)
+{
+    const json_t *check;
+    size_t index;
+
+    json_array_foreach(checks, index, check)
+    {
+        if (strcmp(json_text(check, "status"), "fail") == 0)
+            return false;
+    }
+    return true;
+}
+
+int api_doctor(struct api_request *request, struct api_response *response)
+{
+    const struct api_config *config = &request->context->config;
+    struct coordinator_state state = {0};
+    json_t *checks = json_array();
+
+    coordinator_state(request->context->coordinator, &state);
+    check_leader(&state, checks);
+    check_kafka(config, &state, checks);
+    if (!state.redis_ok)
+        doctor_add(checks, "fail", "redis", "Reading jobs go on; what changes something waits until it answers", "%s",
+                   *state.redis_problem ? state.redis_problem : "does not answer");
+    else if (config->redis)
+        doctor_redis(config->redis, checks);
+    else
+        doctor_add(checks, "ok", "redis", NULL, "answers, epoch %lld", (long long)state.epoch);
+    check_all_hosts(request, checks);
+    check_all_targets(request, checks);
+    return api_answer(response, 200, json_pack("{s:b, s:o}", "ok", all_ok(checks), "checks", checks));
+}
+
+int api_health(struct api_request *request, struct api_response *response)
+{
+    (void)request;
+    return api_answer(response, 200, json_pack("{s:b, s:s}", "ok", 1, "version", FLEETSNAP_VERSION));
+}
+
+int api_state(struct api_request *request, struct api_response *response)
+{
+    struct coordinator_state state = {0};
+    char started[40];
+
+    coordinator_state(request->context->coordinator, &state);
+    return api_answer(
+        response, 200,
+        json_pack("{s:s, s:b, s:I, s:I, s:{s:b, s:s}, s:{s:b, s:s}, s:I, s:I, s:s, s:s}", "name", state.name, "leading",
+                  state.leading, "term", (json_int_t)state.term, "epoch", (json_int_t)state.epoch, "redis", "ok",
+                  state.redis_ok, "problem", state.redis_problem, "kafka", "ok", state.kafka_ok, "problem",
+                  state.kafka_problem, "jobs_open", (json_int_t)state.jobs_open, "ledger_lag", (json_int_t)state.ledger_lag,
+                  "started_at", format_rfc3339(state.started_at_ms, started, sizeof started), "version", FLEETSNAP_VERSION));
+}

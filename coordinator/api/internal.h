@@ -1,0 +1,183 @@
+#pragma once
+/*
+ * What the files of coordinator/api share. Only http.c and api.c know libmicrohttpd: a request is plain data, so everything else is tested without a socket.
+ */
+#include "coordinator/api/api.h"
+#include "base/facts.h"
+#include "coordinator/coordinator.h"
+#include "coordinator/view.h"
+
+#include <jansson.h>
+#include <pthread.h>
+
+struct api_route;
+struct replay;
+struct selector;
+struct streams;
+
+enum {
+    ARGUMENTS_MAX = 4,
+    TOKEN_MAX_BYTES = 512,
+    KEY_MAX_BYTES = 128,
+    HASH_TEXT = 65,
+};
+
+struct api_context { /* lives as long as the api; read-only after start but for what has its own lock */
+    struct api_config config; /* with the defaults filled in */
+    struct coordinator *coordinator;
+    char *view_path;
+    char admin_hash[HASH_TEXT]; /* SHA-256 of the bootstrap token; "": none */
+    struct replay *replay;
+    struct streams *streams;
+};
+
+struct api_request {
+    struct api_context *context;
+    struct view_reader *reader; /* of this thread */
+    const char *method, *path;
+    struct facts query;
+    const char *authorization, *idempotency_key, *last_event_id, *peer; /* NULL: absent */
+    const char *body;
+    size_t body_len;
+    /* filled in by api_dispatch */
+    const struct api_route *route;
+    char *arguments[ARGUMENTS_MAX]; /* what stands for {…} in the pattern, percent-decoded */
+    struct caller caller;
+    json_t *json; /* the body, an object; NULL without one */
+};
+
+struct api_response {
+    int status;
+    json_t *body;
+    int64_t stream;  /* > 0: an event stream of struct streams follows instead of a body */
+    char *location;  /* header Location */
+    char *allow;     /* header Allow of a 405 */
+    int retry_after; /* seconds; 0: no header */
+    bool replayed;   /* answered from an earlier request with the same key */
+};
+
+typedef int api_handler(struct api_request *request, struct api_response *response);
+
+enum api_role { ROLE_PUBLIC, ROLE_VIEWER, ROLE_OPERATOR, ROLE_ADMIN };
+
+struct api_route {
+    const char *method, *pattern; /* "/v1/jobs/{job}" */
+    enum api_role role;
+    api_handler *handler;
+    const char *doc; /* one line; the summary in docs/openapi.yaml */
+};
+
+extern const struct api_route api_routes[]; /* ends with method NULL */
+
+/* Answers one request: route, token, role, body, replay, handler. Never fails: what goes wrong is a problem document. */
+void api_dispatch(struct api_request *request, struct api_response *response);
+void api_request_clear(struct api_request *request); /* what dispatch filled in, and the query */
+void api_response_clear(struct api_response *response);
+bool api_route_match(const struct api_route *route, const char *path, char *arguments[ARGUMENTS_MAX]); /* arguments: caller frees */
+
+/* ---- problem documents (RFC 9457): all return 0, so that `return api_problem(…)` ends a handler ---- */
+
+/* kind: usage, not_found, ambiguous, conflict, permanent, retry, unknown, unauthenticated, forbidden, too_large */
+int api_problem(struct api_response *response, int status, const char *kind, const char *subject, const char *hint,
+                const char *format, ...) __attribute__((format(printf, 6, 7)));
+int api_problem_err(struct api_response *response, const char *subject, const struct err *err);
+int api_usage(struct api_response *response, const char *subject, const struct err *err); /* 400, whatever the kind */
+const char *api_status_title(int status);
+
+/* ---- answers ---- */
+
+int api_answer(struct api_response *response, int status, json_t *body); /* takes body; NULL = out of memory */
+/* Answers a look-up in the view: 503 when it failed, else 200 with what was found (taken). */
+int api_view(struct api_response *response, const char *subject, int failed, json_t *found, const struct err *err);
+
+/* ---- tokens and what they allow (auth.c; pure but for the look-up) ---- */
+
+bool api_hash_equal(const char *a, const char *b); /* constant time for texts of equal length */
+void api_token_hash(const char *token, char out[HASH_TEXT]);
+bool api_token_name(const char *token, char *out, size_t size);          /* "fst_<name>.<secret>" → name */
+const char *api_bearer(const char *authorization);                       /* the token of "Bearer …", or NULL */
+enum api_role api_role_of(const char *name);                             /* ROLE_PUBLIC if unknown */
+bool api_class_allowed(const char *classes, enum job_class job_class);
+/* False: the response is a 401 or 403. */
+bool api_authenticate(struct api_request *request, struct api_response *response);
+bool api_authorize(struct api_request *request, struct api_response *response);
+
+/* ---- what a token with a selector may see (scope.c) ---- */
+
+/* 1: allowed, 0: not, -1: err. A caller without a selector may see everything. */
+int api_scope_allows(struct api_request *request, const char *target, struct err *err);
+/* Takes out of page.items what does not match; `member` names the item's target. */
+int api_scope_filter(struct api_request *request, json_t *page, const char *member, struct err *err);
+/* For what concerns the whole fleet. False: the response is a 403. */
+bool api_scope_is_all(struct api_request *request, struct api_response *response);
+/* The selector that lists of targets use: the query's and the caller's. Caller frees; NULL text = none. */
+int api_scope_selector(struct api_request *request, char **out, struct err *err);
+
+/* ---- what people type → what it means (resolve.c): 0, or -1 and the response says why ---- */
+
+struct api_target {
+    char *kind, *id, *name, *host, *state;
+};
+void api_target_clear(struct api_target *target);
+int api_resolve_target(struct api_request *request, struct api_response *response, const char *text,
+                       struct api_target *out);
+/* Unique id of `what` ("job", "point") with this prefix; out has 37 bytes. */
+int api_resolve_id(struct api_request *request, struct api_response *response, const char *what, const char *prefix,
+                   char *out);
+/* The restore point, or the newest complete backup of a target (at_ms 0: the latest of all). Caller decrefs. */
+int api_resolve_point(struct api_request *request, struct api_response *response, const char *prefix, json_t **out);
+int api_resolve_latest(struct api_request *request, struct api_response *response, const char *target, int64_t at_ms,
+                       json_t **out);
+/* A repository by name or id; text NULL: the default of the target, else the only one on that host. */
+struct api_repository {
+    char *id, *name, *path, *host;
+};
+void api_repository_clear(struct api_repository *repository);
+int api_resolve_repository(struct api_request *request, struct api_response *response, const char *text,
+                           const char *host, struct api_repository *out);
+
+/* ---- bodies ---- */
+
+/* Refuses members that are not in the NULL-terminated list. False: the response is a 400. */
+bool api_members(struct api_request *request, struct api_response *response, const char *const *allowed);
+const char *api_text(const struct api_request *request, const char *member); /* NULL: absent or no string */
+bool api_flag(const struct api_request *request, const char *member);
+/* Refuses query parameters that are not in the list, and fills limit, after, host, state, op, repository, kind, since, open. False: the response is a 400. */
+bool api_filter(struct api_request *request, struct api_response *response, const char *const *allowed,
+                struct view_filter *out);
+/* The query's `target` as "kind:id" (target_text has TARGET_TEXT bytes); false: the response says why. */
+bool api_filter_target(struct api_request *request, struct api_response *response, char *target_text,
+                       struct view_filter *filter);
+const char *json_text(const json_t *object, const char *member); /* NULL: absent or no string */
+int64_t json_int(const json_t *object, const char *member);      /* 0: absent */
+json_t *record_json(const struct record_type *type, const void *record, struct err *err);
+
+/* ---- replays (replay.c): answers of the last requests that changed something, by caller and Idempotency-Key ---- */
+
+int replay_new(struct replay **out, struct err *err);
+void replay_free(struct replay *replay);
+enum replay_answer { REPLAY_NEW, REPLAY_SAME, REPLAY_OTHER }; /* OTHER: the key was used for another request */
+enum replay_answer replay_find(struct replay *replay, const struct api_request *request, struct api_response *response);
+void replay_store(struct replay *replay, const struct api_request *request, const struct api_response *response);
+
+/* ---- event streams (stream.c) ---- */
+
+struct MHD_Connection;
+int streams_new(struct api_context *context, struct streams **out, struct err *err);
+void streams_stop(struct streams *streams); /* ends all of them; before the HTTP server stops */
+void streams_free(struct streams *streams);
+/* Of one job (ends after its terminal event) or of all (job NULL). ERR_RETRY: too many. */
+int streams_open(struct streams *streams, const char *job, int64_t cursor, int64_t *out_stream, struct err *err);
+void streams_close(struct streams *streams, int64_t stream);
+/* Up to max bytes; 0: none yet; -1: ended. `wake` is called (once) from the streams' thread when there is more after a 0. */
+long streams_read(struct streams *streams, int64_t stream, char *out, size_t max, void (*wake)(void *context), void *context);
+
+/* ---- handlers, by noun ---- */
+
+api_handler api_health, api_state, api_doctor;
+api_handler api_hosts_list, api_hosts_show, api_hosts_enroll, api_hosts_drain, api_hosts_resume, api_hosts_remove;
+api_handler api_targets_list, api_targets_show, api_targets_snapshots;
+api_handler api_jobs_submit, api_jobs_list, api_jobs_show, api_jobs_events, api_events, api_jobs_cancel,
+    api_jobs_retry, api_jobs_resolve;
+api_handler api_points_list, api_points_show, api_repositories_list, api_repositories_show, api_repositories_init;
+api_handler api_tokens_list, api_tokens_create, api_tokens_revoke, api_dead_letters_list, api_dead_letters_show;

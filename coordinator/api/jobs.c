@@ -1,0 +1,243 @@
+#include "base/err.h"
+#include "base/parse.h"
+#include "base/uuid.h"
+#include "coordinator/api/internal.h"
+#include "model/job_state.h"
+#include "model/target.h"
+
+#include <stdio.h>
+#include <string.h>
+
+int api_jobs_list(struct api_request *request, struct api_response *response)
+{
+    static const char *const allowed[] = {"target", "host", "state", "op", "open", "since", "limit", "after", NULL};
+    char target[TARGET_TEXT];
+    struct view_filter filter;
+    struct err err = {0};
+    json_t *page = NULL;
+
+    if (!api_filter(request, response, allowed, &filter) || !api_filter_target(request, response, target, &filter))
+        return 0;
+    int failed = view_jobs(request->reader, &filter, &page, &err);
+    if (failed == 0 && (failed = api_scope_filter(request, page, "target", &err)) < 0)
+        json_decref(page);
+    return api_view(response, "jobs", failed, page, &err);
+}
+
+/* A job that the ledger has and the view has not seen yet. NULL: there is none (or err). */
+static json_t *from_ledger(struct api_request *request, const char *id, struct err *err)
+{
+    CLEANUP(ledger_entry_freep) struct ledger_entry *entry = NULL;
+
+    if (coordinator_get(request->context->coordinator, LEDGER_JOB, id, &entry, err) < 0 || !entry || !entry->job ||
+        !entry->job->job)
+        return NULL;
+    const struct job *job = entry->job->job;
+    json_t *json = record_json(&job_record, job, err);
+    if (!json)
+        return NULL;
+    json_object_set_new(json, "class", json_string(class_names[job_class(job)]));
+    json_object_set_new(json, "state", json_string(job_state_names[STATE_PLANNED]));
+    json_object_set_new(json, "events", json_array());
+    return json;
+}
+
+static bool in_scope(struct api_request *request, struct api_response *response, const json_t *job)
+{
+    const json_t *target = json_object_get(job, "target");
+    char text[TARGET_TEXT];
+    struct err err = {0};
+
+    if (!request->caller.selector)
+        return true;
+    snprintf(text, sizeof text, "%s:%s", json_text(target, "kind"), json_text(target, "id"));
+    int allowed = api_scope_allows(request, text, &err);
+    if (allowed > 0)
+        return true;
+    if (allowed < 0)
+        api_problem_err(response, "job", &err);
+    else
+        api_problem(response, 403, "forbidden", request->caller.token, NULL,
+                    "the token %s is for \"%s\" only, which does not include the target of this job",
+                    request->caller.token, request->caller.selector);
+    return false;
+}
+
+/* The job that the path names by its id or the beginning of it. NULL: the response says why. */
+static json_t *find_job(struct api_request *request, struct api_response *response)
+{
+    const char *prefix = request->arguments[0];
+    char id[UUID_TEXT];
+    struct err err = {0};
+    json_t *job = NULL;
+
+    if (uuid_valid(prefix))
+        snprintf(id, sizeof id, "%s", prefix);
+    else if (api_resolve_id(request, response, "job", prefix, id) < 0)
+        return NULL;
+    if (view_job(request->reader, id, &job, &err) == 0 && !job)
+        job = from_ledger(request, id, &err);
+    if (err.kind != ERR_NONE)
+        return api_problem_err(response, prefix, &err), NULL;
+    if (!job)
+        return api_problem(response, 404, "not_found", prefix, "All of them: fleetsnap jobs", "no job %s", prefix), NULL;
+    if (in_scope(request, response, job))
+        return job;
+    json_decref(job);
+    return NULL;
+}
+
+int api_jobs_show(struct api_request *request, struct api_response *response)
+{
+    json_t *job = find_job(request, response);
+
+    return job ? api_answer(response, 200, job) : 0;
+}
+
+/* Where a stream begins: behind the last event that the client has seen. */
+static bool cursor(struct api_request *request, struct api_response *response, int64_t fallback, int64_t *out)
+{
+    const char *text = request->last_event_id ? request->last_event_id : facts_get(&request->query, "after");
+    struct err err = {0};
+
+    *out = fallback;
+    if (!text || parse_int(text, 0, INT64_MAX, out, &err) == 0)
+        return true;
+    api_problem(response, 400, "usage", "Last-Event-ID", NULL, "Last-Event-ID: %s", err.text);
+    return false;
+}
+
+int api_jobs_events(struct api_request *request, struct api_response *response)
+{
+    json_t *job = find_job(request, response);
+    struct err err = {0};
+    int64_t after;
+
+    if (job && cursor(request, response, 0, &after) &&
+        streams_open(request->context->streams, json_text(job, "job_id"), after, &response->stream, &err) < 0)
+        api_problem_err(response, "events", &err);
+    json_decref(job);
+    return 0;
+}
+
+int api_events(struct api_request *request, struct api_response *response)
+{
+    struct err err = {0};
+    int64_t after;
+
+    if (!api_scope_is_all(request, response) || !cursor(request, response, -1, &after))
+        return 0;
+    if (streams_open(request->context->streams, NULL, after, &response->stream, &err) < 0)
+        api_problem_err(response, "events", &err);
+    return 0;
+}
+
+static bool class_allowed(struct api_request *request, struct api_response *response, const json_t *job)
+{
+    const char *class = json_text(job, "class");
+    int index = class ? name_index(class_names, class) : CLASS_C;
+
+    if (api_class_allowed(request->caller.classes, index < 0 ? CLASS_C : (enum job_class)index))
+        return true;
+    api_problem(response, 403, "forbidden", request->caller.token, "Ask an admin for a token with that class",
+                "the token %s does not allow class %s", request->caller.token, class ? class : "C");
+    return false;
+}
+
+static bool is_terminal(const json_t *job)
+{
+    const char *state = json_text(job, "state");
+    int index = state ? name_index(job_state_names, state) : -1;
+
+    return index >= 0 && job_state_terminal((enum job_state)index);
+}
+
+static json_t *job_answer(const json_t *job)
+{
+    return json_pack("{s:s?, s:O?}", "job_id", json_text(job, "job_id"), "target", json_object_get(job, "target"));
+}
+
+int api_jobs_cancel(struct api_request *request, struct api_response *response)
+{
+    static const char *const members[] = {"reason", NULL};
+    struct err err = {0};
+
+    if (!api_members(request, response, members))
+        return 0;
+    json_t *job = find_job(request, response);
+    if (!job)
+        return 0;
+    const char *id = json_text(job, "job_id");
+    if (!class_allowed(request, response, job))
+        ;
+    else if (is_terminal(job))
+        api_problem(response, 409, "conflict", id, NULL, "job %.8s has already ended: %s", id, json_text(job, "state"));
+    else if (coordinator_cancel(request->context->coordinator, &request->caller, id, api_text(request, "reason"), &err) < 0)
+        api_problem_err(response, id, &err);
+    else
+        api_answer(response, 202, job_answer(job));
+    json_decref(job);
+    return 0;
+}
+
+int api_jobs_retry(struct api_request *request, struct api_response *response)
+{
+    static const char *const members[] = {NULL};
+    char id[UUID_TEXT];
+    struct err err = {0};
+
+    if (!api_members(request, response, members))
+        return 0;
+    json_t *job = find_job(request, response);
+    if (!job)
+        return 0;
+    const char *old = json_text(job, "job_id");
+    if (!class_allowed(request, response, job))
+        ;
+    else if (coordinator_retry(request->context->coordinator, &request->caller, old, id, &err) < 0)
+        api_problem_err(response, old, &err);
+    else
+        api_answer(response, 202,
+                   json_pack("{s:s, s:s, s:O?, s:O?, s:O?, s:O?}", "job_id", id, "replaces", old, "op",
+                             json_object_get(job, "op"), "class", json_object_get(job, "class"), "target",
+                             json_object_get(job, "target"), "host", json_object_get(job, "host")));
+    json_decref(job);
+    return 0;
+}
+
+/* "done" or "failed" → 1, 0; -1: the response says what is missing. */
+static int resolution(struct api_request *request, struct api_response *response)
+{
+    const char *as = api_text(request, "as"), *reason = api_text(request, "reason");
+
+    if (!as || (strcmp(as, "done") != 0 && strcmp(as, "failed") != 0))
+        return api_problem(response, 400, "usage", "as", NULL, "as: must be done or failed"), -1;
+    if (!reason || !*reason)
+        return api_problem(response, 400, "usage", "reason", NULL, "reason: is missing: say how you know"), -1;
+    return strcmp(as, "done") == 0;
+}
+
+int api_jobs_resolve(struct api_request *request, struct api_response *response)
+{
+    static const char *const members[] = {"as", "reason", NULL};
+    struct err err = {0};
+
+    if (!api_members(request, response, members))
+        return 0;
+    int done = resolution(request, response);
+    json_t *job = done < 0 ? NULL : find_job(request, response);
+    if (!job)
+        return 0;
+    const char *id = json_text(job, "job_id"), *state = json_text(job, "state");
+    if (!class_allowed(request, response, job))
+        ;
+    else if (!state || strcmp(state, job_state_names[STATE_PARKED]) != 0)
+        api_problem(response, 409, "conflict", id, NULL, "job %.8s is not PARKED but %s", id, state ? state : "unknown");
+    else if (coordinator_resolve(request->context->coordinator, &request->caller, id, done, api_text(request, "reason"),
+                                 &err) < 0)
+        api_problem_err(response, id, &err);
+    else
+        api_answer(response, 202, job_answer(job));
+    json_decref(job);
+    return 0;
+}

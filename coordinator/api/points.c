@@ -1,0 +1,63 @@
+#include "base/err.h"
+#include "coordinator/api/internal.h"
+#include "model/target.h"
+
+#include <string.h>
+
+int api_points_list(struct api_request *request, struct api_response *response)
+{
+    static const char *const allowed[] = {"target", "repository", "kind", "host", "since", "limit", "after", NULL};
+    char target[TARGET_TEXT];
+    struct view_filter filter;
+    struct err err = {0};
+    json_t *page = NULL;
+
+    if (!api_filter(request, response, allowed, &filter) || !api_filter_target(request, response, target, &filter))
+        return 0;
+    int failed = view_points(request->reader, &filter, &page, &err);
+    if (failed == 0 && (failed = api_scope_filter(request, page, "target", &err)) < 0)
+        json_decref(page);
+    return api_view(response, "restore points", failed, page, &err);
+}
+
+static bool same_chain(const json_t *a, const json_t *b)
+{
+    const char *one = json_text(a, "chain"), *other = json_text(b, "chain");
+
+    return one && other && strcmp(one, other) == 0;
+}
+
+/* The points of the same chain, newest first: what this one stands on, and what stands on it. */
+static json_t *chain_of(struct api_request *request, const json_t *point)
+{
+    char text[TARGET_TEXT];
+    const json_t *target = json_object_get(point, "target");
+    struct view_filter filter = {.target = text, .repository = json_text(point, "repository"), .kind = "backup", .limit = 1000};
+    json_t *page = NULL, *chain = json_array(), *item;
+    size_t index;
+
+    snprintf(text, sizeof text, "%s:%s", json_text(target, "kind"), json_text(target, "id"));
+    if (!json_text(point, "chain") || view_points(request->reader, &filter, &page, NULL) < 0)
+        return chain;
+    json_array_foreach(json_object_get(page, "items"), index, item)
+    {
+        if (same_chain(point, item))
+            json_array_append_new(chain, json_pack("{s:O?, s:O?, s:O?, s:O?, s:O?}", "id", json_object_get(item, "id"),
+                                                   "parent", json_object_get(item, "parent"), "backup_kind",
+                                                   json_object_get(item, "backup_kind"), "created_at",
+                                                   json_object_get(item, "created_at"), "size_bytes",
+                                                   json_object_get(item, "size_bytes")));
+    }
+    json_decref(page);
+    return chain;
+}
+
+int api_points_show(struct api_request *request, struct api_response *response)
+{
+    json_t *point = NULL;
+
+    if (api_resolve_point(request, response, request->arguments[0], &point) < 0)
+        return 0;
+    json_object_set_new(point, "points_of_chain", chain_of(request, point));
+    return api_answer(response, 200, point);
+}

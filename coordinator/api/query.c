@@ -1,0 +1,73 @@
+/* Query parameters → a filter of the view. */
+#include "base/err.h"
+#include "base/parse.h"
+#include "coordinator/api/internal.h"
+#include "model/target.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static bool refuse(struct api_response *response, const char *name, const struct err *err)
+{
+    api_problem(response, 400, "usage", name, NULL, "%s: %s", name, err->text);
+    return false;
+}
+
+static bool known(struct api_request *request, struct api_response *response, const char *const *allowed)
+{
+    for (size_t i = 0; i < request->query.count; i++) {
+        const char *name = request->query.items[i].key;
+        if (name_index(allowed, name) >= 0)
+            continue;
+        api_problem(response, 400, "usage", name, NULL, "%s: unknown query parameter", name);
+        return false;
+    }
+    return true;
+}
+
+bool api_filter(struct api_request *request, struct api_response *response, const char *const *allowed,
+                struct view_filter *out)
+{
+    const struct facts *query = &request->query;
+    const char *limit = facts_get(query, "limit"), *since = facts_get(query, "since"), *open = facts_get(query, "open");
+    struct err err = {0};
+    int64_t number = 0;
+
+    if (!known(request, response, allowed))
+        return false;
+    *out = (struct view_filter){.host = facts_get(query, "host"),
+                                .state = facts_get(query, "state"),
+                                .op = facts_get(query, "op"),
+                                .repository = facts_get(query, "repository"),
+                                .kind = facts_get(query, "kind"),
+                                .name = facts_get(query, "name"),
+                                .after = facts_get(query, "after")};
+    if (limit && parse_int(limit, 1, 1000, &number, &err) < 0)
+        return refuse(response, "limit", &err);
+    out->limit = (int)number;
+    if (since && parse_time(since, &out->since_ms, &err) < 0)
+        return refuse(response, "since", &err);
+    if (open && parse_bool(open, &out->open_only, &err) < 0)
+        return refuse(response, "open", &err);
+    return true;
+}
+
+bool api_filter_target(struct api_request *request, struct api_response *response, char *target_text,
+                       struct view_filter *filter)
+{
+    const char *text = facts_get(&request->query, "target");
+    struct api_target target = {0};
+
+    if (!text)
+        return true;
+    if (strchr(text, ':')) { /* also of a target that is gone */
+        snprintf(target_text, TARGET_TEXT, "%s", text);
+    } else {
+        if (api_resolve_target(request, response, text, &target) < 0)
+            return false;
+        snprintf(target_text, TARGET_TEXT, "%s:%s", target.kind, target.id);
+        api_target_clear(&target);
+    }
+    filter->target = target_text;
+    return true;
+}

@@ -1,0 +1,85 @@
+#include "base/err.h"
+#include "coordinator/api/internal.h"
+#include "model/target.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+/* Keeps the items whose name holds `text`. */
+static void keep_matching(json_t *page, const char *text)
+{
+    json_t *items = json_object_get(page, "items");
+
+    for (size_t i = json_array_size(items); text && i-- > 0;) {
+        const char *name = json_text(json_object_get(json_array_get(items, i), "target"), "name");
+        if (!name || !strcasestr(name, text))
+            json_array_remove(items, i);
+    }
+}
+
+int api_targets_list(struct api_request *request, struct api_response *response)
+{
+    static const char *const allowed[] = {"q", "selector", "host", "state", "name", "limit", "after", NULL};
+    CLEANUP(freep) char *selector = NULL;
+    struct view_filter filter;
+    struct err err = {0};
+    json_t *page = NULL;
+
+    if (!api_filter(request, response, allowed, &filter))
+        return 0;
+    if (api_scope_selector(request, &selector, &err) < 0)
+        return api_problem_err(response, "selector", &err);
+    filter.selector = selector;
+    if (view_targets(request->reader, &filter, &page, &err) < 0)
+        return err.kind == ERR_PERMANENT ? api_usage(response, "selector", &err) : api_problem_err(response, "targets", &err);
+    keep_matching(page, facts_get(&request->query, "q"));
+    return api_answer(response, 200, page);
+}
+
+/* NULL: the response says why. */
+static json_t *find_target(struct api_request *request, struct api_response *response)
+{
+    struct api_target target = {0};
+    char text[TARGET_TEXT];
+    struct view_filter filter = {.target = text, .limit = 1};
+    struct err err = {0};
+    json_t *page = NULL;
+
+    if (api_resolve_target(request, response, request->arguments[0], &target) < 0)
+        return NULL;
+    snprintf(text, sizeof text, "%s:%s", target.kind, target.id);
+    api_target_clear(&target);
+    if (view_targets(request->reader, &filter, &page, &err) < 0)
+        return api_problem_err(response, text, &err), NULL;
+    json_t *item = json_incref(json_array_get(json_object_get(page, "items"), 0));
+    if (item)
+        json_object_set(item, "as_of", json_object_get(page, "as_of"));
+    else
+        api_problem(response, 404, "not_found", text, NULL, "no target \"%s\"", request->arguments[0]);
+    json_decref(page);
+    return item;
+}
+
+int api_targets_show(struct api_request *request, struct api_response *response)
+{
+    json_t *target = find_target(request, response);
+
+    return target ? api_answer(response, 200, target) : 0;
+}
+
+int api_targets_snapshots(struct api_request *request, struct api_response *response)
+{
+    json_t *target = find_target(request, response);
+
+    if (!target)
+        return 0;
+    json_t *snapshots = json_object_get(target, "snapshots");
+    json_t *page = json_pack("{s:O?, s:n, s:O?, s:O?, s:O?}", "items", snapshots, "next", "as_of",
+                             json_object_get(target, "at"), "target", json_object_get(target, "target"), "host",
+                             json_object_get(target, "host"));
+    if (page && !json_is_array(json_object_get(page, "items")))
+        json_object_set_new(page, "items", json_array());
+    json_decref(target);
+    return api_answer(response, 200, page);
+}
