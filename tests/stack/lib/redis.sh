@@ -41,6 +41,7 @@ maxmemory-policy noeviction
 CONF
 }
 
+redis_version() { redis-server --version | sed 's/.* v=\([0-9.]*\).*/\1/'; }
 redis_address() { echo "127.0.0.1:$(<"$DIR/redis/port")"; }
 
 redis_cli() { # ARGS...: as admin
