@@ -1,0 +1,413 @@
+#include "backup_rig.h"
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "base/err.h"
+#include "base/file.h"
+#include "base/process.h"
+#include "base/text.h"
+#include "base/uuid.h"
+#include "worker/backends/libvirt/backup.h"
+#include "worker/backends/libvirt/libvirt.h"
+
+#include <errno.h>
+#include <ftw.h>
+#include <libvirt/libvirt-qemu.h>
+#include <sched.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+/* ---- the backend: only what is tested here, so that the test does not depend on the rest ---- */
+
+static const struct verb verbs[] = {
+    {OP_BACKUP_CREATE, plan_backup_create, report_backup_create},
+    {OP_BACKUP_RESTORE, plan_backup_restore, report_backup_restore},
+    {OP_BACKUP_VERIFY, plan_backup_verify, report_backup_verify},
+    {OP_BACKUP_DELETE, plan_backup_delete, report_backup_delete},
+    {OP_NONE, NULL, NULL},
+};
+static const struct step_type *const steps[] = {&step_freeze, &step_thaw, BACKUP_STEPS, NULL};
+
+static const struct backend_ops ops = {.kind = "libvirt", .verbs = verbs, .steps = steps, .only_here = true};
+
+/* ---- surroundings that say yes ---- */
+
+static int save_plan(void *context, const char *plan_json, struct err *err)
+{
+    struct rig *rig = context;
+
+    free(rig->plan);
+    rig->plan = strdup(plan_json);
+    return rig->plan ? 0 : err_memory(err, "plan");
+}
+
+static int save_steps(void *context, const struct step_change *changes, size_t count, struct err *err)
+{
+    (void)context;
+    (void)changes;
+    (void)count;
+    (void)err;
+    return 0;
+}
+
+static enum trust confirm_lock(void *context, const struct plan *plan, char *detail)
+{
+    (void)context;
+    (void)plan;
+    (void)detail;
+    return TRUST_OURS;
+}
+
+static enum trust lock_trust(void *context)
+{
+    (void)context;
+    return TRUST_OURS;
+}
+
+static int reserve(void *context, const char *repository, int64_t bytes, int64_t free_bytes, int64_t min_free,
+                   struct err *err)
+{
+    (void)context;
+    (void)repository;
+    (void)bytes;
+    (void)free_bytes;
+    (void)min_free;
+    (void)err;
+    return 0;
+}
+
+static void phase(void *context, const char *name)
+{
+    (void)context;
+    if (getenv("RIG_VERBOSE"))
+        fprintf(stderr, "  %s\n", name);
+}
+
+static void progress(void *context, int64_t done, int64_t total)
+{
+    struct rig *rig = context;
+
+    (void)total;
+    if (rig->cancel_at_bytes && done >= rig->cancel_at_bytes)
+        rig->cancelled = true;
+}
+
+static bool cancelled(void *context)
+{
+    return ((struct rig *)context)->cancelled;
+}
+
+static bool never(void *context)
+{
+    (void)context;
+    return false;
+}
+
+static int64_t rate_limit(void *context)
+{
+    return ((struct rig *)context)->rate_limit;
+}
+
+static struct runner_env environment(struct rig *rig)
+{
+    return (struct runner_env){.context = rig,
+                               .save_plan = save_plan,
+                               .save_steps = save_steps,
+                               .confirm_lock = confirm_lock,
+                               .lock_trust = lock_trust,
+                               .reserve = reserve,
+                               .phase = phase,
+                               .progress = progress,
+                               .cancelled = cancelled,
+                               .stopping = never,
+                               .lock_lost = never,
+                               .rate_limit = rate_limit};
+}
+
+/* ---- the host ---- */
+
+bool rig_possible(void)
+{
+    return geteuid() == 0 && access("/usr/bin/qemu-system-x86_64", X_OK) == 0;
+}
+
+/* libvirt asks QEMU anew, seconds each time, while the user of QEMU may not open /dev/kvm: in a mount namespace of our own it may. */
+static void open_kvm(const char *root)
+{
+    char node[PATH_MAX];
+
+    if (access("/dev/kvm", F_OK) != 0 || unshare(CLONE_NEWNS) < 0)
+        return;
+    mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL);
+    snprintf(node, sizeof node, "%s/kvm", root);
+    if (mknod(node, S_IFCHR | 0666, makedev(10, 232)) == 0 && chmod(node, 0666) == 0)
+        mount(node, "/dev/kvm", NULL, MS_BIND, NULL);
+}
+
+static void write_text(const char *root, const char *name, const char *text)
+{
+    char path[PATH_MAX];
+    FILE *file;
+
+    snprintf(path, sizeof path, "%s/%s", root, name);
+    file = fopen(path, "w");
+    assert_non_null(file);
+    fputs(text, file);
+    assert_int_equal(fclose(file), 0);
+}
+
+char *rig_disk(struct rig *rig, const char *file, char out[PATH_MAX])
+{
+    snprintf(out, PATH_MAX, "%s/disks/%s", rig->root, file);
+    return out;
+}
+
+static void tool(const char *const argv[])
+{
+    struct err err = {0};
+
+    if (process_run(argv, &(struct process_options){.inherit_fd = -1}, NULL, NULL, &err) < 0)
+        fail_msg("%s: %s", argv[0], err.text);
+}
+
+static void make_disk(struct rig *rig, const char *file, const char *format, const char *size, const char *write)
+{
+    char path[PATH_MAX];
+
+    rig_disk(rig, file, path);
+    tool((const char *[]){"qemu-img", "create", "-q", "-f", format, path, size, NULL});
+    tool((const char *[]){"qemu-io", "-f", format, "-c", write, path, NULL});
+}
+
+static void define(struct rig *rig, const char *name)
+{
+    struct text xml = {0};
+
+    text_addf(&xml,
+              "<domain type='qemu'><name>%s</name><uuid>%s</uuid><memory unit='MiB'>32</memory><vcpu>1</vcpu>"
+              "<os><type arch='x86_64' machine='pc'>hvm</type></os><cpu mode='maximum'/><devices>",
+              name, rig->uuid);
+    for (int i = 0; i < 3; i++)
+        text_addf(&xml,
+                  "<disk type='file' device='disk'><driver name='qemu' type='%s' discard='unmap'/>"
+                  "<source file='%s/disks/vd%c.img'/><target dev='vd%c' bus='virtio'/></disk>",
+                  i == 2 ? "raw" : "qcow2", rig->root, 'a' + i, 'a' + i);
+    text_add(&xml, "<disk type='file' device='cdrom'><target dev='sda' bus='sata'/><readonly/></disk>"
+                   "</devices></domain>");
+    rig->domain = virDomainDefineXML(rig->connection, text_str(&xml));
+    text_free(&xml);
+    if (!rig->domain)
+        fail_msg("define: %s", virGetLastErrorMessage());
+}
+
+static void connect_to(struct rig *rig)
+{
+    struct libvirt_backend *backend = calloc(1, sizeof *backend);
+    struct err err = {0};
+
+    backend->base = (struct backend){&ops, &rig->config};
+    rig->backend = &backend->base;
+    rig->connection = libvirt_open(rig->uri, &err);
+    if (!rig->connection)
+        fail_msg("%s", err.text);
+    assert_int_equal(libvirt_connect(backend, &err), 0);
+}
+
+void rig_start(struct rig *rig, const char *name)
+{
+    struct err err = {0};
+
+    *rig = (struct rig){0};
+    snprintf(rig->root, sizeof rig->root, "/tmp/fs-rig-XXXXXX");
+    assert_non_null(mkdtemp(rig->root));
+    chmod(rig->root, 0755);
+    for (const char *const *folder = (const char *[]){"vm", "vm/etc", "disks", "pool", NULL}; *folder; folder++) {
+        char path[PATH_MAX];
+
+        snprintf(path, sizeof path, "%s/%s", rig->root, *folder);
+        mkdir(path, 0755);
+    }
+    write_text(rig->root, "vm/etc/qemu.conf", "stdio_handler = \"file\"\n"); /* no virtlogd needed */
+    open_kvm(rig->root);
+    snprintf(rig->uri, sizeof rig->uri, "qemu:///embed?root=%s/vm", rig->root);
+    snprintf(rig->repository, sizeof rig->repository, "%s/backups", rig->root);
+    strings_add(&rig->repositories, rig->root, NULL);
+    char pool[64];
+    snprintf(pool, sizeof pool, "%s/pool", rig->root);
+    strings_add(&rig->pools, pool, NULL);
+    uuid_random(rig->uuid);
+    uuid_random(rig->repository_id);
+    rig->config = (struct backend_config){.host = "rig",
+                                          .libvirt_uri = rig->uri,
+                                          .state_directory = rig->root,
+                                          .pools = &rig->pools,
+                                          .repositories = &rig->repositories,
+                                          .agent_timeout_ms = 2000,
+                                          .frozen_limit_ms = 5000};
+    assert_int_equal(repository_init(rig->repository, rig->repository_id, "rig", 1, &err), 0);
+    make_disk(rig, "vda.img", "qcow2", "64M", "write -P 0x11 0 8M");
+    make_disk(rig, "vdb.img", "qcow2", "32M", "write -P 0x22 4M 1M");
+    make_disk(rig, "vdc.img", "raw", "16M", "write -P 0x33 1M 1M");
+    connect_to(rig);
+    define(rig, name);
+}
+
+static int remove_one(const char *path, const struct stat *status, int type, struct FTW *walk)
+{
+    (void)status;
+    (void)type;
+    (void)walk;
+    return remove(path);
+}
+
+void rig_stop(struct rig *rig)
+{
+    virDomainPtr *domains = NULL;
+    int count = virConnectListAllDomains(rig->connection, &domains, 0);
+
+    for (int i = 0; i < count; i++) {
+        virDomainDestroy(domains[i]);
+        virDomainFree(domains[i]);
+    }
+    free(domains);
+    domain_freep(&rig->domain);
+    virConnectClose(((struct libvirt_backend *)rig->backend)->connection);
+    virConnectClose(rig->connection);
+    free(rig->backend);
+    free(rig->plan);
+    strings_clear(&rig->pools);
+    strings_clear(&rig->repositories);
+    umount2("/dev/kvm", MNT_DETACH);
+    if (!getenv("RIG_KEEP"))
+        nftw(rig->root, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+}
+
+void rig_power(struct rig *rig, bool on)
+{
+    int failed = on ? virDomainCreate(rig->domain) : virDomainDestroyFlags(rig->domain, VIR_DOMAIN_DESTROY_GRACEFUL);
+
+    if (failed)
+        fail_msg("power: %s", virGetLastErrorMessage());
+}
+
+void rig_write(struct rig *rig, const char *disk, int pattern, const char *offset, const char *bytes)
+{
+    char command[256];
+    char *answer = NULL;
+    int number = disk[2] - 'a';
+
+    snprintf(command, sizeof command,
+             "qemu-io -d /machine/peripheral/virtio-disk%d/virtio-backend \"write -P %d %s %s\"", number, pattern,
+             offset, bytes);
+    if (virDomainQemuMonitorCommand(rig->domain, command, &answer, VIR_DOMAIN_QEMU_MONITOR_COMMAND_HMP) < 0)
+        fail_msg("%s: %s", command, virGetLastErrorMessage());
+    if (answer && strstr(answer, "rror"))
+        fail_msg("%s: %s", command, answer);
+    free(answer);
+}
+
+/* ---- jobs ---- */
+
+struct job *rig_job(struct rig *rig, enum op op)
+{
+    const struct record_type *type = op_info(op)->params;
+    struct job *job = calloc(1, sizeof *job);
+    struct repository_ref *ref = calloc(1, sizeof *ref);
+    char id[UUID_TEXT];
+
+    uuid_random(id);
+    *ref = (struct repository_ref){strdup(rig->repository_id), strdup("rig"), strdup(rig->repository)};
+    job->job_id = strdup(id);
+    job->op = (int)op;
+    job->target = (struct target){strdup("libvirt"), strdup(rig->uuid), strdup("web-1")};
+    job->host = strdup("rig");
+    job->params = calloc(1, type->size);
+    record_defaults(type, job->params);
+    switch ((int)op) {
+    case OP_BACKUP_CREATE: ((struct params_backup_create *)job->params)->repository = ref; break;
+    case OP_BACKUP_RESTORE:
+        ((struct params_backup_restore *)job->params)->repository = ref;
+        ((struct params_backup_restore *)job->params)->source = strdup(rig->uuid);
+        break;
+    case OP_BACKUP_VERIFY: ((struct params_backup_verify *)job->params)->repository = ref; break;
+    case OP_BACKUP_DELETE: ((struct params_backup_delete *)job->params)->repository = ref; break;
+    default: fail_msg("no such operation here");
+    }
+    return job;
+}
+
+void rig_run(struct rig *rig, struct job *job, struct outcome *out)
+{
+    struct runner_env env = environment(rig);
+
+    *out = (struct outcome){0};
+    rig->cancelled = false;
+    if (getenv("RIG_VERBOSE"))
+        fprintf(stderr, "%s %s\n", op_names[job->op], job->job_id);
+    runner_run(&env, rig->backend, job, out);
+    if (out->err.text[0] && getenv("RIG_VERBOSE"))
+        fprintf(stderr, "  -> %s\n", out->err.text);
+    job_free(job);
+}
+
+void rig_succeed(struct rig *rig, struct job *job, char id[37])
+{
+    struct outcome out;
+
+    if (id)
+        snprintf(id, 37, "%s", job->job_id);
+    rig_run(rig, job, &out);
+    if (out.kind != OUTCOME_ENDED || out.state != STATE_SUCCEEDED)
+        fail_msg("outcome %d, state %d: %s", (int)out.kind, (int)out.state, out.err.text);
+    outcome_clear(&out);
+}
+
+void rig_refused(struct rig *rig, struct job *job, const char *text)
+{
+    struct outcome out;
+
+    rig_run(rig, job, &out);
+    if (out.kind == OUTCOME_ENDED && out.state != STATE_FAILED)
+        fail_msg("not refused: %s: %s", job_state_names[out.state], out.err.text);
+    if (!strstr(out.err.text, text))
+        fail_msg("\"%s\" is not in \"%s\"", text, out.err.text);
+    outcome_clear(&out);
+}
+
+void rig_manifest(struct rig *rig, const char *id, struct restore_point *out)
+{
+    struct repository repository = {0};
+    struct err err = {0};
+
+    *out = (struct restore_point){0};
+    assert_int_equal(repository_open(rig->repository, NULL, &repository, &err), 0);
+    if (repository_find(&repository, rig->uuid, id, out, NULL, &err) < 0)
+        fail_msg("%s", err.text);
+    repository_clear(&repository);
+}
+
+bool rig_same(const char *left, const char *left_format, const char *right, const char *right_format)
+{
+    const char *argv[] = {"qemu-img", "compare", "-U", "-f", left_format, "-F", right_format, left, right, NULL};
+    struct err err = {0};
+    int status = -1;
+
+    if (process_run(argv, &(struct process_options){.inherit_fd = -1}, NULL, &status, &err) < 0 || status > 1)
+        fail_msg("compare %s %s: %d %s", left, right, status, err.text);
+    return status == 0;
+}
+
+int rig_checkpoints(struct rig *rig)
+{
+    return virDomainListAllCheckpoints(rig->domain, NULL, 0);
+}

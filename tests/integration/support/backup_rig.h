@@ -1,0 +1,49 @@
+#pragma once
+/*
+ * A rig for tests of the backup verbs on real QEMU: an embedded libvirt root of its own in a temporary folder, one small domain without an operating system (disks: vda and vdb
+ * qcow2, vdc raw, an empty cdrom), a repository, and the runner with surroundings that always say yes. Data gets into the running guest's disks through QEMU's own
+ * qemu-io, which goes the way that a guest's write goes.
+ */
+#include "model/job.h"
+#include "model/restore_point.h"
+#include "model/status.h"
+#include "worker/repository.h"
+#include "worker/runner.h"
+
+#include <libvirt/libvirt.h>
+#include <limits.h>
+
+struct rig {
+    char root[32];             /* of everything */
+    char uri[128];
+    char uuid[37];             /* of the domain */
+    char repository_id[37];
+    char repository[128];
+    struct backend_config config;
+    struct strings pools, repositories;
+    struct backend *backend;
+    virConnectPtr connection;  /* the test's own */
+    virDomainPtr domain;
+    bool cancelled;            /* asked by a person */
+    int64_t cancel_at_bytes;   /* cancels when so much is done; 0: never */
+    int64_t rate_limit;
+    char *plan;                /* the journal: what was saved last */
+};
+
+bool rig_possible(void); /* QEMU and libvirt are here, and we are root */
+void rig_start(struct rig *rig, const char *name);
+void rig_stop(struct rig *rig);
+void rig_power(struct rig *rig, bool on);
+/* Writes `bytes` of `pattern` at `offset` of a running guest's disk. */
+void rig_write(struct rig *rig, const char *disk, int pattern, const char *offset, const char *bytes);
+char *rig_disk(struct rig *rig, const char *file, char out[PATH_MAX]);
+
+struct job *rig_job(struct rig *rig, enum op op);          /* with default parameters and the rig's repository */
+void rig_run(struct rig *rig, struct job *job, struct outcome *out); /* frees the job */
+/* Runs and demands success; the restore point's id into id[37] where it is not NULL. */
+void rig_succeed(struct rig *rig, struct job *job, char id[37]);
+/* Runs and demands FAILED or a retry, with `text` in the error. */
+void rig_refused(struct rig *rig, struct job *job, const char *text);
+void rig_manifest(struct rig *rig, const char *id, struct restore_point *out);
+bool rig_same(const char *left, const char *left_format, const char *right, const char *right_format); /* qemu-img compare */
+int rig_checkpoints(struct rig *rig);
