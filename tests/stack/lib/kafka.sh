@@ -11,9 +11,10 @@ kafka_fetch() { # once per machine; afterwards it needs no network
         [[ ! -e $kafka_libs/.complete ]] || exit 0
         say "stack: fetching the jars of Kafka $kafka_version into $kafka_libs"
         rm -rf "$kafka_libs.new"
-        mvn -B -q -Dstyle.color=never -f "$stack_here/kafka/pom.xml" "-Dkafka.version=$kafka_version" \
+        mvn -B -q -f "$stack_here/kafka/pom.xml" "-Dkafka.version=$kafka_version" \
             org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies \
-            "-DoutputDirectory=$kafka_libs.new" -DincludeScope=runtime >&2
+            "-DoutputDirectory=$kafka_libs.new" -DincludeScope=runtime >"$cache_dir/kafka-fetch.log" 2>&1 ||
+            { cat "$cache_dir/kafka-fetch.log" >&2; exit 1; }
         touch "$kafka_libs.new/.complete"
         rm -rf "$kafka_libs"
         mv "$kafka_libs.new" "$kafka_libs"
