@@ -9,11 +9,30 @@
 #include <stdio.h>
 #include <string.h>
 
+/* A text that was cut in the middle of a UTF-8 character could not be sent to anybody: the rest of it goes too. */
+static void end_whole(char *text, size_t size)
+{
+    size_t len = strnlen(text, size);
+    size_t start = len;
+
+    if (len + 1 < size)
+        return;
+    while (start > 0 && len - start < 3 && ((unsigned char)text[start - 1] & 0xc0) == 0x80)
+        start--;
+    if (start == 0 || !((unsigned char)text[start - 1] & 0x80))
+        return;
+    unsigned char lead = (unsigned char)text[start - 1];
+    size_t wanted = lead >= 0xf0 ? 4 : lead >= 0xe0 ? 3 : 2;
+    if (len - start + 1 < wanted)
+        text[start - 1] = '\0';
+}
+
 static void set_text(struct err *err, enum err_kind kind, int code, const char *format, va_list args)
 {
     char text[sizeof err->text];
 
     vsnprintf(text, sizeof text, format, args);
+    end_whole(text, sizeof text);
     memcpy(err->text, text, sizeof text);
     err->kind = kind;
     err->code = code;
@@ -59,6 +78,7 @@ int err_wrap(struct err *err, const char *format, ...)
 
     size_t used = strnlen(text, sizeof text - 1);
     snprintf(text + used, sizeof text - used, ": %s", old);
+    end_whole(text, sizeof text);
     memcpy(err->text, text, sizeof text);
     return -1;
 }
@@ -73,6 +93,7 @@ int err_hint(struct err *err, const char *format, ...)
     va_start(args, format);
     vsnprintf(hint, sizeof hint, format, args);
     va_end(args);
+    end_whole(hint, sizeof hint);
     memcpy(err->hint, hint, sizeof hint);
     return -1;
 }

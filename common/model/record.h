@@ -94,6 +94,10 @@ int record_from_json(const struct record_type *type, void *out, const char *json
 /* Lenient about unknown keys: for manifests written by a newer version. */
 int record_from_json_lenient(const struct record_type *type, void *out, const char *json, size_t len, struct err *err);
 
+/* Makes a record encodable that holds text of others (a tool's words, an agent's answer): bytes that are not UTF-8 become '?', text, lists and maps that are too
+ * long are cut, text at a character with "…" behind. Fields that are required and absent are left alone. Returns how many places were changed. */
+size_t record_fit(const struct record_type *type, void *record);
+
 /* x_clear, x_free, x_freep, x_clone for `struct x` described by `type`. */
 #define DEFINE_RECORD(name, type) \
 	static inline __attribute__((unused)) void name##_clear(struct name *record) { record_clear(&(type), record); } \

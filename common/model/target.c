@@ -55,12 +55,19 @@ bool utf8_valid(const char *text)
     unsigned code;
 
     while (*at) {
-        size_t len = sequence(at, &code);
+        size_t len = *at < 0x80 ? 1 : sequence(at, &code); /* nearly all text is ASCII */
         if (len == 0)
             return false;
         at += len;
     }
     return true;
+}
+
+size_t utf8_step(const char *text)
+{
+    unsigned code;
+
+    return sequence((const unsigned char *)text, &code);
 }
 
 bool text_printable(const char *text, bool lines)

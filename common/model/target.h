@@ -24,4 +24,5 @@ bool name_valid_plain(const char *name);      /* repositories, policies, tokens,
 bool name_valid_snapshot(const char *name);   /* 1..255 bytes of valid UTF-8 without control characters, '/' and a leading '.' */
 bool name_valid_domain(const char *name);     /* the same rules */
 bool utf8_valid(const char *text);            /* RFC 3629: no overlong forms, no surrogates */
+size_t utf8_step(const char *text);           /* bytes of the character at `text`; 0 if it is none */
 bool text_printable(const char *text, bool lines); /* valid UTF-8 without control characters (C0, DEL, C1); `lines` allows newline and tab */
