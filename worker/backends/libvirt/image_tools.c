@@ -79,6 +79,13 @@ bool image_busy(const char *path)
     return fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) < 0 && errno == EWOULDBLOCK;
 }
 
+bool image_in_use(const char *path)
+{
+    const char *argv[] = {"qemu-img", "info", path, NULL};
+
+    return run_quick(argv, NULL) < 0;
+}
+
 int image_rebase_name(const char *path, const char *base, const char *base_format, struct err *err)
 {
     const char *argv[] = {"qemu-img", "rebase", "-q", "-u", "-f", "qcow2", "-F", base_format, "-b", base, path, NULL};

@@ -99,6 +99,10 @@ char *mark_add(const char *description, const char *job_id, const char *level); 
 int libvirt_no_foreign_job(virDomainPtr domain, struct err *err);
 /* What runs: "backup", "commit on vda" …; caller frees; NULL: nothing. */
 char *libvirt_job_running(virDomainPtr domain);
+/* For the inventory: a step that starts a block or backup job says so for as long as it watches it. Any thread. */
+void libvirt_job_begin(const char *uuid);
+void libvirt_job_end(const char *uuid);
+bool libvirt_job_ours(const char *uuid);
 
 /* XML helpers: built with libxml2, never by printf. */
 int xml_parse(const char *text, const char *what, xmlDocPtr *out, struct err *err);

@@ -109,6 +109,10 @@ void xml_remove_all(xmlNodePtr node, const char *xpath)
     xmlNodePtr found;
 
     while ((found = xml_find(node, xpath))) {
+        if (found->type == XML_ATTRIBUTE_NODE) {
+            xmlRemoveProp((xmlAttrPtr)found);
+            continue;
+        }
         xmlUnlinkNode(found);
         xmlFreeNode(found);
     }
