@@ -3,6 +3,7 @@
 
 #include "base/err.h"
 #include "base/file.h"
+#include "base/uuid.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -14,6 +15,7 @@
 #include <cmocka.h>
 
 static struct rig rig;
+static char last_point[37]; /* of the test before: the tests tell one story */
 
 static int set_up(void **state)
 {
@@ -79,12 +81,115 @@ static void test_full_and_incremental(void **state)
     assert_point_equals_disk(incremental, "vda");
     assert_point_equals_disk(incremental, "vdb");
     assert_point_equals_disk(incremental, "vdc");
+    memcpy(last_point, incremental, sizeof last_point);
+}
+
+
+static char *restored_file(const char *name, const char *file, char out[PATH_MAX])
+{
+    snprintf(out, PATH_MAX, "%s/pool/%s/%s", rig.root, name, file);
+    return out;
+}
+
+static struct job *restore_job(const char *point, const char *name)
+{
+    struct job *job = rig_job(&rig, OP_BACKUP_RESTORE);
+    struct params_backup_restore *params = job->params;
+    char uuid[37];
+
+    params->point = strdup(point);
+    if (!name) {
+        params->in_place = true;
+        return job;
+    }
+    uuid_random(uuid);
+    params->new_name = strdup(name);
+    string_set(&job->target.id, uuid, NULL);
+    return job;
+}
+
+static void assert_disks_equal(const char *name)
+{
+    char live[PATH_MAX], file[PATH_MAX];
+
+    assert_true(rig_same(rig_disk(&rig, "vda.img", live), "qcow2", restored_file(name, "vda.qcow2", file), "qcow2"));
+    assert_true(rig_same(rig_disk(&rig, "vdb.img", live), "qcow2", restored_file(name, "vdb.qcow2", file), "qcow2"));
+    assert_true(rig_same(rig_disk(&rig, "vdc.img", live), "raw", restored_file(name, "vdc.raw", file), "raw"));
+}
+
+static void test_restore_to_a_new_domain(void **state)
+{
+    struct job *job = restore_job(last_point, "web-1 copy");
+    virDomainPtr domain;
+    int domain_state;
+
+    (void)state;
+    ((struct params_backup_restore *)job->params)->start = START_PAUSED;
+    rig_succeed(&rig, job, NULL);
+    assert_disks_equal("web-1 copy");
+    domain = virDomainLookupByName(rig.connection, "web-1 copy");
+    assert_non_null(domain);
+    assert_int_equal(virDomainGetState(domain, &domain_state, NULL, 0), 0);
+    assert_int_equal(domain_state, VIR_DOMAIN_PAUSED);
+    rig_refused(&rig, restore_job(last_point, "web-1 copy"), "exists on this host");
+    virDomainDestroy(domain);
+    virDomainUndefine(domain);
+    virDomainFree(domain);
+    rig_refused(&rig, restore_job(last_point, "web-1 copy"), "exists already"); /* its files are still there */
+}
+
+static void test_restore_that_fails_leaves_nothing(void **state)
+{
+    struct restore_point point;
+    char file[PATH_MAX], saved[PATH_MAX], folder[PATH_MAX];
+
+    (void)state;
+    rig_manifest(&rig, last_point, &point);
+    snprintf(file, sizeof file, "%s/%s/%s/%s/vdb.qcow2", rig.repository, rig.uuid, point.chain, last_point);
+    snprintf(saved, sizeof saved, "%s/saved", rig.root);
+    assert_int_equal(rename(file, saved), 0);
+    rig_refused(&rig, restore_job(last_point, "broken"), "vdb.qcow2");
+    assert_int_equal(rename(saved, file), 0);
+    assert_false(file_exists(restored_file("broken", "", folder)));
+    assert_null(virDomainLookupByName(rig.connection, "broken"));
+    restore_point_clear(&point);
+}
+
+static void test_restore_in_place(void **state)
+{
+    char copy[PATH_MAX], live[PATH_MAX];
+
+    (void)state;
+    rig_write(&rig, "vda", 0x66, "2M", "1M");
+    rig_write(&rig, "vdc", 0x66, "2M", "1M");
+    assert_false(rig_same(rig_disk(&rig, "vda.img", live), "qcow2", restored_file("web-1 copy", "vda.qcow2", copy), "qcow2"));
+    rig_succeed(&rig, restore_job(last_point, NULL), NULL);
+    assert_disks_equal("web-1 copy");
+    assert_int_equal(virDomainIsActive(rig.domain), 1);
+    assert_int_equal(rig_checkpoints(&rig), 0);
+}
+
+static void test_after_in_place_the_next_is_full(void **state)
+{
+    struct restore_point point;
+    char id[37];
+
+    (void)state;
+    back_up(BACKUP_AUTO, id);
+    rig_manifest(&rig, id, &point);
+    assert_string_equal(point.backup_kind, "full");
+    assert_non_null(strstr(point.fallback_reason, "is gone"));
+    restore_point_clear(&point);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_full_and_incremental),
+        cmocka_unit_test(test_restore_to_a_new_domain),
+        cmocka_unit_test(test_restore_that_fails_leaves_nothing),
+        cmocka_unit_test(test_restore_in_place),
+        cmocka_unit_test(test_after_in_place_the_next_is_full),
     };
 
     if (!rig_possible()) {

@@ -87,7 +87,7 @@ static int settle(const struct step_run *run, const struct step *step, struct fa
 }
 
 const struct step_type step_backup_begin = {
-    .name = "begin",
+    .name = "backup-begin",
     .class = STEP_ADDS,
     .render = render,
     .execute = execute,

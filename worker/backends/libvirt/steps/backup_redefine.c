@@ -42,7 +42,7 @@ static int settle(const struct step_run *run, const struct step *step, struct fa
 }
 
 const struct step_type step_backup_redefine = {
-    .name = "redefine",
+    .name = "checkpoint-redefine",
     .class = STEP_ADDS,
     .render = render,
     .execute = execute,

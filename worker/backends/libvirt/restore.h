@@ -1,0 +1,36 @@
+#pragma once
+/* What the two ways of backup.restore (to a new domain, in place) share: the chain that is read and the disks that come of it. */
+#include "worker/backends/libvirt/backup_tools.h"
+
+struct restore_disk {
+    char *name;
+    char *image;         /* the file in the repository: newest link of the chain */
+    char *target;        /* what it is restored to, first under this name */
+    char *format;        /* of the target */
+    char *place;         /* in place: the disk that it replaces; else NULL */
+    int64_t size_bytes;
+};
+
+struct restore {
+    struct libvirt_backend *backend;
+    const struct job *job;
+    const struct params_backup_restore *params;
+    struct repository repository;
+    struct restore_point point;
+    char *point_folder;
+    char chain_folder[PATH_MAX];
+    struct restore_disk *disks;
+    size_t disk_count;
+};
+void restore_end(struct restore *restore);
+
+/* Repository, point and the wanted disks of it; the chain is complete. The targets are not set yet. */
+int restore_open(struct restore *restore, struct backend *backend, const struct job *job, struct err *err);
+int restore_add_check(struct restore *restore, const char *room_folder, struct plan *plan, struct err *err);
+int restore_add_disks(struct restore *restore, struct plan *plan, struct err *err);
+
+/* Sets the targets of the disks to folder/<name>.<format> and makes the new domain's definition. It may hold secrets: it stays on this host, and is not put into a plan. */
+int restore_definition(struct restore *restore, const char *folder, xmlDocPtr *out, struct err *err);
+
+int plan_restore_new(struct restore *restore, struct plan *plan, struct err *err);
+int plan_restore_in_place(struct restore *restore, struct plan *plan, struct err *err);

@@ -1,0 +1,61 @@
+/* restore: one disk, flattened out of its chain into a file of its own. */
+#include "base/text.h"
+#include "worker/backends/libvirt/backup.h"
+#include "worker/backends/libvirt/qemu_img.h"
+
+static int render(const struct step_run *run, const struct step *step, struct text *command, struct text *lost,
+                  struct err *err)
+{
+    (void)run;
+    (void)lost;
+    (void)err;
+    text_addf(command, "qemu-img convert -p -f qcow2 -O %s '%s' '%s'", step_arg(step, "format"), step_arg(step, "image"),
+              step_arg(step, "target"));
+    return 0;
+}
+
+static int execute(const struct step_run *run, const struct step *step, struct facts *learned, struct err *err)
+{
+    CLEANUP(chain_lease_endp) struct chain_lease lease = {0};
+    const struct image_copy copy = {
+        .source = step_arg(step, "image"),
+        .source_format = "qcow2",
+        .target = step_arg(step, "target"),
+        .target_format = step_arg(step, "format"),
+        .size_bytes = facts_get_int(&step->args, "size", 0),
+        .done_before = facts_get_int(&step->args, "before", 0),
+        .total = facts_get_int(&step->args, "total", 0),
+    };
+
+    if (chain_lease_take(&lease, run, step_arg(step, "chain_folder"), err) < 0)
+        return -1;
+    if (image_copy(run, &lease, &copy, err) < 0)
+        return err_wrap(err, "disk %s", step_arg(step, "disk"));
+    attempt_progress(run->attempt, copy.done_before + copy.size_bytes, copy.total);
+    return facts_set(learned, "restoring", "yes", err);
+}
+
+static int undo(const struct step_run *run, const struct step *step, const struct facts *learned, struct err *err)
+{
+    (void)run;
+    (void)learned;
+    return image_copy_undo(step_arg(step, "target"), err);
+}
+
+static int settle(const struct step_run *run, const struct step *step, struct facts *learned, enum settled *out,
+                  struct err *err)
+{
+    (void)run;
+    if (image_copy_settle(step_arg(step, "target"), out, err) < 0)
+        return -1;
+    return facts_set(learned, "restoring", "yes", err);
+}
+
+const struct step_type step_restore_disk = {
+    .name = "restore-disk",
+    .class = STEP_ADDS,
+    .render = render,
+    .execute = execute,
+    .undo = undo,
+    .settle = settle,
+};

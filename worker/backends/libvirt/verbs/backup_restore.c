@@ -1,0 +1,162 @@
+/*
+ * backup.restore to a new domain: check · folder · disk … · define · [start]. What is in place is in restore_in_place.c.
+ *
+ * All files of the new domain are in one new folder, <directory>/<name>: it is ours as a whole, nothing that was there before can be hit, and undo takes away
+ * exactly what we made. The definition is the saved one, edited (domain_edit.h); planning builds and shows it, and asks the host whether it can run it.
+ */
+#include "base/file.h"
+#include "model/status.h"
+#include "worker/backends/libvirt/backup.h"
+#include "worker/backends/libvirt/restore.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static int refuse_existing(struct restore *restore, struct err *err)
+{
+    CLEANUP(domain_freep) virDomainPtr by_name = NULL;
+    CLEANUP(domain_freep) virDomainPtr by_uuid = NULL;
+
+    by_name = virDomainLookupByName(restore->backend->connection, restore->params->new_name);
+    if (by_name) {
+        err_set(err, ERR_PERMANENT, "a domain %s exists on this host", restore->params->new_name);
+        return err_hint(err, "choose another name, or restore in place");
+    }
+    if (libvirt_code() != VIR_ERR_NO_DOMAIN)
+        return libvirt_err(err, "look for %s", restore->params->new_name);
+    by_uuid = virDomainLookupByUUIDString(restore->backend->connection, restore->job->target.id);
+    if (by_uuid)
+        return err_set(err, ERR_PERMANENT, "a domain with the UUID %s exists on this host: %s", restore->job->target.id,
+                       virDomainGetName(by_uuid));
+    return libvirt_code() == VIR_ERR_NO_DOMAIN ? 0 : libvirt_err(err, "look for %s", restore->job->target.id);
+}
+
+static int choose_folder(const struct restore *restore, char out[PATH_MAX], struct err *err)
+{
+    const struct strings *pools = restore->backend->base.config->pools;
+    const char *directory = restore->params->directory;
+    bool inside = false;
+
+    if (!directory && (!pools || !pools->count))
+        return err_set(err, ERR_PERMANENT, "this worker has no pool for new disks");
+    if (!directory)
+        directory = pools->items[0];
+    if (snprintf(out, PATH_MAX, "%s/%s", directory, restore->params->new_name) >= PATH_MAX)
+        return err_set(err, ERR_PERMANENT, "%s: path is too long", directory);
+    for (size_t i = 0; pools && i < pools->count; i++)
+        inside = inside || file_inside(out, pools->items[i]);
+    if (!inside) {
+        err_set(err, ERR_PERMANENT, "%s is in none of this worker's pools", directory);
+        return err_hint(err, "add it to pools in the worker's configuration");
+    }
+    if (!file_exists(out))
+        return 0;
+    err_set(err, ERR_PERMANENT, "%s exists already", out);
+    return err_hint(err, "choose another name or directory");
+}
+
+/* ---- can this host run it? ---- */
+
+static int check_machine(struct restore *restore, xmlDocPtr doc, struct err *err)
+{
+    CLEANUP(freep) char *arch = xml_get(doc, "/domain/os/type/@arch");
+    CLEANUP(freep) char *machine = xml_get(doc, "/domain/os/type/@machine");
+    CLEANUP(freep) char *type = xml_get(doc, "/domain/@type");
+    CLEANUP(freep) char *abilities = virConnectGetDomainCapabilities(restore->backend->connection, NULL, arch, machine,
+                                                                     type, 0);
+
+    if (abilities)
+        return 0;
+    libvirt_err(err, "this host cannot run a %s guest of machine type %s on %s", arch ? arch : "?",
+                machine ? machine : "?", type ? type : "?");
+    if (err)
+        err->kind = ERR_PERMANENT;
+    return -1;
+}
+
+static int check_network(virConnectPtr connection, xmlNodePtr source, struct err *err)
+{
+    CLEANUP(xml_string_freep) xmlChar *name = xmlGetProp(source, BAD_CAST "network");
+    virNetworkPtr network = name ? virNetworkLookupByName(connection, (const char *)name) : NULL;
+
+    if (network || !name) {
+        if (network)
+            virNetworkFree(network);
+        return 0;
+    }
+    err_set(err, ERR_PERMANENT, "this host has no network %s", (const char *)name);
+    return err_hint(err, "name another one: --map-network %s=NETWORK", (const char *)name);
+}
+
+static int check_networks(struct restore *restore, xmlDocPtr doc, struct err *err)
+{
+    xmlXPathContextPtr context = xmlXPathNewContext(doc);
+    xmlXPathObjectPtr found =
+        context ? xmlXPathEvalExpression(BAD_CAST "/domain/devices/interface[@type='network']/source", context) : NULL;
+    int result = found ? 0 : err_memory(err, "networks");
+
+    for (int i = 0; result == 0 && found->nodesetval && i < found->nodesetval->nodeNr; i++)
+        result = check_network(restore->backend->connection, found->nodesetval->nodeTab[i], err);
+    xmlXPathFreeObject(found);
+    xmlXPathFreeContext(context);
+    return result;
+}
+
+/* ---- the plan ---- */
+
+static int add_define(struct restore *restore, const char *folder, struct plan *plan, struct err *err)
+{
+    CLEANUP(freep) char *nvram = NULL;
+
+    if (restore->point.nvram && asprintf(&nvram, "%s/%s", restore->point_folder, restore->point.nvram) < 0)
+        return err_memory(err, "nvram");
+    return plan_add(plan, &step_restore_define, err, "folder", folder, "name", restore->params->new_name, "uuid",
+                    restore->job->target.id, "nvram", nvram, NULL)
+               ? 0
+               : -1;
+}
+
+int plan_restore_new(struct restore *restore, struct plan *plan, struct err *err)
+{
+    CLEANUP(xml_freep) xmlDocPtr doc = NULL;
+    char folder[PATH_MAX], room[PATH_MAX];
+
+    if (!restore->params->new_name || !name_valid_domain(restore->params->new_name))
+        return err_set(err, ERR_PERMANENT, "a name for the new domain is needed");
+    if (refuse_existing(restore, err) < 0 || choose_folder(restore, folder, err) < 0 ||
+        restore_definition(restore, folder, &doc, err) < 0 || check_machine(restore, doc, err) < 0 ||
+        check_networks(restore, doc, err) < 0)
+        return -1;
+    snprintf(room, sizeof room, "%s", folder);
+    *strrchr(room, '/') = '\0';
+    if (restore_add_check(restore, room, plan, err) < 0 ||
+        !plan_add(plan, &step_restore_folder, err, "folder", folder, "point", restore->point.id, NULL) ||
+        restore_add_disks(restore, plan, err) < 0 || add_define(restore, folder, plan, err) < 0)
+        return -1;
+    if (restore->params->start != START_NO &&
+        !plan_add(plan, &step_restore_start, err, "paused", restore->params->start == START_PAUSED ? "yes" : NULL, NULL))
+        return -1;
+    return 0;
+}
+
+int plan_backup_restore(struct backend *backend, const struct job *job, struct plan *plan, struct err *err)
+{
+    CLEANUP(restore_end) struct restore restore = {0};
+
+    if (restore_open(&restore, backend, job, err) < 0)
+        return -1;
+    return restore.params->in_place ? plan_restore_in_place(&restore, plan, err)
+                                    : plan_restore_new(&restore, plan, err);
+}
+
+int report_backup_restore(struct backend *backend, const struct job *job, const struct facts *known,
+                          struct report *report, struct err *err)
+{
+    const struct params_backup_restore *params = job->params;
+
+    (void)backend;
+    (void)known;
+    if (string_set(&report->result->point, params->point, err) < 0)
+        return -1;
+    return facts_set(&report->result->facts, "uuid", job->target.id, err);
+}
