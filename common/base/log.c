@@ -18,7 +18,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { MESSAGE_MAX = 2048, LINE_MAX_BYTES = 8192 };
+enum { MESSAGE_MAX = 2048, SUBJECT_MAX = 512, LINE_MAX_BYTES = 8192, LINE_END = 3 /* two closing quotes and the newline */ };
 enum form { FORM_UNKNOWN, FORM_JOURNAL, FORM_TERMINAL, FORM_LOGFMT };
 
 static _Atomic int log_level = LOG_LEVEL_INFO;
@@ -58,11 +58,11 @@ static enum form find_form(void)
     return (enum form)form;
 }
 
-/* Leaves room for the closing quote and the newline. */
+/* Leaves room for what ends the line, however much was cut. */
 static void add(struct line *line, const char *text)
 {
     size_t len = strlen(text);
-    size_t room = sizeof line->data - 2 - line->len;
+    size_t room = sizeof line->data - LINE_END - line->len;
 
     if (len > room)
         len = room;
@@ -128,6 +128,7 @@ static void build(struct line *line, enum log_level level, const char *subject, 
 void log_write(enum log_level level, const char *subject, const char *format, ...)
 {
     char message[MESSAGE_MAX];
+    char about[SUBJECT_MAX];
     struct line line = {.len = 0};
     int saved = errno;
     va_list args;
@@ -137,7 +138,8 @@ void log_write(enum log_level level, const char *subject, const char *format, ..
     va_start(args, format);
     vsnprintf(message, sizeof message, format, args);
     va_end(args);
-    build(&line, level, subject ? subject : "", message);
+    snprintf(about, sizeof about, "%s", subject ? subject : "");
+    build(&line, level, about, message);
     ssize_t written = write(STDERR_FILENO, line.data, line.len);
     (void)written; /* nobody is left to be told */
     errno = saved;

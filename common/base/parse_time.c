@@ -162,7 +162,7 @@ char *format_size(int64_t bytes, char *out, size_t size)
         value /= 1024;
         unit++;
     }
-    bool fraction = unit > 0 && value < 9.95 && value > -9.95 && value != (double)(int)value;
+    bool fraction = unit > 0 && value < 9.95 && value > -9.95 && (int)(value * 10 + (value < 0 ? -0.5 : 0.5)) % 10 != 0;
     snprintf(out, size, fraction ? "%.1f %s" : "%.0f %s", value, units[unit]);
     return out;
 }
