@@ -1,0 +1,199 @@
+#include "worker/backlog.h"
+
+#include "base/err.h"
+#include "base/log.h"
+#include "worker/work.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct gate { /* of one target */
+    const struct work *holder;
+    struct work *blocked; /* by next_blocked, newest first: ready again it finds its order in the heap */
+    char target[TARGET_TEXT];
+};
+
+static bool sooner(const struct work *a, const struct work *b)
+{
+    return a->wake_ms != b->wake_ms ? a->wake_ms < b->wake_ms : a->row < b->row;
+}
+
+static bool better(const struct work *a, const struct work *b)
+{
+    return a->job->priority != b->job->priority ? a->job->priority > b->job->priority : a->row < b->row;
+}
+
+void backlog_init(struct backlog *backlog, const int64_t limits[3])
+{
+    *backlog = (struct backlog){0};
+    for (int class = 0; class < 3; class++) {
+        heap_init(&backlog->ready[class], better);
+        backlog->limits[class] = limits[class];
+    }
+    heap_init(&backlog->later, sooner);
+}
+
+void backlog_clear(struct backlog *backlog)
+{
+    for (size_t i = 0; i < backlog->gates.capacity; i++)
+        free(backlog->gates.entries[i].value);
+    table_clear(&backlog->gates);
+    for (int class = 0; class < 3; class++)
+        heap_clear(&backlog->ready[class]);
+    heap_clear(&backlog->later);
+}
+
+int backlog_add(struct backlog *backlog, struct work *work, int64_t now_ms, struct err *err)
+{
+    bool later = work->wake_ms > now_ms;
+
+    if (heap_push(later ? &backlog->later : &backlog->ready[work->class], work, err) < 0)
+        return -1;
+    work->place = later ? PLACE_LATER : PLACE_READY;
+    work->stage = WORK_WAITING;
+    return 0;
+}
+
+static void unblock(struct backlog *backlog, struct work *work)
+{
+    struct gate *gate = table_get(&backlog->gates, work->target);
+
+    if (!gate)
+        return;
+    for (struct work **link = &gate->blocked; *link; link = &(*link)->next_blocked)
+        if (*link == work) {
+            *link = work->next_blocked;
+            backlog->blocked--;
+            return;
+        }
+}
+
+void backlog_remove(struct backlog *backlog, struct work *work)
+{
+    if (work->place == PLACE_READY)
+        heap_remove(&backlog->ready[work->class], work);
+    else if (work->place == PLACE_LATER)
+        heap_remove(&backlog->later, work);
+    else if (work->place == PLACE_BLOCKED)
+        unblock(backlog, work);
+    work->place = PLACE_NONE;
+    work->next_blocked = NULL;
+}
+
+int backlog_wake(struct backlog *backlog, int64_t now_ms, struct err *err)
+{
+    struct work *work;
+
+    while ((work = heap_first(&backlog->later)) && work->wake_ms <= now_ms) {
+        heap_remove(&backlog->later, work);
+        if (backlog_add(backlog, work, now_ms, err) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+int64_t backlog_next_wake_ms(const struct backlog *backlog)
+{
+    const struct work *work = heap_first(&backlog->later);
+
+    return work ? work->wake_ms : INT64_MAX;
+}
+
+int backlog_close(struct backlog *backlog, struct work *work, struct err *err)
+{
+    struct gate *gate = table_get(&backlog->gates, work->target);
+
+    if (gate) {
+        gate->holder = work;
+        return 0;
+    }
+    gate = calloc(1, sizeof *gate);
+    if (!gate)
+        return err_memory(err, "backlog");
+    gate->holder = work;
+    memcpy(gate->target, work->target, sizeof gate->target);
+    if (table_put(&backlog->gates, gate->target, gate, err) == 0)
+        return 0;
+    free(gate);
+    return -1;
+}
+
+/* Class A passes every gate: it reads. A job passes its own. */
+static bool passes(struct backlog *backlog, struct work *work)
+{
+    struct gate *gate = work->class == CLASS_A ? NULL : table_get(&backlog->gates, work->target);
+
+    if (!gate || gate->holder == work)
+        return true;
+    work->next_blocked = gate->blocked;
+    gate->blocked = work;
+    work->place = PLACE_BLOCKED;
+    backlog->blocked++;
+    return false;
+}
+
+/* The class whose first job is the best of those with room; -1: none. */
+static int best_class(const struct backlog *backlog, int64_t (*ahead)(void *, const struct work *), void *context)
+{
+    int best = -1;
+
+    for (int class = 0; class < 3; class++) {
+        const struct work *first = heap_first(&backlog->ready[class]);
+        if (!first || backlog->started[class] >= backlog->limits[class] + ahead(context, first))
+            continue;
+        if (best < 0 || better(first, heap_first(&backlog->ready[best])))
+            best = class;
+    }
+    return best;
+}
+
+struct work *backlog_next(struct backlog *backlog, int64_t (*ahead)(void *, const struct work *), void *context)
+{
+    int class;
+
+    while ((class = best_class(backlog, ahead, context)) >= 0) {
+        struct work *work = heap_pop(&backlog->ready[class]);
+        struct err err;
+        work->place = PLACE_NONE;
+        if (!passes(backlog, work))
+            continue;
+        if (work->class != CLASS_A && backlog_close(backlog, work, &err) < 0) {
+            log_error(work->job->job_id, "%s", err.text);
+            return NULL;
+        }
+        backlog->started[class]++;
+        return work;
+    }
+    return NULL;
+}
+
+void backlog_open(struct backlog *backlog, const struct work *work)
+{
+    struct gate *gate = table_get(&backlog->gates, work->target);
+
+    if (!gate || gate->holder != work)
+        return;
+    table_remove(&backlog->gates, work->target);
+    for (struct work *blocked = gate->blocked, *next; blocked; blocked = next) {
+        struct err err;
+        next = blocked->next_blocked;
+        blocked->next_blocked = NULL;
+        backlog->blocked--;
+        blocked->place = PLACE_NONE;
+        if (backlog_add(backlog, blocked, INT64_MAX, &err) < 0)
+            log_error(blocked->job->job_id, "%s", err.text);
+    }
+    free(gate);
+}
+
+void backlog_done(struct backlog *backlog, struct work *work, bool closed)
+{
+    backlog->started[work->class]--;
+    if (!closed)
+        backlog_open(backlog, work);
+}
+
+size_t backlog_count(const struct backlog *backlog)
+{
+    return backlog->ready[0].count + backlog->ready[1].count + backlog->ready[2].count + backlog->later.count + backlog->blocked;
+}

@@ -1,0 +1,380 @@
+/*
+ * The states of a job, as this host moves it. Every function here is one edge: memory, journal row and status event change together, in the turn's transaction; the event has
+ * the row's seq, so status says exactly what the journal says, in order.
+ *
+ *     ACCEPTED ─► WAITING(reason) ⇄ RUNNING ─► SUCCEEDED FAILED CANCELLED EXPIRED, PARKED (─► resolved)
+ *         └─► REJECTED, EXPIRED
+ *
+ * Why a job waits or ends is decided elsewhere: admission.c (before it runs), verdict.c (after).
+ */
+#include "worker/custody.h"
+
+#include "base/clock.h"
+#include "base/crash.h"
+#include "base/err.h"
+#include "base/log.h"
+#include "worker/finisher.h"
+#include "worker/journal.h"
+#include "worker/keeper.h"
+#include "worker/outbox.h"
+#include "worker/teller.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+void custody_open(struct custody *custody, const struct custody_setup *setup)
+{
+    *custody = (struct custody){.setup = *setup};
+    backlog_init(&custody->backlog, setup->limits);
+    custody->starting_end = &custody->starting;
+}
+
+void custody_close(struct custody *custody)
+{
+    for (struct work *work = custody->first, *next; work; work = next) {
+        next = work->next;
+        work_free(work);
+    }
+    backlog_clear(&custody->backlog);
+    table_clear(&custody->jobs);
+}
+
+static struct teller teller_of(const struct custody *custody)
+{
+    return (struct teller){custody->setup.wire, custody->setup.outbox, custody->setup.host, journal_id(custody->setup.journal)};
+}
+
+static void set_state(struct custody *custody, struct work *work, enum job_state state)
+{
+    custody->counts[work->state]--;
+    custody->counts[state]++;
+    work->state = state;
+}
+
+/* A slot in every repository that the job uses: how many jobs of the fleet do so at a time. */
+static void find_slots(const struct custody *custody, struct work *work)
+{
+    const struct op_info *info = op_info((enum op)work->job->op);
+
+    for (const struct field *field = info->params ? info->params->fields : NULL; field && field->name; field++) {
+        if (field->type != FIELD_RECORD || strcmp(field->name, "repository") != 0 || !work->job->params)
+            continue;
+        const struct repository_ref *repository = *(struct repository_ref *const *)((const char *)work->job->params + field->offset);
+        if (!repository || !repository->id)
+            continue;
+        snprintf(work->slot_names[0], sizeof work->slot_names[0], "repository:%s", repository->id);
+        work->slots[0] = (struct store_slot){work->slot_names[0], custody->setup.repository_slots};
+        work->slot_count = 1;
+    }
+}
+
+int custody_enter(struct custody *custody, struct work *work, struct err *err)
+{
+    if (table_put(&custody->jobs, work->job->job_id, work, err) < 0)
+        return -1;
+    find_slots(custody, work);
+    work->previous = custody->last;
+    if (custody->last)
+        custody->last->next = work;
+    else
+        custody->first = work;
+    custody->last = work;
+    custody->counts[work->state]++;
+    return 0;
+}
+
+void custody_drop(struct custody *custody, struct work *work)
+{
+    table_remove(&custody->jobs, work->job->job_id);
+    *(work->previous ? &work->previous->next : &custody->first) = work->next;
+    *(work->next ? &work->next->previous : &custody->last) = work->previous;
+    custody->counts[work->state]--;
+    work_free(work);
+}
+
+struct work *custody_find(const struct custody *custody, const char *job_id)
+{
+    return table_get(&custody->jobs, job_id);
+}
+
+static struct inbox_row row_of(const struct work *work)
+{
+    return (struct inbox_row){
+        .row = work->row,
+        .job_id = work->job->job_id,
+        .target = work->target,
+        .append_ms = work->append_ms,
+        .accepted_at_ms = work->accepted_at_ms,
+        .state = work->state,
+        .waiting = work->state == STATE_WAITING ? work->waiting : NULL,
+        .attempt = work->attempt,
+        .crashes = work->crashes,
+        .token = work->token,
+        .seq = work->seq,
+        .not_before_ms = work->job->not_before_ms,
+    };
+}
+
+/* The row and its event. */
+static int move(struct custody *custody, struct work *work, const struct telling *telling, struct err *err)
+{
+    struct teller teller = teller_of(custody);
+
+    work->seq++;
+    struct inbox_row row = row_of(work);
+    if (inbox_move(custody->setup.journal, &row, err) < 0)
+        return -1;
+    return tell_status(&teller, work, telling, NULL, NULL, err);
+}
+
+/* An attempt is over, or was not begun: keeper and class limits let go of it. The target stays closed if `closed`. */
+static void let_go(struct custody *custody, struct work *work, bool closed)
+{
+    bool counted = work->stage == WORK_ACQUIRING || work->stage == WORK_STARTING || work->stage == WORK_RUNNING;
+
+    if (work->hold)
+        keeper_release(custody->setup.keeper, work->hold);
+    work->kept = false;
+    hold_unref(work->hold);
+    work->hold = NULL;
+    if (work->place != PLACE_NONE)
+        backlog_remove(&custody->backlog, work);
+    if (counted && work->task != TASK_PAY)
+        backlog_done(&custody->backlog, work, closed);
+    else if (!closed)
+        backlog_open(&custody->backlog, work);
+}
+
+int custody_wait(struct custody *custody, struct work *work, int64_t delay_ms, struct err *err, const char *reason, ...)
+{
+    const struct telling nothing = {0};
+    char waiting[WORK_WAITING_TEXT];
+    va_list arguments;
+
+    va_start(arguments, reason);
+    vsnprintf(waiting, sizeof waiting, reason, arguments);
+    va_end(arguments);
+    let_go(custody, work, work->closes_target);
+    work->wake_ms = clock_monotonic_ms() + delay_ms;
+    if (backlog_add(&custody->backlog, work, work->wake_ms - delay_ms, err) < 0)
+        return -1;
+    bool known = work->state == STATE_WAITING && strcmp(work->waiting, waiting) == 0;
+    if (known || work->task != TASK_RUN) /* a plan that is being recovered stays RUNNING */
+        return 0;
+    memcpy(work->waiting, waiting, sizeof waiting);
+    set_state(custody, work, STATE_WAITING);
+    return move(custody, work, &nothing, err);
+}
+
+static int make_hold(struct work *work, int64_t token, int64_t trusted_until_ms, bool lost, struct err *err)
+{
+    hold_unref(work->hold);
+    work->hold = NULL;
+    if (hold_new(work->job->job_id, work->target, work->class, token, &work->hold, err) < 0)
+        return -1;
+    work->hold->trusted_until_ms = trusted_until_ms;
+    work->hold->lost = lost;
+    work->hold->cancelled = work->cancelled;
+    return 0;
+}
+
+static void queue_start(struct custody *custody, struct work *work)
+{
+    work->stage = WORK_STARTING;
+    work->message.item.next = NULL;
+    *custody->starting_end = &work->message.item;
+    custody->starting_end = &work->message.item.next;
+}
+
+struct queue_item *custody_take_starting(struct custody *custody)
+{
+    struct queue_item *first = custody->starting;
+
+    custody->starting = NULL;
+    custody->starting_end = &custody->starting;
+    for (struct queue_item *item = first; item; item = item->next)
+        ((struct work *)item)->stage = WORK_RUNNING;
+    return first;
+}
+
+int custody_begin(struct custody *custody, struct work *work, int64_t token, int64_t trusted_until_ms, struct err *err)
+{
+    const struct telling telling = {.phase = "start"};
+
+    if (make_hold(work, token, trusted_until_ms, false, err) < 0)
+        return -1;
+    if (token && token_seen(custody->setup.journal, work->target, token, err) < 0)
+        return -1;
+    work->token = token;
+    work->attempt++;
+    work->crashes++; /* taken back when the attempt comes to an end: what stays are the ends that the worker did not live to see */
+    work->stuck = false;
+    set_state(custody, work, STATE_RUNNING);
+    queue_start(custody, work);
+    return move(custody, work, &telling, err);
+}
+
+int custody_hand_over(struct custody *custody, struct work *work, enum work_task task, int64_t token, int64_t trusted_until_ms, bool lost, struct err *err)
+{
+    if (make_hold(work, token, trusted_until_ms, lost, err) < 0)
+        return -1;
+    if (token && token_seen(custody->setup.journal, work->target, token, err) < 0)
+        return -1;
+    work->task = task;
+    if (token)
+        work->token = token;
+    queue_start(custody, work);
+    return 0;
+}
+
+int custody_progress(struct custody *custody, struct work *work, const char *note, struct err *err)
+{
+    char phase[64];
+
+    hold_phase_get(work->hold, phase);
+    struct telling telling = {.phase = phase, .done = work->hold->done, .total = work->hold->total, .note = note};
+    work->told_ms = clock_monotonic_ms();
+    work->told_done = telling.done;
+    memcpy(work->told_phase, phase, sizeof work->told_phase);
+    return move(custody, work, &telling, err);
+}
+
+static int end_row(struct custody *custody, struct work *work, const struct telling *telling, struct err *err)
+{
+    struct teller teller = teller_of(custody);
+    const unsigned char *value;
+    size_t len;
+
+    work->seq++;
+    if (tell_status(&teller, work, telling, &value, &len, err) < 0)
+        return -1;
+    struct inbox_row row = row_of(work);
+    row.last_status = value;
+    row.last_status_len = len;
+    if (inbox_end(custody->setup.journal, &row, err) < 0)
+        return -1;
+    if (work->journaled && work->state != STATE_PARKED) {
+        work->journaled = false;
+        return journal_drop_plan(custody->setup.journal, work->row, err);
+    }
+    return 0;
+}
+
+static int say_farewell(struct custody *custody, struct work *work, const char *state, struct err *err)
+{
+    return finisher_add(custody->setup.finisher, work->row, work->job->job_id, work->target, work->token, state, work->hold, work->slots, work->slot_count, err);
+}
+
+/* A job that is another host's by its own words is refused here, and its ticket left alone. */
+static int say_end(struct custody *custody, struct work *work, enum job_state state, struct err *err)
+{
+    if (strcmp(work->job->host, custody->setup.host) != 0)
+        return inbox_finished(custody->setup.journal, work->row, err);
+    return say_farewell(custody, work, job_state_names[state], err);
+}
+
+/* PARKED keeps the target: closed here, and in Redis by its state there. */
+int custody_close_parked(struct custody *custody, struct work *work, struct err *err)
+{
+    work->closes_target = true;
+    if (work->class != CLASS_A && backlog_close(&custody->backlog, work, err) < 0)
+        return -1;
+    keeper_watch(custody->setup.keeper, work->job->job_id);
+    work->watched = true;
+    return 0;
+}
+
+int custody_end(struct custody *custody, struct work *work, enum job_state state, const struct err *why, const struct outcome *outcome, struct err *err)
+{
+    struct teller teller = teller_of(custody);
+    struct telling telling = {.error = why, .result = outcome ? outcome->report.result : NULL};
+
+    set_state(custody, work, state);
+    work->crashes = 0;
+    work->closes_target = false;
+    if (outcome && tell_catalog(&teller, work, &outcome->report, &telling.after, err) < 0)
+        return -1;
+    custody->ended = op_names[work->job->op];
+    crash_point("result.before", custody->ended);
+    if (end_row(custody, work, &telling, err) < 0 || say_end(custody, work, state, err) < 0)
+        return -1;
+    if (work->watched)
+        keeper_unwatch(custody->setup.keeper, work->job->job_id);
+    work->watched = false;
+    let_go(custody, work, state == STATE_PARKED);
+    work->stage = state == STATE_PARKED ? WORK_PARKED : WORK_ENDING;
+    return state == STATE_PARKED ? custody_close_parked(custody, work, err) : 0;
+}
+
+/* Exponential, full jitter: many jobs that failed together do not come back together. */
+static int64_t backoff_ms(const struct work *work)
+{
+    int64_t base = work->job->backoff_ms > 0 ? work->job->backoff_ms : 1000;
+    int64_t shift = work->attempt > 1 ? work->attempt - 1 : 0;
+    int64_t most = shift > 10 ? INT64_C(3600000) : base << shift;
+
+    if (most > INT64_C(3600000))
+        most = INT64_C(3600000);
+    return 50 + (int64_t)((double)most * ((double)random() / (double)RAND_MAX));
+}
+
+int custody_retry(struct custody *custody, struct work *work, const struct err *why, struct err *err)
+{
+    int64_t delay = backoff_ms(work);
+    bool tried_enough = work->attempt >= (work->job->max_attempts > 0 ? work->job->max_attempts : 1);
+    bool too_late = work->job->deadline_ms && clock_real_ms() + delay >= work->job->deadline_ms;
+
+    if (tried_enough || too_late)
+        return custody_end(custody, work, STATE_FAILED, why, NULL, err);
+    if (work->journaled && journal_drop_plan(custody->setup.journal, work->row, err) < 0)
+        return -1;
+    if (say_farewell(custody, work, "", err) < 0)
+        return -1;
+    work->journaled = false;
+    work->crashes = 0;
+    work->closes_target = false;
+    work->task = TASK_RUN;
+    return custody_wait(custody, work, delay, err, "retry: %s", why->text);
+}
+
+struct resolving {
+    struct custody *custody;
+    struct work *work;
+    const char *resolved;
+};
+
+static int resolve_row(void *context, const struct inbox_row *old, struct err *err)
+{
+    const struct resolving *resolving = context;
+    struct work *work = resolving->work;
+    struct teller teller = teller_of(resolving->custody);
+    const unsigned char *value;
+    size_t len;
+
+    work->seq++;
+    if (tell_resolved(&teller, work, resolving->resolved, old->last_status, old->last_status_len, &value, &len, err) < 0)
+        return -1;
+    struct inbox_row row = row_of(work);
+    row.last_status = value;
+    row.last_status_len = len;
+    row.resolved = resolving->resolved;
+    return inbox_end(resolving->custody->setup.journal, &row, err);
+}
+
+int custody_resolve(struct custody *custody, struct work *work, struct err *err)
+{
+    struct resolving resolving = {custody, work, work->control + strlen("resolve:")};
+    bool done = strncmp(resolving.resolved, "done", 4) == 0;
+
+    if (inbox_read(custody->setup.journal, work->row, resolve_row, &resolving, err) < 0 || journal_drop_plan(custody->setup.journal, work->row, err) < 0)
+        return -1;
+    if (say_farewell(custody, work, done ? job_state_names[STATE_SUCCEEDED] : job_state_names[STATE_FAILED], err) < 0)
+        return -1;
+    keeper_unwatch(custody->setup.keeper, work->job->job_id);
+    work->closes_target = work->watched = work->journaled = false;
+    let_go(custody, work, false);
+    work->stage = WORK_ENDING;
+    log_info(work->job->job_id, "resolved as %s", resolving.resolved);
+    return 0;
+}

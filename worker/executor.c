@@ -1,0 +1,187 @@
+/*
+ * An executor takes a job, opens the backend if it has not yet, and calls the runner. What the runner asks of its surroundings is answered here: what must be durable is
+ * handed to the loop (the save stays on this stack, the semaphore is posted after the commit), what must be known of the lock is asked of the keeper, all else is in the
+ * job's hold.
+ */
+#include "worker/executor.h"
+
+#include "base/clock.h"
+#include "base/err.h"
+#include "worker/keeper.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum { NEXT_TASK_MS = 1000 };
+
+static int save(struct executor *executor, struct save *save, struct err *err)
+{
+    save->message.kind = MESSAGE_SAVE;
+    save->work = executor->work;
+    save->done_ = &executor->saved;
+    save->err = err;
+    queue_push(executor->pool->setup.to_loop, &save->message.item);
+    while (sem_wait(&executor->saved) < 0)
+        ;
+    return save->failed;
+}
+
+static int env_save_plan(void *context, const char *plan_json, struct err *err)
+{
+    struct save request = {.plan_json = plan_json};
+
+    return save(context, &request, err);
+}
+
+static int env_save_steps(void *context, const struct step_change *changes, size_t count, struct err *err)
+{
+    struct save request = {.changes = changes, .count = count};
+
+    return save(context, &request, err);
+}
+
+static struct hold *hold_of(void *context)
+{
+    return ((struct executor *)context)->work->hold;
+}
+
+static enum trust env_confirm_lock(void *context, const struct plan *plan, char *detail)
+{
+    struct executor *executor = context;
+
+    return keeper_confirm(executor->pool->setup.keeper, executor->work->hold, plan, detail);
+}
+
+static enum trust env_lock_trust(void *context)
+{
+    return hold_trust(hold_of(context), clock_monotonic_ms());
+}
+
+static int env_reserve(void *context, const char *repository, int64_t bytes, int64_t free_bytes, int64_t min_free_bytes, struct err *err)
+{
+    struct executor *executor = context;
+
+    return keeper_reserve(executor->pool->setup.keeper, executor->work->hold, repository, bytes, free_bytes, min_free_bytes, err);
+}
+
+static void env_phase(void *context, const char *phase)
+{
+    hold_phase_set(hold_of(context), phase);
+}
+
+static void env_progress(void *context, int64_t done, int64_t total)
+{
+    hold_of(context)->done = done;
+    hold_of(context)->total = total;
+}
+
+static bool env_cancelled(void *context)
+{
+    return hold_of(context)->cancelled;
+}
+
+static bool env_stopping(void *context)
+{
+    return ((struct executor *)context)->pool->stopping;
+}
+
+static bool env_lock_lost(void *context)
+{
+    return hold_of(context)->lost;
+}
+
+static int64_t env_rate_limit(void *context)
+{
+    (void)context;
+    return 0;
+}
+
+static struct runner_env env_of(struct executor *executor)
+{
+    return (struct runner_env){
+        .context = executor,
+        .save_plan = env_save_plan,
+        .save_steps = env_save_steps,
+        .confirm_lock = env_confirm_lock,
+        .lock_trust = env_lock_trust,
+        .reserve = env_reserve,
+        .phase = env_phase,
+        .progress = env_progress,
+        .cancelled = env_cancelled,
+        .stopping = env_stopping,
+        .lock_lost = env_lock_lost,
+        .rate_limit = env_rate_limit,
+    };
+}
+
+static struct backend *backend_of(struct executor *executor, const struct backend_ops *ops, struct err *err)
+{
+    size_t index = 0;
+
+    while (backend_table[index] && backend_table[index] != ops)
+        index++;
+    if (!executor->backends[index] && ops->open(executor->pool->setup.backends, &executor->backends[index], err) < 0)
+        return NULL;
+    return executor->backends[index];
+}
+
+/* Nothing was begun: tried again. */
+static void no_backend(struct work *work, const struct err *err)
+{
+    work->outcome.kind = work->task == TASK_RECOVER ? OUTCOME_AGAIN : OUTCOME_RETRY;
+    work->outcome.err = *err;
+}
+
+static void pay(const struct runner_env *env, struct backend *backend, struct work *work)
+{
+    struct err err = {0};
+
+    work->outcome.kind = OUTCOME_ENDED;
+    work->outcome.state = STATE_PARKED;
+    if (work->plan && runner_pay_owed(env, backend, work->job, work->plan, &err) < 0) {
+        work->outcome.kind = OUTCOME_RETRY;
+        work->outcome.err = err;
+    }
+}
+
+static void execute(struct executor *executor, struct work *work)
+{
+    const struct runner_env env = env_of(executor);
+    struct err err = {0};
+
+    executor->work = work;
+    work->hold->began_ms = clock_monotonic_ms();
+    outcome_clear(&work->outcome);
+    struct backend *backend = backend_of(executor, work->ops, &err);
+    if (executor->pool->stopping)
+        work->outcome.kind = OUTCOME_LEFT;
+    else if (!backend)
+        no_backend(work, &err);
+    else if (work->task == TASK_PAY)
+        pay(&env, backend, work);
+    else if (work->task == TASK_RECOVER)
+        runner_recover(&env, backend, work->job, work->plan, &work->outcome);
+    else
+        runner_run(&env, backend, work->job, &work->outcome);
+    executor->work = NULL;
+    queue_push(executor->pool->setup.to_loop, &work->message.item);
+}
+
+void *executor_main(void *context)
+{
+    struct executor *executor = context;
+
+    pthread_setname_np(pthread_self(), "executor");
+    for (;;) {
+        struct work *work = (struct work *)queue_wait_one(executor->pool->tasks, NEXT_TASK_MS);
+        if (work)
+            execute(executor, work);
+        else if (executor->pool->stopping)
+            break;
+    }
+    for (size_t i = 0; backend_table[i] && i < EXECUTOR_KINDS; i++)
+        if (executor->backends[i])
+            backend_table[i]->close(executor->backends[i]);
+    executor->gone = true;
+    return NULL;
+}

@@ -1,0 +1,66 @@
+#include "worker/hold.h"
+
+#include "base/cleanup.h"
+#include "base/err.h"
+
+#include <stdio.h>
+#include <string.h>
+
+int hold_new(const char *job_id, const char *target, enum job_class class, int64_t token, struct hold **out, struct err *err)
+{
+    struct hold *hold = calloc(1, sizeof *hold);
+
+    if (!hold || pthread_mutex_init(&hold->mutex, NULL) != 0) {
+        free(hold);
+        return err_memory(err, "hold");
+    }
+    hold->references = 1;
+    hold->class = class;
+    hold->token = token;
+    hold->job_id = strdup(job_id);
+    hold->target = strdup(target);
+    if (!hold->job_id || !hold->target) {
+        hold_unref(hold);
+        return err_memory(err, "hold");
+    }
+    *out = hold;
+    return 0;
+}
+
+struct hold *hold_ref(struct hold *hold)
+{
+    atomic_fetch_add(&hold->references, 1);
+    return hold;
+}
+
+void hold_unref(struct hold *hold)
+{
+    if (!hold || atomic_fetch_sub(&hold->references, 1) > 1)
+        return;
+    pthread_mutex_destroy(&hold->mutex);
+    free(hold->job_id);
+    free(hold->target);
+    free(hold);
+}
+
+void hold_phase_set(struct hold *hold, const char *phase)
+{
+    LOCK_SCOPE(&hold->mutex);
+    snprintf(hold->phase, sizeof hold->phase, "%s", phase);
+}
+
+void hold_phase_get(struct hold *hold, char out[64])
+{
+    LOCK_SCOPE(&hold->mutex);
+    memcpy(out, hold->phase, sizeof hold->phase);
+}
+
+/* Without a lock (class A; B without Redis where nobody else reaches the target) there is nothing to lose but what was heard to be lost. */
+enum trust hold_trust(const struct hold *hold, int64_t now_ms)
+{
+    if (hold->lost)
+        return TRUST_LOST;
+    if (hold->class == CLASS_A)
+        return TRUST_OURS;
+    return hold->token && now_ms < hold->trusted_until_ms ? TRUST_OURS : TRUST_STALE;
+}
