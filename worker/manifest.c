@@ -1,7 +1,7 @@
 /*
  * The manifest of a restore point: the catalog's record as JSON, in the folder of the point. It is the only thing that says what the files beside it are; whoever
  * reads a repository (restore, delete, import) believes it and nothing else. Written through a temporary file with fsync of file and folder, so that a reader sees the
- * old one or the new one.
+ * old one or the new one. A point is marked deleted by renaming its manifest: that needs no room, so a full repository can be emptied.
  */
 #include "worker/repository.h"
 
@@ -9,21 +9,27 @@
 #include "base/file.h"
 #include "base/text.h"
 
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 
 enum { MANIFEST_MAX = 1 << 20, MANIFEST_FORMAT = 1 };
 
-static char *manifest_path(const char *folder)
+static const char live_name[] = "manifest.json", deleted_name[] = "manifest.deleted.json";
+
+static char *manifest_path(const char *folder, const char *name)
 {
     struct text path = {0};
 
-    text_addf(&path, "%s/manifest.json", folder);
+    text_addf(&path, "%s/%s", folder, name);
     return text_take(&path);
 }
 
 int manifest_write(const char *folder, const struct restore_point *point, struct err *err)
 {
-    CLEANUP(freep) char *path = manifest_path(folder);
+    CLEANUP(freep) char *path = manifest_path(folder, live_name);
     CLEANUP(freep) char *json = NULL;
 
     if (!path)
@@ -34,9 +40,9 @@ int manifest_write(const char *folder, const struct restore_point *point, struct
     return 0;
 }
 
-int manifest_read(const char *folder, struct restore_point *out, struct err *err)
+static int read_file(const char *folder, const char *name, struct restore_point *out, struct err *err)
 {
-    CLEANUP(freep) char *path = manifest_path(folder);
+    CLEANUP(freep) char *path = manifest_path(folder, name);
     CLEANUP(freep) char *json = NULL;
     struct restore_point point = {0};
     size_t len;
@@ -58,5 +64,59 @@ int manifest_read(const char *folder, struct restore_point *out, struct err *err
         return -1;
     }
     *out = point;
+    return 0;
+}
+
+static bool has(const char *folder, const char *name)
+{
+    CLEANUP(freep) char *path = manifest_path(folder, name);
+
+    return path && file_exists(path);
+}
+
+int manifest_read(const char *folder, struct restore_point *out, struct err *err)
+{
+    if (has(folder, live_name) || !has(folder, deleted_name))
+        return read_file(folder, live_name, out, err);
+    if (read_file(folder, deleted_name, out, err) < 0)
+        return -1;
+    out->state = POINT_DELETED;
+    return 0;
+}
+
+static int move(const char *folder, const char *from_name, const char *to_name, struct err *err)
+{
+    CLEANUP(freep) char *from = manifest_path(folder, from_name);
+    CLEANUP(freep) char *to = manifest_path(folder, to_name);
+
+    if (!from || !to)
+        return err_memory(err, folder);
+    if (rename(from, to) < 0 && (errno != ENOENT || !file_exists(to)))
+        return err_errno(err, errno, from);
+    return file_sync_directory(folder, err);
+}
+
+int manifest_mark_deleted(const char *folder, struct err *err)
+{
+    return move(folder, live_name, deleted_name, err);
+}
+
+int manifest_unmark_deleted(const char *folder, struct err *err)
+{
+    return move(folder, deleted_name, live_name, err);
+}
+
+int manifest_lock(const char *folder, int *out_fd, struct err *err)
+{
+    int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+    if (fd < 0)
+        return err_errno(err, errno, folder);
+    if (flock(fd, LOCK_EX) < 0) {
+        err_errno(err, errno, folder);
+        close(fd);
+        return -1;
+    }
+    *out_fd = fd;
     return 0;
 }

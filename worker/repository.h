@@ -41,6 +41,11 @@ int points_chain(const struct list *points, const char *point, struct list *out,
 
 int manifest_write(const char *folder, const struct restore_point *point, struct err *err); /* atomic, fsync */
 int manifest_read(const char *folder, struct restore_point *out, struct err *err);
+/* State deleted, by rename: needs no room. From then on no reader counts the point; repeating is success. Unmark takes it back while the files are still there. */
+int manifest_mark_deleted(const char *folder, struct err *err);
+int manifest_unmark_deleted(const char *folder, struct err *err);
+/* Serialises changes of one manifest between jobs of all hosts; closing *out_fd lets go. Waits: changes take milliseconds. */
+int manifest_lock(const char *folder, int *out_fd, struct err *err);
 
 int lease_take(const char *chain_folder, const char *job_id, const char *host, struct err *err);
 int lease_renew(const char *chain_folder, const char *job_id, struct err *err);

@@ -182,6 +182,328 @@ static void test_after_in_place_the_next_is_full(void **state)
     restore_point_clear(&point);
 }
 
+/* ---- verify ---- */
+
+static struct job *verify_job(const char *point, int depth)
+{
+    struct job *job = rig_job(&rig, OP_BACKUP_VERIFY);
+    struct params_backup_verify *params = job->params;
+
+    params->point = strdup(point);
+    params->depth = depth;
+    return job;
+}
+
+static char *stored_file(const char *id, const char *file, char out[PATH_MAX])
+{
+    struct restore_point point;
+
+    rig_manifest(&rig, id, &point);
+    snprintf(out, PATH_MAX, "%s/%s/%s/%s/%s", rig.repository, rig.uuid, point.chain, id, file);
+    restore_point_clear(&point);
+    return out;
+}
+
+static void flip_byte(const char *path, long offset)
+{
+    FILE *file = fopen(path, "r+");
+    int byte;
+
+    assert_non_null(file);
+    assert_int_equal(fseek(file, offset, SEEK_SET), 0);
+    byte = fgetc(file);
+    assert_int_equal(fseek(file, offset, SEEK_SET), 0);
+    fputc(byte ^ 1, file);
+    assert_int_equal(fclose(file), 0);
+}
+
+static void test_verify(void **state)
+{
+    struct restore_point point;
+    char path[PATH_MAX];
+
+    (void)state;
+    rig_refused(&rig, verify_job(last_point, VERIFY_BOOT), "not available");
+    rig_succeed(&rig, verify_job(last_point, VERIFY_IMAGE), NULL);
+    rig_manifest(&rig, last_point, &point);
+    assert_int_equal(point.revision, 2);
+    assert_int_equal(point.verified.count, 1);
+    assert_true(list_at(&point.verified, struct point_verification, 0)->ok);
+    assert_int_equal(strlen(list_at(&point.disks, struct point_disk, 0)->sha256), 64);
+    restore_point_clear(&point);
+    rig_succeed(&rig, verify_job(last_point, VERIFY_CHECKSUM), NULL);
+    flip_byte(stored_file(last_point, "vda.qcow2", path), 400000);
+    rig_refused(&rig, verify_job(last_point, VERIFY_CHECKSUM), "damaged");
+    rig_refused(&rig, restore_job(last_point, "broken"), "damaged");
+    flip_byte(path, 400000);
+    rig_manifest(&rig, last_point, &point);
+    assert_int_equal(point.verified.count, 3);
+    assert_false(list_at(&point.verified, struct point_verification, 2)->ok);
+    restore_point_clear(&point);
+    rig_succeed(&rig, verify_job(last_point, VERIFY_CHECKSUM), NULL);
+}
+
+/* ---- delete ---- */
+
+static struct job *delete_job(const char *point, int scope, bool really_last)
+{
+    struct job *job = rig_job(&rig, OP_BACKUP_DELETE);
+    struct params_backup_delete *params = job->params;
+
+    params->point = strdup(point);
+    params->scope = scope;
+    params->really_last = really_last;
+    return job;
+}
+
+static void test_delete(void **state)
+{
+    struct restore_point point;
+    char full[37], one[37], two[37], folder[PATH_MAX];
+    struct outcome out;
+    int before;
+
+    (void)state;
+    back_up(BACKUP_FULL, full);
+    before = rig_checkpoints(&rig);
+    rig_write(&rig, "vda", 0x71, "9M", "64k");
+    back_up(BACKUP_INCREMENTAL, one);
+    rig_write(&rig, "vda", 0x72, "10M", "64k");
+    back_up(BACKUP_DIFFERENTIAL, two);
+    rig_manifest(&rig, two, &point);
+    assert_string_equal(point.parent, full);
+    restore_point_clear(&point);
+    assert_point_equals_disk(two, "vda");
+    assert_int_equal(rig_checkpoints(&rig), before + 2);
+    rig_refused(&rig, delete_job(full, SCOPE_SELF, false), "2 later backups build on it");
+    rig_run(&rig, delete_job(one, SCOPE_SELF, false), &out);
+    assert_int_equal(out.state, STATE_SUCCEEDED);
+    assert_int_equal(out.report.change_count, 1);
+    assert_string_equal(out.report.changes[0].id, one);
+    outcome_clear(&out);
+    assert_int_equal(rig_checkpoints(&rig), before + 1);
+    snprintf(folder, sizeof folder, "%s/%s/%s/%s", rig.repository, rig.uuid, full, one);
+    assert_false(file_exists(folder));
+    rig_succeed(&rig, delete_job(one, SCOPE_SELF, false), NULL); /* again: it is gone */
+    assert_point_equals_disk(two, "vda");
+    rig_succeed(&rig, delete_job(full, SCOPE_CHILDREN, false), NULL);
+    assert_int_equal(rig_checkpoints(&rig), before - 1);
+    snprintf(folder, sizeof folder, "%s/%s/%s", rig.repository, rig.uuid, full);
+    assert_false(file_exists(folder));
+}
+
+static void test_delete_waits_for_readers(void **state)
+{
+    char chain[PATH_MAX], full[37];
+
+    (void)state;
+    back_up(BACKUP_FULL, full);
+    snprintf(chain, sizeof chain, "%s/%s/%s", rig.repository, rig.uuid, full);
+    assert_int_equal(lease_take(chain, "another-job", "other-host", NULL), 0);
+    rig_refused(&rig, delete_job(full, SCOPE_SELF, false), "in use by job another-job on other-host");
+    lease_drop(chain, "another-job");
+    rig_succeed(&rig, verify_job(full, VERIFY_IMAGE), NULL); /* nothing of it was taken */
+    rig_succeed(&rig, delete_job(full, SCOPE_SELF, false), NULL);
+}
+
+/* ---- what goes wrong ---- */
+
+static void test_cancel_leaves_the_parent_usable(void **state)
+{
+    struct job *job = rig_job(&rig, OP_BACKUP_CREATE);
+    struct restore_point point;
+    struct outcome out;
+    char full[37], incremental[37], folder[PATH_MAX], id[37];
+    int before;
+
+    (void)state;
+    back_up(BACKUP_FULL, full);
+    before = rig_checkpoints(&rig);
+    rig_write(&rig, "vda", 0x73, "11M", "4M");
+    snprintf(id, sizeof id, "%s", job->job_id);
+    ((struct params_backup_create *)job->params)->kind = BACKUP_INCREMENTAL;
+    rig.rate_limit = 1 << 20;
+    rig.cancel_at_bytes = 1;
+    rig_run(&rig, job, &out);
+    rig.rate_limit = rig.cancel_at_bytes = 0;
+    assert_int_equal(out.kind, OUTCOME_ENDED);
+    assert_int_equal(out.state, STATE_CANCELLED);
+    outcome_clear(&out);
+    assert_int_equal(rig_checkpoints(&rig), before);
+    snprintf(folder, sizeof folder, "%s/%s/%s/%s", rig.repository, rig.uuid, full, id);
+    assert_false(file_exists(folder));
+    back_up(BACKUP_AUTO, incremental);
+    rig_manifest(&rig, incremental, &point);
+    assert_string_equal(point.backup_kind, "incremental");
+    assert_string_equal(point.parent, full);
+    restore_point_clear(&point);
+    assert_point_equals_disk(incremental, "vda");
+}
+
+static struct job *create_job(int kind)
+{
+    struct job *job = rig_job(&rig, OP_BACKUP_CREATE);
+
+    ((struct params_backup_create *)job->params)->kind = kind;
+    return job;
+}
+
+static void test_refusals(void **state)
+{
+    struct job *job;
+
+    (void)state;
+    job = create_job(BACKUP_FULL);
+    strings_add(&((struct params_backup_create *)job->params)->include, "vdz", NULL);
+    rig_refused(&rig, job, "no disk vdz");
+    job = create_job(BACKUP_FULL);
+    strings_add(&((struct params_backup_create *)job->params)->include, "sda", NULL);
+    rig_refused(&rig, job, "removable");
+    job = create_job(BACKUP_INCREMENTAL);
+    strings_add(&((struct params_backup_create *)job->params)->include, "vda", NULL);
+    rig_refused(&rig, job, "the set of disks changed");
+    job = create_job(BACKUP_INCREMENTAL);
+    strings_add(&((struct params_backup_create *)job->params)->include, "vdc", NULL);
+    rig_refused(&rig, job, "only qcow2");
+    job = create_job(BACKUP_FULL);
+    ((struct params_backup_create *)job->params)->compress = true;
+    rig_refused(&rig, job, "compress");
+    job = create_job(BACKUP_FULL);
+    string_set(&((struct params_backup_create *)job->params)->repository->path, "/etc", NULL);
+    rig_refused(&rig, job, "not in a folder");
+    job = create_job(BACKUP_FULL);
+    string_set(&((struct params_backup_create *)job->params)->repository->path, rig.root, NULL);
+    rig_refused(&rig, job, "not mounted");
+}
+
+static void test_isolated_leaves_no_checkpoint(void **state)
+{
+    struct job *job = create_job(BACKUP_AUTO);
+    int before = rig_checkpoints(&rig);
+    struct restore_point point;
+    char id[37];
+
+    (void)state;
+    ((struct params_backup_create *)job->params)->isolated = true;
+    rig_succeed(&rig, job, id);
+    assert_int_equal(rig_checkpoints(&rig), before);
+    rig_manifest(&rig, id, &point);
+    assert_string_equal(point.backup_kind, "incremental");
+    restore_point_clear(&point);
+    assert_point_equals_disk(id, "vda");
+}
+
+static void test_dry_run_shows_and_does_nothing(void **state)
+{
+    struct job *job = create_job(BACKUP_AUTO);
+    int before = rig_checkpoints(&rig);
+    struct outcome out;
+    bool shows = false;
+
+    (void)state;
+    job->dry_run = true;
+    rig_run(&rig, job, &out);
+    assert_int_equal(out.state, STATE_SUCCEEDED);
+    assert_int_equal(rig_checkpoints(&rig), before);
+    for (size_t i = 0; i < out.report.result->steps.count; i++)
+        shows = shows || strstr(list_at(&out.report.result->steps, struct plan_step, i)->command, "<domainbackup");
+    assert_true(shows);
+    outcome_clear(&out);
+}
+
+static void test_killed_qemu_falls_back_to_full(void **state)
+{
+    struct restore_point point;
+    char id[37];
+
+    (void)state;
+    rig_kill_qemu(&rig);
+    rig_power(&rig, true);
+    back_up(BACKUP_AUTO, id);
+    rig_manifest(&rig, id, &point);
+    assert_string_equal(point.backup_kind, "full");
+    assert_non_null(strstr(point.fallback_reason, "broken"));
+    restore_point_clear(&point);
+    assert_int_equal(rig_checkpoints(&rig), 1);
+    assert_point_equals_disk(id, "vda");
+    back_up(BACKUP_INCREMENTAL, id);
+    assert_point_equals_disk(id, "vda");
+}
+
+static void test_forgotten_checkpoint_is_defined_again(void **state)
+{
+    struct restore_point point;
+    char id[37];
+
+    (void)state;
+    rig_forget_checkpoints(&rig);
+    assert_int_equal(rig_checkpoints(&rig), 0);
+    rig_write(&rig, "vda", 0x74, "20M", "64k");
+    back_up(BACKUP_AUTO, id);
+    rig_manifest(&rig, id, &point);
+    assert_string_equal(point.backup_kind, "incremental");
+    restore_point_clear(&point);
+    assert_point_equals_disk(id, "vda");
+}
+
+static void test_power_cycle_keeps_the_chain(void **state)
+{
+    struct restore_point point;
+    char off[37], id[37];
+
+    (void)state;
+    rig_write(&rig, "vda", 0x75, "21M", "64k");
+    rig_power(&rig, false);
+    back_up(BACKUP_AUTO, off);
+    rig_manifest(&rig, off, &point);
+    assert_string_equal(point.backup_kind, "full");
+    assert_string_equal(point.level, "off");
+    assert_non_null(strstr(point.fallback_reason, "off"));
+    restore_point_clear(&point);
+    assert_point_equals_disk(off, "vda");
+    assert_point_equals_disk(off, "vdc");
+    rig_refused(&rig, create_job(BACKUP_INCREMENTAL), "the guest is off");
+    rig_power(&rig, true);
+    back_up(BACKUP_AUTO, id);
+    rig_manifest(&rig, id, &point);
+    assert_string_equal(point.backup_kind, "incremental");
+    restore_point_clear(&point);
+    assert_point_equals_disk(id, "vda");
+}
+
+static void test_full_repository_never_stops_the_guest(void **state)
+{
+    struct job *job = create_job(BACKUP_FULL);
+    int domain_state;
+
+    (void)state;
+    rig_small_repository(&rig, 24);
+    string_set(&((struct params_backup_create *)job->params)->repository->path, rig.small, NULL);
+    rig_write(&rig, "vda", 0x76, "30M", "12M");
+    rig_refused(&rig, job, "no room");
+    job = create_job(BACKUP_FULL);
+    string_set(&((struct params_backup_create *)job->params)->repository->path, rig.small, NULL);
+    strings_add(&((struct params_backup_create *)job->params)->include, "vdb", NULL);
+    rig.fill_at_bytes = 1; /* somebody else fills it while the job runs */
+    rig.rate_limit = 256 << 10;
+    rig_refused(&rig, job, "no room");
+    rig.rate_limit = rig.fill_at_bytes = 0;
+    assert_int_equal(virDomainGetState(rig.domain, &domain_state, NULL, 0), 0);
+    assert_int_equal(domain_state, VIR_DOMAIN_RUNNING);
+    rig_write(&rig, "vdb", 0x77, "4M", "64k");
+    rig_drop_small_repository(&rig);
+}
+
+static void test_delete_the_rest_without_the_guest(void **state)
+{
+    (void)state;
+    rig_power(&rig, false);
+    assert_int_equal(virDomainUndefineFlags(rig.domain, VIR_DOMAIN_UNDEFINE_CHECKPOINTS_METADATA), 0);
+    rig_refused(&rig, delete_job(last_point, SCOPE_ALL, false), "last good");
+    rig_succeed(&rig, delete_job(last_point, SCOPE_ALL, true), NULL);
+    rig_succeed(&rig, delete_job(last_point, SCOPE_ALL, false), NULL);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -190,6 +512,18 @@ int main(void)
         cmocka_unit_test(test_restore_that_fails_leaves_nothing),
         cmocka_unit_test(test_restore_in_place),
         cmocka_unit_test(test_after_in_place_the_next_is_full),
+        cmocka_unit_test(test_verify),
+        cmocka_unit_test(test_delete),
+        cmocka_unit_test(test_delete_waits_for_readers),
+        cmocka_unit_test(test_cancel_leaves_the_parent_usable),
+        cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_isolated_leaves_no_checkpoint),
+        cmocka_unit_test(test_dry_run_shows_and_does_nothing),
+        cmocka_unit_test(test_killed_qemu_falls_back_to_full),
+        cmocka_unit_test(test_forgotten_checkpoint_is_defined_again),
+        cmocka_unit_test(test_power_cycle_keeps_the_chain),
+        cmocka_unit_test(test_full_repository_never_stops_the_guest),
+        cmocka_unit_test(test_delete_the_rest_without_the_guest),
     };
 
     if (!rig_possible()) {

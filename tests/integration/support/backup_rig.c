@@ -15,6 +15,7 @@
 #include <libvirt/libvirt-qemu.h>
 #include <sched.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -93,11 +94,29 @@ static void phase(void *context, const char *name)
         fprintf(stderr, "  %s\n", name);
 }
 
+static void fill(struct rig *rig)
+{
+    char path[PATH_MAX], block[65536] = {0};
+    FILE *file;
+
+    snprintf(path, sizeof path, "%s/filler", rig->small);
+    file = fopen(path, "w");
+    assert_non_null(file);
+    setbuf(file, NULL);
+    while (fwrite(block, sizeof block, 1, file) == 1)
+        ;
+    fclose(file);
+}
+
 static void progress(void *context, int64_t done, int64_t total)
 {
     struct rig *rig = context;
 
     (void)total;
+    if (rig->fill_at_bytes && done >= rig->fill_at_bytes) {
+        rig->fill_at_bytes = 0;
+        fill(rig);
+    }
     if (rig->cancel_at_bytes && done >= rig->cancel_at_bytes)
         rig->cancelled = true;
 }
@@ -314,6 +333,54 @@ void rig_write(struct rig *rig, const char *disk, int pattern, const char *offse
     if (answer && strstr(answer, "rror"))
         fail_msg("%s: %s", command, answer);
     free(answer);
+}
+
+void rig_kill_qemu(struct rig *rig)
+{
+    char path[PATH_MAX];
+    FILE *file;
+    int pid = 0;
+
+    snprintf(path, sizeof path, "%s/vm/run/qemu/%s.pid", rig->root, virDomainGetName(rig->domain));
+    file = fopen(path, "r");
+    assert_non_null(file);
+    assert_int_equal(fscanf(file, "%d", &pid), 1);
+    fclose(file);
+    assert_int_equal(kill(pid, SIGKILL), 0);
+    for (int64_t until = clock_monotonic_ms() + 10000; virDomainIsActive(rig->domain) == 1;) {
+        assert_true(clock_monotonic_ms() < until);
+        nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL);
+    }
+}
+
+void rig_forget_checkpoints(struct rig *rig)
+{
+    virDomainCheckpointPtr *items = NULL;
+    int count = virDomainListAllCheckpoints(rig->domain, &items, 0);
+
+    for (int i = 0; i < count; i++) {
+        assert_int_equal(virDomainCheckpointDelete(items[i], VIR_DOMAIN_CHECKPOINT_DELETE_METADATA_ONLY), 0);
+        virDomainCheckpointFree(items[i]);
+    }
+    free(items);
+}
+
+void rig_small_repository(struct rig *rig, int mib)
+{
+    char options[64];
+    struct err err = {0};
+
+    snprintf(rig->small, sizeof rig->small, "%s/small", rig->root);
+    snprintf(options, sizeof options, "size=%dM,mode=0755", mib);
+    assert_int_equal(mkdir(rig->small, 0755), 0);
+    assert_int_equal(mount("rig", rig->small, "tmpfs", 0, options), 0);
+    if (repository_init(rig->small, rig->repository_id, "rig", 10, &err) < 0)
+        fail_msg("%s", err.text);
+}
+
+void rig_drop_small_repository(struct rig *rig)
+{
+    umount2(rig->small, MNT_DETACH);
 }
 
 /* ---- jobs ---- */

@@ -27,6 +27,8 @@ struct rig {
     bool cancelled;            /* asked by a person */
     int64_t cancel_at_bytes;   /* cancels when so much is done; 0: never */
     int64_t rate_limit;
+    int64_t fill_at_bytes;     /* fills the small repository when so much is done; 0: never */
+    char small[64];            /* a repository of a few MiB, with a file system of its own */
     char *plan;                /* the journal: what was saved last */
 };
 
@@ -36,6 +38,10 @@ void rig_stop(struct rig *rig);
 void rig_power(struct rig *rig, bool on);
 /* Writes `bytes` of `pattern` at `offset` of a running guest's disk. */
 void rig_write(struct rig *rig, const char *disk, int pattern, const char *offset, const char *bytes);
+void rig_kill_qemu(struct rig *rig);          /* kill -9, and wait until libvirt has seen it */
+void rig_forget_checkpoints(struct rig *rig); /* libvirt's metadata only, as after a move of the domain */
+void rig_small_repository(struct rig *rig, int mib);
+void rig_drop_small_repository(struct rig *rig);
 char *rig_disk(struct rig *rig, const char *file, char out[PATH_MAX]);
 
 struct job *rig_job(struct rig *rig, enum op op);          /* with default parameters and the rig's repository */

@@ -6,6 +6,7 @@
 
 #include "base/cleanup.h"
 #include "base/err.h"
+#include "worker/backends/libvirt/delete_choice.h"
 #include "worker/repository.h"
 
 #include <stdio.h>
@@ -90,6 +91,8 @@ static bool may_be_parent(const struct backup_wish *wish, const struct restore_p
         return snprintf(why, 256, "restore point %s left no checkpoint", point->id), false;
     if (!full || points_chain(wish->points, point->id, &chain, &err) < 0)
         return snprintf(why, 256, "the chain of %s is not complete in the repository", point->id), false;
+    if (!point_good(wish->points, point))
+        return snprintf(why, 256, "a verification found the chain of %s damaged", point->id), false;
     if (wish->kind == BACKUP_AUTO && wish->max_chain > 0 && point->chain_length >= wish->max_chain)
         return snprintf(why, 256, "the chain has %lld points, as many as allowed", (long long)point->chain_length),
                false;

@@ -8,6 +8,7 @@
 #include "base/file.h"
 #include "worker/backends/libvirt/backup_choice.h"
 #include "worker/backends/libvirt/backup_xml.h"
+#include "worker/backends/libvirt/image.h"
 
 #include <assert.h>
 #include <dirent.h>
@@ -67,6 +68,11 @@ const char *step_arg(const struct step *step, const char *key)
 
     assert(value);
     return value;
+}
+
+const char *step_subject(const struct step_run *run)
+{
+    return run->job->target.name ? run->job->target.name : run->job->target.id;
 }
 
 int step_domain(const struct step_run *run, virDomainPtr *out, struct err *err)
@@ -175,7 +181,7 @@ static int checkpoint_judge(virDomainCheckpointPtr checkpoint, const struct rest
     CLEANUP(xml_freep) xmlDocPtr doc = NULL;
     int64_t bytes = 0;
 
-    if (!xml && virConnectIsAlive(virDomainGetConnect(virDomainCheckpointGetDomain(checkpoint))) != 1)
+    if (!xml && (libvirt_code() == VIR_ERR_RPC || libvirt_code() == VIR_ERR_INVALID_CONN))
         return libvirt_err(err, "checkpoint of %s", point->id);
     if (!xml) {
         *out_state = CHECKPOINT_BROKEN;
@@ -209,6 +215,20 @@ int checkpoint_look(virDomainPtr domain, const struct restore_point *point, int 
     return 0;
 }
 
+/* A bitmap that stays costs a little room and nothing else, so failures are not failures. */
+static void remove_bitmaps(virDomainPtr domain, const char *name)
+{
+    CLEANUP(xml_freep) xmlDocPtr doc = NULL;
+    struct domain_disks disks = {0};
+
+    if (libvirt_domain_xml(domain, VIR_DOMAIN_XML_INACTIVE, &doc, NULL) < 0 || domain_disks_read(doc, &disks, NULL) < 0)
+        return;
+    for (size_t i = 0; i < disks.count; i++)
+        if (disks.items[i].source && disks.items[i].format && strcmp(disks.items[i].format, "qcow2") == 0)
+            image_remove_bitmap(disks.items[i].source, name, NULL);
+    domain_disks_clear(&disks);
+}
+
 int checkpoint_remove(virDomainPtr domain, const char *name, struct err *err)
 {
     CLEANUP(checkpoint_freep) virDomainCheckpointPtr checkpoint = NULL;
@@ -217,11 +237,13 @@ int checkpoint_remove(virDomainPtr domain, const char *name, struct err *err)
         return -1;
     if (!checkpoint || virDomainCheckpointDelete(checkpoint, 0) == 0)
         return 0;
-    /* The guest is off (84), or the bitmap is not there (1): only the metadata can go. */
-    if (virDomainCheckpointDelete(checkpoint, VIR_DOMAIN_CHECKPOINT_DELETE_METADATA_ONLY) == 0 ||
-        libvirt_code() == VIR_ERR_NO_DOMAIN_CHECKPOINT)
-        return 0;
-    return libvirt_err(err, "delete checkpoint %s", name);
+    /* The guest is off (84): libvirt only forgets it, and the bitmaps are ours to remove. Or the bitmap is not there (1): then there is only the metadata. */
+    if (virDomainCheckpointDelete(checkpoint, VIR_DOMAIN_CHECKPOINT_DELETE_METADATA_ONLY) < 0 &&
+        libvirt_code() != VIR_ERR_NO_DOMAIN_CHECKPOINT)
+        return libvirt_err(err, "delete checkpoint %s", name);
+    if (virDomainIsActive(domain) == 0)
+        remove_bitmaps(domain, name);
+    return 0;
 }
 
 /* ---- files ---- */

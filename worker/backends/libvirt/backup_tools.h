@@ -22,6 +22,8 @@ void chain_lease_endp(struct chain_lease *lease);
 
 bool step_cancelled(const struct step_run *run); /* false where there is no attempt: undo, settle */
 const char *step_arg(const struct step *step, const char *key); /* never NULL: a plan without it is a bug */
+/* What people call the target. Not virDomainGetName(): that erases libvirt's last error before libvirt_err() reads it. */
+const char *step_subject(const struct step_run *run);
 int step_domain(const struct step_run *run, virDomainPtr *out, struct err *err);
 
 /* The backup job that runs on a domain, by the folder that it writes to. */

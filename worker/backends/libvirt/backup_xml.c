@@ -17,7 +17,7 @@ char *checkpoint_name(const char *point_id, char out[CHECKPOINT_NAME])
     return out;
 }
 
-const char *checkpoint_owner(const char *name)
+const char *checkpoint_point_id(const char *name)
 {
     return strncmp(name, "fs-", 3) == 0 && uuid_valid(name + 3) ? name + 3 : NULL;
 }

@@ -12,4 +12,4 @@ int checkpoint_redefine_xml(const struct restore_point *point, char **out, struc
 enum { CHECKPOINT_NAME = 160 };
 char *checkpoint_name(const char *point_id, char out[CHECKPOINT_NAME]);
 /* The restore point's id in a checkpoint's name, or NULL when it is not ours. Points into `name`. */
-const char *checkpoint_owner(const char *name);
+const char *checkpoint_point_id(const char *name);

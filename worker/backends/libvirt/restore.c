@@ -37,6 +37,8 @@ static int add_disk(struct restore *restore, const struct point_disk *disk, stru
 {
     struct restore_disk *slot = &restore->disks[restore->disk_count++];
 
+    if (!name_valid_plain(disk->name) || !name_valid_plain(disk->file))
+        return err_set(err, ERR_PERMANENT, "manifest of %s: \"%s\" is no name of a file", restore->point.id, disk->file);
     slot->name = strdup(disk->name);
     slot->image = join(restore->point_folder, disk->file);
     slot->format = strdup(disk->source_format ? disk->source_format : disk->format);
@@ -153,7 +155,7 @@ static int load_definition(const struct restore *restore, xmlDocPtr *out, struct
     char path[PATH_MAX];
     size_t len;
 
-    if (!restore->point.definition)
+    if (!restore->point.definition || !name_valid_plain(restore->point.definition))
         return err_set(err, ERR_PERMANENT, "restore point %s has no definition", restore->point.id);
     snprintf(path, sizeof path, "%s/%s", restore->point_folder, restore->point.definition);
     if (file_read(path, DEFINITION_MAX, &text, &len, err) < 0)

@@ -20,7 +20,7 @@ static int render(const struct step_run *run, const struct step *step, struct te
     (void)lost;
     (void)err;
     text_addf(command, "virsh dumpxml '%s' --inactive --security-info > '%s/domain.xml'\n",
-              run->job->target.name ? run->job->target.name : run->job->target.id, step_arg(step, "folder"));
+              step_subject(run), step_arg(step, "folder"));
     text_addf(command, "sync -f '%s'\n# manifest.json: \"state\": \"complete\"", step_arg(step, "folder"));
     return 0;
 }

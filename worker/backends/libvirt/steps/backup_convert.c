@@ -34,7 +34,7 @@ static int execute(const struct step_run *run, const struct step *step, struct f
     if (step_domain(run, &domain, err) < 0 || chain_lease_take(&lease, run, step_arg(step, "chain_folder"), err) < 0)
         return -1;
     if (virDomainIsActive(domain) != 0)
-        return err_set(err, ERR_RETRY, "%s was started meanwhile", virDomainGetName(domain));
+        return err_set(err, ERR_RETRY, "%s was started meanwhile", step_subject(run));
     virDomainGetBlockInfo(domain, step_arg(step, "disk"), &info, 0);
     copy.size_bytes = copy.total = (int64_t)info.capacity;
     if (image_copy(run, &lease, &copy, err) < 0)

@@ -29,7 +29,7 @@ struct push {
 static int render(const struct step_run *run, const struct step *step, struct text *command, struct text *lost,
                   struct err *err)
 {
-    const char *name = run->job->target.name ? run->job->target.name : run->job->target.id;
+    const char *name = step_subject(run);
     const struct params_backup_create *params = run->job->params;
     CLEANUP(freep) char *disks = strdup(step_arg(step, "disks"));
     char *rest = NULL;
@@ -83,7 +83,7 @@ static int set_guest_free(struct push *push, struct err *err)
     if (backup_abort(push->domain, step_arg(push->step, "folder"), err) < 0)
         return -1;
     if (virDomainResume(push->domain) < 0)
-        return libvirt_err(err, "%s: resume after the backup stopped it", virDomainGetName(push->domain));
+        return libvirt_err(err, "%s: resume after the backup stopped it", step_subject(push->run));
     err_set(err, ERR_RETRY, "the repository did not take the guest's old data, which stopped the guest; it was resumed");
     return err_hint(err, "look at the repository: full, or failing?");
 }
@@ -123,7 +123,7 @@ static int read_stats(struct push *push, unsigned flags, struct job_stats *out, 
     const char *message = NULL;
 
     if (virDomainGetJobStats(push->domain, &out->type, &params, &count, flags) < 0)
-        return libvirt_err(err, "job of %s", virDomainGetName(push->domain));
+        return libvirt_err(err, "job of %s", step_subject(push->run));
     virTypedParamsGetInt(params, count, VIR_DOMAIN_JOB_OPERATION, &out->operation);
     virTypedParamsGetBoolean(params, count, VIR_DOMAIN_JOB_SUCCESS, &out->success);
     if (virTypedParamsGetULLong(params, count, VIR_DOMAIN_JOB_DISK_TOTAL, &value) == 1)

@@ -12,7 +12,7 @@ static int render(const struct step_run *run, const struct step *step, struct te
     (void)lost;
     (void)err;
     text_addf(command, "virsh checkpoint-create '%s' /dev/stdin --redefine --redefine-validate <<END\n%sEND",
-              run->job->target.name ? run->job->target.name : run->job->target.id, step_arg(step, "xml"));
+              step_subject(run), step_arg(step, "xml"));
     return 0;
 }
 

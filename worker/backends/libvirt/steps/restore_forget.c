@@ -15,7 +15,7 @@ enum { SAVED_MAX = 64 << 20 };
 static int render(const struct step_run *run, const struct step *step, struct text *command, struct text *lost,
                   struct err *err)
 {
-    const char *name = run->job->target.name ? run->job->target.name : run->job->target.id;
+    const char *name = step_subject(run);
 
     (void)step;
     (void)lost;
@@ -90,9 +90,11 @@ static int forget_checkpoints(virDomainPtr domain, struct err *err)
     int count = virDomainListAllCheckpoints(domain, &items, 0), failed = 0;
 
     for (int i = 0; i < count; i++) {
+        const char *name = virDomainCheckpointGetName(items[i]);
+
         if (!failed && virDomainCheckpointDelete(items[i], VIR_DOMAIN_CHECKPOINT_DELETE_METADATA_ONLY) < 0 &&
             libvirt_code() != VIR_ERR_NO_DOMAIN_CHECKPOINT)
-            failed = libvirt_err(err, "forget checkpoint %s", virDomainCheckpointGetName(items[i]));
+            failed = libvirt_err(err, "forget checkpoint %s", name);
         virDomainCheckpointFree(items[i]);
     }
     free(items);
@@ -105,9 +107,11 @@ static int forget_snapshots(virDomainPtr domain, struct err *err)
     int count = virDomainListAllSnapshots(domain, &items, 0), failed = 0;
 
     for (int i = 0; i < count; i++) {
+        const char *name = virDomainSnapshotGetName(items[i]);
+
         if (!failed && virDomainSnapshotDelete(items[i], VIR_DOMAIN_SNAPSHOT_DELETE_METADATA_ONLY) < 0 &&
             libvirt_code() != VIR_ERR_NO_DOMAIN_SNAPSHOT)
-            failed = libvirt_err(err, "forget snapshot %s", virDomainSnapshotGetName(items[i]));
+            failed = libvirt_err(err, "forget snapshot %s", name);
         virDomainSnapshotFree(items[i]);
     }
     free(items);

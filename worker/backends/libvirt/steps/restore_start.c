@@ -23,7 +23,7 @@ static int execute(const struct step_run *run, const struct step *step, struct f
     if (step_domain(run, &domain, err) < 0)
         return -1;
     if (virDomainIsActive(domain) != 1 && virDomainCreateWithFlags(domain, flags) < 0)
-        return libvirt_call_err(libvirt_of(run->backend), err, "start %s", virDomainGetName(domain));
+        return libvirt_call_err(libvirt_of(run->backend), err, "start %s", step_subject(run));
     return facts_set(learned, "started", flags ? "paused" : "running", err);
 }
 
@@ -37,7 +37,7 @@ static int undo(const struct step_run *run, const struct step *step, const struc
     if (step_domain(run, &domain, &why) < 0)
         return why.code == VIR_ERR_NO_DOMAIN ? 0 : (*err = why, -1);
     if (virDomainIsActive(domain) == 1 && virDomainDestroy(domain) < 0 && virDomainIsActive(domain) == 1)
-        return libvirt_err(err, "stop %s", virDomainGetName(domain));
+        return libvirt_err(err, "stop %s", step_subject(run));
     return 0;
 }
 

@@ -6,18 +6,13 @@
 #include "worker/backends/libvirt/backup.h"
 #include "worker/backends/libvirt/backup_tools.h"
 
-static const char *name_of(const struct step_run *run)
-{
-    return run->job->target.name ? run->job->target.name : run->job->target.id;
-}
-
 static int render_stop(const struct step_run *run, const struct step *step, struct text *command, struct text *lost,
                        struct err *err)
 {
     (void)step;
     (void)err;
-    text_addf(command, "virsh destroy '%s' --graceful", name_of(run));
-    text_addf(lost, "what %s has in memory", name_of(run));
+    text_addf(command, "virsh destroy '%s' --graceful", step_subject(run));
+    text_addf(lost, "what %s has in memory", step_subject(run));
     return 0;
 }
 
@@ -30,7 +25,7 @@ static int stop(const struct step_run *run, const struct step *step, struct fact
         return -1;
     if (virDomainIsActive(domain) == 1 && virDomainDestroyFlags(domain, VIR_DOMAIN_DESTROY_GRACEFUL) < 0 &&
         virDomainDestroy(domain) < 0 && virDomainIsActive(domain) != 0)
-        return libvirt_call_err(libvirt_of(run->backend), err, "stop %s", virDomainGetName(domain));
+        return libvirt_call_err(libvirt_of(run->backend), err, "stop %s", step_subject(run));
     return facts_set(learned, "stopped", "yes", err);
 }
 
@@ -51,7 +46,7 @@ static int render_start(const struct step_run *run, const struct step *step, str
 {
     (void)lost;
     (void)err;
-    text_addf(command, "virsh start '%s'%s", name_of(run), facts_get(&step->args, "paused") ? " --paused" : "");
+    text_addf(command, "virsh start '%s'%s", step_subject(run), facts_get(&step->args, "paused") ? " --paused" : "");
     return 0;
 }
 
@@ -63,7 +58,7 @@ static int start(const struct step_run *run, const struct step *step, struct fac
     if (step_domain(run, &domain, err) < 0)
         return -1;
     if (virDomainIsActive(domain) != 1 && virDomainCreateWithFlags(domain, flags) < 0)
-        return libvirt_err(err, "start %s", virDomainGetName(domain));
+        return libvirt_err(err, "start %s", step_subject(run));
     return facts_set(learned, "started", flags ? "paused" : "running", err);
 }
 

@@ -73,7 +73,7 @@ static int execute(const struct step_run *run, const struct step *step, struct f
         return -1;
     if (!swapped(step)) {
         if (virDomainIsActive(domain) != 0)
-            return err_set(err, ERR_CONFLICT, "%s was started meanwhile", virDomainGetName(domain));
+            return err_set(err, ERR_CONFLICT, "%s was started meanwhile", step_subject(run));
         if (like_old(new, place, err) < 0 || keep_old(place, old, err) < 0)
             return -1;
         if (rename(new, place) < 0)
@@ -94,7 +94,7 @@ static int undo(const struct step_run *run, const struct step *step, const struc
     if (step_domain(run, &domain, err) < 0)
         return -1;
     if (virDomainIsActive(domain) != 0)
-        return err_set(err, ERR_RETRY, "%s runs on the disk that must be put back", virDomainGetName(domain));
+        return err_set(err, ERR_RETRY, "%s runs on the disk that must be put back", step_subject(run));
     if (!file_exists(step_arg(step, "new")) && rename(old, place) < 0)
         return err_errno(err, errno, place);
     if (file_remove(old, err) < 0) /* where both names are the same file, rename() leaves both */

@@ -108,6 +108,9 @@ static int add_define(struct restore *restore, const char *folder, struct plan *
 {
     CLEANUP(freep) char *nvram = NULL;
 
+    if (restore->point.nvram && !name_valid_plain(restore->point.nvram))
+        return err_set(err, ERR_PERMANENT, "manifest of %s: \"%s\" is no name of a file", restore->point.id,
+                       restore->point.nvram);
     if (restore->point.nvram && asprintf(&nvram, "%s/%s", restore->point_folder, restore->point.nvram) < 0)
         return err_memory(err, "nvram");
     return plan_add(plan, &step_restore_define, err, "folder", folder, "name", restore->params->new_name, "uuid",

@@ -54,7 +54,7 @@ static int refuse_foreign_checkpoints(virDomainPtr domain, struct err *err)
     for (int i = 0; i < count; i++) {
         const char *name = virDomainCheckpointGetName(checkpoints[i]);
 
-        if (result == 0 && !checkpoint_owner(name))
+        if (result == 0 && !checkpoint_point_id(name))
             result = err_set(err, ERR_PERMANENT, "the checkpoint %s was made by somebody else and would be lost", name);
         virDomainCheckpointFree(checkpoints[i]);
     }

@@ -1,0 +1,17 @@
+#pragma once
+/* What a backup.delete takes away, and whether it may: pure functions of the manifests. Asked by planning, and again under the lock right before the first effect. */
+#include "model/job.h"
+#include "model/restore_point.h"
+
+/*
+ * The ids to delete, children before parents; empty when the point is gone already. `points`: all of the target, in every state. Refuses a point that others build on, unless
+ * the scope takes them too.
+ */
+int delete_choose(const struct list *points, const char *point, int scope, bool merge, struct strings *out,
+                  struct err *err);
+/* Nothing outside of `set` builds on something inside; and unless `really_last`, a good point remains where one is taken. */
+int delete_check(const struct list *points, const struct strings *set, bool really_last, struct err *err);
+/* Complete, with its whole chain, and not found damaged. */
+bool point_good(const struct list *points, const struct restore_point *point);
+/* The last verification found damage. */
+bool point_damaged(const struct restore_point *point);
