@@ -10,25 +10,25 @@
 struct coordinator;
 struct err;
 
-struct caller { /* who asks; filled by the API from the bearer token */
-	char *token;    /* name */
-	char *from;     /* peer address */
-	char *role;     /* viewer, operator, admin */
-	char *classes;  /* "ABC" */
-	char *selector; /* NULL: all */
+struct caller {     /* who asks; filled by the API from the bearer token */
+    char *token;    /* name */
+    char *from;     /* peer address */
+    char *role;     /* viewer, operator, admin */
+    char *classes;  /* "ABC" */
+    char *selector; /* NULL: all */
 };
 
 struct coordinator_state {
-	bool leading;
-	char name[64];
-	int64_t term;
-	int64_t epoch;
-	bool redis_ok;
-	char redis_problem[256];
-	bool kafka_ok;
-	char kafka_problem[256];
-	int64_t jobs_open, ledger_lag;
-	int64_t started_at_ms;
+    bool leading;
+    char name[64];
+    int64_t term;
+    int64_t epoch;
+    bool redis_ok;
+    char redis_problem[256];
+    bool kafka_ok;
+    char kafka_problem[256];
+    int64_t jobs_open, ledger_lag;
+    int64_t started_at_ms;
 };
 
 void coordinator_state(struct coordinator *coordinator, struct coordinator_state *out);
@@ -39,18 +39,44 @@ void coordinator_state(struct coordinator *coordinator, struct coordinator_state
  * host with a heartbeat); ledger(PREPARED) → ticket → MAC → publish → ledger(PUBLISHED). Returns after the ledger has it; out_job_id has UUID_TEXT bytes.
  * ERR_PERMANENT: refused, with why; ERR_CONFLICT: the idempotency key was used for another request; ERR_RETRY: not leading, no Kafka or Redis.
  */
-int coordinator_submit(struct coordinator *coordinator, const struct caller *caller, const struct job *job, const char *idempotency_key, char *out_job_id, struct err *err);
-int coordinator_cancel(struct coordinator *coordinator, const struct caller *caller, const char *job_id, const char *reason, struct err *err);
-int coordinator_resolve(struct coordinator *coordinator, const struct caller *caller, const char *job_id, bool done, const char *reason, struct err *err);
+int coordinator_submit(struct coordinator *coordinator, const struct caller *caller, const struct job *job,
+                       const char *idempotency_key, char *out_job_id, struct err *err);
+/* Many at once, one turn of the loop: job_ids and errs (kind ERR_NONE: taken) by index. -1 only if nothing was tried. idempotency_keys may be NULL. At most 10,000. */
+int coordinator_submit_many(struct coordinator *coordinator, const struct caller *caller,
+                            const struct job *const jobs[], const char *const idempotency_keys[], size_t count,
+                            char (*out_job_ids)[37], struct err *errs, struct err *err);
+int coordinator_cancel(struct coordinator *coordinator, const struct caller *caller, const char *job_id,
+                       const char *reason, struct err *err);
+int coordinator_resolve(struct coordinator *coordinator, const struct caller *caller, const char *job_id, bool done,
+                        const char *reason, struct err *err);
 /* A new job with a new id that names the old one; only of a job that ended without success (or is LOST, class A and B). */
-int coordinator_retry(struct coordinator *coordinator, const struct caller *caller, const char *job_id, char *out_job_id, struct err *err);
+int coordinator_retry(struct coordinator *coordinator, const struct caller *caller, const char *job_id,
+                      char *out_job_id, struct err *err);
 /* Any other record: tokens, host states, keys, repositories, defaults. Replaces (kind, id); `gone` deletes. */
-int coordinator_put(struct coordinator *coordinator, const struct caller *caller, const struct ledger_entry *entry, struct err *err);
+int coordinator_put(struct coordinator *coordinator, const struct caller *caller, const struct ledger_entry *entry,
+                    struct err *err);
 /* Looks up what the ledger says of (kind, id): a copy, or *out = NULL. */
-int coordinator_get(struct coordinator *coordinator, int kind, const char *id, struct ledger_entry **out, struct err *err);
+int coordinator_get(struct coordinator *coordinator, int kind, const char *id, struct ledger_entry **out,
+                    struct err *err);
 /* Calls `each` (under no lock of ours, on copies) for all records of a kind. */
-int coordinator_each(struct coordinator *coordinator, int kind, int (*each)(void *context, const struct ledger_entry *entry, struct err *err), void *context, struct err *err);
+int coordinator_each(struct coordinator *coordinator, int kind,
+                     int (*each)(void *context, const struct ledger_entry *entry, struct err *err), void *context,
+                     struct err *err);
 /* The bundle of a host: derives its key of the current generation (or a new generation) and records it. out_key_file: text of the key file (caller frees, wipes). */
-int coordinator_enroll(struct coordinator *coordinator, const struct caller *caller, const char *host, bool rotate, char **out_key_file, struct err *err);
+int coordinator_enroll(struct coordinator *coordinator, const struct caller *caller, const char *host, bool rotate,
+                       char **out_key_file, struct err *err);
 /* One audit record for what only the API knows: refusals. */
-void coordinator_audit(struct coordinator *coordinator, const struct caller *caller, const char *action, const char *subject, const char *reason, const char *outcome);
+void coordinator_audit(struct coordinator *coordinator, const struct caller *caller, const char *action,
+                       const char *subject, const char *reason, const char *outcome);
+
+/* ---- for main and tests ---- */
+
+struct coordinator_options;
+
+/* Checks the topics, starts the threads; takes `options` over on success. Signals that the process wants to handle are blocked before. */
+int coordinator_start(struct coordinator_options *options, struct coordinator **out, struct err *err);
+/* Runs the main loop on this thread until coordinator_stop(). -1: it cannot go on. */
+int coordinator_run(struct coordinator *coordinator, struct err *err);
+void coordinator_stop(struct coordinator *coordinator); /* any thread, or a signal's: ends coordinator_run */
+void coordinator_free(struct coordinator *coordinator); /* after coordinator_run returned and nobody calls any more */
+const char *coordinator_view_path(const struct coordinator *coordinator);

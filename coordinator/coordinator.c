@@ -1,0 +1,421 @@
+/*
+ * The main loop. It waits for four things at once: records of the ledger, delivery reports, answers of Redis, and writes that other threads hand over; and it does all that
+ * changes the ledger. Each turn serves whole batches, so that one request to Kafka or Redis carries many jobs.
+ *
+ * Leading: follow the ledger always → nobody renews fs:leader → append TERM → read it back as the first of its number → the keeper raises fs:term and sees to the epoch →
+ * lead: walk the open jobs, hear the ends that the view knows, serve the desk. A higher TERM ends it: what is under way is answered "try again", the memory is forgotten
+ * and read anew.
+ */
+#include "coordinator/coordinator.h"
+
+#include "base/clock.h"
+#include "base/crash.h"
+#include "base/err.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "base/queue.h"
+#include "coordinator/internal.h"
+#include "coordinator/publisher.h"
+#include "coordinator/trust.h"
+#include "coordinator/view_feed.h"
+#include "crypto/mac.h"
+#include "model/job_state.h"
+#include "redis/redis.h"
+#include "wire/wire.h"
+
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+
+enum {
+    TURN_MS = 5, /* the longest sleep while something is under way */
+    IDLE_MS = 200,
+    TICK_MS = 100,
+    WALK_MS = 1000,
+    BATCH_MAX = 1024,
+    STAND_AGAIN_MS = 2000, /* a candidacy that nobody answers, or that was lost */
+    FLUSH_MS = 5000,
+    DRAIN_MS = 3000,
+};
+
+/* ---- when a record of ours has come back ---- */
+
+static void answer(struct coordinator *coordinator, struct draft *draft)
+{
+    if (draft->write)
+        desk_answer(coordinator, TAKE_PTR(draft->write), NULL);
+}
+
+static void confirm_job(struct coordinator *coordinator, struct draft *draft)
+{
+    struct err err = {0};
+
+    pthread_mutex_lock(&coordinator->lock);
+    if (ledger_confirm(coordinator->ledger, draft->node, draft->ref, &err) < 0)
+        log_error(draft->node->key, "%s", err.text);
+    pthread_mutex_unlock(&coordinator->lock);
+    if (draft->node->older_count)
+        log_bury(coordinator, draft->node, false);
+}
+
+static void confirm_prepared(struct coordinator *coordinator, struct draft *draft)
+{
+    struct ledger_node *node = draft->node;
+    const struct job *job = node->entry->job->job;
+
+    crash_point("prepare.after", op_names[job->op]);
+    confirm_job(coordinator, draft);
+    node->stage = STAGE_IDLE;
+    node->write = NULL;
+    event_send(coordinator, job, EVENT_PLANNED, STATE_PLANNED, NULL, NULL);
+    event_audit(coordinator, job->requested_by, NULL, "job.submit", job->job_id, job->reason, "allowed");
+    answer(coordinator, draft);
+    dispatch_job(coordinator, node);
+}
+
+static void confirm_published(struct coordinator *coordinator, struct draft *draft)
+{
+    crash_point("published.after", NULL);
+    if (draft->node->stage == STAGE_RECORDING && !draft->node->entry->job->outcome)
+        draft->node->stage = STAGE_IDLE;
+    confirm_job(coordinator, draft);
+    dispatch_job(coordinator, draft->node);
+}
+
+/* The event of an end that only the coordinator knows goes out before the node is made small. */
+static void confirm_ended(struct coordinator *coordinator, struct draft *draft)
+{
+    const struct ledger_job *record = draft->node->entry ? draft->node->entry->job : NULL;
+
+    if (record && !draft->quiet) {
+        int state = name_index(job_state_names, record->outcome);
+        event_send(coordinator, record->job, EVENT_ENDED, state, NULL,
+                   state == STATE_CANCELLED ? record->cancel : "it was never published");
+    }
+    draft->node->stage = STAGE_IDLE;
+    confirm_job(coordinator, draft);
+}
+
+static void confirm_word(struct coordinator *coordinator, struct draft *draft, const char *action)
+{
+    const struct ledger_job *record = draft->node->entry ? draft->node->entry->job : NULL;
+
+    confirm_job(coordinator, draft);
+    if (record)
+        event_audit(coordinator, NULL, NULL, action, record->job->job_id,
+                    draft->step == DRAFT_CANCEL ? record->cancel : record->resolve, "allowed");
+    answer(coordinator, draft);
+    dispatch_job(coordinator, draft->node);
+}
+
+static void confirm_put(struct coordinator *coordinator, struct draft *draft)
+{
+    struct ledger_node *node = NULL;
+    char action[64], subject[300];
+    struct err err = {0};
+
+    snprintf(action, sizeof action, "%s.%s", ledger_kind_names[draft->entry->kind],
+             draft->entry->gone ? "delete" : "put");
+    snprintf(subject, sizeof subject, "%s", draft->entry->id);
+    if (draft->entry->kind != LEDGER_EPOCH)
+        event_audit(coordinator, draft->entry->who, NULL, action, subject, draft->entry->why, "allowed");
+    bool gone = draft->entry->gone;
+    pthread_mutex_lock(&coordinator->lock);
+    int result = ledger_apply(coordinator->ledger, TAKE_PTR(draft->entry), &node, &err);
+    pthread_mutex_unlock(&coordinator->lock);
+    if (result < 0)
+        log_error("ledger", "%s %s: %s", action, subject, err.text);
+    else if (gone || node->older_count)
+        log_bury(coordinator, node, gone);
+    answer(coordinator, draft);
+}
+
+void coordinator_confirmed(struct coordinator *coordinator, struct draft *draft)
+{
+    switch (draft->step) {
+    case DRAFT_PREPARED: confirm_prepared(coordinator, draft); return;
+    case DRAFT_PUBLISHED: confirm_published(coordinator, draft); return;
+    case DRAFT_ENDED: confirm_ended(coordinator, draft); return;
+    case DRAFT_CANCEL: confirm_word(coordinator, draft, "job.cancel"); return;
+    case DRAFT_RESOLVE: confirm_word(coordinator, draft, "job.resolve"); return;
+    case DRAFT_PUT: confirm_put(coordinator, draft); return;
+    }
+}
+
+/* ---- leadership ---- */
+
+static void step_down(struct coordinator *coordinator, const char *why)
+{
+    log_warning("leadership", "no longer leading: %s", why);
+    leadership_step_down(&coordinator->leadership);
+    keeper_lead(coordinator->keeper, 0);
+    log_drop_drafts(coordinator, ERR_RETRY, "another coordinator leads now");
+    coordinator->reload_wanted = true;
+    coordinator->stand_not_before_ms = clock_monotonic_ms() + STAND_AGAIN_MS;
+}
+
+void coordinator_want_step_down(struct coordinator *coordinator, const char *why)
+{
+    coordinator->step_down_wanted = true;
+    snprintf(coordinator->step_down_why, sizeof coordinator->step_down_why, "%s", why);
+}
+
+void coordinator_news(struct coordinator *coordinator, enum leadership_news news)
+{
+    switch (news) {
+    case NEWS_NONE: return;
+    case NEWS_LOST:
+        log_info("leadership", "another coordinator was first with term %lld",
+                 (long long)coordinator->leadership.highest);
+        coordinator->stand_not_before_ms = clock_monotonic_ms() + STAND_AGAIN_MS;
+        return;
+    case NEWS_DEPOSED: step_down(coordinator, "the ledger has a higher term"); return;
+    case NEWS_ELECTED:
+        log_info("leadership", "elected with term %lld", (long long)coordinator->leadership.term);
+        coordinator->next_n = 1;
+        keeper_lead(coordinator->keeper, coordinator->leadership.term);
+        return;
+    }
+}
+
+static void begin_to_lead(struct coordinator *coordinator)
+{
+    struct err err = {0};
+
+    if (audit_resume(&coordinator->audit, &coordinator->kafka, &err) < 0) {
+        log_error("audit", "%s", err.text);
+        return; /* tried again at the next tick: nobody leads without an audit */
+    }
+    coordinator->leadership.phase = PHASE_LEADING;
+    for (struct ledger_node *node = ledger_first(coordinator->ledger); node; node = node->hh.next)
+        if (node->older_count || (node->entry && node->entry->gone))
+            log_bury(coordinator, node, node->entry && node->entry->gone);
+    log_info("leadership", "leading with term %lld: %zu open jobs", (long long)coordinator->leadership.term,
+             ledger_open_jobs(coordinator->ledger));
+    dispatch_walk(coordinator);
+    view_replay_ends(coordinator->view);
+}
+
+static void stand(struct coordinator *coordinator, int64_t now_ms)
+{
+    struct err err = {0};
+    int64_t term = leadership_stand(&coordinator->leadership);
+
+    coordinator->stood_at_ms = now_ms;
+    if (log_append_term(coordinator, term, &err) == 0)
+        return;
+    log_warning("leadership", "term %lld: %s", (long long)term, err.text);
+    leadership_step_down(&coordinator->leadership);
+    coordinator->stand_not_before_ms = now_ms + STAND_AGAIN_MS;
+}
+
+static void follow(struct coordinator *coordinator, const struct keeper_state *keeper, int64_t now_ms)
+{
+    struct leadership_inputs inputs = {
+        .ledger_read = atomic_load(&coordinator->position) >= coordinator->ledger_end,
+        .redis_ready = keeper->redis_ok,
+        .hint_known = keeper->hint_known,
+        .hint_present = keeper->hint_present,
+        .hint_ours = keeper->hint_ours,
+        .now_ms = now_ms,
+        .not_before_ms = coordinator->stand_not_before_ms,
+    };
+
+    if (leadership_should_stand(&coordinator->leadership, &inputs))
+        stand(coordinator, now_ms);
+}
+
+static void tick_leadership(struct coordinator *coordinator, int64_t now_ms)
+{
+    struct keeper_state keeper;
+
+    keeper_state(coordinator->keeper, &keeper);
+    switch (coordinator->leadership.phase) {
+    case PHASE_FOLLOWING: follow(coordinator, &keeper, now_ms); return;
+    case PHASE_CANDIDATE: return; /* a TERM that is slow still counts when it arrives */
+    case PHASE_ELECTED:
+        if (keeper.term_refused == coordinator->leadership.term)
+            step_down(coordinator, "Redis knows a higher term");
+        else if (keeper.term_raised == coordinator->leadership.term && view_caught_up(coordinator->view))
+            begin_to_lead(coordinator);
+        return;
+    case PHASE_LEADING:
+        if (coordinator->walk_wanted && now_ms - coordinator->last_walk_ms >= WALK_MS) {
+            coordinator->last_walk_ms = now_ms;
+            dispatch_walk(coordinator);
+        }
+        if (coordinator->replay_wanted) {
+            coordinator->replay_wanted = false;
+            view_replay_ends(coordinator->view);
+        }
+        return;
+    }
+}
+
+/* ---- the loop ---- */
+
+static void delivered(void *context, const struct kafka_delivery *delivery)
+{
+    struct coordinator *coordinator = context;
+
+    coordinator->delivered++;
+    coordinator->last_progress_ms = clock_monotonic_ms();
+    if (delivery->opaque >= PUBLISHER_POINTERS)
+        dispatch_delivered(coordinator, delivery->opaque, delivery->error, delivery->partition, delivery->offset);
+    else if (delivery->error)
+        log_error("kafka", "a record was not taken: %s", delivery->error_text ? delivery->error_text : "");
+    if (delivery->error && delivery->opaque == OPAQUE_LEDGER)
+        coordinator_want_step_down(coordinator, "a record of the ledger was not taken");
+}
+
+static int reload(struct coordinator *coordinator, struct err *err)
+{
+    coordinator->reload_wanted = false;
+    coordinator->leadership.highest = 0;
+    pthread_mutex_lock(&coordinator->lock);
+    ledger_clear(coordinator->ledger);
+    pthread_mutex_unlock(&coordinator->lock);
+    atomic_store(&coordinator->position, 0);
+    return kafka_consumer_assign(coordinator->consumer, topic_table[TOPIC_LEDGER].name, 0, KAFKA_FROM_BEGINNING, err);
+}
+
+static int read_ledger(struct coordinator *coordinator, struct err *err)
+{
+    static struct kafka_record records[BATCH_MAX]; /* the loop's own: it is the only reader */
+    int count = kafka_consume(coordinator->consumer, 0, records, BATCH_MAX, err);
+
+    if (count < 0)
+        return err_wrap(err, "ledger");
+    for (int i = 0; i < count && !coordinator->reload_wanted; i++)
+        log_read(coordinator, &records[i]);
+    kafka_records_free(records, (size_t)count);
+    if (coordinator->reload_wanted && reload(coordinator, err) < 0)
+        return err_wrap(err, "ledger");
+    return count;
+}
+
+static void note_state(struct coordinator *coordinator, int64_t now_ms)
+{
+    struct keeper_state keeper;
+    bool stuck = coordinator->sent != coordinator->delivered && now_ms - coordinator->last_progress_ms > FLUSH_MS;
+    int64_t position = atomic_load(&coordinator->position);
+
+    keeper_state(coordinator->keeper, &keeper);
+    LOCK_SCOPE(&coordinator->lock);
+    struct coordinator_state *state = &coordinator->state;
+    state->leading = coordinator->leadership.phase == PHASE_LEADING;
+    state->term = coordinator->leadership.highest;
+    state->epoch = keeper.epoch ? keeper.epoch : ledger_epoch(coordinator->ledger, NULL);
+    state->redis_ok = keeper.redis_ok && (!state->leading || (redis_ready(coordinator->redis) && keeper.tickets_ready));
+    snprintf(state->redis_problem, sizeof state->redis_problem, "%s",
+             state->redis_ok    ? ""
+             : !keeper.redis_ok ? keeper.problem
+                                : redis_problem(coordinator->redis));
+    state->kafka_ok = !stuck;
+    snprintf(state->kafka_problem, sizeof state->kafka_problem, "%s", stuck ? "records are not acknowledged" : "");
+    state->jobs_open = (int64_t)ledger_open_jobs(coordinator->ledger);
+    state->ledger_lag = coordinator->ledger_end > position ? coordinator->ledger_end - position : 0;
+}
+
+static int mend_publisher(struct coordinator *coordinator, struct err *err)
+{
+    struct publisher *fresh = NULL;
+
+    if (!publisher_broken(coordinator->publisher))
+        return 0;
+    if (coordinator->leadership.phase != PHASE_FOLLOWING)
+        step_down(coordinator, "the producer has failed for good and is made anew");
+    if (publisher_open(&coordinator->kafka, coordinator->trust, &fresh, err) < 0)
+        return err_wrap(err, "producer");
+    publisher_close(coordinator->publisher, 0);
+    coordinator->publisher = fresh;
+    coordinator->sent = coordinator->delivered = 0;
+    return 0;
+}
+
+static int tick(struct coordinator *coordinator, struct err *err)
+{
+    int64_t now_ms = clock_monotonic_ms();
+
+    if (coordinator->step_down_wanted) {
+        coordinator->step_down_wanted = false;
+        if (coordinator->leadership.phase != PHASE_FOLLOWING)
+            step_down(coordinator, coordinator->step_down_why);
+    }
+    if (now_ms - coordinator->last_tick_ms < TICK_MS)
+        return 0;
+    coordinator->last_tick_ms = now_ms;
+    if (coordinator->sent == coordinator->delivered)
+        coordinator->last_progress_ms = now_ms;
+    tick_leadership(coordinator, now_ms);
+    note_state(coordinator, now_ms);
+    return mend_publisher(coordinator, err);
+}
+
+static void wait_for_events(struct coordinator *coordinator)
+{
+    bool busy = coordinator->sent != coordinator->delivered || coordinator->drafts ||
+                redis_in_flight(coordinator->redis) || coordinator->leadership.phase == PHASE_ELECTED;
+    int redis_wait = redis_wait_ms(coordinator->redis), wait = busy ? TURN_MS : TICK_MS;
+    struct pollfd fds[4] = {
+        {.fd = kafka_consumer_fd(coordinator->consumer), .events = POLLIN},
+        {.fd = publisher_fd(coordinator->publisher), .events = POLLIN},
+        {.fd = queue_fd(coordinator->desk), .events = POLLIN},
+        {.fd = redis_fd(coordinator->redis), .events = redis_events(coordinator->redis)},
+    };
+
+    if (redis_wait >= 0 && redis_wait < wait)
+        wait = redis_wait;
+    if (coordinator->more)
+        wait = 0;
+    if (poll(fds, 4, wait) > 0) {
+        for (int i = 0; i < 2; i++)
+            if (fds[i].revents)
+                kafka_fd_clear(fds[i].fd);
+    }
+    redis_process(coordinator->redis, fds[3].fd >= 0 ? fds[3].revents : 0);
+}
+
+static int turn(struct coordinator *coordinator, struct err *err)
+{
+    wait_for_events(coordinator);
+    publisher_poll(coordinator->publisher, delivered, coordinator);
+    int read = read_ledger(coordinator, err);
+    if (read < 0)
+        return -1;
+    coordinator->more = read > 0;
+    desk_serve(coordinator);
+    redis_process(coordinator->redis, 0); /* sends what the turn asked of Redis */
+    return tick(coordinator, err);
+}
+
+/* What is on its way to the ledger is waited for, a little; who still waits then does not know. */
+static int drain(struct coordinator *coordinator, struct err *err)
+{
+    int64_t until_ms = clock_monotonic_ms() + DRAIN_MS;
+
+    while (coordinator->drafts && clock_monotonic_ms() < until_ms)
+        if (turn(coordinator, err) < 0)
+            return -1;
+    return 0;
+}
+
+int coordinator_run(struct coordinator *coordinator, struct err *err)
+{
+    int result = 0;
+
+    while (result == 0 && !atomic_load(&coordinator->stopping))
+        result = turn(coordinator, err);
+    if (result == 0)
+        result = drain(coordinator, err);
+    atomic_store(&coordinator->stopping, true);
+    log_drop_drafts(coordinator, ERR_UNKNOWN, "the coordinator stopped before the ledger answered");
+    desk_refuse_all(coordinator);
+    return result;
+}
+
+void coordinator_stop(struct coordinator *coordinator)
+{
+    atomic_store(&coordinator->stopping, true);
+    desk_say(coordinator, DESK_WAKE, NULL, 0);
+}

@@ -1,0 +1,278 @@
+/* The main loop's side of the desk: each write becomes a record of the ledger, or an answer. */
+#include "base/clock.h"
+#include "base/crash.h"
+#include "base/log.h"
+#include "coordinator/desk_write.h"
+#include "coordinator/publisher.h"
+#include "model/job_state.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum { KAFKA_SILENT_MS = 5000 };
+
+/* Records that nobody acknowledges pile up here, not at the callers'. */
+static bool kafka_answers(const struct coordinator *coordinator, struct err *err)
+{
+    int64_t silent_ms = clock_monotonic_ms() - coordinator->last_progress_ms;
+
+    if (coordinator->sent == coordinator->delivered || silent_ms < KAFKA_SILENT_MS)
+        return true;
+    err_set(err, ERR_RETRY, "kafka has acknowledged nothing for %lld s", (long long)silent_ms / 1000);
+    return false;
+}
+
+static void refuse(struct coordinator *coordinator, struct desk_write *write, enum err_kind kind, const char *text)
+{
+    struct err err = {0};
+
+    err_set(&err, kind, "%s", text);
+    desk_answer(coordinator, write, &err);
+}
+
+/* ---- submit ---- */
+
+static bool same_params(const struct job *a, const struct job *b)
+{
+    CLEANUP(freep) char *one = NULL;
+    CLEANUP(freep) char *other = NULL;
+
+    if (!a->params || !b->params)
+        return a->params == b->params;
+    if (record_to_json(op_info((enum op)a->op)->params, a->params, false, &one, NULL) < 0 ||
+        record_to_json(op_info((enum op)b->op)->params, b->params, false, &other, NULL) < 0)
+        return false;
+    return strcmp(one, other) == 0;
+}
+
+static bool same_request(const struct ledger_node *node, const struct job *job)
+{
+    char target[TARGET_TEXT], wanted[TARGET_TEXT];
+
+    target_format(&job->target, wanted);
+    if (node->ended)
+        return node->ended->op == job->op && strcmp(node->ended->target, wanted) == 0;
+    const struct job *known = node->entry->job->job;
+    return known->op == job->op && strcmp(target_format(&known->target, target), wanted) == 0 &&
+           known->dry_run == job->dry_run && same_params(known, job);
+}
+
+static void answer_repeat(struct coordinator *coordinator, struct ledger_node *node, struct desk_write *write)
+{
+    struct desk_write *first = node->write;
+
+    if (!same_request(node, write->entry->job->job))
+        refuse(coordinator, write, ERR_CONFLICT, "this idempotency key was used for another request");
+    else if (node->stage == STAGE_PREPARING && first) {
+        write->also = first->also;
+        first->also = write;
+    } else
+        desk_answer(coordinator, write, NULL);
+}
+
+static void serve_submit(struct coordinator *coordinator, struct desk_write *write)
+{
+    struct ledger_node *node = ledger_find_job(coordinator->ledger, write->job_id);
+    struct err err = {0};
+
+    if (!dispatch_ready(coordinator, &err) || !kafka_answers(coordinator, &err)) {
+        desk_answer(coordinator, write, &err);
+        return;
+    }
+    if (node) {
+        answer_repeat(coordinator, node, write);
+        return;
+    }
+    crash_point("prepare.before", op_names[write->entry->job->job->op]);
+    pthread_mutex_lock(&coordinator->lock);
+    node = ledger_add(coordinator->ledger, TAKE_PTR(write->entry), &err);
+    pthread_mutex_unlock(&coordinator->lock);
+    if (!node) {
+        desk_answer(coordinator, write, &err);
+        return;
+    }
+    node->stage = STAGE_PREPARING;
+    node->write = write;
+    if (log_append_job(coordinator, node, DRAFT_PREPARED, write->who, write->reason, write, false, &err) == 0)
+        return;
+    pthread_mutex_lock(&coordinator->lock);
+    ledger_remove(coordinator->ledger, node);
+    pthread_mutex_unlock(&coordinator->lock);
+    desk_answer(coordinator, write, &err);
+}
+
+/* ---- words about a job ---- */
+
+/* The open job that a word is about; answers the write when there is none. */
+static struct ledger_node *open_job(struct coordinator *coordinator, struct desk_write *write)
+{
+    struct ledger_node *node = ledger_find_job(coordinator->ledger, write->job_id);
+    char text[128];
+    struct err err = {0};
+
+    if (coordinator->leadership.phase != PHASE_LEADING || !kafka_answers(coordinator, &err)) {
+        refuse(coordinator, write, ERR_RETRY, err.kind ? err.text : "this coordinator does not lead");
+        return NULL;
+    }
+    if (!node) {
+        snprintf(text, sizeof text, "no job %s", write->job_id);
+        refuse(coordinator, write, ERR_PERMANENT, text);
+        return NULL;
+    }
+    if (node->ended || node->entry->job->outcome) {
+        snprintf(text, sizeof text, "job %s has ended already: %s", write->job_id,
+                 node->ended ? job_state_names[node->ended->outcome] : node->entry->job->outcome);
+        refuse(coordinator, write, ERR_CONFLICT, text);
+        return NULL;
+    }
+    return node;
+}
+
+static void serve_word(struct coordinator *coordinator, struct desk_write *write, enum draft_step step)
+{
+    struct ledger_node *node = open_job(coordinator, write);
+    struct err err = {0};
+    char **field;
+
+    if (!node)
+        return;
+    field = step == DRAFT_CANCEL ? &node->entry->job->cancel : &node->entry->job->resolve;
+    if (*field && step == DRAFT_CANCEL) { /* asked before */
+        desk_answer(coordinator, write, NULL);
+        return;
+    }
+    pthread_mutex_lock(&coordinator->lock);
+    int result = string_set(field, write->text, &err);
+    pthread_mutex_unlock(&coordinator->lock);
+    if (step == DRAFT_RESOLVE)
+        node->control_written = false;
+    if (result < 0 || log_append_job(coordinator, node, step, write->who, write->reason, write, false, &err) < 0)
+        desk_answer(coordinator, write, &err);
+}
+
+static void serve_put(struct coordinator *coordinator, struct desk_write *write)
+{
+    struct err err = {0};
+    bool ours = write->entry->kind == LEDGER_EPOCH; /* the keeper's: before we lead in full */
+
+    if (coordinator->leadership.phase < (ours ? PHASE_ELECTED : PHASE_LEADING))
+        err_set(&err, ERR_RETRY, "this coordinator does not lead");
+    else if (kafka_answers(coordinator, &err) && log_append_entry(coordinator, TAKE_PTR(write->entry), write, &err) == 0)
+        return;
+    desk_answer(coordinator, write, &err);
+}
+
+/* ---- what nobody waits for ---- */
+
+static void serve_end(struct coordinator *coordinator, struct desk_write *write)
+{
+    struct ledger_node *node = ledger_find_job(coordinator->ledger, write->job_id);
+    const struct ledger_job *record = node && node->entry ? node->entry->job : NULL;
+    struct err err = {0};
+
+    if (coordinator->leadership.phase != PHASE_LEADING || !record || record->outcome)
+        return;
+    if (dispatch_end(coordinator, node, write->state, NULL, true, &err) == 0)
+        return;
+    log_debug(write->job_id, "end is not recorded yet: %s", err.text);
+    coordinator->replay_wanted = true;
+}
+
+static void serve_opinion(struct coordinator *coordinator, struct desk_write *write, bool lost)
+{
+    struct ledger_node *node = ledger_find_job(coordinator->ledger, write->job_id);
+    const struct ledger_job *record = node && node->entry ? node->entry->job : NULL;
+
+    if (coordinator->leadership.phase != PHASE_LEADING || !record || record->outcome || node->lost == lost)
+        return;
+    pthread_mutex_lock(&coordinator->lock);
+    node->lost = lost;
+    pthread_mutex_unlock(&coordinator->lock);
+    /* Above every number that this or an earlier leader gave: the clock in microseconds, as for a new journal. */
+    event_send(coordinator, record->job, clock_real_us(), STATE_PUBLISHED,
+               lost ? "lost: the host gives no sign of life" : "found: the host is back", NULL);
+    log_info(record->job->job_id, lost ? "LOST: host %s gives no sign of life" : "host %s is back", record->job->host);
+}
+
+static void serve_dead_letter(struct coordinator *coordinator, struct desk_write *write)
+{
+    struct publication publication = {
+        .topic = TOPIC_DLQ, .partition = -1, .type = &dead_letter_record, .record = write->letter, .opaque = OPAQUE_DLQ};
+    struct err err = {0};
+
+    if (coordinator->leadership.phase != PHASE_LEADING)
+        return; /* whoever leads reads it too */
+    if (publisher_send(coordinator->publisher, &publication, NULL, NULL, &err) < 0)
+        log_error("dlq", "%s@%lld: %s", write->letter->topic, (long long)write->letter->offset, err.text);
+    else
+        coordinator->sent++;
+}
+
+/* Its record is the only one left of it: one tombstone removes the job. */
+static void serve_forget(struct coordinator *coordinator, struct desk_write *write)
+{
+    struct ledger_node *node = ledger_find_job(coordinator->ledger, write->job_id);
+
+    if (coordinator->leadership.phase == PHASE_LEADING && node && node->ended)
+        log_bury(coordinator, node, true);
+}
+
+static void serve_audit(struct coordinator *coordinator, struct desk_write *write)
+{
+    if (coordinator->leadership.phase == PHASE_LEADING)
+        event_audit(coordinator, write->who, write->from, write->action, write->subject, write->reason, write->outcome);
+    else
+        log_info("audit", "%s %s by %s: %s (not recorded: this coordinator does not lead)", write->action,
+                 write->subject, write->who, write->outcome);
+}
+
+static void serve_quiet(struct coordinator *coordinator, struct desk_write *write)
+{
+    switch (write->kind) {
+    case DESK_AUDIT: serve_audit(coordinator, write); break;
+    case DESK_END: serve_end(coordinator, write); break;
+    case DESK_DEAD_LETTER: serve_dead_letter(coordinator, write); break;
+    case DESK_LOST: serve_opinion(coordinator, write, true); break;
+    case DESK_FOUND: serve_opinion(coordinator, write, false); break;
+    case DESK_FORGET: serve_forget(coordinator, write); break;
+    case DESK_SUBMIT:
+    case DESK_CANCEL:
+    case DESK_RESOLVE:
+    case DESK_PUT:
+    case DESK_WAKE: break;
+    }
+    desk_write_free(write);
+}
+
+void desk_serve(struct coordinator *coordinator)
+{
+    for (struct queue_item *item = queue_take_all(coordinator->desk), *next; item; item = next) {
+        struct desk_write *write = (struct desk_write *)item;
+        next = item->next;
+        switch (write->kind) {
+        case DESK_SUBMIT: serve_submit(coordinator, write); break;
+        case DESK_CANCEL: serve_word(coordinator, write, DRAFT_CANCEL); break;
+        case DESK_RESOLVE: serve_word(coordinator, write, DRAFT_RESOLVE); break;
+        case DESK_PUT: serve_put(coordinator, write); break;
+        case DESK_AUDIT:
+        case DESK_END:
+        case DESK_DEAD_LETTER:
+        case DESK_LOST:
+        case DESK_FOUND:
+        case DESK_FORGET:
+        case DESK_WAKE: serve_quiet(coordinator, write); break;
+        }
+    }
+}
+
+void desk_refuse_all(struct coordinator *coordinator)
+{
+    for (struct queue_item *item = queue_take_all(coordinator->desk), *next; item; item = next) {
+        struct desk_write *write = (struct desk_write *)item;
+        next = item->next;
+        if (write->call)
+            refuse(coordinator, write, ERR_RETRY, "the coordinator stops");
+        else
+            desk_write_free(write);
+    }
+}

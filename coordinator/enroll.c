@@ -1,0 +1,88 @@
+/*
+ * Enrolling a host: its key is derived, not stored; the ledger only says which generations there are and when one ended. A rotation leaves the old key a while, so that the
+ * host can be given the new file before what it says is no longer believed. What is sent to it is signed with the new key at once.
+ */
+#include "base/clock.h"
+#include "base/err.h"
+#include "coordinator/internal.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static const int64_t ROTATION_MS = 15LL * 60 * 1000;
+
+static size_t known_generations(struct coordinator *coordinator, const char *host, struct ledger_generation *out,
+                                size_t max)
+{
+    size_t count = 0;
+
+    LOCK_SCOPE(&coordinator->lock);
+    return ledger_generations(coordinator->ledger, host, out, max, &count) ? count : 0;
+}
+
+/* A host that was removed and comes back does not get its old key. */
+static uint32_t next_generation(struct coordinator *coordinator, const char *host)
+{
+    LOCK_SCOPE(&coordinator->lock);
+    return ledger_highest_generation(coordinator->ledger, host) + 1;
+}
+
+static int put_key(struct coordinator *coordinator, const struct caller *caller, const char *host, uint32_t generation,
+                   int64_t ended_at_ms, struct err *err)
+{
+    char id[128];
+    struct ledger_key key = {
+        .host = (char *)host, .generation = generation, .created_at_ms = clock_real_ms(), .ended_at_ms = ended_at_ms};
+    struct ledger_entry entry = {
+        .kind = LEDGER_KEY, .id = id, .key = &key, .why = (char *)(ended_at_ms ? "rotated" : "enrolled")};
+
+    snprintf(id, sizeof id, "%s/%u", host, generation);
+    return coordinator_put(coordinator, caller, &entry, err);
+}
+
+static int put_host(struct coordinator *coordinator, const struct caller *caller, const char *host, struct err *err)
+{
+    struct ledger_host state = {.state = (char *)"enrolled"};
+    struct ledger_entry entry = {.kind = LEDGER_HOST, .id = (char *)host, .host = &state, .why = (char *)"enrolled"};
+
+    return coordinator_put(coordinator, caller, &entry, err);
+}
+
+static int format_ring(struct coordinator *coordinator, const char *host, char **out, struct err *err)
+{
+    struct ledger_generation generations[KEY_RING_MAX];
+    struct key_ring ring = {0};
+    size_t count = known_generations(coordinator, host, generations, KEY_RING_MAX);
+    int result = 0;
+
+    for (size_t i = 0; result == 0 && i < count; i++) {
+        struct host_key *key = &ring.items[ring.count++];
+        key->generation = generations[i].generation;
+        key->not_after_ms = generations[i].ended_at_ms;
+        result = key_derive_host(coordinator->master, key->generation, host, key->key, err);
+    }
+    if (result == 0)
+        result = key_ring_format(&ring, out, err);
+    explicit_bzero(&ring, sizeof ring);
+    return result;
+}
+
+int coordinator_enroll(struct coordinator *coordinator, const struct caller *caller, const char *host, bool rotate,
+                       char **out_key_file, struct err *err)
+{
+    struct ledger_generation known[KEY_RING_MAX];
+    size_t count;
+
+    if (!name_valid_host(host))
+        return err_set(err, ERR_PERMANENT, "\"%.64s\" cannot be the name of a host", host);
+    count = known_generations(coordinator, host, known, KEY_RING_MAX);
+    if (rotate && count && known[0].ended_at_ms == 0) {
+        if (put_key(coordinator, caller, host, known[0].generation + 1, 0, err) < 0 ||
+            put_key(coordinator, caller, host, known[0].generation, clock_real_ms() + ROTATION_MS, err) < 0)
+            return -1;
+    } else if (!count && put_key(coordinator, caller, host, next_generation(coordinator, host), 0, err) < 0)
+        return -1;
+    if (put_host(coordinator, caller, host, err) < 0)
+        return -1;
+    return format_ring(coordinator, host, out_key_file, err);
+}

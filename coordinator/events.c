@@ -1,0 +1,65 @@
+/* What the leader says of jobs on the status topic (origin coordinator), and of people on the audit topic. */
+#include "base/clock.h"
+#include "base/err.h"
+#include "base/log.h"
+#include "coordinator/internal.h"
+#include "coordinator/publisher.h"
+#include "model/status.h"
+
+static void send_status(struct coordinator *coordinator, const struct job *job, const struct status *status)
+{
+    struct publication publication = {.topic = TOPIC_STATUS,
+                                      .partition = publisher_partition(coordinator->publisher, TOPIC_STATUS, job->host),
+                                      .key = job->job_id,
+                                      .type = &status_record,
+                                      .record = status,
+                                      .job = job->job_id,
+                                      .opaque = OPAQUE_STATUS};
+    struct err err = {0};
+
+    if (publisher_send(coordinator->publisher, &publication, NULL, NULL, &err) < 0)
+        log_warning(job->job_id, "%s is not said: %s", job_state_names[status->state], err.text);
+    else
+        coordinator->sent++;
+}
+
+void event_send(struct coordinator *coordinator, const struct job *job, int64_t seq, int state, const char *note,
+                const char *error_text)
+{
+    struct job_error error = {.kind = state == STATE_CANCELLED ? ERR_CANCELLED : ERR_PERMANENT,
+                              .text = (char *)error_text};
+    struct status status = {
+        .job_id = job->job_id,
+        .op = job->op,
+        .origin = ORIGIN_COORDINATOR,
+        .seq = seq,
+        .state = state,
+        .host = job->host,
+        .target = job->target,
+        .error = error_text ? &error : NULL,
+        .at_ms = clock_real_ms(),
+        .note = (char *)note,
+        .traceparent = job->traceparent,
+    };
+
+    send_status(coordinator, job, &status);
+}
+
+void event_audit(struct coordinator *coordinator, const char *who, const char *from, const char *action,
+                 const char *subject, const char *reason, const char *outcome)
+{
+    struct audit record = {.who = (char *)(who ? who : coordinator->options.name),
+                           .from = (char *)(from ? from : ""),
+                           .action = (char *)action,
+                           .subject = (char *)subject,
+                           .reason = (char *)reason,
+                           .outcome = (char *)outcome};
+    struct err err = {0};
+    int result = audit_append(&coordinator->audit, coordinator->publisher, &record, &err);
+
+    free(record.previous); /* the rest is borrowed */
+    if (result < 0)
+        log_error("audit", "%s %s by %s is not recorded: %s", action, subject, record.who, err.text);
+    else
+        coordinator->sent++;
+}

@@ -1,0 +1,158 @@
+#pragma once
+/*
+ * The inside of the coordinator, shared by its own files only. Who owns what:
+ *   main loop      everything below "main loop"; it alone changes the ledger, under `lock`, and reads it without
+ *   HTTP threads   read ledger, fleet and state under `lock`; hand writes over through `desk` and wait for the answer
+ *   keeper thread  the synchronous Redis connection, epoch, heartbeats; reads the ledger under `lock`
+ *   view thread    asks about jobs and keys through callbacks that take `lock`
+ * No I/O happens under `lock`.
+ */
+#include "coordinator/audit.h"
+#include "coordinator/coordinator.h"
+#include "coordinator/fleet.h"
+#include "coordinator/leadership.h"
+#include "coordinator/ledger.h"
+#include "coordinator/options.h"
+#include "crypto/keys.h"
+#include "kafka/kafka.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+
+struct desk_write;
+struct keeper;
+struct mac;
+struct publisher;
+struct queue;
+struct redis;
+struct trust;
+struct view;
+struct wire;
+
+/* What a record of the leader's, sent and not yet read back, will mean when it is. They come back in the order in which they were sent. */
+enum draft_step { DRAFT_PREPARED, DRAFT_PUBLISHED, DRAFT_CANCEL, DRAFT_RESOLVE, DRAFT_ENDED, DRAFT_PUT };
+
+struct draft {
+    struct draft *prev, *next;
+    enum draft_step step;
+    struct ledger_ref ref;
+    struct ledger_node *node;   /* of a job */
+    struct ledger_entry *entry; /* DRAFT_PUT: owned */
+    struct desk_write *write;   /* who waits for it; NULL */
+    bool quiet;                 /* DRAFT_ENDED: the worker said it, no event of ours */
+};
+
+struct coordinator {
+    struct coordinator_options options;
+    struct kafka_options kafka;
+    unsigned char master[KEY_BYTES];
+    char *redis_password;
+    char view_path[512];
+    char identity[256]; /* what fs:leader says of us: name and instance */
+    int directory_lock;
+
+    pthread_mutex_t lock; /* protects ledger, fleet, state */
+    struct ledger *ledger;
+    struct fleet *fleet;
+    struct coordinator_state state;
+    _Atomic int64_t position;  /* next offset of the ledger that the main loop reads */
+    _Atomic int64_t in_flight; /* writes between their arrival and their answer */
+    _Atomic bool stopping;
+    struct queue *desk;
+    struct keeper *keeper;
+    struct view *view;
+
+    /* main loop */
+    struct kafka_consumer *consumer;
+    struct publisher *publisher;
+    struct redis *redis;
+    struct trust *trust;
+    struct wire *wire;
+    struct mac *mac;
+    struct leadership leadership;
+    struct audit_chain audit;
+    struct draft *drafts;
+    int64_t next_n;
+    int64_t ledger_end;          /* high watermark at the start */
+    int64_t stand_not_before_ms; /* monotonic */
+    int64_t stood_at_ms, last_progress_ms, last_tick_ms, last_walk_ms, last_tidy_ms;
+    bool walk_wanted;      /* something of dispatch must be tried again */
+    bool replay_wanted;    /* the view shall say the ends of jobs again */
+    bool more;             /* the last turn read something: there may be more, look before sleeping */
+    bool reload_wanted;    /* forget the ledger and read it again */
+    bool step_down_wanted; /* decided inside a callback */
+    char step_down_why[128];
+    int64_t sent, delivered; /* records of ours */
+};
+
+/* ---- ledger_log.c: appends records, reads them back ---- */
+int log_append_term(struct coordinator *coordinator, int64_t term, struct err *err);
+int log_append_entry(struct coordinator *coordinator, struct ledger_entry *entry, struct desk_write *write,
+                     struct err *err); /* takes the entry over, on failure too */
+int log_append_job(struct coordinator *coordinator, struct ledger_node *node, enum draft_step step, const char *who,
+                   const char *why, struct desk_write *write, bool quiet, struct err *err);
+void log_bury(struct coordinator *coordinator, struct ledger_node *node,
+              bool newest_too); /* tombstones for the older records of an id */
+void log_read(struct coordinator *coordinator, const struct kafka_record *record);
+void log_drop_drafts(struct coordinator *coordinator, int kind, const char *why); /* kind: enum err_kind of the answers */
+/* coordinator.c: what happens when the leadership changes, and when a record of ours has come back. */
+void coordinator_news(struct coordinator *coordinator, enum leadership_news news);
+void coordinator_confirmed(struct coordinator *coordinator, struct draft *draft);
+void coordinator_want_step_down(struct coordinator *coordinator, const char *why);
+void coordinator_dead_letter(struct coordinator *coordinator, struct dead_letter *letter); /* takes it over; any thread */
+struct dead_letter *dead_letter_of(const struct kafka_record *record, const char *reason, struct err *err);
+
+/* ---- dispatch.c: ledger → ticket → MAC → publish → ledger ---- */
+void dispatch_job(struct coordinator *coordinator,
+                  struct ledger_node *node);         /* does what the ledger says is owed to it now */
+void dispatch_walk(struct coordinator *coordinator); /* for all open jobs */
+void dispatch_delivered(struct coordinator *coordinator, uint64_t opaque, int error, int32_t partition, int64_t offset);
+int dispatch_end(struct coordinator *coordinator, struct ledger_node *node, int state, const char *why, bool quiet,
+                 struct err *err); /* records the end of a job; quiet: no event of ours */
+bool dispatch_ready(const struct coordinator *coordinator,
+                    struct err *err); /* leading, Redis and its tickets are there */
+
+/* ---- events.c: the leader's status events and audit records ---- */
+enum event_seq { EVENT_PLANNED = 1, EVENT_PUBLISHED, EVENT_ENDED };
+void event_send(struct coordinator *coordinator, const struct job *job, int64_t seq, int state, const char *note,
+                const char *error_text);
+void event_audit(struct coordinator *coordinator, const char *who, const char *from, const char *action,
+                 const char *subject, const char *reason, const char *outcome);
+
+/* ---- desk.c (callers' side), desk_serve.c (main loop's side) ---- */
+enum desk_kind {
+    DESK_SUBMIT,
+    DESK_CANCEL,
+    DESK_RESOLVE,
+    DESK_PUT,
+    DESK_AUDIT,
+    DESK_END,
+    DESK_DEAD_LETTER,
+    DESK_LOST,
+    DESK_FOUND,
+    DESK_FORGET,
+    DESK_WAKE
+};
+void desk_serve(struct coordinator *coordinator);
+void desk_answer(struct coordinator *coordinator, struct desk_write *write,
+                 const struct err *err); /* NULL: it is true now. Gives the loop's reference back. */
+int desk_put_and_wait(struct coordinator *coordinator, struct ledger_entry *entry,
+                      struct err *err); /* keeper: its records; takes the entry over */
+int desk_say(struct coordinator *coordinator, enum desk_kind kind, const char *job_id, int state); /* nobody waits */
+void desk_refuse_all(struct coordinator *coordinator);
+
+/* ---- keeper.c: the synchronous side of Redis, in its own thread ---- */
+struct keeper_state {
+    bool redis_ok;
+    char problem[256];
+    bool hint_known, hint_present, hint_ours;
+    int64_t term_raised;  /* fs:term was raised to it */
+    int64_t term_refused; /* a higher one was there */
+    bool tickets_ready;   /* nothing is missing that Redis once knew */
+    int64_t epoch;        /* as written in Redis; 0: not yet */
+};
+int keeper_start(struct coordinator *coordinator, struct keeper **out, struct err *err);
+void keeper_stop(struct keeper *keeper);
+void keeper_lead(struct keeper *keeper, int64_t term); /* 0: no longer */
+void keeper_state(struct keeper *keeper, struct keeper_state *out);

@@ -1,0 +1,502 @@
+/*
+ * Every record is complete and replaces what was known of its (kind, id); so replay is a table of nodes and one rule: the newest record wins, the keys of the others are
+ * remembered until their tombstones are seen. Keys are unique per record because compaction must remove nothing by itself: a later record under the same key would make
+ * an earlier one vanish before anyone knows whether the later one counts.
+ */
+#include "coordinator/ledger.h"
+
+#include "base/err.h"
+#include "model/job_state.h"
+
+#include <stdio.h>
+#include <utlist.h>
+
+enum { GENERATION_HOLE_MAX = 16 };
+
+struct host_name {
+    UT_hash_handle hh;
+    char name[];
+};
+
+struct ledger {
+    struct ledger_node *nodes;
+    struct ledger_node *open, *ended; /* lists of jobs */
+    size_t open_count;
+    struct host_name *hosts;
+    uint64_t generation, keys_version, holds_version;
+};
+
+int ledger_new(struct ledger **out, struct err *err)
+{
+    struct ledger *ledger = calloc(1, sizeof *ledger);
+
+    if (!ledger)
+        return err_memory(err, "ledger");
+    *out = ledger;
+    return 0;
+}
+
+static void ended_free(struct ledger_ended *ended)
+{
+    if (!ended)
+        return;
+    free(ended->target);
+    free(ended->repository);
+    free(ended);
+}
+
+static void node_free(struct ledger_node *node)
+{
+    ledger_entry_free(node->entry);
+    ended_free(node->ended);
+    free(node->older);
+    free(node->key);
+    free(node);
+}
+
+static void unlist(struct ledger *ledger, struct ledger_node *node)
+{
+    if (!node->listed)
+        return;
+    if (node->ended)
+        DL_DELETE(ledger->ended, node);
+    else {
+        DL_DELETE(ledger->open, node);
+        ledger->open_count--;
+    }
+    node->listed = false;
+}
+
+static void enlist(struct ledger *ledger, struct ledger_node *node)
+{
+    if (node->listed)
+        return;
+    if (node->ended)
+        DL_APPEND(ledger->ended, node);
+    else {
+        DL_APPEND(ledger->open, node);
+        ledger->open_count++;
+    }
+    node->listed = true;
+}
+
+void ledger_remove(struct ledger *ledger, struct ledger_node *node)
+{
+    unlist(ledger, node);
+    HASH_DEL(ledger->nodes, node);
+    node_free(node);
+}
+
+void ledger_clear(struct ledger *ledger)
+{
+    struct ledger_node *node, *next;
+    struct host_name *host, *next_host;
+
+    HASH_ITER (hh, ledger->nodes, node, next)
+        ledger_remove(ledger, node);
+    HASH_ITER (hh, ledger->hosts, host, next_host) {
+        HASH_DEL(ledger->hosts, host);
+        free(host);
+    }
+    ledger->generation++;
+    ledger->keys_version++;
+    ledger->holds_version++;
+}
+
+void ledger_free(struct ledger *ledger)
+{
+    if (!ledger)
+        return;
+    ledger_clear(ledger);
+    free(ledger);
+}
+
+uint64_t ledger_generation(const struct ledger *ledger)
+{
+    return ledger->generation;
+}
+
+uint64_t ledger_holds_version(const struct ledger *ledger)
+{
+    return ledger->holds_version;
+}
+
+uint64_t ledger_keys_version(const struct ledger *ledger)
+{
+    return ledger->keys_version;
+}
+
+void ledger_node_key(char out[LEDGER_KEY_TEXT], int kind, const char *id)
+{
+    snprintf(out, LEDGER_KEY_TEXT, "%s:%s", ledger_kind_names[kind], id);
+}
+
+void ledger_key_format(char out[LEDGER_KEY_TEXT], int kind, const char *id, struct ledger_ref ref)
+{
+    if (kind == LEDGER_TERM)
+        snprintf(out, LEDGER_KEY_TEXT, "%s:%s@%lld", ledger_kind_names[kind], id, (long long)ref.term);
+    else
+        snprintf(out, LEDGER_KEY_TEXT, "%s:%s@%lld.%lld", ledger_kind_names[kind], id, (long long)ref.term,
+                 (long long)ref.n);
+}
+
+bool ledger_key_parse(const char *key, size_t len, char out_node_key[LEDGER_KEY_TEXT], struct ledger_ref *out)
+{
+    const char *at = memrchr(key, '@', len);
+    long long term = 0, n = 0;
+    char tail[48];
+    int used = 0;
+
+    if (!at || len >= LEDGER_KEY_TEXT || (size_t)(key + len - at) > sizeof tail)
+        return false;
+    snprintf(tail, sizeof tail, "%.*s", (int)(key + len - at - 1), at + 1);
+    if (sscanf(tail, "%lld%n", &term, &used) != 1 ||
+        (tail[used] && sscanf(tail, "%lld.%lld%n", &term, &n, &used) != 2) || tail[used])
+        return false;
+    snprintf(out_node_key, LEDGER_KEY_TEXT, "%.*s", (int)(at - key), key);
+    *out = (struct ledger_ref){term, n};
+    return true;
+}
+
+static struct ledger_node *find_key(const struct ledger *ledger, const char *key)
+{
+    struct ledger_node *node;
+
+    HASH_FIND_STR(ledger->nodes, key, node);
+    return node;
+}
+
+struct ledger_node *ledger_find(const struct ledger *ledger, int kind, const char *id)
+{
+    char key[LEDGER_KEY_TEXT];
+
+    ledger_node_key(key, kind, id);
+    return find_key(ledger, key);
+}
+
+struct ledger_node *ledger_find_job(const struct ledger *ledger, const char *job_id)
+{
+    return ledger_find(ledger, LEDGER_JOB, job_id);
+}
+
+struct ledger_node *ledger_first(const struct ledger *ledger)
+{
+    return ledger->nodes;
+}
+
+struct ledger_node *ledger_first_open_job(const struct ledger *ledger)
+{
+    return ledger->open;
+}
+
+struct ledger_node *ledger_first_ended_job(const struct ledger *ledger)
+{
+    return ledger->ended;
+}
+
+size_t ledger_open_jobs(const struct ledger *ledger)
+{
+    return ledger->open_count;
+}
+
+/* Thousands of ended jobs share a few hosts. */
+static const char *intern_host(struct ledger *ledger, const char *name)
+{
+    struct host_name *host;
+
+    HASH_FIND_STR(ledger->hosts, name, host);
+    if (host)
+        return host->name;
+    host = calloc(1, sizeof *host + strlen(name) + 1);
+    if (!host)
+        return NULL;
+    strcpy(host->name, name);
+    HASH_ADD_STR(ledger->hosts, name, host);
+    return host->name;
+}
+
+/* The repository that the params of an op name; NULL: none. */
+static const struct repository_ref *params_repository(const struct job *job)
+{
+    if (!job->params)
+        return NULL;
+    switch ((enum op)job->op) {
+    case OP_BACKUP_CREATE: return ((const struct params_backup_create *)job->params)->repository;
+    case OP_BACKUP_RESTORE: return ((const struct params_backup_restore *)job->params)->repository;
+    case OP_BACKUP_VERIFY: return ((const struct params_backup_verify *)job->params)->repository;
+    case OP_BACKUP_DELETE: return ((const struct params_backup_delete *)job->params)->repository;
+    case OP_NONE:
+    case OP_NOOP:
+    case OP_SNAPSHOT_CREATE:
+    case OP_SNAPSHOT_LIST:
+    case OP_SNAPSHOT_SHOW:
+    case OP_SNAPSHOT_REVERT:
+    case OP_SNAPSHOT_DELETE:
+    case OP_REPOSITORY_INIT:
+    case OP_COUNT: break;
+    }
+    return NULL;
+}
+
+static struct ledger_ended *make_ended(struct ledger *ledger, const struct ledger_job *record)
+{
+    struct ledger_ended *ended = calloc(1, sizeof *ended);
+    const struct repository_ref *repository = params_repository(record->job);
+    char target[TARGET_TEXT];
+    int outcome = name_index(job_state_names, record->outcome);
+
+    if (!ended)
+        return NULL;
+    *ended = (struct ledger_ended){
+        .ended_at_ms = record->ended_at_ms,
+        .outcome = outcome < 0 ? STATE_FAILED : outcome,
+        .op = record->job->op,
+        .host = intern_host(ledger, record->job->host ? record->job->host : ""),
+        .target = strdup(target_format(&record->job->target, target)),
+        .repository = repository && repository->id ? strdup(repository->id) : NULL,
+    };
+    if (ended->host && ended->target)
+        return ended;
+    ended_free(ended);
+    return NULL;
+}
+
+static void compact_ended(struct ledger *ledger, struct ledger_node *node)
+{
+    struct ledger_ended *ended;
+
+    if (!node->entry || !node->entry->job || !node->entry->job->outcome || !node->entry->job->job)
+        return;
+    ended = make_ended(ledger, node->entry->job);
+    if (!ended)
+        return; /* no memory to save memory: it stays as it is */
+    unlist(ledger, node);
+    node->ended = ended;
+    ledger_entry_free(TAKE_PTR(node->entry));
+}
+
+static int note_ref(struct ledger_node *node, struct ledger_ref ref, struct err *err)
+{
+    if (node->newest.term) {
+        struct ledger_ref *older = reallocarray(node->older, node->older_count + 1, sizeof *older);
+        if (!older)
+            return err_memory(err, node->key);
+        node->older = older;
+        node->older[node->older_count++] = node->newest;
+    }
+    node->newest = ref;
+    return 0;
+}
+
+static void settle(struct ledger *ledger, struct ledger_node *node)
+{
+    int kind = node->entry ? node->entry->kind : LEDGER_JOB;
+
+    if (kind == LEDGER_KEY || kind == LEDGER_HOST)
+        ledger->keys_version++;
+    if (kind == LEDGER_HOLD || kind == LEDGER_PIN)
+        ledger->holds_version++;
+    if (kind != LEDGER_JOB)
+        return;
+    compact_ended(ledger, node);
+    enlist(ledger, node);
+}
+
+struct ledger_node *ledger_add(struct ledger *ledger, struct ledger_entry *entry, struct err *err)
+{
+    struct ledger_node *node = calloc(1, sizeof *node);
+    char key[LEDGER_KEY_TEXT];
+
+    ledger_node_key(key, entry->kind, entry->id);
+    if (!node || !(node->key = strdup(key))) {
+        free(node);
+        ledger_entry_free(entry);
+        err_memory(err, "ledger");
+        return NULL;
+    }
+    node->entry = entry;
+    HASH_ADD_KEYPTR(hh, ledger->nodes, node->key, strlen(node->key), node);
+    if (entry->kind == LEDGER_JOB)
+        enlist(ledger, node);
+    return node;
+}
+
+int ledger_confirm(struct ledger *ledger, struct ledger_node *node, struct ledger_ref ref, struct err *err)
+{
+    if (note_ref(node, ref, err) < 0)
+        return -1;
+    settle(ledger, node);
+    return 0;
+}
+
+static void replace_entry(struct ledger_node *node, struct ledger_entry *entry)
+{
+    if (node->ended) { /* what ended stays ended */
+        ledger_entry_free(entry);
+        return;
+    }
+    ledger_entry_free(node->entry);
+    node->entry = entry;
+}
+
+int ledger_apply(struct ledger *ledger, struct ledger_entry *entry, struct ledger_node **out, struct err *err)
+{
+    struct ledger_node *node = ledger_find(ledger, entry->kind, entry->id);
+    struct ledger_ref ref = {entry->term, entry->n};
+
+    if (entry->kind == LEDGER_JOB && (!entry->job || !entry->job->job)) {
+        ledger_entry_free(entry);
+        return err_set(err, ERR_PERMANENT, "a job record without a job");
+    }
+    if (node)
+        replace_entry(node, entry);
+    else if (!(node = ledger_add(ledger, entry, err)))
+        return -1;
+    if (out)
+        *out = node;
+    return ledger_confirm(ledger, node, ref, err);
+}
+
+static void drop_older(struct ledger_node *node, struct ledger_ref ref)
+{
+    for (size_t i = 0; i < node->older_count; i++)
+        if (node->older[i].term == ref.term && node->older[i].n == ref.n) {
+            node->older[i] = node->older[--node->older_count];
+            break;
+        }
+    if (node->older_count)
+        return;
+    free(node->older);
+    node->older = NULL;
+}
+
+void ledger_tombstone(struct ledger *ledger, const char *key, size_t len)
+{
+    char node_key[LEDGER_KEY_TEXT];
+    struct ledger_ref ref;
+    struct ledger_node *node;
+
+    if (!ledger_key_parse(key, len, node_key, &ref) || !(node = find_key(ledger, node_key)))
+        return;
+    drop_older(node, ref);
+    if (node->newest.term == ref.term && node->newest.n == ref.n)
+        ledger_remove(ledger, node);
+}
+
+int64_t ledger_epoch(const struct ledger *ledger, const char **out_run_id)
+{
+    const struct ledger_node *node = ledger_find(ledger, LEDGER_EPOCH, "redis");
+
+    if (out_run_id)
+        *out_run_id = node && node->entry->run_id ? node->entry->run_id : "";
+    return node ? node->entry->epoch : 0;
+}
+
+static bool host_enrolled(const struct ledger *ledger, const char *host)
+{
+    const struct ledger_node *node;
+
+    if (!*host)
+        return true;
+    node = ledger_find(ledger, LEDGER_HOST, host);
+    return node && node->entry && !node->entry->gone && node->entry->host && node->entry->host->state &&
+           strcmp(node->entry->host->state, "removed") != 0;
+}
+
+/* The id of a generation's record; a rotation adds one, ended ones are forgotten after a while: holes are normal, a long one is the end. */
+static const struct ledger_node *find_generation(const struct ledger *ledger, const char *host, uint32_t generation)
+{
+    char id[128];
+
+    snprintf(id, sizeof id, "%s/%u", host, generation);
+    return ledger_find(ledger, LEDGER_KEY, id);
+}
+
+bool ledger_generations(const struct ledger *ledger, const char *host, struct ledger_generation *out, size_t max,
+                        size_t *out_count)
+{
+    size_t count = 0;
+    uint32_t hole = 0;
+
+    if (!host_enrolled(ledger, host))
+        return false;
+    for (uint32_t generation = 1; hole < GENERATION_HOLE_MAX; generation++) {
+        const struct ledger_node *node = find_generation(ledger, host, generation);
+        hole = node ? 0 : hole + 1;
+        if (generation > 1 ? !node || node->entry->gone || !node->entry->key
+                           : node && (node->entry->gone || !node->entry->key))
+            continue;
+        count = count < max ? count + 1 : max;
+        memmove(out + 1, out, (count - 1) * sizeof *out); /* newest first */
+        out[0] = (struct ledger_generation){generation, node ? node->entry->key->ended_at_ms : 0};
+    }
+    *out_count = count;
+    return count > 0;
+}
+
+uint32_t ledger_highest_generation(const struct ledger *ledger, const char *host)
+{
+    uint32_t highest = 0;
+
+    for (uint32_t generation = 1; generation - highest <= GENERATION_HOLE_MAX; generation++)
+        if (find_generation(ledger, host, generation))
+            highest = generation;
+    return highest;
+}
+
+static void copy(char *out, size_t size, const char *text)
+{
+    snprintf(out, size, "%s", text ? text : "");
+}
+
+bool ledger_job_facts(const struct ledger_node *node, struct ledger_job_facts *out)
+{
+    *out = (struct ledger_job_facts){.ended = node->ended != NULL};
+    if (node->ended) {
+        out->op = node->ended->op;
+        copy(out->host, sizeof out->host, node->ended->host);
+        copy(out->target, sizeof out->target, node->ended->target);
+        copy(out->repository, sizeof out->repository, node->ended->repository);
+        return true;
+    }
+    if (!node->entry || !node->entry->job || !node->entry->job->job)
+        return false;
+    const struct job *job = node->entry->job->job;
+    const struct repository_ref *repository = params_repository(job);
+    out->op = job->op;
+    copy(out->host, sizeof out->host, job->host);
+    target_format(&job->target, out->target);
+    copy(out->repository, sizeof out->repository, repository ? repository->id : NULL);
+    return true;
+}
+
+int ledger_set_outcome(struct ledger_node *node, const char *outcome, int64_t at_ms, struct err *err)
+{
+    if (string_set(&node->entry->job->outcome, outcome, err) < 0)
+        return -1;
+    node->entry->job->ended_at_ms = outcome ? at_ms : 0;
+    return 0;
+}
+
+void ledger_set_published(struct ledger_node *node, int64_t at_ms, int32_t partition, int64_t offset)
+{
+    node->entry->job->published_at_ms = at_ms;
+    node->entry->job->partition = partition;
+    node->entry->job->offset = offset;
+}
+
+enum ledger_duty ledger_job_duty(const struct ledger_node *node, int64_t now_ms)
+{
+    const struct ledger_job *record = node->entry ? node->entry->job : NULL;
+
+    if (!record || record->outcome || node->stage != STAGE_IDLE)
+        return DUTY_NONE;
+    if (!record->published_at_ms) {
+        if (record->cancel)
+            return DUTY_END_CANCELLED;
+        return record->job->deadline_ms && record->job->deadline_ms <= now_ms ? DUTY_END_EXPIRED : DUTY_PUBLISH;
+    }
+    if (record->resolve && !node->control_written)
+        return DUTY_CONTROL;
+    return record->cancel && !node->cancel_flagged ? DUTY_FLAG_CANCEL : DUTY_NONE;
+}

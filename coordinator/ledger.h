@@ -1,0 +1,117 @@
+#pragma once
+/*
+ * The ledger in memory: what its records, applied in order, say. No I/O, no clock. One thread changes it; others may read under the lock of whoever owns it.
+ *
+ * A node is what is known of one (kind, id). Of a job that ended only what is still asked of it is kept: its outcome, and what it may write (struct ledger_ended).
+ */
+#include "model/ledger_entry.h"
+
+#include <uthash.h>
+
+struct err;
+struct ledger;
+struct key_ring;
+
+enum { LEDGER_KEY_TEXT = 400 };
+
+struct ledger_ref { /* names one record of an id: `<kind>:<id>@<term>.<n>` */
+    int64_t term, n;
+};
+
+struct ledger_ended {
+    int64_t ended_at_ms;
+    int outcome; /* enum job_state */
+    int op;
+    const char *host; /* interned: lives as long as the ledger */
+    char *target;     /* "kind:id" */
+    char *repository; /* id of the repository that the params name; NULL: none */
+};
+
+enum ledger_stage {                   /* where the leader stands with a job; in memory only */
+                    STAGE_IDLE,       /* nothing is under way */
+                    STAGE_PREPARING,  /* PREPARED is sent, not yet read back */
+                    STAGE_TICKET,     /* asked Redis */
+                    STAGE_PUBLISHING, /* handed to Kafka */
+                    STAGE_RECORDING,  /* PUBLISHED or ENDED is sent, not yet read back */
+};
+
+struct ledger_node {
+    UT_hash_handle hh;
+    char *key;                  /* "kind:id" */
+    struct ledger_entry *entry; /* the newest record; NULL for a job that ended */
+    struct ledger_ended *ended;
+    struct ledger_ref newest;
+    struct ledger_ref *older; /* records that wait for their tombstone */
+    size_t older_count;
+    struct ledger_node *prev, *next; /* of the open jobs, or of those that ended (oldest first) */
+    enum ledger_stage stage;
+    bool listed;
+    bool cancel_flagged, control_written, lost; /* said to Redis, or on the status topic, by this leader */
+    void *write;                                /* the request that waits for PREPARED; its owner is the desk */
+};
+
+int ledger_new(struct ledger **out, struct err *err);
+void ledger_free(struct ledger *ledger);
+void ledger_clear(struct ledger *ledger);                /* as if nothing had been read */
+uint64_t ledger_generation(const struct ledger *ledger); /* changes with ledger_clear: nodes of an older one are gone */
+
+/* Applies one record; takes the entry over, on failure too. The caller has decided that it counts. *out (may be NULL) is the node, NULL if the id is gone. */
+int ledger_apply(struct ledger *ledger, struct ledger_entry *entry, struct ledger_node **out, struct err *err);
+/* A record whose content the node already has (the leader's own): notes its key, compacts what ended. */
+int ledger_confirm(struct ledger *ledger, struct ledger_node *node, struct ledger_ref ref, struct err *err);
+/* A tombstone: that record is no more. Removes the node with its last record. */
+void ledger_tombstone(struct ledger *ledger, const char *key, size_t len);
+
+struct ledger_node *ledger_find(const struct ledger *ledger, int kind, const char *id);
+struct ledger_node *ledger_find_job(const struct ledger *ledger, const char *job_id);
+/* A node for an entry that is not in the log yet; takes it over. */
+struct ledger_node *ledger_add(struct ledger *ledger, struct ledger_entry *entry, struct err *err);
+void ledger_remove(struct ledger *ledger, struct ledger_node *node);
+struct ledger_node *ledger_first(const struct ledger *ledger);           /* all, by node->hh.next */
+struct ledger_node *ledger_first_open_job(const struct ledger *ledger);  /* by node->next */
+struct ledger_node *ledger_first_ended_job(const struct ledger *ledger); /* by node->next; oldest first */
+size_t ledger_open_jobs(const struct ledger *ledger);
+int64_t ledger_epoch(const struct ledger *ledger, const char **out_run_id); /* newest; 0: none yet */
+
+/* Key texts. */
+void ledger_key_format(char out[LEDGER_KEY_TEXT], int kind, const char *id, struct ledger_ref ref);
+bool ledger_key_parse(const char *key, size_t len, char out_node_key[LEDGER_KEY_TEXT],
+                      struct ledger_ref *out); /* out_node_key: "kind:id" */
+void ledger_node_key(char out[LEDGER_KEY_TEXT], int kind, const char *id);
+
+/* Generations of a host's key: what the ledger says, or generation 1. ended_at 0: not. Returns how many; newest first. False if the host is not enrolled ("" always is). */
+struct ledger_generation {
+    uint32_t generation;
+    int64_t ended_at_ms;
+};
+bool ledger_generations(const struct ledger *ledger, const char *host, struct ledger_generation *out, size_t max,
+                        size_t *out_count);
+uint32_t ledger_highest_generation(const struct ledger *ledger,
+                                   const char *host); /* ever given, whether the host is enrolled or not; 0: none */
+uint64_t ledger_holds_version(const struct ledger *ledger); /* changes whenever a hold or a pin does */
+uint64_t ledger_keys_version(const struct ledger *ledger);  /* changes whenever a key or a host's state does */
+
+/* What a job's record allows others to say. */
+struct ledger_job_facts {
+    char host[64];
+    char target[TARGET_TEXT];
+    char repository[64];
+    int op;
+    bool ended;
+};
+bool ledger_job_facts(const struct ledger_node *node, struct ledger_job_facts *out);
+
+/* A leader's own changes of an open job, made before their record is sent; `outcome` NULL takes an end back. */
+int ledger_set_outcome(struct ledger_node *node, const char *outcome, int64_t at_ms, struct err *err);
+void ledger_set_published(struct ledger_node *node, int64_t at_ms, int32_t partition, int64_t offset);
+
+/* What a leader owes to an open job now. Pure. */
+enum ledger_duty {
+    DUTY_NONE,
+    DUTY_PUBLISH,       /* prepared, never said to be published */
+    DUTY_END_CANCELLED, /* cancelled before it was published */
+    DUTY_END_EXPIRED,   /* its deadline came before it was published */
+    DUTY_FLAG_CANCEL,   /* published; the wish to cancel is not in its ticket yet */
+    DUTY_CONTROL,       /* a resolve is not in its ticket yet */
+};
+enum ledger_duty ledger_job_duty(const struct ledger_node *node, int64_t now_ms);

@@ -1,0 +1,205 @@
+/*
+ * fleetsnap-coordinator: reads its options, blocks signals before any library starts a thread, starts the coordinator and the API, and runs the main loop until a signal.
+ */
+#include "coordinator/api/api.h"
+#include "coordinator/coordinator.h"
+#include "coordinator/options.h"
+
+#include "base/cleanup.h"
+#include "base/err.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "kafka/kafka.h"
+#include "redis/redis.h"
+#include "wire/wire.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <systemd/sd-daemon.h>
+
+#ifndef FLEETSNAP_VERSION
+#define FLEETSNAP_VERSION "0"
+#endif
+
+enum { OVERRIDES_MAX = 128, EXIT_USAGE = 2 };
+
+struct arguments {
+    const char *config;
+    const char *overrides[OVERRIDES_MAX + 1];
+    size_t override_count;
+    bool check_config, help, version;
+};
+
+static int usage(const char *what, const char *argument)
+{
+    fprintf(stderr, "fleetsnap-coordinator: %s %s\nSee: fleetsnap-coordinator --help\n", what, argument);
+    return -1;
+}
+
+static int parse_argument(struct arguments *arguments, int *at, int argc, char **argv)
+{
+    const char *argument = argv[*at];
+
+    if (strcmp(argument, "--check-config") == 0)
+        arguments->check_config = true;
+    else if (strcmp(argument, "--help") == 0 || strcmp(argument, "-h") == 0)
+        arguments->help = true;
+    else if (strcmp(argument, "--version") == 0)
+        arguments->version = true;
+    else if (strncmp(argument, "--config=", 9) == 0)
+        arguments->config = argument + 9;
+    else if (strcmp(argument, "--config") == 0 || strcmp(argument, "-c") == 0) {
+        if (*at + 1 >= argc)
+            return usage("which file?", argument);
+        arguments->config = argv[++*at];
+    } else if (strncmp(argument, "--", 2) == 0 && strchr(argument, '=') && arguments->override_count < OVERRIDES_MAX)
+        arguments->overrides[arguments->override_count++] = argument + 2;
+    else
+        return usage("unknown option", argument);
+    return 0;
+}
+
+static int parse_arguments(struct arguments *arguments, int argc, char **argv)
+{
+    for (int at = 1; at < argc; at++)
+        if (parse_argument(arguments, &at, argc, argv) < 0)
+            return -1;
+    return 0;
+}
+
+static void print_help(void)
+{
+    printf("Usage: fleetsnap-coordinator [--config FILE] [--name=value ...]\n"
+           "       fleetsnap-coordinator --check-config | --version | --help\n\n"
+           "Plans and publishes the jobs of a fleet, keeps its ledger, and serves the HTTP API.\n"
+           "Every option of the configuration file can be given as --name=value.\n\n");
+    config_help(coordinator_option_rows, stdout);
+}
+
+static int fail(const struct err *err)
+{
+    log_error("coordinator", "%s%s%s", err->text, err->hint[0] ? ". " : "", err->hint);
+    return 1;
+}
+
+/* Before the first thread: those of the libraries inherit the mask, and signals arrive at our descriptor only. */
+static void block_signals(sigset_t *out)
+{
+    sigemptyset(out);
+    sigaddset(out, SIGTERM);
+    sigaddset(out, SIGINT);
+    sigaddset(out, SIGHUP);
+    pthread_sigmask(SIG_BLOCK, out, NULL);
+    signal(SIGPIPE, SIG_IGN);
+}
+
+struct watcher {
+    sigset_t signals;
+    struct coordinator *coordinator;
+    pthread_t thread;
+};
+
+static void *watch_signals(void *argument)
+{
+    struct watcher *watcher = argument;
+    int signal_number, asked = 0;
+
+    pthread_setname_np(pthread_self(), "signals");
+    while (sigwait(&watcher->signals, &signal_number) == 0) {
+        if (signal_number == SIGHUP)
+            continue;
+        if (++asked > 1)
+            _exit(1); /* two signals: now */
+        log_info("coordinator", "stops: %s", strsignal(signal_number));
+        sd_notify(0, "STOPPING=1");
+        coordinator_stop(watcher->coordinator);
+    }
+    return NULL;
+}
+
+static int read_password(const char *path, char **out, struct err *err)
+{
+    if (!path)
+        return 0;
+    if (file_read_secret(path, 4096, out, NULL, err) < 0)
+        return err_wrap(err, "redis.password_file");
+    (*out)[strcspn(*out, "\r\n")] = '\0';
+    return 0;
+}
+
+static int serve(const struct coordinator_options *kept, struct watcher *watcher, struct err *err)
+{
+    CLEANUP(freep) char *password = NULL;
+    struct kafka_options kafka;
+    struct redis_options redis;
+    struct api *api = NULL;
+    int result;
+
+    coordinator_kafka_options(kept, &kafka);
+    if (read_password(kept->redis_password_file, &password, err) < 0)
+        return -1;
+    redis = (struct redis_options){kept->redis_address, kept->redis_user, password, 0};
+    struct api_config config = {.listen = kept->http_listen,
+                                .admin_token_file = kept->admin_token_file,
+                                .threads = (int)kept->http_threads,
+                                .kafka = &kafka,
+                                .dev = kept->dev,
+                                .redis = &redis};
+    if (api_start(&config, watcher->coordinator, coordinator_view_path(watcher->coordinator), &api, err) < 0)
+        return -1;
+    log_info("coordinator", "%s: http on port %d", kept->name, api_port(api));
+    sd_notify(0, "READY=1");
+    result = coordinator_run(watcher->coordinator, err);
+    api_stop(api);
+    return result;
+}
+
+static int run(struct coordinator_options *options, const struct coordinator_options *kept, struct err *err)
+{
+    static struct watcher watcher; /* outlives this function: its thread is never joined */
+
+    block_signals(&watcher.signals);
+    wire_init();
+    if (coordinator_start(options, &watcher.coordinator, err) < 0)
+        return -1;
+    if (pthread_create(&watcher.thread, NULL, watch_signals, &watcher) != 0)
+        return err_set(err, ERR_RETRY, "no thread for signals");
+    pthread_detach(watcher.thread);
+    int result = serve(kept, &watcher, err);
+    coordinator_free(watcher.coordinator);
+    return result;
+}
+
+static void set_log_level(const char *name)
+{
+    static const char *const names[] = {"error", "warning", "info", "debug"};
+
+    for (size_t i = 0; i < 4; i++)
+        if (strcmp(name, names[i]) == 0)
+            log_set_level((enum log_level)i);
+}
+
+int main(int argc, char **argv)
+{
+    struct arguments arguments = {0};
+    struct coordinator_options options = {0}, kept = {0};
+    struct err err = {0};
+
+    if (parse_arguments(&arguments, argc, argv) < 0)
+        return EXIT_USAGE;
+    if (arguments.help)
+        return print_help(), 0;
+    if (arguments.version)
+        return printf("fleetsnap-coordinator %s\n", FLEETSNAP_VERSION), 0;
+    /* Twice: the coordinator takes one over, main keeps the other for the API. */
+    if (coordinator_options_load(arguments.config, arguments.overrides, &options, &err) < 0 ||
+        coordinator_options_load(arguments.config, arguments.overrides, &kept, &err) < 0)
+        return fail(&err);
+    set_log_level(options.log_level);
+    int result = arguments.check_config ? 0 : run(&options, &kept, &err);
+    coordinator_options_free(&options);
+    coordinator_options_free(&kept);
+    return result < 0 ? fail(&err) : 0;
+}

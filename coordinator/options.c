@@ -1,0 +1,94 @@
+#include "coordinator/options.h"
+
+#include "base/err.h"
+#include "kafka/kafka.h"
+#include "model/target.h"
+
+#include <stddef.h>
+#include <string.h>
+
+#define AT(member) .offset = offsetof(struct coordinator_options, member)
+enum { SECOND = 1000, MINUTE = 60 * SECOND };
+
+const struct option coordinator_option_rows[] = {
+    {"name", OPTION_STRING, AT(name), .fallback = "c1",
+     .doc = "Name of this coordinator in the fleet; a leader and its standby have different ones."},
+    {"state_directory", OPTION_PATH, AT(state_directory), .fallback = "/var/lib/fleetsnap-coordinator",
+     .doc =
+         "Folder for the view (a cache) and the identity of this instance; locked, so that only one coordinator uses it."},
+    {"log_level", OPTION_CHOICE, AT(log_level), .fallback = "info", .choices = "error|warning|info|debug",
+     .doc = "Least important lines that are logged."},
+    {"kafka.brokers", OPTION_STRING, AT(kafka_brokers), .doc = "Bootstrap brokers, host:port with commas between."},
+    {"kafka.extra", OPTION_MAP, AT(kafka_extra), .optional = true,
+     .doc = "Further librdkafka properties, for instance for TLS."},
+    {"redis.address", OPTION_STRING, AT(redis_address), .fallback = "127.0.0.1:6379",
+     .doc = "Redis server: host:port or the path of a socket."},
+    {"redis.user", OPTION_STRING, AT(redis_user), .optional = true, .doc = "ACL user of the coordinator role."},
+    {"redis.password_file", OPTION_PATH, AT(redis_password_file), .optional = true,
+     .doc = "File with the password of redis.user, mode 0600."},
+    {"master_key_file", OPTION_PATH, AT(master_key_file), .fallback = "/etc/fleetsnap/master.key",
+     .doc =
+         "File with the fleet's master key (32 bytes, base64), mode 0600. Made when it is missing; losing it means to enroll every host again."},
+    {"http.listen", OPTION_STRING, AT(http_listen), .fallback = "127.0.0.1:8420",
+     .doc = "Address and port of the HTTP API."},
+    {"http.threads", OPTION_INT, AT(http_threads), .fallback = "4", .min = 1, .max = 64,
+     .doc = "Threads that serve the HTTP API."},
+    {"admin_token_file", OPTION_PATH, AT(admin_token_file), .fallback = "/etc/fleetsnap/admin.token",
+     .doc = "File with a bearer token of role admin, mode 0600. Made when it is missing."},
+    {"dev", OPTION_BOOL, AT(dev), .fallback = "false",
+     .doc = "Topics with few partitions and one replica are right: for one machine, never for a fleet."},
+    {"write_timeout", OPTION_DURATION, AT(write_timeout_ms), .fallback = "10s", .min = 100, .max = 10 * MINUTE,
+     .doc = "How long a caller waits until what was asked is in the ledger; past it the outcome is said to be not known."},
+    {"host_silent", OPTION_DURATION, AT(host_silent_ms), .fallback = "5m", .min = SECOND, .max = 24 * 60 * MINUTE,
+     .doc = "A host without a sign of life for this long has its open jobs shown as LOST."},
+    {"holders_grace", OPTION_DURATION, AT(holders_grace_ms), .fallback = "45s", .min = 0, .max = 10 * MINUTE,
+     .doc = "After Redis lost its memory: time for hosts to take back their locks before new ones are given."},
+    {"heartbeat_poll", OPTION_DURATION, AT(heartbeat_poll_ms), .fallback = "3s", .min = 100, .max = MINUTE,
+     .doc = "How often the heartbeats of the hosts are read."},
+    {"jobs_in_flight", OPTION_INT, AT(jobs_in_flight), .fallback = "20000", .min = 16, .max = 1000000,
+     .doc = "Requests taken at once between their arrival and the ledger's answer; more are refused for now."},
+    {"kafka.linger_us", OPTION_INT, AT(linger_us), .fallback = "200", .min = 0, .max = 100000,
+     .doc = "Microseconds that a record waits for others to share a request with."},
+    {"worker.kafka_brokers", OPTION_STRING, AT(worker_kafka_brokers), .optional = true,
+     .doc = "For the bundles of `fleetsnap host enroll`: brokers as the hosts see them; absent: kafka.brokers."},
+    {"worker.kafka_extra", OPTION_MAP, AT(worker_kafka_extra), .optional = true,
+     .doc = "For the bundles: librdkafka properties of the workers."},
+    {"worker.redis_address", OPTION_STRING, AT(worker_redis_address), .optional = true,
+     .doc = "For the bundles: Redis as the hosts see it; absent: redis.address."},
+    {"worker.redis_user", OPTION_STRING, AT(worker_redis_user), .optional = true,
+     .doc = "For the bundles: ACL user of the worker role."},
+    {"worker.redis_password_file", OPTION_PATH, AT(worker_redis_password_file), .optional = true,
+     .doc = "For the bundles: file, here, with the password of worker.redis_user; its content goes into the bundle."},
+    {.name = NULL},
+};
+
+int coordinator_options_load(const char *path, const char *const overrides[], struct coordinator_options *out,
+                             struct err *err)
+{
+    struct coordinator_options options = {0};
+
+    if (config_load(path, overrides, coordinator_option_rows, &options, err) < 0)
+        return -1;
+    if (!name_valid_host(options.name)) {
+        err_set(err, ERR_PERMANENT, "name: \"%s\" is no name of letters a-z, digits, dots and dashes", options.name);
+        coordinator_options_free(&options);
+        return -1;
+    }
+    *out = options;
+    return 0;
+}
+
+void coordinator_options_free(struct coordinator_options *options)
+{
+    config_free(coordinator_option_rows, options);
+}
+
+void coordinator_kafka_options(const struct coordinator_options *options, struct kafka_options *out)
+{
+    *out = (struct kafka_options){
+        .brokers = options->kafka_brokers,
+        .client_id = options->name,
+        .extra = &options->kafka_extra,
+        .linger_us = (int)options->linger_us,
+    };
+}

@@ -1,0 +1,40 @@
+#pragma once
+/* What can be set of a coordinator. The rows in options.c are the one place: file, command line, --help and docs/configuration.md follow from them. */
+#include "base/config.h"
+#include "base/facts.h"
+
+struct err;
+struct kafka_options;
+
+struct coordinator_options {
+    char *name;
+    char *state_directory;
+    char *log_level;
+    char *kafka_brokers;
+    struct facts kafka_extra;
+    char *redis_address, *redis_user, *redis_password_file;
+    char *master_key_file;
+    char *http_listen;
+    char *admin_token_file;
+    bool dev;
+    int64_t write_timeout_ms;
+    int64_t host_silent_ms;
+    int64_t holders_grace_ms;
+    int64_t heartbeat_poll_ms;
+    int64_t jobs_in_flight;
+    int64_t linger_us;
+    int64_t http_threads;
+    /* What `host enroll` writes into the bundle of a worker; absent: what the coordinator itself uses. */
+    char *worker_kafka_brokers;
+    char *worker_redis_address, *worker_redis_user, *worker_redis_password_file;
+    struct facts worker_kafka_extra;
+};
+
+extern const struct option coordinator_option_rows[];
+
+/* `path` may be NULL. On success the caller frees with coordinator_options_free. */
+int coordinator_options_load(const char *path, const char *const overrides[], struct coordinator_options *out,
+                             struct err *err);
+void coordinator_options_free(struct coordinator_options *options);
+/* The part that common/kafka wants; its pointers live as long as `options`. */
+void coordinator_kafka_options(const struct coordinator_options *options, struct kafka_options *out);

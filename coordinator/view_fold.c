@@ -1,0 +1,383 @@
+#include "coordinator/view_fold.h"
+
+#include "base/cleanup.h"
+#include "base/err.h"
+#include "coordinator/view_db.h"
+#include "model/job.h"
+#include "model/status.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum { ROWS_MAX = 16384, EVENTS_MAX = 200, EVENTS_SLACK = 50 };
+
+struct view_jobs {
+    sqlite3 *db;
+    struct view_job_row *rows; /* oldest first */
+    int64_t next_id;
+    sqlite3_stmt *find, *insert, *update, *update_spec, *update_last, *add_event, *trim_events;
+};
+
+/* ---- folding ---- */
+
+static void note_times(struct view_job_row *row, const struct status *status)
+{
+    row->at = status->at_ms;
+    if (status->state == STATE_RUNNING && !row->started_at)
+        row->started_at = status->at_ms;
+    if (job_state_terminal((enum job_state)status->state) && !row->ended_at)
+        row->ended_at = status->at_ms;
+}
+
+static enum fold_verdict fold_coordinator(struct view_job_row *row, const struct status *status)
+{
+    if (status->seq <= row->coordinator_seq)
+        return FOLD_OLD;
+    row->coordinator_seq = status->seq;
+    if (status->note && strncmp(status->note, "lost", 4) == 0)
+        row->lost = !job_state_terminal((enum job_state)row->state);
+    else if (status->note && strncmp(status->note, "found", 5) == 0)
+        row->lost = false;
+    else if (!row->worker_seq && !job_state_terminal((enum job_state)row->state)) {
+        row->state = status->state;
+        note_times(row, status);
+    }
+    return FOLD_NEWS;
+}
+
+/* A worker knows more than the coordinator: its word replaces even an end that the coordinator assumed. Its own end is never changed, but PARKED may be resolved. */
+static enum fold_verdict fold_worker(struct view_job_row *row, const struct status *status)
+{
+    bool ended = row->worker_seq && job_state_terminal((enum job_state)row->state),
+         resolves = row->state == STATE_PARKED && status->state == STATE_PARKED && status->resolved;
+
+    if (status->seq <= row->worker_seq || (ended && !resolves))
+        return FOLD_OLD;
+    row->worker_seq = status->seq;
+    row->lost = false;
+    if (!job_state_terminal((enum job_state)status->state))
+        row->ended_at = 0;
+    row->state = status->state;
+    row->token = status->token > row->token ? status->token : row->token;
+    if (status->journal)
+        snprintf(row->journal, sizeof row->journal, "%s", status->journal);
+    note_times(row, status);
+    row->resolved = status->resolved != NULL;
+    if (!job_state_terminal((enum job_state)status->state) || (status->state == STATE_PARKED && !status->resolved))
+        return FOLD_NEWS;
+    return FOLD_ENDED;
+}
+
+enum fold_verdict fold_status(struct view_job_row *row, const struct status *status)
+{
+    enum fold_verdict verdict = status->origin == ORIGIN_WORKER ? fold_worker(row, status)
+                                                                : fold_coordinator(row, status);
+
+    if (verdict == FOLD_OLD)
+        return verdict;
+    row->op = row->op ? row->op : status->op;
+    if (!row->host[0])
+        snprintf(row->host, sizeof row->host, "%s", status->host ? status->host : "");
+    if (!row->target[0])
+        target_format(&status->target, row->target);
+    row->dirty = true;
+    return verdict;
+}
+
+/* ---- rows ---- */
+
+static void row_free(struct view_job_row *row)
+{
+    free(row->repository);
+    free(row->name);
+    free(row->spec);
+    free(row->last);
+    free(row);
+}
+
+void view_jobs_forget(struct view_jobs *jobs)
+{
+    struct view_job_row *row, *next;
+
+    HASH_ITER (hh, jobs->rows, row, next) {
+        HASH_DEL(jobs->rows, row);
+        row_free(row);
+    }
+}
+
+void view_jobs_close(struct view_jobs *jobs)
+{
+    if (!jobs)
+        return;
+    view_jobs_forget(jobs);
+    sqlite3_finalize(jobs->find);
+    sqlite3_finalize(jobs->insert);
+    sqlite3_finalize(jobs->update);
+    sqlite3_finalize(jobs->update_spec);
+    sqlite3_finalize(jobs->update_last);
+    sqlite3_finalize(jobs->add_event);
+    sqlite3_finalize(jobs->trim_events);
+    free(jobs);
+}
+
+DEFINE_FREEP(struct view_jobs, view_jobs_close)
+
+static int prepare_all(struct view_jobs *jobs, struct err *err)
+{
+    const struct {
+        sqlite3_stmt **statement;
+        const char *sql;
+    } statements[] = {
+        {&jobs->find,
+         "SELECT id, op, class, target, host, dry_run, state, worker_seq, coordinator_seq, token, journal, lost, resolved, events, issued_at, started_at, ended_at,"
+         " at, spec IS NOT NULL FROM jobs WHERE job_id = ?1"},
+        {&jobs->insert,
+         "INSERT INTO jobs(id, job_id, state, op, target, host, dry_run, worker_seq, coordinator_seq, token, journal, lost, resolved, events, started_at, ended_at,"
+         " at, class, repository, name, issued_at, spec, last) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23)"},
+        {&jobs->update,
+         "UPDATE jobs SET state = ?3, op = ?4, worker_seq = ?8, coordinator_seq = ?9, token = ?10, journal = ?11, lost = ?12, resolved = ?13, events = ?14,"
+         " started_at = ?15, ended_at = ?16, at = ?17 WHERE id = ?1"},
+        {&jobs->update_spec,
+         "UPDATE jobs SET spec = ?2, class = ?3, repository = ?4, name = ?5, issued_at = ?6, dry_run = ?7, target = ?8, host = ?9 WHERE id = ?1"},
+        {&jobs->update_last, "UPDATE jobs SET last = ?2 WHERE id = ?1"},
+        {&jobs->add_event, "INSERT INTO events(job, value) VALUES(?1, ?2)"},
+        {&jobs->trim_events,
+         "DELETE FROM events WHERE job = ?1 AND id <= (SELECT id FROM events WHERE job = ?1 ORDER BY id DESC LIMIT 1 OFFSET 200)"},
+    };
+
+    for (size_t i = 0; i < sizeof statements / sizeof *statements; i++)
+        if (view_db_prepare(jobs->db, statements[i].sql, statements[i].statement, err) < 0)
+            return -1;
+    return 0;
+}
+
+static int64_t highest_id(sqlite3 *db)
+{
+    sqlite3_stmt *statement = NULL;
+    int64_t id = 0;
+
+    if (sqlite3_prepare_v2(db, "SELECT max(id) FROM jobs", -1, &statement, NULL) == SQLITE_OK &&
+        sqlite3_step(statement) == SQLITE_ROW)
+        id = sqlite3_column_int64(statement, 0);
+    sqlite3_finalize(statement);
+    return id;
+}
+
+int view_jobs_open(sqlite3 *db, struct view_jobs **out, struct err *err)
+{
+    CLEANUP(view_jobs_closep) struct view_jobs *jobs = calloc(1, sizeof *jobs);
+
+    if (!jobs)
+        return err_memory(err, "view");
+    jobs->db = db;
+    if (prepare_all(jobs, err) < 0)
+        return -1;
+    jobs->next_id = highest_id(db) + 1;
+    *out = TAKE_PTR(jobs);
+    return 0;
+}
+
+static void load_row(sqlite3_stmt *found, struct view_job_row *row)
+{
+    row->stored = true;
+    row->id = sqlite3_column_int64(found, 0);
+    row->op = sqlite3_column_int(found, 1);
+    row->class = sqlite3_column_int(found, 2);
+    snprintf(row->target, sizeof row->target, "%s", view_text(found, 3));
+    snprintf(row->host, sizeof row->host, "%s", view_text(found, 4));
+    row->dry_run = sqlite3_column_int(found, 5);
+    row->state = sqlite3_column_int(found, 6);
+    row->worker_seq = sqlite3_column_int64(found, 7);
+    row->coordinator_seq = sqlite3_column_int64(found, 8);
+    row->token = sqlite3_column_int64(found, 9);
+    snprintf(row->journal, sizeof row->journal, "%s", view_text(found, 10));
+    row->lost = sqlite3_column_int(found, 11);
+    row->resolved = sqlite3_column_int(found, 12);
+    row->events = sqlite3_column_int64(found, 13);
+    row->issued_at = sqlite3_column_int64(found, 14);
+    row->started_at = sqlite3_column_int64(found, 15);
+    row->ended_at = sqlite3_column_int64(found, 16);
+    row->at = sqlite3_column_int64(found, 17);
+    row->has_spec = sqlite3_column_int(found, 18);
+}
+
+struct view_job_row *view_jobs_get(struct view_jobs *jobs, const char *job_id, struct err *err)
+{
+    struct view_job_row *row;
+
+    HASH_FIND_STR(jobs->rows, job_id, row);
+    if (row)
+        return row;
+    row = calloc(1, sizeof *row);
+    if (!row) {
+        err_memory(err, "view");
+        return NULL;
+    }
+    snprintf(row->job_id, sizeof row->job_id, "%s", job_id);
+    view_bind_text(jobs->find, 1, row->job_id);
+    if (sqlite3_step(jobs->find) == SQLITE_ROW)
+        load_row(jobs->find, row);
+    else
+        row->id = jobs->next_id++;
+    sqlite3_reset(jobs->find);
+    HASH_ADD_STR(jobs->rows, job_id, row);
+    return row;
+}
+
+static int keep_value(unsigned char **field, size_t *field_len, const void *value, size_t len, struct err *err)
+{
+    unsigned char *kept = malloc(len ? len : 1);
+
+    if (!kept)
+        return err_memory(err, "view");
+    memcpy(kept, value, len);
+    free(*field);
+    *field = kept;
+    *field_len = len;
+    return 0;
+}
+
+int view_jobs_set_last(struct view_job_row *row, const void *value, size_t len, struct err *err)
+{
+    row->dirty = true;
+    return keep_value(&row->last, &row->last_len, value, len, err);
+}
+
+/* For the filters: what the params name. */
+static void note_params(struct view_job_row *row, const struct job *job)
+{
+    const struct repository_ref *repository = NULL;
+
+    if (!job->params)
+        return;
+    if (job->op == OP_BACKUP_CREATE)
+        repository = ((const struct params_backup_create *)job->params)->repository;
+    else if (job->op == OP_BACKUP_RESTORE)
+        repository = ((const struct params_backup_restore *)job->params)->repository;
+    else if (job->op == OP_BACKUP_VERIFY)
+        repository = ((const struct params_backup_verify *)job->params)->repository;
+    else if (job->op == OP_BACKUP_DELETE)
+        repository = ((const struct params_backup_delete *)job->params)->repository;
+    string_set(&row->repository, repository ? repository->id : NULL, NULL);
+    string_set(&row->name, job->target.name, NULL);
+}
+
+int view_jobs_set_spec(struct view_job_row *row, const struct job *job, const void *value, size_t len, struct err *err)
+{
+    if (keep_value(&row->spec, &row->spec_len, value, len, err) < 0)
+        return -1;
+    row->has_spec = row->dirty = true;
+    row->op = job->op;
+    row->class = job_class(job);
+    row->dry_run = job->dry_run;
+    row->issued_at = job->issued_at_ms;
+    snprintf(row->host, sizeof row->host, "%s", job->host);
+    target_format(&job->target, row->target);
+    note_params(row, job);
+    return 0;
+}
+
+int view_jobs_add_event(struct view_jobs *jobs, struct view_job_row *row, const void *value, size_t len, struct err *err)
+{
+    sqlite3_bind_int64(jobs->add_event, 1, row->id);
+    view_bind_blob(jobs->add_event, 2, value, len);
+    if (view_step_done(jobs->db, jobs->add_event, err) < 0)
+        return -1;
+    row->dirty = true;
+    if (++row->events < EVENTS_MAX + EVENTS_SLACK)
+        return 0;
+    row->events = EVENTS_MAX;
+    sqlite3_bind_int64(jobs->trim_events, 1, row->id);
+    return view_step_done(jobs->db, jobs->trim_events, err);
+}
+
+/* ---- writing ---- */
+
+static void bind_row(sqlite3_stmt *statement, const struct view_job_row *row)
+{
+    sqlite3_bind_int64(statement, 1, row->id);
+    sqlite3_bind_int(statement, 3, row->state);
+    sqlite3_bind_int(statement, 4, row->op);
+    sqlite3_bind_int64(statement, 8, row->worker_seq);
+    sqlite3_bind_int64(statement, 9, row->coordinator_seq);
+    sqlite3_bind_int64(statement, 10, row->token);
+    view_bind_text(statement, 11, row->journal);
+    sqlite3_bind_int(statement, 12, row->lost);
+    sqlite3_bind_int(statement, 13, row->resolved);
+    sqlite3_bind_int64(statement, 14, row->events);
+    sqlite3_bind_int64(statement, 15, row->started_at);
+    sqlite3_bind_int64(statement, 16, row->ended_at);
+    sqlite3_bind_int64(statement, 17, row->at);
+}
+
+static int insert_row(struct view_jobs *jobs, const struct view_job_row *row, struct err *err)
+{
+    bind_row(jobs->insert, row);
+    view_bind_text(jobs->insert, 2, row->job_id);
+    view_bind_text(jobs->insert, 5, row->target);
+    view_bind_text(jobs->insert, 6, row->host);
+    sqlite3_bind_int(jobs->insert, 7, row->dry_run);
+    sqlite3_bind_int(jobs->insert, 18, row->class);
+    view_bind_text(jobs->insert, 19, row->repository);
+    view_bind_text(jobs->insert, 20, row->name);
+    sqlite3_bind_int64(jobs->insert, 21, row->issued_at);
+    view_bind_blob(jobs->insert, 22, row->spec, row->spec_len);
+    view_bind_blob(jobs->insert, 23, row->last, row->last_len);
+    return view_step_done(jobs->db, jobs->insert, err);
+}
+
+static int update_spec(struct view_jobs *jobs, const struct view_job_row *row, struct err *err)
+{
+    sqlite3_stmt *statement = jobs->update_spec;
+
+    sqlite3_bind_int64(statement, 1, row->id);
+    view_bind_blob(statement, 2, row->spec, row->spec_len);
+    sqlite3_bind_int(statement, 3, row->class);
+    view_bind_text(statement, 4, row->repository);
+    view_bind_text(statement, 5, row->name);
+    sqlite3_bind_int64(statement, 6, row->issued_at);
+    sqlite3_bind_int(statement, 7, row->dry_run);
+    view_bind_text(statement, 8, row->target);
+    view_bind_text(statement, 9, row->host);
+    return view_step_done(jobs->db, statement, err);
+}
+
+static int update_row(struct view_jobs *jobs, const struct view_job_row *row, struct err *err)
+{
+    bind_row(jobs->update, row);
+    if (view_step_done(jobs->db, jobs->update, err) < 0 || (row->spec && update_spec(jobs, row, err) < 0))
+        return -1;
+    if (!row->last)
+        return 0;
+    sqlite3_bind_int64(jobs->update_last, 1, row->id);
+    view_bind_blob(jobs->update_last, 2, row->last, row->last_len);
+    return view_step_done(jobs->db, jobs->update_last, err);
+}
+
+static void written(struct view_job_row *row)
+{
+    free(TAKE_PTR(row->spec));
+    free(TAKE_PTR(row->last));
+    row->stored = true;
+    row->dirty = false;
+}
+
+int view_jobs_flush(struct view_jobs *jobs, struct err *err)
+{
+    struct view_job_row *row, *next;
+    size_t excess = HASH_COUNT(jobs->rows) > ROWS_MAX ? HASH_COUNT(jobs->rows) - ROWS_MAX / 2 : 0;
+
+    HASH_ITER (hh, jobs->rows, row, next) {
+        if (row->dirty) {
+            if ((row->stored ? update_row(jobs, row, err) : insert_row(jobs, row, err)) < 0)
+                return -1;
+            written(row);
+        }
+        if (!row->stored || excess) { /* asked about and never said anything, or long untouched */
+            excess -= excess > 0;
+            HASH_DEL(jobs->rows, row);
+            row_free(row);
+        }
+    }
+    return 0;
+}

@@ -1,0 +1,78 @@
+#pragma once
+/* The view thread's state, shared by view_writer.c (the thread), view_status.c and view_records.c (what each topic's records change). */
+#include "base/uuid.h"
+#include "coordinator/leadership.h"
+#include "coordinator/view_feed.h"
+#include "coordinator/view_fold.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+struct mac;
+struct queue;
+struct view_end {
+    char job_id[UUID_TEXT];
+    int state;
+};
+
+struct heard_host {
+    UT_hash_handle hh;
+    char name[64];
+    int64_t at_ms;
+};
+
+struct view {
+    struct view_options options;
+    pthread_t thread;
+    _Atomic bool stopping, caught_up, replay_wanted;
+    struct queue *notes;   /* of hosts, from the keeper */
+    pthread_mutex_t mutex; /* protects heard */
+    struct heard_host *heard;
+
+    /* the thread's own */
+    sqlite3 *db;
+    sqlite3_stmt *set_position, *set_point, *get_point, *set_target, *get_target, *set_host, *get_host, *note_host,
+        *set_record, *remove_record, *add_dead, *set_meta;
+    struct view_jobs *jobs;
+    struct kafka_consumer *consumer;
+    struct trust *trust;
+    struct wire *wire;
+    struct mac *mac;
+    struct leadership ledger; /* only its `highest` is used: a record behind a higher TERM is dropped here too */
+    bool open;                /* a transaction */
+    int64_t opened_ms, tidied_ms;
+    int64_t ledger_high;   /* asked after the present batch came in; -1: not yet */
+    struct view_end *ends; /* of this transaction */
+    size_t end_count, end_room;
+    struct view_place { /* where each partition stands */
+        const char *topic;
+        int32_t partition;
+        int64_t next, end; /* end: what was there at the start */
+        bool moved;
+    } * places;
+    size_t place_count;
+};
+
+enum belief { BELIEVED, NOT_BELIEVED, BELIEF_FAILED };
+
+/* Checks fs-mac with the ring of `host` ("": the leader). *out_why names the reason. */
+bool view_verifies(struct view *view, const struct kafka_record *record, const char *host, const char **out_why);
+/* What the ledger says of a job; waits until the main loop has read what was in the ledger when this batch came in. */
+bool view_knows_job(struct view *view, const char *job_id, struct ledger_job_facts *out);
+void view_refuse(struct view *view, const struct kafka_record *record, const char *why);
+void view_heard(struct view *view, const char *host, int64_t at_ms);
+int view_add_end(struct view *view, const char *job_id, int state, struct err *err);
+
+/* One record of a topic. -1: the file cannot be written. */
+int view_read_status(struct view *view, const struct kafka_record *record, struct err *err);
+int view_read_ledger(struct view *view, const struct kafka_record *record, struct err *err);
+int view_read_catalog(struct view *view, const struct kafka_record *record, struct err *err);
+int view_read_inventory(struct view *view, const struct kafka_record *record, struct err *err);
+int view_read_dlq(struct view *view, const struct kafka_record *record, struct err *err);
+
+/* After a commit: wakes those who follow. view_news.c */
+void view_news_tell(void);
+int64_t view_news_now(void);
+void view_news_wait(
+    int64_t seen,
+    int timeout_ms); /* until there is news after `seen`; at most 250 ms at a time, because another process may be the writer */

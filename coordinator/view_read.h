@@ -1,0 +1,39 @@
+#pragma once
+/* Inside of the view's readers: one handle, its statements' conditions, and records as JSON. view_reader.c, view_jobs.c, view_lists.c. */
+#include "base/text.h"
+#include "coordinator/view.h"
+#include "coordinator/view_db.h"
+
+struct record_type;
+struct wire;
+
+struct view_reader {
+    sqlite3 *db;
+    struct wire *wire;
+};
+
+enum { VIEW_LIMIT = 100, VIEW_LIMIT_MAX = 1000 };
+
+/* A SELECT that grows by conditions; values are bound in the order in which they were added. */
+struct view_select {
+    struct text sql;
+    const char *texts[16];
+    int64_t numbers[16];
+    int count;
+};
+void view_select_text(struct view_select *select, const char *condition,
+                      const char *value); /* nothing when value is NULL; condition has one ? */
+void view_select_number(struct view_select *select, const char *condition, int64_t value);
+int view_select_prepare(struct view_select *select, struct view_reader *reader, sqlite3_stmt **out,
+                        struct err *err); /* releases the text */
+
+/* A framed record from a column as a JSON object (NULL column: *out = NULL). */
+int view_json(struct view_reader *reader, const struct record_type *type, sqlite3_stmt *statement, int column,
+              json_t **out, struct err *err);
+int view_decode(struct view_reader *reader, const struct record_type *type, sqlite3_stmt *statement, int column,
+                void *record, struct err *err);
+int view_record_json(const struct record_type *type, const void *record, json_t **out, struct err *err);
+json_t *view_time(int64_t ms); /* RFC 3339 or null */
+int view_limit(const struct view_filter *filter);
+int view_page(struct view_reader *reader, json_t *items, json_t *next, json_t **out,
+              struct err *err); /* takes items and next over */

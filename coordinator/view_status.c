@@ -1,0 +1,183 @@
+/*
+ * Status events, and the ledger's word on what a job is. A worker's event is believed if its MAC is of the host that the ledger names for the job: so no host speaks for
+ * another's job. The leader's carries fs-term.
+ */
+#include "base/err.h"
+#include "base/log.h"
+#include "base/parse.h"
+#include "coordinator/ledger.h"
+#include "coordinator/view_db.h"
+#include "coordinator/view_internal.h"
+#include "kafka/kafka.h"
+#include "model/ledger_entry.h"
+#include "model/status.h"
+#include "model/topics.h"
+#include "wire/wire.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static bool key_is(const struct kafka_record *record, const char *text)
+{
+    return record->key && record->key_len == strlen(text) && memcmp(record->key, text, record->key_len) == 0;
+}
+
+static bool from_right_host(struct view *view, const struct kafka_record *record, const char *job_id,
+                            struct ledger_job_facts *facts, const char **out_why)
+{
+    const char *host = kafka_header(record, "fs-host");
+
+    if (!view_knows_job(view, job_id, facts))
+        *out_why = "the ledger knows no such job";
+    else if (!host)
+        return view_verifies(view, record, "", out_why); /* the leader's own */
+    else if (strcmp(host, facts->host) != 0)
+        *out_why = "fs-host is not the host of the job";
+    else
+        return view_verifies(view, record, host, out_why);
+    return false;
+}
+
+/* True if the event is to be believed. */
+static bool check_status(struct view *view, const struct kafka_record *record, struct status *status,
+                         const char **out_why)
+{
+    const char *job_id = kafka_header(record, "fs-job");
+    struct ledger_job_facts facts;
+    struct err err = {0};
+    static _Thread_local char text[256];
+    char target[TARGET_TEXT];
+
+    if (!job_id || !uuid_valid(job_id) || !key_is(record, job_id) || !record->value) {
+        *out_why = "no fs-job, or another key";
+        return false;
+    }
+    if (!from_right_host(view, record, job_id, &facts, out_why))
+        return false;
+    if (wire_decode(view->wire, &status_record, record->value, record->value_len, topic_table[TOPIC_STATUS].max_bytes,
+                    status, &err) < 0) {
+        snprintf(text, sizeof text, "%.255s", err.text);
+        *out_why = text;
+        return false;
+    }
+    bool leader = !kafka_header(record, "fs-host");
+    *out_why = "the event speaks of another job, target or origin than its headers";
+    if (strcmp(status->job_id, job_id) != 0 || strcmp(target_format(&status->target, target), facts.target) != 0 ||
+        leader != (status->origin == ORIGIN_COORDINATOR))
+        return false;
+    return !status->host || strcmp(status->host, facts.host) == 0;
+}
+
+static int fold(struct view *view, const struct kafka_record *record, const struct status *status, struct err *err)
+{
+    struct view_job_row *row = view_jobs_get(view->jobs, status->job_id, err);
+    int state_before = row ? row->state : 0;
+    int64_t worker_seq_before = row ? row->worker_seq : 0;
+
+    if (!row)
+        return -1;
+    enum fold_verdict verdict = fold_status(row, status);
+    if (verdict == FOLD_OLD)
+        return 0;
+    bool speaks = row->worker_seq != worker_seq_before || row->state != state_before || !row->stored;
+    if (speaks && view_jobs_set_last(row, record->value, record->value_len, err) < 0)
+        return -1;
+    if (view_jobs_add_event(view->jobs, row, record->value, record->value_len, err) < 0)
+        return -1;
+    return verdict == FOLD_ENDED ? view_add_end(view, status->job_id, status->state, err) : 0;
+}
+
+int view_read_status(struct view *view, const struct kafka_record *record, struct err *err)
+{
+    const char *why = "", *host = kafka_header(record, "fs-host");
+    struct status status = {0};
+
+    if (!check_status(view, record, &status, &why)) {
+        view_refuse(view, record, why);
+        status_clear(&status);
+        return 0;
+    }
+    if (host)
+        view_heard(view, host, record->timestamp_ms);
+    int result = fold(view, record, &status, err);
+    status_clear(&status);
+    return result;
+}
+
+/* ---- the ledger ---- */
+
+static int keep_job(struct view *view, const struct kafka_record *record, const struct ledger_entry *entry,
+                    struct err *err)
+{
+    struct view_job_row *row;
+
+    if (!entry->job || !entry->job->job)
+        return 0;
+    row = view_jobs_get(view->jobs, entry->id, err);
+    if (!row)
+        return -1;
+    return row->has_spec ? 0 : view_jobs_set_spec(row, entry->job->job, record->value, record->value_len, err);
+}
+
+static int keep_record(struct view *view, const struct kafka_record *record, const struct ledger_entry *entry,
+                       struct err *err)
+{
+    sqlite3_stmt *statement = entry->gone ? view->remove_record : view->set_record;
+
+    sqlite3_bind_int(statement, 1, entry->kind);
+    view_bind_text(statement, 2, entry->id);
+    if (!entry->gone)
+        view_bind_blob(statement, 3, record->value, record->value_len);
+    return view_step_done(view->db, statement, err);
+}
+
+static int note_term(struct view *view, const struct ledger_entry *entry, struct err *err)
+{
+    leadership_read_term(&view->ledger, entry->term, NULL);
+    view_bind_text(view->set_meta, 1, "term");
+    sqlite3_bind_int64(view->set_meta, 2, view->ledger.highest);
+    return view_step_done(view->db, view->set_meta, err);
+}
+
+static int use_entry(struct view *view, const struct kafka_record *record, const struct ledger_entry *entry,
+                     struct err *err)
+{
+    if (entry->kind == LEDGER_TERM)
+        return note_term(view, entry, err);
+    if (leadership_drops(&view->ledger, entry->term))
+        return 0;
+    if (entry->kind == LEDGER_JOB)
+        return keep_job(view, record, entry, err);
+    if (entry->kind == LEDGER_REPOSITORY || entry->kind == LEDGER_DEFAULT || entry->kind == LEDGER_HOST)
+        return keep_record(view, record, entry, err);
+    return 0;
+}
+
+/* Of a job only the first record is read: what it is never changes, and its life is told by the status topic. */
+static bool known_already(struct view *view, const struct kafka_record *record)
+{
+    const char *job_id = kafka_header(record, "fs-job");
+    struct view_job_row *row = job_id && uuid_valid(job_id) ? view_jobs_get(view->jobs, job_id, NULL) : NULL;
+
+    return row && row->has_spec;
+}
+
+int view_read_ledger(struct view *view, const struct kafka_record *record, struct err *err)
+{
+    struct ledger_entry entry = {0};
+    const char *why;
+    int64_t term = 0;
+    int result = 0;
+
+    if (!record->value || known_already(view, record))
+        return 0;
+    if (!view_verifies(view, record, "", &why) ||
+        parse_int(kafka_header(record, "fs-term") ? kafka_header(record, "fs-term") : "", 1, INT64_MAX, &term, NULL) < 0)
+        return 0; /* the main loop reads it too, and says so */
+    if (wire_decode(view->wire, &ledger_entry_record, record->value, record->value_len,
+                    topic_table[TOPIC_LEDGER].max_bytes, &entry, NULL) == 0 &&
+        entry.term == term)
+        result = use_entry(view, record, &entry, err);
+    ledger_entry_clear(&entry);
+    return result;
+}
