@@ -131,6 +131,17 @@ char *strings_join(const struct strings *strings, const char *separator)
     return text_take(&text);
 }
 
+int definition_without_secrets(const char *xml, char **out, struct err *err)
+{
+    CLEANUP(xml_freep) xmlDocPtr doc = NULL;
+
+    if (xml_parse(xml, "domain", &doc, err) < 0)
+        return -1;
+    xml_remove_all(xmlDocGetRootElement(doc), "//graphics/@passwd");
+    xml_remove_all(xmlDocGetRootElement(doc), "//graphics/@passwdValidTo");
+    return xml_format(doc, out, err);
+}
+
 /* ---- edits ---- */
 
 void definition_cut_backing(xmlNodePtr domain)

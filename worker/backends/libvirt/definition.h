@@ -8,6 +8,9 @@ int definition_digest(xmlDocPtr doc, char out[65], struct err *err);
 int definition_differences(xmlNodePtr before, xmlNodePtr now, struct strings *out, struct err *err);
 char *strings_join(const struct strings *strings, const char *separator); /* caller frees; NULL: no memory */
 
+/* Secrets stay on the host: what people see is the same definition without them. */
+int definition_without_secrets(const char *xml, char **out, struct err *err);
+
 /* In a <domain>: the disk `name` gets `file` as its source, a qcow2, without a backing chain (libvirt finds it in the image). ERR_PERMANENT if there is no such disk. */
 int definition_set_disk(xmlNodePtr domain, const char *name, const char *file, const char *format, struct err *err);
 void definition_cut_backing(xmlNodePtr domain);

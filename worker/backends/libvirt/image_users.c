@@ -19,7 +19,8 @@ struct visit {
     void *context;
 };
 
-static int visit_disks(xmlNodePtr domain, const char *who, const struct visit *visit, struct err *err)
+/* `taken` NULL: all; else only the disks that the snapshot includes: the others are in its definition, but not its state. */
+static int visit_disks(xmlNodePtr domain, xmlNodePtr taken, const char *who, const struct visit *visit, struct err *err)
 {
     CLEANUP(domain_disks_clear) struct domain_disks disks = {0};
 
@@ -27,10 +28,14 @@ static int visit_disks(xmlNodePtr domain, const char *who, const struct visit *v
         return 0;
     if (domain_disks_read_at(domain, &disks, err) < 0)
         return -1;
-    for (size_t i = 0; i < disks.count; i++)
-        if (disks.items[i].source && disks.items[i].source[0] == '/' &&
-            visit->file(visit->context, disks.items[i].source, who, err) < 0)
+    for (size_t i = 0; i < disks.count; i++) {
+        const struct domain_disk *disk = &disks.items[i];
+
+        if (!disk->source || disk->source[0] != '/' || (taken && !snapshot_takes(taken, disk->name)))
+            continue;
+        if (visit->file(visit->context, disk->source, who, err) < 0)
             return -1;
+    }
     return 0;
 }
 
@@ -38,6 +43,7 @@ static int visit_snapshot(virDomainSnapshotPtr snapshot, const char *domain, con
 {
     CLEANUP(freep) char *text = virDomainSnapshotGetXMLDesc(snapshot, 0);
     CLEANUP(xml_freep) xmlDocPtr doc = NULL;
+    xmlNodePtr root;
     char who[600];
 
     if (!text)
@@ -45,9 +51,10 @@ static int visit_snapshot(virDomainSnapshotPtr snapshot, const char *domain, con
     if (xml_parse(text, "snapshot", &doc, err) < 0)
         return -1;
     snprintf(who, sizeof who, "snapshot %s/%s", domain, virDomainSnapshotGetName(snapshot));
-    if (visit_disks(xml_find(xmlDocGetRootElement(doc), "domain"), who, visit, err) < 0)
+    root = xmlDocGetRootElement(doc);
+    if (visit_disks(xml_find(root, "domain"), root, who, visit, err) < 0)
         return -1;
-    return visit_disks(xml_find(xmlDocGetRootElement(doc), "inactiveDomain"), who, visit, err);
+    return visit_disks(xml_find(root, "inactiveDomain"), root, who, visit, err);
 }
 
 static int visit_snapshots(virDomainPtr domain, const struct visit *visit, struct err *err)
@@ -76,7 +83,7 @@ static int visit_definition(virDomainPtr domain, unsigned flags, const char *who
         return libvirt_code() == VIR_ERR_NO_DOMAIN ? 0 : libvirt_err(err, "%s", who);
     if (xml_parse(text, "domain", &doc, err) < 0)
         return -1;
-    return visit_disks(xmlDocGetRootElement(doc), who, visit, err);
+    return visit_disks(xmlDocGetRootElement(doc), NULL, who, visit, err);
 }
 
 static int visit_domain(virDomainPtr domain, const struct visit *visit, struct err *err)

@@ -1,6 +1,14 @@
 #pragma once
 /* The steps of the snapshot verbs; what each does is said at the top of its file. */
-#include "worker/step.h"
+#include "worker/backends/libvirt/libvirt.h"
+
+/* How virsh would be told which domain. */
+static inline const char *step_target(const struct step_run *run) { return run->job->target.name ? run->job->target.name : run->job->target.id; }
+static inline const char *step_get(const struct step *step, const char *key) { return facts_get_or(&step->args, key, ""); }
+static inline int step_open(const struct step_run *run, virDomainPtr *out, struct err *err)
+{
+    return libvirt_domain(libvirt_of(run->backend), run->job->target.id, out, err);
+}
 
 extern const struct step_type step_snapshot, step_redefine;                                                     /* create */
 extern const struct step_type step_check;                                                                       /* revert, delete */

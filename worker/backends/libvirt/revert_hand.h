@@ -1,0 +1,16 @@
+#pragma once
+/* Reverting to an external snapshot by hand: the steps of it. */
+#include "worker/backends/libvirt/revert_rules.h"
+
+struct revert_hand {
+    struct libvirt_backend *backend;
+    virDomainPtr domain;
+    const struct job *job;
+    xmlDocPtr snapshot;   /* with secrets */
+    const struct revert_scene *scene;
+};
+
+/* Adds drop_checkpoints for all of them (inventory_checkpoint), if there are any. */
+int plan_drop_checkpoints(const struct list *checkpoints, bool metadata_only, struct plan *plan, struct err *err);
+int revert_hand_check(const struct revert_hand *hand, struct err *err);
+int revert_hand_plan(const struct revert_hand *hand, struct plan *plan, struct err *err);

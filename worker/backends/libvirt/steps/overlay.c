@@ -1,0 +1,84 @@
+/*
+ * overlay: a new, empty overlay on the file that holds the snapshot's state, which must never be written again. Owner and mode are those of the overlay that it replaces.
+ * The former overlay is noted as kept, so that the way back stays open for as long as was asked.
+ * args: disk, file, base, format (of base), like, kept (the file taken out of use); for how long: the job's parameters
+ */
+#include "worker/backends/libvirt/commit.h"
+#include "worker/backends/libvirt/image.h"
+#include "worker/backends/libvirt/kept.h"
+#include "worker/backends/libvirt/snapshots.h"
+#include "worker/backends/libvirt/steps/steps.h"
+
+#include "base/clock.h"
+#include "base/file.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static int render_overlay(const struct step_run *run, const struct step *step, struct text *command, struct text *lost, struct err *err)
+{
+    (void)run;
+    (void)lost;
+    (void)err;
+    text_addf(command, "qemu-img create -f qcow2 -F %s -b '%s' '%s'", step_get(step, "format"), step_get(step, "base"), step_get(step, "file"));
+    return 0;
+}
+
+/* keep_current: nobody takes the present state away but a person. */
+static int64_t kept_until(const struct params_snapshot_revert *params)
+{
+    return params->keep_current ? INT64_MAX : clock_real_ms() + params->keep_old_for_ms;
+}
+
+static int execute_overlay(const struct step_run *run, const struct step *step, struct facts *learned, struct err *err)
+{
+    char key[160];
+    int64_t until = kept_until(run->job->params);
+
+    if (image_create_overlay(step_get(step, "file"), step_get(step, "base"), step_get(step, "format"), step_get(step, "like"), err) < 0)
+        return -1;
+    if (*step_get(step, "kept") &&
+        kept_add(run->backend->config, run->job->job_id, step_get(step, "disk"), step_get(step, "kept"), until, err) < 0)
+        return -1;
+    snprintf(key, sizeof key, "kept.%s", step_get(step, "disk"));
+    if (facts_set(learned, key, step_get(step, "kept"), err) < 0 || facts_set_int(learned, "kept_until", until, err) < 0)
+        return -1;
+    snprintf(key, sizeof key, "file.%s", step_get(step, "disk"));
+    return facts_set(learned, key, step_get(step, "file"), err);
+}
+
+static int undo_overlay(const struct step_run *run, const struct step *step, const struct facts *learned, struct err *err)
+{
+    CLEANUP(domain_freep) virDomainPtr domain = NULL;
+    CLEANUP(strings_endp) struct strings chain = {0};
+
+    (void)learned;
+    if (step_open(run, &domain, err) < 0 || disk_chain(domain, step_get(step, "disk"), &chain, err) < 0)
+        return -1;
+    for (size_t i = 0; i < chain.count; i++)
+        if (image_same(chain.items[i], step_get(step, "file")))
+            return err_set(err, ERR_UNKNOWN, "%s: in use, so it is not removed", step_get(step, "file"));
+    if (file_remove(step_get(step, "file"), err) < 0)
+        return -1;
+    return kept_remove(run->backend->config, run->job->job_id, step_get(step, "disk"), err);
+}
+
+/* A repeat finds its own. */
+static int settle_overlay(const struct step_run *run, const struct step *step, struct facts *learned, enum settled *out, struct err *err)
+{
+    (void)run;
+    (void)step;
+    (void)learned;
+    (void)err;
+    *out = SETTLED_NOT_DONE;
+    return 0;
+}
+
+const struct step_type step_overlay = {
+    .name = "overlay",
+    .class = STEP_ADDS,
+    .render = render_overlay,
+    .execute = execute_overlay,
+    .undo = undo_overlay,
+    .settle = settle_overlay,
+};
