@@ -256,7 +256,7 @@ void rig_start(struct rig *rig, const char *name)
         snprintf(path, sizeof path, "%s/%s", rig->root, *folder);
         mkdir(path, 0755);
     }
-    write_text(rig->root, "vm/etc/qemu.conf", "stdio_handler = \"file\"\n"); /* no virtlogd needed */
+    write_text(rig->root, "vm/etc/qemu.conf", "stdio_handler = \"file\"\nnamespaces = []\n"); /* no virtlogd; sees later mounts */
     open_kvm(rig->root);
     snprintf(rig->uri, sizeof rig->uri, "qemu:///embed?root=%s/vm", rig->root);
     snprintf(rig->repository, sizeof rig->repository, "%s/backups", rig->root);

@@ -8,6 +8,7 @@
 #include "base/file.h"
 #include "worker/backends/libvirt/backup_choice.h"
 #include "worker/backends/libvirt/backup_xml.h"
+#include "worker/backends/libvirt/bitmaps.h"
 #include "worker/backends/libvirt/image.h"
 
 #include <assert.h>
@@ -201,6 +202,39 @@ static int checkpoint_judge(virDomainCheckpointPtr checkpoint, const struct rest
     return 0;
 }
 
+static int worse(int one, enum bitmap_state other)
+{
+    if (other == BITMAP_ABSENT || one == CHECKPOINT_GONE)
+        return CHECKPOINT_GONE;
+    return other == BITMAP_BROKEN ? CHECKPOINT_BROKEN : one;
+}
+
+/* libvirt knows nothing of the checkpoint: are its bitmaps in the disks? With overlays they would have to be in every layer, which only a full can be sure of. */
+static int look_for_bitmaps(virDomainPtr domain, const struct restore_point *point, int *out_state, struct err *err)
+{
+    CLEANUP(bitmaps_freep) struct bitmaps *bitmaps = NULL;
+    CLEANUP(xml_freep) xmlDocPtr doc = NULL;
+    struct domain_disks disks = {0};
+    int state = CHECKPOINT_FORGOTTEN;
+
+    if (bitmaps_ask(domain, &bitmaps, err) < 0 || libvirt_domain_xml(domain, 0, &doc, err) < 0 ||
+        domain_disks_read(doc, &disks, err) < 0)
+        return -1;
+    for (size_t i = 0; i < point->disks.count; i++) {
+        const struct point_disk *disk = list_at(&point->disks, struct point_disk, i);
+        const struct domain_disk *live = domain_disks_find(&disks, disk->name);
+
+        if (!disk->checkpoint)
+            continue;
+        state = live && live->source && !live->backing
+                    ? worse(state, bitmaps_find(bitmaps, live->source, disk->checkpoint))
+                    : CHECKPOINT_GONE;
+    }
+    domain_disks_clear(&disks);
+    *out_state = state;
+    return 0;
+}
+
 int checkpoint_look(virDomainPtr domain, const struct restore_point *point, int *out_state, int64_t *dirty_bytes,
                     struct err *err)
 {
@@ -211,8 +245,7 @@ int checkpoint_look(virDomainPtr domain, const struct restore_point *point, int 
         return -1;
     if (checkpoint)
         return checkpoint_judge(checkpoint, point, out_state, dirty_bytes, err);
-    *out_state = CHECKPOINT_GONE;
-    return 0;
+    return look_for_bitmaps(domain, point, out_state, err);
 }
 
 /* A bitmap that stays costs a little room and nothing else, so failures are not failures. */

@@ -88,19 +88,27 @@ static int set_guest_free(struct push *push, struct err *err)
     return err_hint(err, "look at the repository: full, or failing?");
 }
 
-static int watch_room(struct push *push, struct err *err)
+static int refuse_room(struct push *push, struct err *err)
+{
+    err_set(err, ERR_RETRY, "repository %s: no room: what must stay free is reached, and a full one would stop the guest",
+            push->repository.name);
+    return err_hint(err, "delete old backups, or add space");
+}
+
+static bool room_left(struct push *push)
 {
     int64_t free_bytes, min_free;
 
-    if (repository_space(&push->repository, &free_bytes, &min_free, err) < 0)
-        return -1;
-    if (free_bytes >= min_free)
+    return repository_space(&push->repository, &free_bytes, &min_free, NULL) < 0 || free_bytes >= min_free;
+}
+
+static int watch_room(struct push *push, struct err *err)
+{
+    if (room_left(push))
         return 0;
     if (backup_abort(push->domain, step_arg(push->step, "folder"), err) < 0)
         return -1;
-    err_set(err, ERR_RETRY, "repository %s: no room: ended before it is full, because that would stop the guest",
-            push->repository.name);
-    return err_hint(err, "delete old backups, or add space");
+    return refuse_room(push, err);
 }
 
 /* ---- the job ---- */
@@ -146,6 +154,8 @@ static int verdict(struct push *push, struct err *err)
         return err_set(err, ERR_RETRY, "the backup job is gone, and its end is not known");
     if (stats.success)
         return 0;
+    if (push->repository.path && !room_left(push))
+        return refuse_room(push, err);
     return err_set(err, ERR_RETRY, "the hypervisor could not finish: %s",
                    stats.message ? stats.message : "no reason given");
 }
