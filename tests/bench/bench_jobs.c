@@ -112,7 +112,7 @@ static void ask_batch(struct bench *bench, size_t count)
 	static atomic_long number;
 	struct params_noop params = { 0 };
 	struct job jobs[BATCH];
-	const struct job *list[BATCH];
+	const struct job *list[BATCH] = { 0 };
 	char names[BATCH][32];
 	struct err err = { 0 };
 
