@@ -29,6 +29,8 @@ int repository_space(const struct repository *repository, int64_t *free_bytes, i
 /* Folder of a point: *out is malloc'ed, absolute. chain NULL: searched by point id. */
 int repository_point_folder(const struct repository *repository, const char *target_id, const char *chain, const char *point, char **out, struct err *err);
 int repository_find(const struct repository *repository, const char *target_id, const char *point, struct restore_point *out, char **out_folder, struct err *err); /* ERR_PERMANENT if there is none */
+/* The id of the target whose restore point this is, by looking through all of them; *out NULL: nobody's. Caller frees. */
+int repository_owner(const struct repository *repository, const char *point, char **out, struct err *err);
 /* All complete (or, if asked, also incomplete) points of a target, oldest first. Damaged manifests are reported in `out_damaged`. */
 int repository_points(const struct repository *repository, const char *target_id, bool incomplete_too, struct list *out_points, struct strings *out_damaged, struct err *err);
 /* The chain that leads to `point`: full first, point last. Refuses a broken one (missing or incomplete parent). */

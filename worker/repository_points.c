@@ -72,6 +72,28 @@ static int search_chain(void *context, const char *folder, const char *name, str
     return search->folder ? 1 : err_memory(err, path);
 }
 
+static int search_target(void *context, const char *folder, const char *name, struct err *err)
+{
+    struct search *search = context;
+    int found = each_folder(folder, search_chain, search, err);
+
+    if (found != 1)
+        return found;
+    free(search->folder);
+    search->folder = strdup(name);
+    return search->folder ? 1 : err_memory(err, name);
+}
+
+int repository_owner(const struct repository *repository, const char *point, char **out, struct err *err)
+{
+    struct search search = {.point = point};
+
+    if (!ids_valid(point, NULL, err) || each_folder(repository->path, search_target, &search, err) < 0)
+        return -1;
+    *out = search.folder;
+    return 0;
+}
+
 int repository_point_folder(const struct repository *repository, const char *target_id, const char *chain,
                             const char *point, char **out, struct err *err)
 {

@@ -33,6 +33,15 @@ int backup_repository(struct backend *backend, const struct repository_ref *ref,
     return repository_open(ref->path, ref->id, out, err);
 }
 
+int backup_source(const struct job *job, const struct repository *repository, const char *point, char **out,
+                  struct err *err)
+{
+    if (strcmp(job->target.kind, "repository") == 0)
+        return repository_owner(repository, point, out, err);
+    *out = strdup(job->target.id);
+    return *out ? 0 : err_memory(err, point);
+}
+
 int chain_lease_take(struct chain_lease *lease, const struct step_run *run, const char *chain_folder, struct err *err)
 {
     if (lease_take(chain_folder, run->job->job_id, run->backend->config->host, err) < 0)

@@ -7,6 +7,9 @@
 
 /* The job's repository: inside the worker's configured folders, marker there, id as asked. */
 int backup_repository(struct backend *backend, const struct repository_ref *ref, struct repository *out, struct err *err);
+/* Whose points a verify or delete is about: the job's target, or where that is the repository itself (the host of the guest is gone), the one found there; NULL: nobody's. */
+int backup_source(const struct job *job, const struct repository *repository, const char *point, char **out,
+                  struct err *err);
 static inline void repository_endp(struct repository *repository) { repository_clear(repository); }
 static inline void point_endp(struct restore_point *point) { restore_point_clear(point); }
 

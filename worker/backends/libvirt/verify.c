@@ -17,7 +17,7 @@ int verify_open(struct verify *verify, const struct step_run *run, const struct 
     snprintf(verify->folder, sizeof verify->folder, "%s/%s", chain_folder, point);
     if (repository_open(step_arg(step, "repository"), NULL, &verify->repository, err) < 0 ||
         chain_lease_take(&verify->lease, run, chain_folder, err) < 0 ||
-        repository_chain(&verify->repository, run->job->target.id, point, &verify->chain, err) < 0)
+        repository_chain(&verify->repository, step_arg(step, "source"), point, &verify->chain, err) < 0)
         return -1;
     return chain_files(&verify->chain, chain_folder, NULL, &verify->files, err);
 }

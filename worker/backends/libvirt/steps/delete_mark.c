@@ -35,7 +35,7 @@ static int split(const char *words, struct strings *out, struct err *err)
     return 0;
 }
 
-static int decide_again(const struct step_run *run, const struct step *step, struct err *err)
+static int decide_again(const struct step *step, struct err *err)
 {
     CLEANUP(repository_endp) struct repository repository = {0};
     CLEANUP(points_clear) struct list points = {0};
@@ -44,7 +44,7 @@ static int decide_again(const struct step_run *run, const struct step *step, str
     int failed;
 
     if (repository_open(step_arg(step, "repository"), NULL, &repository, err) < 0 ||
-        repository_points(&repository, run->job->target.id, true, &points, &rest, err) < 0 ||
+        repository_points(&repository, step_arg(step, "source"), true, &points, &rest, err) < 0 ||
         split(step_arg(step, "set"), &set, err) < 0)
         return -1;
     failed = delete_check(&points, &set, facts_get(&step->args, "really_last") != NULL, err);
@@ -86,7 +86,7 @@ static int execute(const struct step_run *run, const struct step *step, struct f
         return 0;
     if (manifest_lock(folder, &lock, err) < 0 || manifest_read(folder, &point, err) < 0)
         return -1;
-    if (point.state != POINT_DELETED && (decide_again(run, step, err) < 0 || mark(run, step, err) < 0))
+    if (point.state != POINT_DELETED && (decide_again(step, err) < 0 || mark(run, step, err) < 0))
         return -1;
     return learn(step, &point, learned, err);
 }

@@ -21,6 +21,7 @@ struct remove {
     const struct params_backup_delete *params;
     struct repository repository;
     struct list points;
+    char *source;       /* whose points: a target's id */
     struct strings ids; /* leaves first */
 };
 
@@ -29,6 +30,7 @@ static void remove_end(struct remove *remove)
     repository_clear(&remove->repository);
     points_clear(&remove->points);
     strings_clear(&remove->ids);
+    free(remove->source);
 }
 
 static char *joined(const struct strings *ids)
@@ -42,7 +44,7 @@ static char *joined(const struct strings *ids)
 
 static int folder_of(const struct remove *remove, const struct restore_point *point, char **out, struct err *err)
 {
-    return repository_point_folder(&remove->repository, remove->job->target.id, point->chain, point->id, out, err);
+    return repository_point_folder(&remove->repository, remove->source, point->chain, point->id, out, err);
 }
 
 static int add_marks(struct remove *remove, struct plan *plan, struct err *err)
@@ -59,7 +61,7 @@ static int add_marks(struct remove *remove, struct plan *plan, struct err *err)
             continue;
         if (folder_of(remove, point, &folder, err) < 0 || strings_add(&plan->taken_points, point->id, err) < 0 ||
             !plan_add(plan, &step_delete_mark, err, "repository", remove->repository.path, "point", point->id, "folder",
-                      folder, "set", set, "really_last", remove->params->really_last ? "yes" : NULL, NULL))
+                      folder, "source", remove->source, "set", set, "really_last", remove->params->really_last ? "yes" : NULL, NULL))
             return -1;
     }
     return 0;
@@ -129,7 +131,11 @@ int plan_backup_delete(struct backend *backend, const struct job *job, struct pl
     const struct params_backup_delete *params = remove.params;
 
     if (backup_repository(backend, params->repository, &remove.repository, err) < 0 ||
-        repository_points(&remove.repository, job->target.id, true, &remove.points, NULL, err) < 0 ||
+        backup_source(job, &remove.repository, params->point, &remove.source, err) < 0)
+        return -1;
+    if (!remove.source)
+        return facts_set(&plan->facts, "already_gone", "yes", err);
+    if (repository_points(&remove.repository, remove.source, true, &remove.points, NULL, err) < 0 ||
         delete_choose(&remove.points, params->point, params->scope, params->merge, &remove.ids, err) < 0 ||
         delete_check(&remove.points, &remove.ids, params->really_last, err) < 0)
         return -1;
@@ -137,7 +143,7 @@ int plan_backup_delete(struct backend *backend, const struct job *job, struct pl
         return facts_set(&plan->facts, "already_gone", "yes", err);
     if (set_pins(&remove, plan, err) < 0 || add_marks(&remove, plan, err) < 0 || add_files(&remove, plan, err) < 0)
         return -1;
-    return add_checkpoints(&remove, plan, err);
+    return strcmp(job->target.kind, "libvirt") == 0 ? add_checkpoints(&remove, plan, err) : 0;
 }
 
 int report_backup_delete(struct backend *backend, const struct job *job, const struct facts *known,

@@ -9,10 +9,25 @@
 #include <stdio.h>
 #include <string.h>
 
-static int add(struct plan *plan, const struct step_type *type, const struct repository *repository,
-               const char *chain_folder, const char *point, struct err *err)
+static int find(struct backend *backend, const struct job *job, struct repository *repository,
+                struct restore_point *point, char **folder, struct err *err)
 {
-    return plan_add(plan, type, err, "repository", repository->path, "chain_folder", chain_folder, "point", point, NULL)
+    const struct params_backup_verify *params = job->params;
+    CLEANUP(freep) char *source = NULL;
+
+    if (backup_repository(backend, params->repository, repository, err) < 0 ||
+        backup_source(job, repository, params->point, &source, err) < 0)
+        return -1;
+    if (!source)
+        return err_set(err, ERR_PERMANENT, "repository %s has no restore point %s", repository->name, params->point);
+    return repository_find(repository, source, params->point, point, folder, err);
+}
+
+static int add(struct plan *plan, const struct step_type *type, const struct repository *repository,
+               const char *chain_folder, const struct restore_point *point, struct err *err)
+{
+    return plan_add(plan, type, err, "repository", repository->path, "chain_folder", chain_folder, "source",
+                    point->target.id, "point", point->id, NULL)
                ? 0
                : -1;
 }
@@ -29,16 +44,15 @@ int plan_backup_verify(struct backend *backend, const struct job *job, struct pl
         err_set(err, ERR_PERMANENT, "boot verification is not available in this version");
         return err_hint(err, "--depth image");
     }
-    if (backup_repository(backend, params->repository, &repository, err) < 0 ||
-        repository_find(&repository, job->target.id, params->point, &point, &folder, err) < 0)
+    if (find(backend, job, &repository, &point, &folder, err) < 0)
         return -1;
     if (point.state != POINT_COMPLETE)
         return err_set(err, ERR_PERMANENT, "restore point %s is %s", point.id, point_state_names[point.state]);
     *strrchr(folder, '/') = '\0';
     for (int depth = VERIFY_MANIFEST; depth <= params->depth; depth++)
-        if (add(plan, by_depth[depth], &repository, folder, point.id, err) < 0)
+        if (add(plan, by_depth[depth], &repository, folder, &point, err) < 0)
             return -1;
-    return add(plan, &step_verify_record, &repository, folder, point.id, err);
+    return add(plan, &step_verify_record, &repository, folder, &point, err);
 }
 
 int report_backup_verify(struct backend *backend, const struct job *job, const struct facts *known,
@@ -49,10 +63,10 @@ int report_backup_verify(struct backend *backend, const struct job *job, const s
     struct restore_point *point = report_add_point(report, err);
 
     (void)known;
-    if (!point || backup_repository(backend, params->repository, &repository, err) < 0)
+    if (!point)
         return -1;
     restore_point_clear(point);
-    if (repository_find(&repository, job->target.id, params->point, point, NULL, err) < 0)
+    if (find(backend, job, &repository, point, NULL, err) < 0)
         return -1;
     return string_set(&report->result->point, params->point, err);
 }
