@@ -1,0 +1,561 @@
+#!lua name=fleetsnap_1
+--[[
+What Redis decides for Fleetsnap, one function per decision. Redis guards consistency (one job per target, one run per job, limits); authority is the MAC's.
+
+Rules of this file:
+ - Time comes only from TIME, in milliseconds; clients' clocks never meet. A lock or slot has no expiry of Redis': whoever reads it compares.
+ - Everything may be repeated. A client that had no answer cannot know whether the call ran, so the same call again gives the same answer.
+ - A function that a leader calls takes its term first, refuses a lower one than the highest seen, and raises it.
+ - Answers are arrays; the first element is the word, the rest is for that word.
+
+Keys (also in docs/protocol.md):
+ fs:epoch             "n:run_id". Fits only the server run whose memory the leader has rebuilt; written last, so no lock is given before that.
+ fs:epoch:at          when it was written
+ fs:term              highest term of a leader
+ fs:leader            a hint who leads, 9 s
+ fs:job:<job>         hash: term host target op class deadline state owner journal token attempt phase done total heartbeat cancel control slots
+ fs:lock:<target>     hash: owner ("host/job", empty: free) instance until fence parked (jobs that keep the target closed, one per line)
+ fs:host:<host>       hash: instance boot directory version running space; gone when its claim has run out
+ fs:sem:<name>        sorted set: job, by the time until which it holds a slot
+ fs:space:<repo>      hash: job, "bytes until"
+ fs:hold              hash: "all", "host:<host>", "target:<target>" and the reason
+ fs:pin:<key>         set: restore points that nobody may take away
+
+The fence never falls: it is above every token that was given, above the highest that the worker has seen (it has a journal, Redis may lose its memory),
+and above epoch * 2^32, so tokens of a new epoch are above all of the old one. Numbers stay below 2^53, where Lua's are exact.
+]]
+
+local EPOCH_STEP = 4294967296
+local MONTH_MS = 2592000000
+local RESERVED_MS = 600000
+local TERMINAL = { SUCCEEDED = true, FAILED = true, CANCELLED = true, EXPIRED = true, REJECTED = true, PARKED = true }
+
+local function now_ms()
+  local time = redis.call('TIME')
+  return time[1] * 1000 + math.floor(time[2] / 1000)
+end
+
+local function number(text)
+  return tonumber(text or 0) or 0
+end
+
+local function present(text)
+  return text and text ~= ''
+end
+
+-- Of a list with one name per line.
+local function lines(text)
+  return string.gmatch(text or '', '[^\n]+')
+end
+
+local function has_line(text, name)
+  for line in lines(text) do
+    if line == name then
+      return true
+    end
+  end
+  return false
+end
+
+local function without_line(text, name)
+  local kept = {}
+  for line in lines(text) do
+    if line ~= name then
+      kept[#kept + 1] = line
+    end
+  end
+  return table.concat(kept, '\n')
+end
+
+-- ---- the leader ----
+
+local function deposed(term)
+  local highest = number(redis.call('GET', 'fs:term'))
+  term = tonumber(term)
+  if term > highest then
+    redis.call('SET', 'fs:term', term)
+  end
+  return term < highest
+end
+
+local function term(_, a)
+  if deposed(a[1]) then
+    return { 'TERM' }
+  end
+  return { 'OK' }
+end
+
+local function leader(_, a)
+  if deposed(a[1]) then
+    return { 'TERM' }
+  end
+  redis.call('SET', 'fs:leader', a[1] .. ' ' .. a[2], 'PX', 9000)
+  return { 'OK' }
+end
+
+-- Asks the server itself: between the leader's look at it and now, another may have taken its place.
+local function epoch(_, a)
+  local n, run_id = a[2], a[3]
+  if deposed(a[1]) then
+    return { 'TERM' }
+  end
+  if string.match(redis.call('INFO', 'server'), 'run_id:(%x+)') ~= run_id then
+    return { 'RUN' }
+  end
+  local before = redis.call('GET', 'fs:epoch')
+  if before and tonumber(string.match(before, '^%d+')) > tonumber(n) then
+    return { 'OLD' }
+  end
+  if before ~= n .. ':' .. run_id then
+    redis.call('SET', 'fs:epoch', n .. ':' .. run_id)
+    redis.call('SET', 'fs:epoch:at', now_ms())
+  end
+  return { 'OK' }
+end
+
+-- Writes pairs or members in portions: unpack has a limit.
+local function write_all(command, key, a, from)
+  for first = from, #a, 1000 do
+    redis.call(command, key, unpack(a, first, math.min(first + 999, #a)))
+  end
+end
+
+local function hold(_, a)
+  if deposed(a[1]) then
+    return { 'TERM' }
+  end
+  redis.call('DEL', 'fs:hold')
+  write_all('HSET', 'fs:hold', a, 2)
+  return { 'OK' }
+end
+
+local function pins(_, a)
+  if deposed(a[1]) then
+    return { 'TERM' }
+  end
+  redis.call('DEL', 'fs:pin:' .. a[2])
+  write_all('SADD', 'fs:pin:' .. a[2], a, 3)
+  return { 'OK' }
+end
+
+-- ---- tickets ----
+
+local function close_target(target, job)
+  local key = 'fs:lock:' .. target
+  local parked = redis.call('HGET', key, 'parked')
+  if not has_line(parked, job) then
+    redis.call('HSET', key, 'parked', present(parked) and parked .. '\n' .. job or job)
+  end
+end
+
+-- A ticket that exists keeps what it says: of what the leader knows, only what can never be taken back is added (an end, a cancel,
+-- a higher token, the journal).
+local function add_to_ticket(key, known, a)
+  local state, cancel, control, token = a[8], a[9], a[10], a[11]
+  redis.call('HSET', key, 'term', a[1])
+  if TERMINAL[state] and not TERMINAL[known[2]] then
+    redis.call('HSET', key, 'state', state)
+  end
+  if cancel ~= '' and not present(known[3]) then
+    redis.call('HSET', key, 'cancel', cancel)
+  end
+  if control ~= '' and not present(known[4]) then
+    redis.call('HSET', key, 'control', control)
+  end
+  if tonumber(token) > number(known[5]) then
+    redis.call('HSET', key, 'token', token)
+  end
+  if a[12] ~= '' and not present(known[6]) then
+    redis.call('HSET', key, 'journal', a[12])
+  end
+end
+
+-- term job host target op class deadline state cancel control token journal ttl
+local function ticket(_, a)
+  if deposed(a[1]) then
+    return { 'TERM' }
+  end
+  local key = 'fs:job:' .. a[2]
+  local known = redis.call('HMGET', key, 'host', 'state', 'cancel', 'control', 'token', 'journal')
+  if known[1] then
+    add_to_ticket(key, known, a)
+  else
+    -- A worker that ended its job before its ticket was rebuilt has left the end here.
+    redis.call('HSET', key, 'term', a[1], 'host', a[3], 'target', a[4], 'op', a[5], 'class', a[6], 'deadline', a[7],
+      'state', known[2] or a[8], 'cancel', a[9], 'control', a[10], 'token', math.max(number(known[5]), tonumber(a[11])),
+      'journal', a[12])
+    if tonumber(a[13]) > 0 then
+      redis.call('PEXPIRE', key, a[13])
+    else
+      redis.call('PERSIST', key)
+    end
+  end
+  if a[8] == 'PARKED' and (not known[2] or known[2] == 'PARKED' or not TERMINAL[known[2]]) then
+    close_target(a[4], a[2])
+    redis.call('PERSIST', key)
+  end
+  return { 'OK' }
+end
+
+-- term job who
+local function cancel(_, a)
+  if deposed(a[1]) then
+    return { 'TERM' }
+  end
+  local key = 'fs:job:' .. a[2]
+  local known = redis.call('HMGET', key, 'host', 'cancel')
+  if not known[1] then
+    return { 'ABSENT' }
+  end
+  if not present(known[2]) then
+    redis.call('HSET', key, 'cancel', a[3])
+  end
+  return { 'OK' }
+end
+
+-- term job word
+local function control(_, a)
+  if deposed(a[1]) then
+    return { 'TERM' }
+  end
+  local key = 'fs:job:' .. a[2]
+  if redis.call('HEXISTS', key, 'host') == 0 then
+    return { 'ABSENT' }
+  end
+  redis.call('HSET', key, 'control', a[3])
+  return { 'OK' }
+end
+
+-- ---- slots ----
+
+-- The name of the first that is full without this job, or nil. Those of dead jobs are swept when they stand in the way.
+local function full_slot(job, now, a, from)
+  for i = from, #a, 2 do
+    local key = 'fs:sem:' .. a[i]
+    if redis.call('ZCOUNT', key, '(' .. now, '+inf') >= tonumber(a[i + 1]) then
+      if number(redis.call('ZSCORE', key, job)) <= now then
+        redis.call('ZREMRANGEBYSCORE', key, '-inf', now)
+        return a[i]
+      end
+    end
+  end
+end
+
+local function take_slots(job, till, a, from)
+  local names = {}
+  for i = from, #a, 2 do
+    redis.call('ZADD', 'fs:sem:' .. a[i], till, job)
+    names[#names + 1] = a[i]
+  end
+  return table.concat(names, '\n')
+end
+
+-- ---- acquire, renew, finish ----
+
+local function held(key)
+  local hold = redis.call('HMGET', 'fs:hold', 'all', 'host:' .. key.host, 'target:' .. key.target)
+  return hold[1] or hold[2] or hold[3]
+end
+
+-- Why the ticket lets this job not start, or nil.
+local function ticket_says(t, j, now)
+  if j.resolving then
+    return nil
+  end
+  if present(t[4]) then
+    return { 'CANCELLED', t[4] }
+  end
+  local deadline = number(t[5])
+  if deadline > 0 and now > deadline then
+    return { 'EXPIRED' }
+  end
+end
+
+-- Another job's lock, or another instance of our worker. That one is dead if the host's claim is ours by now: a claim passes only from a dead one.
+local function lock_says(l, j, now)
+  if j.class == '0' then
+    return nil
+  end
+  if present(l[5]) and not has_line(l[5], j.job) then
+    return { 'REFUSED', 'target is closed by a parked job: ' .. string.gsub(l[5], '\n', ' ') }
+  end
+  if present(l[1]) and number(l[3]) > now then
+    if l[1] ~= j.owner or redis.call('HGET', 'fs:host:' .. j.host, 'instance') ~= j.instance then
+      return { 'HELD', number(l[3]) - now, l[1] }
+    end
+  end
+end
+
+-- job host instance target journal class epoch run_id token attempt ttl [slot limit]...
+local function acquire(_, a)
+  if redis.call('GET', 'fs:epoch') ~= a[7] .. ':' .. a[8] then
+    return { 'EPOCH' }
+  end
+  local j = { job = a[1], host = a[2], instance = a[3], target = a[4], class = a[6], owner = a[2] .. '/' .. a[1] }
+  local job_key = 'fs:job:' .. j.job
+  local t = redis.call('HMGET', job_key, 'host', 'state', 'journal', 'cancel', 'deadline', 'control')
+  j.resolving = t[2] == 'PARKED' and present(t[6])
+  if TERMINAL[t[2]] and not j.resolving then
+    return { 'TERMINAL', t[2] }
+  end
+  if not t[1] then
+    return { 'NOTICKET' }
+  end
+  if t[1] ~= j.host then
+    return { 'REFUSED', 'the ticket is for host ' .. t[1] }
+  end
+  if j.class == '2' and present(t[3]) and t[3] ~= a[5] then
+    return { 'REFUSED', 'journal: it began under another one' }
+  end
+
+  local now = now_ms()
+  local till = now + tonumber(a[11])
+  local lock_key = 'fs:lock:' .. j.target
+  local l = j.class == '0' and {} or redis.call('HMGET', lock_key, 'owner', 'instance', 'until', 'fence', 'parked')
+  if l[1] == j.owner and l[2] == j.instance and number(l[3]) > now then
+    redis.call('HSET', lock_key, 'until', till)
+    take_slots(j.job, till, a, 12)
+    return { 'OK', number(l[4]) }
+  end
+  local no = ticket_says(t, j, now)
+  if no then
+    return no
+  end
+  local reason = held(j)
+  if reason then
+    return { 'HOLD', reason }
+  end
+  no = lock_says(l, j, now)
+  if no then
+    return no
+  end
+  local full = full_slot(j.job, now, a, 12)
+  if full then
+    return { 'SLOTS', full }
+  end
+
+  local fence = 0
+  if j.class ~= '0' then
+    fence = math.max(number(l[4]), tonumber(a[9]), tonumber(a[7]) * EPOCH_STEP) + 1
+    redis.call('HSET', lock_key, 'owner', j.owner, 'instance', j.instance, 'until', till, 'fence', fence)
+  end
+  redis.call('HSET', job_key, 'state', j.resolving and 'PARKED' or 'RUNNING', 'owner', j.instance, 'journal', a[5], 'token', fence,
+    'attempt', a[10], 'heartbeat', now, 'slots', take_slots(j.job, till, a, 12))
+  return { 'OK', fence }
+end
+
+--[[
+A lock that ran out, or is not there, is taken back with its token: a higher fence would show that another had it since. After a loss of memory that proof
+is gone. Then a holder that still trusts its lock may have it back, for nobody can have had it; so may one whose trust ran out only after
+fs:epoch was written on this server, because from the loss to that moment no lock was given, and what was given since shows. Any other has lost it.
+]]
+local function may_take_back(token, run_id, run_out, now)
+  if run_out == 0 then
+    return true
+  end
+  local current = redis.call('GET', 'fs:epoch') or ''
+  if current == math.floor(token / EPOCH_STEP) .. ':' .. run_id then
+    return true
+  end
+  local written = number(redis.call('GET', 'fs:epoch:at'))
+  return string.match(current, ':(%x+)$') == run_id and written > 0 and now - run_out >= written
+end
+
+-- OK, BACK, or LOST and why.
+local function renew_lock(a, now)
+  local token = tonumber(a[5])
+  local key, owner = 'fs:lock:' .. a[4], a[2] .. '/' .. a[1]
+  local l = redis.call('HMGET', key, 'owner', 'instance', 'until', 'fence')
+  local fence = number(l[4])
+  if fence > token then
+    return 'LOST', 'a higher token was given, to ' .. (present(l[1]) and l[1] or 'a job that has ended')
+  end
+  if fence == token and l[1] == owner and number(l[3]) > now then
+    if l[2] ~= a[3] then
+      return 'LOST', 'another instance of this worker has it'
+    end
+    redis.call('HSET', key, 'until', now + tonumber(a[6]))
+    return 'OK'
+  end
+  if not may_take_back(token, a[7], tonumber(a[8]), now) then
+    return 'LOST', 'it had run out before Redis lost its memory'
+  end
+  redis.call('HSET', key, 'owner', owner, 'instance', a[3], 'until', now + tonumber(a[6]), 'fence', a[5])
+  return 'BACK'
+end
+
+-- The first of these points that is pinned. Pins are known only once the leader has rebuilt them, which is before it writes fs:epoch.
+local function pinned(a)
+  if a[13] == '' then
+    return nil
+  end
+  if string.match(redis.call('GET', 'fs:epoch') or '', ':(%x+)$') ~= a[7] then
+    return 'UNSURE', 'the pins are not known yet'
+  end
+  for point in lines(a[13]) do
+    if redis.call('SISMEMBER', 'fs:pin:' .. a[12], point) == 1 then
+      return 'PINNED', point
+    end
+  end
+end
+
+-- job host instance target token ttl run_id run_out_ms phase done total pins_key points slots; token 0 has no lock, but slots and flags
+local function renew(_, a)
+  local now = now_ms()
+  local answer, detail = 'OK', nil
+  if a[5] ~= '0' then
+    answer, detail = renew_lock(a, now)
+  end
+  local key = 'fs:job:' .. a[1]
+  local t = redis.call('HMGET', key, 'host', 'cancel', 'control', 'slots')
+  if answer == 'LOST' then
+    return { answer, t[2] or '', t[3] or '', detail }
+  end
+  for name in lines(a[14] ~= '' and a[14] or t[4]) do
+    redis.call('ZADD', 'fs:sem:' .. name, now + tonumber(a[6]), a[1])
+  end
+  if t[1] then
+    redis.call('HSET', key, 'phase', a[9], 'done', a[10], 'total', a[11], 'heartbeat', now)
+  end
+  local no, point = pinned(a)
+  return { no or answer, t[2] or '', t[3] or '', point or detail or '' }
+end
+
+-- job
+local function flags(_, a)
+  local t = redis.call('HMGET', 'fs:job:' .. a[1], 'host', 'cancel', 'control')
+  if not t[1] then
+    return { 'NOTICKET' }
+  end
+  return { 'OK', t[2] or '', t[3] or '', '' }
+end
+
+-- What finish does to the lock. True if a higher token was given meanwhile.
+local function release(a, l, token)
+  local key, owner = 'fs:lock:' .. a[3], a[2] .. '/' .. a[1]
+  local higher = token > 0 and number(l[2]) > token
+  if l[1] == owner and not higher then
+    redis.call('HSET', key, 'owner', '', 'until', 0)
+  end
+  if a[5] == 'PARKED' then
+    close_target(a[3], a[1])
+  elseif a[5] ~= '' and has_line(l[3], a[1]) then
+    redis.call('HSET', key, 'parked', without_line(l[3], a[1]))
+  end
+  return higher
+end
+
+-- The ticket's end. One that memory loss has taken is left as a bare end, which the rebuilt ticket then keeps.
+local function end_ticket(key, t, state, token)
+  if state == '' then
+    if t[1] then
+      redis.call('HSET', key, 'state', 'WAITING')
+    end
+    return
+  end
+  redis.call('HSET', key, 'state', state)
+  if not t[1] then
+    redis.call('HSET', key, 'token', token)
+  end
+  if state == 'PARKED' then
+    redis.call('PERSIST', key)
+  elseif not t[1] or t[2] == 'PARKED' then
+    redis.call('PEXPIRE', key, MONTH_MS)
+  end
+end
+
+-- job host target token state [slot]...
+local function finish(_, a)
+  local key = 'fs:job:' .. a[1]
+  local token, state = tonumber(a[4]), a[5]
+  local t = redis.call('HMGET', key, 'host', 'state', 'token', 'slots')
+  if token > 0 and number(t[3]) > token then
+    return { 'STALE' }
+  end
+  for name in lines(t[4]) do
+    redis.call('ZREM', 'fs:sem:' .. name, a[1])
+  end
+  for i = 6, #a do
+    redis.call('ZREM', 'fs:sem:' .. a[i], a[1])
+  end
+  local resolved = t[2] == 'PARKED' and state ~= 'PARKED' and state ~= ''
+  local ended = TERMINAL[t[2]] and not resolved
+  if ended then
+    a[5] = t[2] == 'PARKED' and 'PARKED' or ''
+  end
+  local higher = release(a, redis.call('HMGET', 'fs:lock:' .. a[3], 'owner', 'fence', 'parked'), token)
+  if ended then
+    return { 'DUP', t[2] }
+  end
+  end_ticket(key, t, state, a[4])
+  return { higher and 'STALE' or 'OK' }
+end
+
+-- ---- hosts ----
+
+-- host instance boot directory version running space ttl locked
+local function claim(_, a)
+  local key = 'fs:host:' .. a[1]
+  local c = redis.call('HMGET', key, 'instance', 'boot', 'directory')
+  local successor = a[9] == '1' and c[2] == a[3] and c[3] == a[4]
+  if c[1] and c[1] ~= a[2] and not successor then
+    return { 'OTHER', c[1], redis.call('PTTL', key) }
+  end
+  redis.call('HSET', key, 'instance', a[2], 'boot', a[3], 'directory', a[4], 'version', a[5], 'running', a[6], 'space', a[7])
+  redis.call('PEXPIRE', key, a[8])
+  return { 'OK' }
+end
+
+-- ---- space ----
+
+-- repository job bytes free min_free. A reservation ends 10 minutes after it was last asked for; one that does not grow is never refused.
+local function reserve(_, a)
+  local key, now, bytes = 'fs:space:' .. a[1], now_ms(), tonumber(a[3])
+  local all = redis.call('HGETALL', key)
+  local others, mine = 0, 0
+  for i = 1, #all, 2 do
+    local size, till = string.match(all[i + 1], '^(%d+) (%d+)$')
+    if number(till) <= now then
+      redis.call('HDEL', key, all[i])
+    elseif all[i] == a[2] then
+      mine = number(size)
+    else
+      others = others + number(size)
+    end
+  end
+  if bytes > mine and others + bytes + tonumber(a[5]) > tonumber(a[4]) then
+    return { 'FULL', others + mine }
+  end
+  redis.call('HSET', key, a[2], a[3] .. ' ' .. (now + RESERVED_MS))
+  return { 'OK', others + bytes }
+end
+
+-- repository job
+local function unreserve(_, a)
+  redis.call('HDEL', 'fs:space:' .. a[1], a[2])
+  return { 'OK' }
+end
+
+-- allow-oom: what ends jobs, stops them or keeps them from being run twice must work when memory is full.
+local ALWAYS = { 'allow-oom' }
+local functions = {
+  { 'fs_term', term, ALWAYS },
+  { 'fs_leader', leader, ALWAYS },
+  { 'fs_epoch', epoch, ALWAYS },
+  { 'fs_hold', hold, ALWAYS },
+  { 'fs_pins', pins, ALWAYS },
+  { 'fs_ticket', ticket, {} },
+  { 'fs_cancel', cancel, ALWAYS },
+  { 'fs_control', control, ALWAYS },
+  { 'fs_acquire', acquire, {} },
+  { 'fs_renew', renew, ALWAYS },
+  { 'fs_flags', flags, { 'no-writes' } },
+  { 'fs_finish', finish, ALWAYS },
+  { 'fs_claim', claim, ALWAYS },
+  { 'fs_reserve', reserve, {} },
+  { 'fs_unreserve', unreserve, ALWAYS },
+}
+for i = 1, #functions do
+  local row = functions[i]
+  redis.register_function({ function_name = row[1], callback = row[2], flags = row[3] })
+end
