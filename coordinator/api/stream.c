@@ -19,7 +19,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { TICK_MS = 100, PROGRESS_MS = 500, ALIVE_MS = 10000, BUFFER_MAX = 1024 * 1024, RETRY_MS = 1000 };
+enum { TICK_MS = 50, PROGRESS_MS = 500, ALIVE_MS = 10000, BUFFER_MAX = 1024 * 1024, RETRY_MS = 1000 };
 
 struct stream {
     int64_t id; /* 0: free */
@@ -192,8 +192,44 @@ static void look_end(struct streams *streams, struct look *look)
     json_decref(look->progress);
 }
 
+/* Whether there are events behind `cursor`, which moves to the last of those that came. -1: err. */
+static int more(struct view_reader *reader, int64_t *cursor, struct err *err)
+{
+    json_t *events = NULL;
+
+    if (view_follow(reader, NULL, cursor, 0, &events, err) < 0)
+        return -1;
+    int found = json_array_size(events) > 0;
+    json_decref(events);
+    return found;
+}
+
+/* "From now": the cursor of the last event there is, by bisection, because history is long and cursors only ask what comes behind them. */
+static int find_end(struct view_reader *reader, int64_t *out, struct err *err)
+{
+    int64_t low = 0, high = 1024, at;
+    int found;
+
+    while ((at = high, found = more(reader, &at, err)) > 0) {
+        low = at;
+        high = at * 2;
+    }
+    while (found >= 0 && low < high) {
+        at = low + (high - low) / 2;
+        found = more(reader, &at, err);
+        if (found > 0)
+            low = at;
+        else
+            high = low + (high - low) / 2;
+    }
+    *out = low;
+    return found < 0 ? -1 : 0;
+}
+
 static int look_at(struct view_reader *reader, struct look *look, struct err *err)
 {
+    if (look->cursor < 0 && find_end(reader, &look->cursor, err) < 0)
+        return -1;
     if (view_follow(reader, look->all ? NULL : look->job, &look->cursor, 0, &look->events, err) < 0)
         return -1;
     if (look->want_progress)

@@ -1,0 +1,213 @@
+#include "base/cleanup.h"
+#include "base/parse.h"
+#include "base/text.h"
+#include "coordinator/cli/call.h"
+#include "coordinator/cli/commands.h"
+#include "coordinator/cli/show.h"
+
+#include <string.h>
+
+/* The newest verification that has an opinion. NULL: none. */
+static const json_t *last_check(const json_t *point)
+{
+    const json_t *list = json_object_get(point, "verified");
+
+    return json_array_get(list, json_array_size(list) - (json_array_size(list) ? 1 : 0));
+}
+
+static bool was_verified(const json_t *point)
+{
+    return member_true(last_check(point), "ok");
+}
+
+/* The first (newest) chain of each target that the list shows; chains are remembered in `seen`. */
+static bool is_latest(const json_t *point, json_t *seen)
+{
+    const char *target = member_text(json_object_get(point, "target"), "id"), *chain = show_or(member_text(point, "chain"), member_text(point, "id"));
+
+    if (!json_object_get(seen, target))
+        json_object_set_new(seen, target, json_string(chain));
+    return strcmp(member_text(seen, target), chain) == 0;
+}
+
+static json_t *filter(const json_t *points, const struct invocation *invocation)
+{
+    const char *parent = invocation_value(invocation, "children-of");
+    json_t *out = json_array(), *seen = json_object(), *point;
+    size_t index;
+
+    json_array_foreach(points, index, point)
+    {
+        bool good = strcmp(member_text(point, "kind"), "backup") == 0;
+        if (invocation_has(invocation, "full"))
+            good = good && strcmp(member_text(point, "backup_kind"), "full") == 0;
+        if (invocation_has(invocation, "verified"))
+            good = good && was_verified(point);
+        if (parent)
+            good = good && strncmp(member_text(point, "parent"), parent, strlen(parent)) == 0;
+        if (good && invocation_has(invocation, "latest"))
+            good = is_latest(point, seen);
+        if (good)
+            json_array_append(out, point);
+    }
+    json_decref(seen);
+    return out;
+}
+
+static const char *shown_check(const json_t *point)
+{
+    const json_t *check = last_check(point);
+
+    if (!check)
+        return "–";
+    return member_true(check, "ok") ? member_text(check, "depth") : "BAD";
+}
+
+static void print_table(struct cli *cli, const json_t *points)
+{
+    static const struct table_column columns[] = {{"BACKUP", false, false}, {"TARGET", false, true}, {"MADE", false, false}, {"KIND", false, false},
+                                                  {"SIZE", true, false}, {"CHAIN", true, false}, {"LEVEL", false, false}, {"VERIFIED", false, false}};
+    struct table table;
+    const json_t *point;
+    size_t index;
+    char time[48], size[32];
+
+    table_init(&table, columns, sizeof columns / sizeof *columns);
+    json_array_foreach(points, index, point)
+    {
+        bool complete = strcmp(member_text(point, "state"), "complete") == 0;
+        if (cli->verbose)
+            table_cell(&table, member_text(point, "id"));
+        else
+            table_cellf(&table, "%.8s", member_text(point, "id"));
+        table_cell(&table, show_target(point));
+        table_cell(&table, show_time(cli, point, "created_at", time, sizeof time));
+        table_cell(&table, complete ? show_or(member_text(point, "backup_kind"), "–") : show_or(member_text(point, "state"), "–"));
+        table_cell(&table, show_size(member_int(point, "size_bytes"), size, sizeof size));
+        table_cellf(&table, "%lld", (long long)member_int(point, "chain_length"));
+        table_cell(&table, show_or(member_text(point, "level"), "–"));
+        table_cell(&table, shown_check(point));
+    }
+    show_table(cli, &table);
+    table_free(&table);
+}
+
+static int fetch(struct cli *cli, const struct invocation *invocation, json_t **out)
+{
+    struct text path = {0};
+    char since[48];
+    int64_t limit;
+    int code = when_text(cli, "backup list", invocation_value(invocation, "since"), since, sizeof since);
+
+    code = code ? code : limit_of(cli, "backup list", invocation, 100, &limit);
+    if (code)
+        return code;
+    text_add(&path, "/v1/points?kind=backup");
+    call_query(&path, "target", invocation_argument(invocation, "TARGET"));
+    call_query(&path, "repository", invocation_value(invocation, "repository"));
+    call_query(&path, "since", *since ? since : NULL);
+    code = call_list(cli, "backup list", limit, out, "%s", text_str(&path));
+    text_free(&path);
+    return code;
+}
+
+int run_backup_list(struct cli *cli, const struct invocation *invocation)
+{
+    json_t *points = NULL;
+    int code = fetch(cli, invocation, &points);
+
+    if (code)
+        return code;
+    json_t *chosen = filter(points, invocation);
+    if (cli->json)
+        cli_print_json(cli, chosen);
+    else
+        print_table(cli, chosen);
+    json_decref(chosen);
+    json_decref(points);
+    return EXIT_DONE;
+}
+
+static void print_disks(struct cli *cli, const json_t *point)
+{
+    const json_t *disk;
+    size_t index;
+    char size[32], stored[32];
+
+    json_array_foreach(json_object_get(point, "disks"), index, disk)
+    {
+        const char *reason = member_text(disk, "reason"), *hash = member_text(disk, "sha256");
+        show_pair(cli, index ? "" : "disks", "%s  %s  %s, %s stored%s%s%s%s%.12s", member_text(disk, "name"), member_text(disk, "mode"),
+                  show_size(member_int(disk, "size_bytes"), size, sizeof size), show_size(member_int(disk, "stored_bytes"), stored, sizeof stored),
+                  *reason ? " (" : "", reason, *reason ? ")" : "", *hash ? "  sha256 " : "", hash);
+    }
+}
+
+static void print_chain(struct cli *cli, const json_t *point)
+{
+    const json_t *item;
+    size_t index;
+    char time[48], size[32];
+
+    json_array_foreach(json_object_get(point, "points_of_chain"), index, item)
+    {
+        bool self = strcmp(member_text(item, "id"), member_text(point, "id")) == 0;
+        show_pair(cli, index ? "" : "chain", "%.8s  %-12s  %s  %s%s", member_text(item, "id"), member_text(item, "backup_kind"),
+                  show_time(cli, item, "created_at", time, sizeof time), show_size(member_int(item, "size_bytes"), size, sizeof size),
+                  self ? "  ← this one" : "");
+    }
+}
+
+static void print_checks(struct cli *cli, const json_t *point)
+{
+    const json_t *check;
+    size_t index;
+    char time[48];
+
+    json_array_foreach(json_object_get(point, "verified"), index, check)
+        show_pair(cli, index ? "" : "verified", "%s  %s  %s  %s", show_time(cli, check, "at", time, sizeof time), member_text(check, "depth"),
+                  member_true(check, "ok") ? "good" : "BAD", member_text(check, "text"));
+    if (!index)
+        show_pair(cli, "verified", "never");
+}
+
+static void print_one(struct cli *cli, const json_t *point)
+{
+    const char *why = member_text(point, "level_reason"), *fallback = member_text(point, "fallback_reason");
+    char text[48];
+
+    fprintf(cli->out, "backup %s\n", member_text(point, "id"));
+    show_pair(cli, "target", "%s on %s", show_target(point), member_text(point, "host"));
+    show_pair(cli, "made", "%s", show_time(cli, point, "created_at", text, sizeof text));
+    show_pair(cli, "kind", "%s%s%s%s", show_or(member_text(point, "backup_kind"), "–"), *fallback ? " (because " : "", fallback, *fallback ? ")" : "");
+    show_pair(cli, "state", "%s", member_text(point, "state"));
+    show_pair(cli, "level", "%s%s%s%s", show_or(member_text(point, "level"), "–"), *why ? " (" : "", why, *why ? ")" : "");
+    show_pair(cli, "size", "%s", show_size(member_int(point, "size_bytes"), text, sizeof text));
+    show_pair(cli, "frozen", "%s", format_duration(member_int(point, "frozen_ms"), text, sizeof text));
+    show_pair(cli, "took", "%s", format_duration(member_int(point, "duration_ms"), text, sizeof text));
+    show_pair(cli, "repository", "%s", member_text(point, "repository"));
+    print_disks(cli, point);
+    print_chain(cli, point);
+    print_checks(cli, point);
+    if (*member_text(point, "requested_by"))
+        show_pair(cli, "asked by", "%s  %s", member_text(point, "requested_by"), member_text(point, "reason"));
+}
+
+int run_backup_show(struct cli *cli, const struct invocation *invocation)
+{
+    struct text path = {0};
+    json_t *point = NULL;
+
+    text_add(&path, "/v1/points");
+    call_path(&path, invocation_argument(invocation, "BACKUP"));
+    int code = call_get(cli, "backup show", &point, "%s", text_str(&path));
+    text_free(&path);
+    if (code)
+        return code;
+    if (cli->json)
+        cli_print_json(cli, point);
+    else
+        print_one(cli, point);
+    json_decref(point);
+    return EXIT_DONE;
+}

@@ -1,0 +1,131 @@
+#include "base/cleanup.h"
+#include "base/err.h"
+#include "base/parse.h"
+#include "base/text.h"
+#include "base/uuid.h"
+#include "coordinator/cli/call.h"
+#include "coordinator/cli/commands.h"
+#include "coordinator/cli/job_command.h"
+#include "coordinator/cli/show.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static int check(struct cli *cli, const struct invocation *invocation, int64_t *percent)
+{
+    const char *path = invocation_value(invocation, "path"), *value = invocation_value(invocation, "min-free-percent");
+    struct err err = {0};
+
+    *percent = -1;
+    if (!invocation_value(invocation, "host"))
+        return cli_fail(cli, EXIT_USAGE, "repository init", NULL, "say on which host: --host HOST");
+    if (!path)
+        return cli_fail(cli, EXIT_USAGE, "repository init", NULL, "say where: --path DIR");
+    if (*path != '/')
+        return cli_fail(cli, EXIT_USAGE, "repository init", NULL, "--path: \"%s\" is not absolute; it is a directory on the host", path);
+    if (value && parse_int(value, 0, 90, percent, &err) < 0)
+        return err_wrap(&err, "--min-free-percent"), cli_fail_err(cli, EXIT_USAGE, "repository init", &err);
+    return 0;
+}
+
+int run_repository_init(struct cli *cli, const struct invocation *invocation)
+{
+    const char *id = invocation_value(invocation, "request-id");
+    char random[UUID_TEXT];
+    int64_t percent;
+    json_t *accepted = NULL;
+    int code = check(cli, invocation, &percent);
+
+    if (code)
+        return code;
+    uuid_random(random);
+    json_t *body = json_pack("{s:s, s:s, s:s, s:b, s:s*}", "name", invocation_argument(invocation, "NAME"), "host", invocation_value(invocation, "host"),
+                             "path", invocation_value(invocation, "path"), "dry_run", invocation_has(invocation, "dry-run"), "reason",
+                             invocation_value(invocation, "reason"));
+    if (percent >= 0)
+        json_object_set_new(body, "min_free_percent", json_integer(percent));
+    code = call_change(cli, "repository init", "POST", "/v1/repositories", body, id ? id : random, &accepted);
+    if (code == 0)
+        code = job_finish(cli, "repository init", accepted, NULL, invocation_has(invocation, "no-wait"));
+    json_decref(body);
+    json_decref(accepted);
+    return code;
+}
+
+static void add_row(struct table *table, const json_t *repository, const json_t *place)
+{
+    char left[32], size[32];
+
+    table_cell(table, member_text(repository, "name"));
+    table_cell(table, show_or(member_text(place, "host"), "–"));
+    table_cell(table, show_or(member_text(place, "path"), "–"));
+    table_cell(table, show_size(member_int(place, "free_bytes"), left, sizeof left));
+    table_cellf(table, "%lld", (long long)member_int(repository, "points"));
+    table_cell(table, show_size(member_int(repository, "size_bytes"), size, sizeof size));
+    table_cell(table, !place ? "no host has it" : member_true(place, "ok") ? "ok" : show_or(member_text(place, "text"), "not usable"));
+}
+
+int run_repository_list(struct cli *cli, const struct invocation *invocation)
+{
+    static const struct table_column columns[] = {{"REPOSITORY", false, true}, {"HOST", false, true}, {"PATH", false, true}, {"FREE", true, false},
+                                                  {"BACKUPS", true, false}, {"SIZE", true, false}, {"STATE", false, true}};
+    json_t *repositories = NULL, *repository, *place;
+    struct table table;
+    size_t index, i;
+
+    (void)invocation;
+    int code = call_list(cli, "repositories", 0, &repositories, "/v1/repositories");
+    if (code)
+        return code;
+    if (cli->json)
+        return cli_print_json(cli, repositories), json_decref(repositories), EXIT_DONE;
+    table_init(&table, columns, sizeof columns / sizeof *columns);
+    json_array_foreach(repositories, index, repository)
+    {
+        json_array_foreach(json_object_get(repository, "hosts"), i, place) add_row(&table, repository, place);
+        if (json_array_size(json_object_get(repository, "hosts")) == 0)
+            add_row(&table, repository, NULL);
+    }
+    show_table(cli, &table);
+    table_free(&table);
+    if (json_array_size(repositories) == 0)
+        fprintf(cli->err, "no repository yet: fleetsnap repository init NAME --host HOST --path DIR\n");
+    json_decref(repositories);
+    return EXIT_DONE;
+}
+
+static void show_repository(struct cli *cli, const json_t *repository)
+{
+    const json_t *place;
+    size_t index;
+    char a[32], b[32], c[32];
+
+    fprintf(cli->out, "repository %s\n", member_text(repository, "name"));
+    show_pair(cli, "id", "%s", member_text(repository, "id"));
+    show_pair(cli, "backups", "%lld, %s", (long long)member_int(repository, "points"), show_size(member_int(repository, "size_bytes"), a, sizeof a));
+    json_array_foreach(json_object_get(repository, "hosts"), index, place)
+        show_pair(cli, index ? "" : "hosts", "%s  %s  %s free of %s, keeps %s  %s", member_text(place, "host"), member_text(place, "path"),
+                  show_size(member_int(place, "free_bytes"), a, sizeof a), show_size(member_int(place, "total_bytes"), b, sizeof b),
+                  show_size(member_int(place, "min_free_bytes"), c, sizeof c),
+                  member_true(place, "ok") ? "ok" : show_or(member_text(place, "text"), "not usable"));
+}
+
+int run_repository_show(struct cli *cli, const struct invocation *invocation)
+{
+    struct text path = {0};
+    json_t *repository = NULL;
+
+    text_add(&path, "/v1/repositories");
+    call_path(&path, invocation_argument(invocation, "NAME"));
+    int code = call_get(cli, "repository show", &repository, "%s", text_str(&path));
+    text_free(&path);
+    if (code)
+        return code;
+    if (cli->json)
+        cli_print_json(cli, repository);
+    else
+        show_repository(cli, repository);
+    json_decref(repository);
+    return EXIT_DONE;
+}

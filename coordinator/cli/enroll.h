@@ -1,0 +1,23 @@
+#pragma once
+/* The pure parts of host enroll. */
+#include "base/facts.h"
+
+#include <jansson.h>
+
+struct text;
+
+struct enroll_host {
+    char *name;
+    struct facts options; /* of worker.yaml, dotted names */
+};
+
+struct enroll_list {
+    struct enroll_host *hosts;
+    size_t count;
+};
+
+/* text is cut in pieces. Errors name the line. */
+int enroll_parse(char *text, struct enroll_list *out, struct err *err);
+void enroll_list_clear(struct enroll_list *list);
+/* worker.yaml: what the line says, then what the coordinator says (bundle: the answer of POST /v1/hosts/{host}/enroll), files in `folder`. */
+int enroll_yaml(const struct enroll_host *host, const json_t *bundle, const char *folder, struct text *out, struct err *err);

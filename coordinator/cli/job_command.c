@@ -1,0 +1,402 @@
+/*
+ * The commands that start jobs: request → (dry run → question) → submit → wait → say how it ended. Of one target, or of all that a selector names; then everything is
+ * planned and confirmed before anything is done.
+ */
+#include "coordinator/cli/job_command.h"
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "base/err.h"
+#include "base/text.h"
+#include "base/uuid.h"
+#include "coordinator/cli/call.h"
+#include "coordinator/cli/commands.h"
+#include "coordinator/cli/outcome.h"
+#include "coordinator/cli/wait.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct task {
+    json_t *request;
+    json_t *plan;     /* the dry run's job */
+    json_t *accepted; /* 202 */
+    char key[160];    /* Idempotency-Key */
+    int code;
+};
+
+struct batch {
+    struct cli *cli;
+    const struct invocation *invocation;
+    char subject[160]; /* "snapshot revert shop-1" */
+    struct task *tasks;
+    size_t count;
+};
+
+static void batch_clear(struct batch *batch)
+{
+    for (size_t i = 0; i < batch->count; i++) {
+        json_decref(batch->tasks[i].request);
+        json_decref(batch->tasks[i].plan);
+        json_decref(batch->tasks[i].accepted);
+    }
+    free(batch->tasks);
+}
+
+/* ---- which requests ---- */
+
+static int add_task(struct batch *batch, json_t *request)
+{
+    const char *id = invocation_value(batch->invocation, "request-id");
+    struct task *tasks = realloc(batch->tasks, (batch->count + 1) * sizeof *tasks);
+    char random[UUID_TEXT];
+
+    if (!tasks)
+        return json_decref(request), cli_fail(batch->cli, EXIT_FAILED, batch->subject, NULL, "out of memory");
+    batch->tasks = tasks;
+    struct task *task = &tasks[batch->count++];
+    *task = (struct task){.request = request};
+    uuid_random(random);
+    snprintf(task->key, sizeof task->key, "%.100s", id ? id : random);
+    return 0;
+}
+
+/* One id for many targets: each gets its own, made of it and the target. */
+static void derive_keys(struct batch *batch)
+{
+    char derived[UUID_TEXT];
+
+    for (size_t i = 0; i < batch->count && batch->count > 1; i++) {
+        const char *parts[] = {batch->tasks[i].key, member_text(batch->tasks[i].request, "target"), NULL};
+        uuid_derive(derived, parts);
+        snprintf(batch->tasks[i].key, sizeof batch->tasks[i].key, "%s", derived);
+    }
+}
+
+static int add_selected(struct batch *batch, const json_t *request, const char *selector)
+{
+    struct text path = {0};
+    json_t *targets = NULL, *item;
+    size_t index;
+
+    text_add(&path, "/v1/targets");
+    call_query(&path, "selector", selector);
+    int code = call_list(batch->cli, batch->subject, 0, &targets, "%s", text_str(&path));
+    text_free(&path);
+    if (code)
+        return code;
+    if (json_array_size(targets) == 0)
+        code = cli_fail(batch->cli, EXIT_USAGE, batch->subject, "All of them: fleetsnap targets", "no target has the labels \"%s\"", selector);
+    json_array_foreach(targets, index, item)
+    {
+        const json_t *target = json_object_get(item, "target");
+        char text[300];
+        json_t *copy = json_deep_copy(request);
+        snprintf(text, sizeof text, "%s:%s", member_text(target, "kind"), member_text(target, "id"));
+        json_object_set_new(copy, "target", json_string(text));
+        code = code ? json_decref(copy), code : add_task(batch, copy);
+    }
+    json_decref(targets);
+    return code;
+}
+
+/* --current: the name of the current snapshot, which every API call is told. */
+static int name_current(struct batch *batch, json_t *request)
+{
+    struct text path = {0};
+    json_t *snapshots = NULL, *item;
+    const char *name = NULL;
+    size_t index;
+
+    text_add(&path, "/v1/targets");
+    call_path(&path, member_text(request, "target"));
+    int code = call_list(batch->cli, batch->subject, 0, &snapshots, "%s/snapshots", text_str(&path));
+    text_free(&path);
+    if (code)
+        return code;
+    json_array_foreach(snapshots, index, item) name = member_true(item, "current") ? member_text(item, "name") : name;
+    if (name)
+        json_object_set_new(json_object_get(request, "params"), "name", json_string(name));
+    else
+        code = cli_fail(batch->cli, EXIT_USAGE, batch->subject, NULL, "there is no current snapshot");
+    json_decref(snapshots);
+    return code;
+}
+
+static bool names_a_snapshot(const struct batch *batch)
+{
+    const char *op = batch->invocation->command->op;
+
+    return strcmp(op, "snapshot.revert") == 0 || strcmp(op, "snapshot.delete") == 0;
+}
+
+/* Which snapshot: NAME or --current, exactly one of them. */
+static int check_name(struct batch *batch, json_t *request)
+{
+    bool named = json_object_get(json_object_get(request, "params"), "name"), current = invocation_has(batch->invocation, "current");
+
+    if (named == current)
+        return cli_fail(batch->cli, EXIT_USAGE, batch->subject, NULL, "say which snapshot: NAME or --current");
+    return current ? name_current(batch, request) : 0;
+}
+
+/* BACKUP is the beginning of an id, or (with --at, or when it cannot be an id) a target whose newest backup is meant. */
+static void name_point(const struct batch *batch, json_t *request)
+{
+    json_t *params = json_object_get(request, "params");
+    const char *point = member_text(params, "point");
+
+    if (!*point || (!invocation_has(batch->invocation, "at") && uuid_prefix_valid(point)))
+        return;
+    if (!json_object_get(params, "at"))
+        json_object_set_new(params, "at", json_string("latest"));
+    json_object_set_new(request, "target", json_string(point));
+    json_object_del(params, "point");
+}
+
+static int collect(struct batch *batch)
+{
+    const char *selector = invocation_value(batch->invocation, "selector");
+    json_t *request = NULL;
+    struct err err = {0};
+
+    if (invocation_request(batch->invocation, &request, &err) < 0)
+        return cli_fail_err(batch->cli, EXIT_USAGE, batch->subject, &err);
+    name_point(batch, request);
+    if (!selector && names_a_snapshot(batch)) {
+        int code = check_name(batch, request);
+        if (code)
+            return json_decref(request), code;
+    }
+    if (!selector)
+        return add_task(batch, request);
+    int code = add_selected(batch, request, selector);
+    for (size_t i = 0; i < batch->count && !code && names_a_snapshot(batch); i++)
+        code = check_name(batch, batch->tasks[i].request);
+    json_decref(request);
+    derive_keys(batch);
+    return code;
+}
+
+/* ---- submit, wait ---- */
+
+static int submit(struct batch *batch, const json_t *request, const char *key, json_t **out)
+{
+    return call_change(batch->cli, batch->subject, "POST", "/v1/jobs", request, key, out);
+}
+
+int job_fetch(struct cli *cli, const char *subject, const char *job_id, json_t **out)
+{
+    return call_get(cli, subject, out, "/v1/jobs/%s", job_id);
+}
+
+static const char *shown_target(const json_t *accepted)
+{
+    const json_t *target = json_object_get(accepted, "target");
+
+    return *member_text(target, "name") ? member_text(target, "name") : member_text(target, "id");
+}
+
+static bool may_still_cancel(const json_t *accepted, const struct progress *progress)
+{
+    return strcmp(member_text(accepted, "class"), "C") == 0 && !progress->class_c_begun;
+}
+
+static int detach(struct cli *cli, const json_t *accepted, const struct progress *progress)
+{
+    const char *id = member_text(accepted, "job_id");
+    char path[128];
+    json_t *answer = NULL;
+
+    if (may_still_cancel(accepted, progress)) {
+        snprintf(path, sizeof path, "/v1/jobs/%s/cancel", id);
+        json_t *body = json_pack("{s:s}", "reason", "interrupted before anything was taken away");
+        if (call_change(cli, "cancel", "POST", path, body, NULL, &answer) == 0)
+            fprintf(cli->err, "it has taken nothing away yet, and was asked to cancel.   fleetsnap job watch %.8s\n", id);
+        json_decref(body);
+        json_decref(answer);
+        return EXIT_UNSEEN;
+    }
+    fprintf(cli->err, "detached; the job goes on.   fleetsnap job watch %.8s     fleetsnap job cancel %.8s\n", id, id);
+    return EXIT_UNSEEN;
+}
+
+static int not_seen(struct cli *cli, const json_t *accepted, enum wait_outcome outcome, const struct progress *progress)
+{
+    const char *id = member_text(accepted, "job_id");
+
+    if (outcome == WAIT_DETACHED)
+        return detach(cli, accepted, progress);
+    if (outcome == WAIT_LOST)
+        return cli_fail(cli, EXIT_UNKNOWN, shown_target(accepted), "When the host is back its job ends by itself: fleetsnap job watch",
+                        "host %s is silent; whether job %.8s has done anything is not known", progress->host, id);
+    return cli_fail(cli, EXIT_UNSEEN, shown_target(accepted), "fleetsnap job watch", "job %s was submitted, its end was not seen", id);
+}
+
+int job_wait(struct cli *cli, const char *subject, const json_t *accepted, json_t *plan, bool quiet, json_t **out_job, char **out_phases)
+{
+    struct progress progress;
+    const char *id = member_text(accepted, "job_id");
+
+    progress_begin(&progress, shown_target(accepted), member_text(accepted, "host"), member_text(accepted, "op"), clock_monotonic_ms());
+    progress.steps = plan ? json_object_get(json_object_get(plan, "result"), "steps") : NULL;
+    cli_catch_interrupts();
+    enum wait_outcome outcome = wait_for_job(cli, id, &progress, quiet);
+    int code = outcome == WAIT_ENDED ? job_fetch(cli, subject, id, out_job) : not_seen(cli, accepted, outcome, &progress);
+    if (code == 0 && out_phases)
+        *out_phases = strdup(text_str(&progress.phases));
+    progress_clear(&progress);
+    return code;
+}
+
+int job_finish(struct cli *cli, const char *subject, const json_t *accepted, json_t *plan, bool no_wait)
+{
+    CLEANUP(freep) char *phases = NULL;
+    json_t *job = NULL;
+
+    if (no_wait) {
+        if (cli->json)
+            cli_print_json(cli, accepted);
+        else
+            fprintf(cli->out, "%s\n", member_text(accepted, "job_id"));
+        return EXIT_DONE;
+    }
+    int code = job_wait(cli, subject, accepted, plan, false, &job, &phases);
+    if (code == 0 && cli->json) {
+        code = outcome_exit(member_text(job, "state"));
+        cli_print_json(cli, job);
+    } else if (code == 0) {
+        code = member_true(job, "dry_run") && strcmp(member_text(job, "state"), "SUCCEEDED") == 0
+                   ? plan_print(cli, cli->out, job), EXIT_DONE
+                   : outcome_print(cli, job, phases ? phases : "");
+    }
+    json_decref(job);
+    return code;
+}
+
+/* ---- destructive: plan first, ask, bind what was confirmed ---- */
+
+static bool destroys(const struct task *task)
+{
+    const char *op = member_text(task->request, "op");
+    const json_t *params = json_object_get(task->request, "params");
+
+    if (strcmp(op, "backup.restore") == 0)
+        return member_true(params, "in_place");
+    if (strcmp(op, "snapshot.create") == 0)
+        return member_true(params, "halt") || member_true(params, "reuse_external");
+    return strcmp(op, "snapshot.revert") == 0 || strcmp(op, "snapshot.delete") == 0 || strcmp(op, "backup.delete") == 0;
+}
+
+static int plan_task(struct batch *batch, struct task *task)
+{
+    json_t *request = json_deep_copy(task->request), *accepted = NULL;
+    char key[176];
+
+    snprintf(key, sizeof key, "%.120s-plan", task->key);
+    json_object_set_new(request, "dry_run", json_true());
+    int code = submit(batch, request, key, &accepted);
+    if (code == 0)
+        code = job_wait(batch->cli, batch->subject, accepted, NULL, true, &task->plan, NULL);
+    json_decref(request);
+    json_decref(accepted);
+    if (code || strcmp(member_text(task->plan, "state"), "SUCCEEDED") == 0)
+        return code;
+    if (batch->cli->json)
+        cli_print_json(batch->cli, task->plan);
+    return outcome_print(batch->cli, task->plan, "");
+}
+
+static void bind_plan(struct task *task)
+{
+    const char *digest = member_text(json_object_get(task->plan, "result"), "plan_digest");
+
+    if (*digest)
+        json_object_set_new(task->request, "plan_digest", json_string(digest));
+}
+
+static bool answered_yes(struct batch *batch)
+{
+    char line[16] = "";
+
+    fprintf(batch->cli->err, batch->count > 1 ? "Do all of it? [y/N] " : "Do it? [y/N] ");
+    fflush(batch->cli->err);
+    return fgets(line, sizeof line, batch->cli->in) && (*line == 'y' || *line == 'Y');
+}
+
+static void show_plans(struct batch *batch, bool in_full)
+{
+    for (size_t i = 0; i < batch->count; i++) {
+        CLEANUP(text_free) struct text lost = {0};
+        if (in_full) {
+            plan_print(batch->cli, batch->cli->err, batch->tasks[i].plan);
+            continue;
+        }
+        plan_lost(batch->tasks[i].plan, &lost);
+        if (lost.len)
+            fprintf(batch->cli->err, "Lost by it: %s.\n", text_str(&lost));
+    }
+}
+
+static int confirm(struct batch *batch)
+{
+    struct cli *cli = batch->cli;
+    bool yes = invocation_has(batch->invocation, "yes");
+    bool askable = cli->in_terminal && cli->err_terminal;
+
+    if (!yes && !askable)
+        return cli_fail(cli, EXIT_USAGE, batch->subject, "Look first with --dry-run, then say --yes",
+                        "this takes away data or a running state, and nobody can be asked here");
+    for (size_t i = 0; i < batch->count; i++) {
+        int code = plan_task(batch, &batch->tasks[i]);
+        if (code)
+            return code;
+        bind_plan(&batch->tasks[i]);
+    }
+    show_plans(batch, !yes);
+    if (yes || answered_yes(batch))
+        return 0;
+    return cli_fail(cli, EXIT_DECLINED, batch->subject, NULL, "not done; nothing was changed");
+}
+
+/* ---- all together ---- */
+
+static int run_one(struct batch *batch, struct task *task)
+{
+    return job_finish(batch->cli, batch->subject, task->accepted, task->plan, invocation_has(batch->invocation, "no-wait"));
+}
+
+static int run_all(struct batch *batch)
+{
+    size_t good = 0;
+    int code = 0;
+
+    for (size_t i = 0; i < batch->count; i++)
+        batch->tasks[i].code = submit(batch, batch->tasks[i].request, batch->tasks[i].key, &batch->tasks[i].accepted);
+    for (size_t i = 0; i < batch->count; i++) {
+        struct task *task = &batch->tasks[i];
+        if (task->code == 0 && !cli_interrupted())
+            task->code = run_one(batch, task);
+        else if (task->code == 0)
+            task->code = EXIT_UNSEEN;
+        good += task->code == 0;
+        code = task->code ? task->code : code;
+    }
+    if (batch->count > 1 && good && good < batch->count)
+        code = cli_fail(batch->cli, EXIT_SOME, batch->subject, NULL, "%zu of %zu failed", batch->count - good, batch->count);
+    return code;
+}
+
+int run_job_command(struct cli *cli, const struct invocation *invocation)
+{
+    CLEANUP(batch_clear) struct batch batch = {.cli = cli, .invocation = invocation};
+    char name[64];
+
+    command_name(invocation->command, name, sizeof name);
+    snprintf(batch.subject, sizeof batch.subject, "%s%s%.80s", name, invocation->argument_count ? " " : "",
+             invocation->argument_count ? invocation->arguments[0] : "");
+    int code = collect(&batch);
+    if (code == 0 && !invocation_has(invocation, "dry-run") && batch.count && destroys(&batch.tasks[0]))
+        code = confirm(&batch);
+    return code ? code : run_all(&batch);
+}

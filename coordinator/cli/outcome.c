@@ -1,0 +1,189 @@
+#include "coordinator/cli/outcome.h"
+
+#include "base/cleanup.h"
+#include "base/parse.h"
+#include "base/text.h"
+#include "coordinator/cli/cli.h"
+#include "coordinator/cli/table.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+int outcome_exit(const char *state)
+{
+    static const struct {
+        const char *state;
+        int code;
+    } codes[] = {{"SUCCEEDED", EXIT_DONE},   {"FAILED", EXIT_FAILED},     {"REJECTED", EXIT_FAILED},
+                 {"CANCELLED", EXIT_DECLINED}, {"EXPIRED", EXIT_DECLINED}, {"PARKED", EXIT_UNKNOWN}};
+
+    for (size_t i = 0; i < sizeof codes / sizeof *codes; i++)
+        if (strcmp(codes[i].state, state) == 0)
+            return codes[i].code;
+    return EXIT_UNSEEN;
+}
+
+static const char *target_name(const json_t *job)
+{
+    const json_t *target = json_object_get(job, "target");
+
+    return *member_text(target, "name") ? member_text(target, "name") : member_text(target, "id");
+}
+
+/* The whole command with -v, else its first line; the other lines are XML or the like. */
+static void print_command(struct cli *cli, FILE *out, const char *command)
+{
+    const char *line = command;
+
+    do {
+        size_t len = strcspn(line, "\n");
+        fprintf(out, "%s%.*s", line == command ? "" : "\n               ", (int)len, line);
+        line += len + (line[len] == '\n');
+    } while (cli->verbose && *line);
+    if (*line)
+        fputs(" …", out);
+}
+
+static void print_step(struct cli *cli, FILE *out, size_t number, const json_t *step)
+{
+    const char *lost = member_text(step, "lost");
+
+    fprintf(out, " %2zu %-10s ", number, member_text(step, "name"));
+    print_command(cli, out, member_text(step, "command"));
+    if (*lost)
+        fprintf(out, "   takes %s", lost);
+    else if (strcmp(member_text(step, "class"), "C") == 0)
+        fputs("   takes away", out);
+    fputc('\n', out);
+}
+
+void plan_lost(const json_t *job, struct text *out)
+{
+    const json_t *item;
+    size_t index;
+
+    json_array_foreach(json_object_get(json_object_get(job, "result"), "lost"), index, item)
+        text_addf(out, "%s%s", index ? "; " : "", json_string_value(item));
+}
+
+void plan_print(struct cli *cli, FILE *out, const json_t *job)
+{
+    const json_t *step;
+    size_t index;
+    CLEANUP(text_free) struct text lost = {0};
+
+    fprintf(out, "%s: would be done on %s, in this order; nothing has been changed.\n", target_name(job), member_text(job, "host"));
+    json_array_foreach(json_object_get(json_object_get(job, "result"), "steps"), index, step) print_step(cli, out, index + 1, step);
+    plan_lost(job, &lost);
+    if (lost.len)
+        fprintf(out, "Lost by it: %s.\n", text_str(&lost));
+    else
+        fprintf(out, "Nothing is lost by it.\n");
+}
+
+static const char *fact(const json_t *job, const char *name)
+{
+    return member_text(json_object_get(json_object_get(job, "result"), "facts"), name);
+}
+
+static void add_fact(const json_t *job, const char *name, const char *label, bool bytes, struct text *out)
+{
+    char text[32];
+    int64_t value = strtoll(fact(job, name), NULL, 10);
+
+    if (value > 0)
+        text_addf(out, ", %s%s", label, bytes ? format_size(value, text, sizeof text) : format_duration(value, text, sizeof text));
+}
+
+static void add_level(const char *level, struct text *out)
+{
+    if (strcmp(level, "off") == 0)
+        text_add(out, ", the guest was off");
+    else if (strcmp(level, "memory") == 0)
+        text_add(out, ", with memory");
+    else if (*level)
+        text_addf(out, ", %s-consistent", strcmp(level, "filesystem") == 0 ? "filesystem" : level);
+}
+
+void outcome_text(const json_t *job, struct text *out)
+{
+    int64_t begun = member_time(job, "started_at"), ended = member_time(job, "ended_at");
+    char text[32];
+
+    begun = begun ? begun : member_time(job, "issued_at");
+    text_add(out, "done");
+    if (begun && ended >= begun)
+        text_addf(out, " in %s", format_duration(ended - begun, text, sizeof text));
+    add_fact(job, "frozen_ms", "frozen ", false, out);
+    add_fact(job, "paused_ms", "paused ", false, out);
+    add_level(fact(job, "level"), out);
+}
+
+/* "backup 5f1e…  incremental, 1.3 GiB, chain of 4" */
+static void print_point(struct cli *cli, const json_t *job)
+{
+    const char *point = member_text(json_object_get(job, "result"), "point"), *why = fact(job, "fallback_reason");
+    struct text line = {0};
+
+    if (!*point || strncmp(member_text(job, "op"), "backup.create", 13) != 0)
+        return;
+    text_addf(&line, "backup %s", point);
+    if (*fact(job, "backup_kind"))
+        text_addf(&line, ", %s", fact(job, "backup_kind"));
+    add_fact(job, "size_bytes", "", true, &line);
+    if (strtoll(fact(job, "chain_length"), NULL, 10) > 1)
+        text_addf(&line, ", chain of %s", fact(job, "chain_length"));
+    if (*why)
+        text_addf(&line, "; full because %s", why);
+    fprintf(cli->out, "%s\n", text_str(&line));
+    text_free(&line);
+}
+
+static void print_success(struct cli *cli, const json_t *job, const char *phases)
+{
+    struct text text = {0};
+
+    outcome_text(job, &text);
+    fprintf(cli->out, "%s on %s  %s%s%s\n", target_name(job), member_text(job, "host"), phases, *phases ? "   " : "", text_str(&text));
+    print_point(cli, job);
+    if (strcmp(member_text(job, "op"), "snapshot.create") == 0 && *fact(job, "name"))
+        fprintf(cli->out, "snapshot %s\n", fact(job, "name"));
+    text_free(&text);
+}
+
+static int print_failure(struct cli *cli, const json_t *job, const char *state)
+{
+    static const char *const words[][2] = {{"FAILED", "failed"},       {"REJECTED", "refused"}, {"CANCELLED", "cancelled"},
+                                           {"EXPIRED", "expired"},     {"PARKED", "the outcome is not known"}};
+    const json_t *error = json_object_get(job, "error");
+    const char *word = state, *kind = member_text(error, "kind"), *text = member_text(error, "text");
+    char subject[320], name[300];
+
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+        if (strcmp(words[i][0], state) == 0)
+            word = words[i][1];
+    snprintf(name, sizeof name, "%s", target_name(job));
+    snprintf(subject, sizeof subject, "%s on %s", name, member_text(job, "host"));
+    cli_fail(cli, 0, subject, NULL, "%s%s%s", word, *text ? ": " : "", text);
+    if (strcmp(kind, "conflict") == 0 || strcmp(state, "REJECTED") == 0)
+        fputs("Nothing was changed. ", cli->err);
+    if (*member_text(error, "hint"))
+        fputs(member_text(error, "hint"), cli->err);
+    if (*member_text(error, "hint") || strcmp(kind, "conflict") == 0 || strcmp(state, "REJECTED") == 0)
+        fputc('\n', cli->err);
+    if (strcmp(state, "PARKED") == 0)
+        fprintf(cli->err, "The target stays closed. Look at it, then: fleetsnap job resolve %.8s --as done|failed --reason …\n",
+                member_text(job, "job_id"));
+    fprintf(cli->err, "More: fleetsnap job show %.8s -v\n", member_text(job, "job_id"));
+    return outcome_exit(state);
+}
+
+int outcome_print(struct cli *cli, const json_t *job, const char *phases)
+{
+    const char *state = member_text(job, "state");
+
+    if (strcmp(state, "SUCCEEDED") != 0)
+        return print_failure(cli, job, state);
+    print_success(cli, job, phases);
+    return EXIT_DONE;
+}

@@ -1,0 +1,150 @@
+#include "coordinator/cli/table.h"
+
+#include "base/cleanup.h"
+
+#include <stdarg.h>
+#include <string.h>
+
+enum { GAP = 2, SHRINK_LEAST = 8 };
+
+size_t text_columns(const char *text)
+{
+    size_t columns = 0;
+
+    for (; *text; text++)
+        columns += ((unsigned char)*text & 0xc0) != 0x80;
+    return columns;
+}
+
+size_t text_cut(const char *text, size_t columns)
+{
+    size_t i = 0;
+
+    while (text[i]) {
+        if (((unsigned char)text[i] & 0xc0) != 0x80 && columns-- == 0)
+            break;
+        i++;
+    }
+    return i;
+}
+
+char *text_plain(const char *text)
+{
+    char *copy = strdup(text);
+
+    for (char *c = copy; c && *c; c++)
+        if ((unsigned char)*c < ' ' || *c == 0x7f)
+            *c = '?';
+    return copy;
+}
+
+void table_init(struct table *table, const struct table_column *columns, size_t column_count)
+{
+    *table = (struct table){.columns = columns, .column_count = column_count};
+}
+
+void table_cell(struct table *table, const char *text)
+{
+    if (table->count == table->capacity) {
+        size_t capacity = table->capacity ? table->capacity * 2 : 64;
+        char **cells = realloc(table->cells, capacity * sizeof *cells);
+        if (!cells) {
+            table->failed = true;
+            return;
+        }
+        table->cells = cells;
+        table->capacity = capacity;
+    }
+    char *copy = text_plain(text);
+    if (copy)
+        table->cells[table->count++] = copy;
+    else
+        table->failed = true;
+}
+
+void table_cellf(struct table *table, const char *format, ...)
+{
+    CLEANUP(freep) char *text = NULL;
+    va_list arguments;
+
+    va_start(arguments, format);
+    if (vasprintf(&text, format, arguments) < 0)
+        text = NULL;
+    va_end(arguments);
+    table_cell(table, text ? text : "");
+}
+
+void table_free(struct table *table)
+{
+    for (size_t i = 0; i < table->count; i++)
+        free(table->cells[i]);
+    free(table->cells);
+    *table = (struct table){0};
+}
+
+static size_t measure(const struct table *table, size_t widths[TABLE_COLUMNS])
+{
+    size_t total = GAP * (table->column_count - 1);
+
+    for (size_t c = 0; c < table->column_count; c++) {
+        widths[c] = text_columns(table->columns[c].title);
+        for (size_t i = c; i < table->count; i += table->column_count)
+            if (text_columns(table->cells[i]) > widths[c])
+                widths[c] = text_columns(table->cells[i]);
+        total += widths[c];
+    }
+    return total;
+}
+
+static void shrink(const struct table *table, size_t widths[TABLE_COLUMNS], size_t total, size_t width)
+{
+    while (total > width) {
+        size_t widest = table->column_count;
+        for (size_t c = 0; c < table->column_count; c++)
+            if (table->columns[c].shrink && widths[c] > SHRINK_LEAST && (widest == table->column_count || widths[c] > widths[widest]))
+                widest = c;
+        if (widest == table->column_count)
+            return;
+        widths[widest]--;
+        total--;
+    }
+}
+
+static void print_cell(FILE *out, const char *text, size_t width, bool right, bool last)
+{
+    size_t columns = text_columns(text), pad = columns < width ? width - columns : 0;
+
+    if (right)
+        fprintf(out, "%*s", (int)pad, "");
+    if (columns > width)
+        fprintf(out, "%.*s…", (int)text_cut(text, width - 1), text);
+    else
+        fputs(text, out);
+    if (!last)
+        fprintf(out, "%*s", (int)((right ? 0 : pad) + GAP), "");
+}
+
+static void print_titles(const struct table *table, FILE *out, const size_t *widths, bool colour)
+{
+    fputs(colour ? "\033[1m" : "", out);
+    for (size_t c = 0; c < table->column_count; c++)
+        print_cell(out, table->columns[c].title, widths[c], table->columns[c].right, c + 1 == table->column_count);
+    fputs(colour ? "\033[0m\n" : "\n", out);
+}
+
+void table_print(struct table *table, FILE *out, int width, bool colour)
+{
+    size_t widths[TABLE_COLUMNS];
+    size_t total = measure(table, widths);
+
+    if (width > 0)
+        shrink(table, widths, total, (size_t)width);
+    print_titles(table, out, widths, colour);
+    for (size_t i = 0; i < table->count; i++) {
+        size_t c = i % table->column_count;
+        bool last = c + 1 == table->column_count || i + 1 == table->count;
+        print_cell(out, table->cells[i], widths[c], table->columns[c].right, last);
+        if (last)
+            fputc('\n', out);
+    }
+}
