@@ -63,6 +63,8 @@ struct snapshot_disk {
 	char *driver;  /* qcow2 */
 };
 
+extern const struct record_type snapshot_disk_record;
+
 struct params_snapshot_create {
 	char *name, *description;
 	int kind, memory, quiesce;

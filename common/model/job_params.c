@@ -41,7 +41,7 @@ static const struct field snapshot_disk_fields[] = {
     STRING(snapshot_disk, driver, OPTIONAL, .max = 32),
     {0},
 };
-static const struct record_type snapshot_disk_record = {"snapshot_disk", sizeof(struct snapshot_disk), snapshot_disk_fields};
+const struct record_type snapshot_disk_record = {"snapshot_disk", sizeof(struct snapshot_disk), snapshot_disk_fields};
 
 static const struct field snapshot_create_fields[] = {
     STRING(params_snapshot_create, name, OPTIONAL, .max = 255),
