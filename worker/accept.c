@@ -153,7 +153,7 @@ int custody_accept(struct custody *custody, struct receipt *receipt, struct err 
         job_free(TAKE_PTR(receipt->job));
         return -1;
     }
-    custody->accepted = op_names[work->job->op];
+    custody->accepted = work_crash_name(work);
     crash_point("accept.before", custody->accepted);
     if (add_row(custody, work, receipt, &known, err) < 0 || known) {
         int failed = known ? inbox_read(custody->setup.journal, work->row, tell_row, custody, err) : -1;

@@ -295,7 +295,8 @@ int custody_end(struct custody *custody, struct work *work, enum job_state state
     work->closes_target = false;
     if (outcome && tell_catalog(&teller, work, &outcome->report, &telling.after, err) < 0)
         return -1;
-    custody->ended = op_names[work->job->op];
+    custody->ended = work_crash_name(work);
+    custody->changed = custody->changed || work->class != CLASS_A;
     crash_point("result.before", custody->ended);
     if (end_row(custody, work, &telling, err) < 0 || say_end(custody, work, state, err) < 0)
         return -1;

@@ -33,7 +33,8 @@ struct custody {
     struct backlog backlog;
     struct queue_item *starting, **starting_end; /* RUNNING in this turn: to the executors after the commit */
     int64_t counts[STATE_COUNT]; /* works by state */
-    const char *accepted, *ended; /* op of a job that came or went in this turn, for the crash points behind its commit */
+    const char *accepted, *ended; /* op (or "dry_run") of a job that came or went in this turn, for the crash points behind its commit */
+    bool changed;                 /* a job that is more than a look has ended: the inventory is old */
 };
 
 void custody_open(struct custody *custody, const struct custody_setup *setup);

@@ -328,6 +328,9 @@ static void pass_crash_points(struct custody *custody)
 static void after_commit(struct worker *worker)
 {
     pass_crash_points(&worker->custody);
+    if (worker->custody.changed)
+        surveyor_wake(worker->surveyor);
+    worker->custody.changed = false;
     answer_saves(worker, 0);
     begin_attempts(worker);
     finisher_send(worker->finisher);

@@ -238,8 +238,10 @@ static int produce_entry(struct outbox *outbox, struct entry *entry, struct err 
         return -1;
     if (!entry->row)
         return err_set(err, ERR_UNKNOWN, "outbox: record %" PRId64 " is not in the journal", entry->seq);
+    crash_point("publish.before", topic_table[entry->topic].name);
     if (produce_row(outbox, entry, err) < 0)
         return -1;
+    crash_point("publish.after", topic_table[entry->topic].name);
     free(entry->row);
     entry->row = NULL;
     entry->state = ENTRY_SENT;
@@ -268,7 +270,6 @@ void outbox_produce(struct outbox *outbox)
         put_back(outbox, entry);
         return;
     }
-    crash_point("publish.before", NULL);
     outbox->waiting_first = outbox->waiting_last = NULL;
     for (; entry; entry = next) {
         next = entry->next_waiting;
@@ -281,7 +282,6 @@ void outbox_produce(struct outbox *outbox)
             break;
         }
     }
-    crash_point("publish.after", NULL);
 }
 
 void outbox_delivered(void *context, const struct kafka_delivery *delivery)

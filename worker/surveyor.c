@@ -17,9 +17,10 @@ struct surveyor {
     pthread_t thread;
     struct backend *handles[KINDS_MAX]; /* by place in setup.kinds; the thread's own */
     bool watching[KINDS_MAX];
-    pthread_mutex_t mutex; /* protects changed and stopping */
+    int64_t looked_ms;     /* the thread's own */
+    pthread_mutex_t mutex; /* protects changed, urgent and stopping */
     pthread_cond_t woken;  /* CLOCK_MONOTONIC */
-    bool changed, stopping;
+    bool changed, urgent, stopping;
 };
 
 static void changed(void *context, const char *target_id)
@@ -29,6 +30,14 @@ static void changed(void *context, const char *target_id)
     (void)target_id; /* a whole look costs little more than one target */
     LOCK_SCOPE(&surveyor->mutex);
     surveyor->changed = true;
+    pthread_cond_signal(&surveyor->woken);
+}
+
+/* libvirt has no event for a snapshot or a checkpoint, and who asked for one looks at the list right after. */
+void surveyor_wake(struct surveyor *surveyor)
+{
+    LOCK_SCOPE(&surveyor->mutex);
+    surveyor->changed = surveyor->urgent = true;
     pthread_cond_signal(&surveyor->woken);
 }
 
@@ -46,11 +55,11 @@ static bool wait_for_change(struct surveyor *surveyor)
     while (!surveyor->changed && !surveyor->stopping)
         if (pthread_cond_timedwait(&surveyor->woken, &surveyor->mutex, &until) != 0)
             break;
-    until = at_ms(clock_monotonic_ms() + GATHER_MS);
+    until = at_ms((surveyor->urgent ? surveyor->looked_ms : clock_monotonic_ms()) + GATHER_MS);
     while (surveyor->changed && !surveyor->stopping)
         if (pthread_cond_timedwait(&surveyor->woken, &surveyor->mutex, &until) != 0)
             break;
-    surveyor->changed = false;
+    surveyor->changed = surveyor->urgent = false;
     return !surveyor->stopping;
 }
 
@@ -106,6 +115,7 @@ static void look(struct surveyor *surveyor)
 
     if (!survey)
         return; /* the next look */
+    surveyor->looked_ms = clock_monotonic_ms();
     survey->message.kind = MESSAGE_INVENTORY;
     for (size_t i = 0; i < surveyor->setup.kinds->count && i < KINDS_MAX; i++)
         survey_kind(surveyor, i, survey);

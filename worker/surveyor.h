@@ -1,5 +1,5 @@
 #pragma once
-/* Looks at what the host has: at the start, when a backend hears of a change (gathered for 200 ms), and at an interval. A thread with its own handle of every backend. */
+/* Looks at what the host has: at the start, when a backend hears of a change (gathered for 200 ms) or a job ends, and at an interval. A thread with its own handle of every backend. */
 #include "model/inventory.h"
 #include "worker/backend.h"
 #include "worker/message.h"
@@ -22,5 +22,6 @@ struct surveyor_setup { /* all outlive the surveyor */
 };
 
 int surveyor_start(const struct surveyor_setup *setup, struct surveyor **out, struct err *err);
+void surveyor_wake(struct surveyor *surveyor); /* a job of ours has changed something: looks at once (at most every 200 ms). Any thread */
 void surveyor_close(struct surveyor *surveyor); /* joins; NULL is fine */
 void survey_free(struct survey *survey);

@@ -31,6 +31,11 @@ void work_free(struct work *work)
     free(work);
 }
 
+const char *work_crash_name(const struct work *work)
+{
+    return work->job->dry_run ? "dry_run" : op_names[work->job->op];
+}
+
 bool work_expired(const struct work *work, int64_t now_real_ms)
 {
     const struct job *job = work->job;

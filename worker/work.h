@@ -69,5 +69,6 @@ struct work {
 
 int work_new(struct job *job, struct work **out, struct err *err); /* takes `job` on success */
 void work_free(struct work *work);                                  /* NULL is fine; never while an executor has it */
+const char *work_crash_name(const struct work *work); /* its op; "dry_run" for one: the crash matrix means what is done */
 /* Passed its deadline, or the time by which it had to start. */
 bool work_expired(const struct work *work, int64_t now_real_ms);
