@@ -9,6 +9,7 @@
 #include "base/err.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "crypto/keys.h"
 #include "kafka/kafka.h"
 #include "redis/redis.h"
 #include "wire/wire.h"
@@ -23,7 +24,7 @@
 #define FLEETSNAP_VERSION "0"
 #endif
 
-enum { OVERRIDES_MAX = 128, EXIT_USAGE = 2 };
+enum { OVERRIDES_MAX = 128, EXIT_USAGE = 2, SECRET_MAX = 4096 };
 
 struct arguments {
     const char *config;
@@ -123,35 +124,88 @@ static int read_password(const char *path, char **out, struct err *err)
 {
     if (!path)
         return 0;
-    if (file_read_secret(path, 4096, out, NULL, err) < 0)
-        return err_wrap(err, "redis.password_file");
+    if (file_read_secret(path, SECRET_MAX, out, NULL, err) < 0)
+        return err_wrap(err, "password file");
     (*out)[strcspn(*out, "\r\n")] = '\0';
     return 0;
 }
 
+/* The first token, with which all others are made. */
+static int make_admin_token(const char *path, struct err *err)
+{
+    unsigned char secret[32];
+    char token[2 * sizeof secret + 8] = "fs_";
+    size_t len = strlen(token);
+
+    if (file_exists(path))
+        return 0;
+    if (key_random(secret, sizeof secret, err) < 0)
+        return -1;
+    for (size_t i = 0; i < sizeof secret; i++)
+        len += (size_t)snprintf(token + len, sizeof token - len, "%02x", secret[i]);
+    token[len++] = '\n';
+    int result = file_write_atomic(path, token, len, 0600, err);
+    explicit_bzero(secret, sizeof secret);
+    explicit_bzero(token, sizeof token);
+    if (result == 0)
+        log_info("coordinator", "made an admin token: %s", path);
+    return result < 0 ? err_wrap(err, "admin_token_file") : 0;
+}
+
+struct secrets {
+    char *redis_password, *worker_redis_password;
+};
+
+static void secrets_clear(struct secrets *secrets)
+{
+    char *all[] = {secrets->redis_password, secrets->worker_redis_password};
+
+    for (size_t i = 0; i < 2; i++)
+        if (all[i]) {
+            explicit_bzero(all[i], strlen(all[i]));
+            free(all[i]);
+        }
+}
+
+static int start_api(const struct coordinator_options *kept, const struct secrets *secrets,
+                     struct coordinator *coordinator, const struct kafka_options *kafka,
+                     const struct redis_options *redis, struct api **out, struct err *err)
+{
+    struct api_config config = {
+        .listen = kept->http_listen,
+        .admin_token_file = kept->admin_token_file,
+        .threads = (int)kept->http_threads,
+        .kafka = kafka,
+        .dev = kept->dev,
+        .worker_kafka_brokers = kept->worker_kafka_brokers ? kept->worker_kafka_brokers : kept->kafka_brokers,
+        .worker_kafka_extra = &kept->worker_kafka_extra,
+        .worker_redis_address = kept->worker_redis_address ? kept->worker_redis_address : kept->redis_address,
+        .worker_redis_user = kept->worker_redis_user,
+        .worker_redis_password = secrets->worker_redis_password,
+        .redis = redis,
+    };
+
+    return api_start(&config, coordinator, coordinator_view_path(coordinator), out, err);
+}
+
 static int serve(const struct coordinator_options *kept, struct watcher *watcher, struct err *err)
 {
-    CLEANUP(freep) char *password = NULL;
+    CLEANUP(secrets_clear) struct secrets secrets = {0};
     struct kafka_options kafka;
     struct redis_options redis;
     struct api *api = NULL;
-    int result;
 
     coordinator_kafka_options(kept, &kafka);
-    if (read_password(kept->redis_password_file, &password, err) < 0)
+    if (make_admin_token(kept->admin_token_file, err) < 0 ||
+        read_password(kept->redis_password_file, &secrets.redis_password, err) < 0 ||
+        read_password(kept->worker_redis_password_file, &secrets.worker_redis_password, err) < 0)
         return -1;
-    redis = (struct redis_options){kept->redis_address, kept->redis_user, password, 0};
-    struct api_config config = {.listen = kept->http_listen,
-                                .admin_token_file = kept->admin_token_file,
-                                .threads = (int)kept->http_threads,
-                                .kafka = &kafka,
-                                .dev = kept->dev,
-                                .redis = &redis};
-    if (api_start(&config, watcher->coordinator, coordinator_view_path(watcher->coordinator), &api, err) < 0)
+    redis = (struct redis_options){kept->redis_address, kept->redis_user, secrets.redis_password, 0};
+    if (start_api(kept, &secrets, watcher->coordinator, &kafka, &redis, &api, err) < 0)
         return -1;
     log_info("coordinator", "%s: http on port %d", kept->name, api_port(api));
     sd_notify(0, "READY=1");
-    result = coordinator_run(watcher->coordinator, err);
+    int result = coordinator_run(watcher->coordinator, err);
     api_stop(api);
     return result;
 }

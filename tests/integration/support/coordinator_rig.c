@@ -1,0 +1,654 @@
+#include "integration/support/coordinator_rig.h"
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "base/err.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "base/uuid.h"
+#include "coordinator/coordinator.h"
+#include "coordinator/options.h"
+#include "coordinator/view.h"
+#include "crypto/keys.h"
+#include "crypto/mac.h"
+#include "kafka/kafka.h"
+#include "model/status.h"
+#include "model/topics.h"
+#include "redis/store.h"
+#include "wire/wire.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/wait.h>
+
+#include <setjmp.h>
+
+#include <cmocka.h>
+
+enum { COPIES_MAX = 4096, OPTIONS_MAX = 32, LINE_BYTES = 1 << 20 };
+
+extern char **environ;
+
+struct copy {
+    char job_id[UUID_TEXT];
+    uint64_t sum; /* of the value's bytes */
+};
+
+struct rig {
+    char directory[128], host[64];
+    struct kafka_options kafka;
+    struct redis *redis;
+    struct kafka_producer *producer;
+    struct kafka_consumer *consumer;
+    struct wire *wire;
+    struct mac *mac;
+    struct key_ring ring;
+    unsigned char master[KEY_BYTES];
+    int32_t job_partitions, status_partitions;
+    struct copy copies[COPIES_MAX];
+    size_t copy_count;
+    struct job *jobs[COPIES_MAX];
+};
+
+struct rig_coordinator {
+    pid_t pid;
+    FILE *in, *out;
+    int out_fd;
+};
+
+static void must(int result, const struct err *err)
+{
+    if (result < 0)
+        fail_msg("%s", err->text);
+}
+
+static const char *server(const char *name)
+{
+    const char *value = getenv(name);
+
+    if (!value)
+        fail_msg("%s is not set: run by tests/stack/with", name);
+    return value;
+}
+
+/* ---- the child: a coordinator that is told what to do by lines ---- */
+
+static void say(json_t *answer)
+{
+    char *text = json_dumps(answer, JSON_COMPACT);
+
+    puts(text);
+    fflush(stdout);
+    free(text);
+    json_decref(answer);
+}
+
+static void say_result(int result, const struct err *err, json_t *good)
+{
+    if (result == 0) {
+        json_object_set_new(good, "ok", json_true());
+        say(good);
+        return;
+    }
+    json_decref(good);
+    say(json_pack("{s:s, s:s}", "error", err->text, "kind", err_kind_name(err->kind)));
+}
+
+static const struct caller tester = {
+    .token = (char *)"tester", .from = (char *)"127.0.0.1", .role = (char *)"admin", .classes = (char *)"ABC"};
+
+static int submit(struct coordinator *coordinator, const char *host, const char *target, const char *key, bool destroys,
+                  char *out, struct err *err)
+{
+    struct params_noop params = {.destroys = destroys};
+    struct job job = {.op = OP_NOOP,
+                      .target = {(char *)"null", (char *)target, NULL},
+                      .host = (char *)host,
+                      .params = &params,
+                      .priority = 5};
+
+    return coordinator_submit(coordinator, &tester, &job, *key == '-' ? NULL : key, out, err);
+}
+
+static void command_state(struct coordinator *coordinator)
+{
+    struct coordinator_state state;
+
+    coordinator_state(coordinator, &state);
+    say(json_pack("{s:b, s:b, s:I, s:I, s:b, s:b, s:I, s:s}", "ok", 1, "leading", state.leading, "term",
+                  (json_int_t)state.term, "epoch", (json_int_t)state.epoch, "redis_ok", state.redis_ok, "kafka_ok",
+                  state.kafka_ok, "jobs_open", (json_int_t)state.jobs_open, "redis_problem", state.redis_problem));
+}
+
+static void command_view(struct coordinator *coordinator, const char *what, const char *id)
+{
+    struct view_reader *reader = NULL;
+    struct view_filter filter = {0};
+    json_t *out = NULL;
+    struct err err = {0};
+    int result = view_reader_open(coordinator_view_path(coordinator), &reader, &err);
+
+    if (result == 0 && strcmp(what, "job") == 0)
+        result = view_job(reader, id, &out, &err);
+    else if (result == 0 && strcmp(what, "jobs") == 0)
+        result = view_jobs(reader, &filter, &out, &err);
+    else if (result == 0 && strcmp(what, "hosts") == 0)
+        result = view_hosts(reader, &filter, &out, &err);
+    else if (result == 0 && strcmp(what, "dlq") == 0)
+        result = view_dead_letters(reader, &filter, &out, &err);
+    view_reader_close(reader);
+    say_result(result, &err, json_pack("{s:o}", "view", out ? out : json_null()));
+}
+
+static void command_ledger(struct coordinator *coordinator, const char *id)
+{
+    struct ledger_entry *entry = NULL;
+    struct err err = {0};
+    int result = coordinator_get(coordinator, LEDGER_JOB, id, &entry, &err);
+
+    say_result(result, &err,
+               json_pack("{s:b, s:b, s:s?, s:s?}", "known", entry != NULL, "published",
+                         entry && entry->job->published_at_ms, "outcome", entry ? entry->job->outcome : NULL, "cancel",
+                         entry ? entry->job->cancel : NULL));
+    ledger_entry_free(entry);
+}
+
+static void serve_line(struct coordinator *coordinator, char *line)
+{
+    char verb[32] = "", a[256] = "", b[256] = "", c[256] = "", id[UUID_TEXT] = "";
+    struct err err = {0};
+
+    if (sscanf(line, "%31s %255s %255s %255s", verb, a, b, c) < 1)
+        return;
+    if (strcmp(verb, "state") == 0)
+        command_state(coordinator);
+    else if (strcmp(verb, "enroll") == 0) {
+        CLEANUP(freep) char *file = NULL;
+        int result = coordinator_enroll(coordinator, &tester, a, false, &file, &err);
+        say_result(result, &err, json_pack("{s:s?}", "key_file", file));
+    } else if (strcmp(verb, "submit") == 0 || strcmp(verb, "destroy") == 0) {
+        int result = submit(coordinator, a, b, c, *verb == 'd', id, &err);
+        say_result(result, &err, json_pack("{s:s}", "job_id", id));
+    } else if (strcmp(verb, "cancel") == 0)
+        say_result(coordinator_cancel(coordinator, &tester, a, b, &err), &err, json_object());
+    else if (strcmp(verb, "resolve") == 0)
+        say_result(coordinator_resolve(coordinator, &tester, a, true, b, &err), &err, json_object());
+    else if (strcmp(verb, "retry") == 0) {
+        int result = coordinator_retry(coordinator, &tester, a, id, &err);
+        say_result(result, &err, json_pack("{s:s}", "job_id", id));
+    } else if (strcmp(verb, "view") == 0)
+        command_view(coordinator, a, b);
+    else if (strcmp(verb, "ledger") == 0)
+        command_ledger(coordinator, a);
+    else
+        say(json_pack("{s:s}", "error", "what?"));
+}
+
+static void *serve_lines(void *argument)
+{
+    static char line[4096];
+
+    while (fgets(line, sizeof line, stdin))
+        serve_line(argument, line);
+    coordinator_stop(argument); /* the test is over */
+    return NULL;
+}
+
+static struct coordinator *the_child;
+
+static void on_term(int signal_number)
+{
+    (void)signal_number;
+    raise(SIGKILL);
+}
+
+void rig_child(int argc, char **argv)
+{
+    struct coordinator_options options = {0};
+    struct err err = {0};
+    pthread_t thread;
+
+    if (argc < 2 || strcmp(argv[1], "--coordinator") != 0)
+        return;
+    signal(SIGPIPE, SIG_IGN);
+    signal(SIGALRM, on_term);
+    alarm(600); /* nothing outlives a test that was killed */
+    wire_init();
+    if (coordinator_options_load(NULL, (const char *const *)argv + 2, &options, &err) < 0 ||
+        coordinator_start(&options, &the_child, &err) < 0) {
+        log_error("rig", "%s", err.text);
+        _exit(3);
+    }
+    pthread_create(&thread, NULL, serve_lines, the_child);
+    int result = coordinator_run(the_child, &err);
+    if (result < 0)
+        log_error("rig", "%s", err.text);
+    pthread_join(thread, NULL);
+    coordinator_free(the_child);
+    _exit(result < 0 ? 4 : 0);
+}
+
+/* ---- processes ---- */
+
+static size_t add_option(char **argv, size_t count, const char *name, const char *value)
+{
+    if (asprintf(&argv[count], "%s=%s", name, value) < 0)
+        fail_msg("out of memory");
+    return count + 1;
+}
+
+static void spawn(struct rig_coordinator *coordinator, char **argv, const char *crash)
+{
+    int to[2], from[2];
+    posix_spawn_file_actions_t actions;
+
+    assert_int_equal(pipe2(to, O_CLOEXEC), 0);
+    assert_int_equal(pipe2(from, O_CLOEXEC), 0);
+    posix_spawn_file_actions_init(&actions);
+    posix_spawn_file_actions_adddup2(&actions, to[0], 0);
+    posix_spawn_file_actions_adddup2(&actions, from[1], 1);
+    if (crash)
+        setenv("FLEETSNAP_CRASH", crash, 1);
+    else
+        unsetenv("FLEETSNAP_CRASH");
+    assert_int_equal(posix_spawn(&coordinator->pid, "/proc/self/exe", &actions, NULL, argv, environ), 0);
+    unsetenv("FLEETSNAP_CRASH");
+    posix_spawn_file_actions_destroy(&actions);
+    close(to[0]);
+    close(from[1]);
+    coordinator->in = fdopen(to[1], "w");
+    coordinator->out = fdopen(from[0], "r");
+    coordinator->out_fd = from[0];
+}
+
+struct rig_coordinator *rig_start(struct rig *rig, const char *name, const char *crash, const char *const options[])
+{
+    struct rig_coordinator *coordinator = calloc(1, sizeof *coordinator);
+    char *argv[OPTIONS_MAX + 1] = {strdup("coordinator"), strdup("--coordinator")}, path[256];
+    size_t count = 2;
+
+    count = add_option(argv, count, "name", name);
+    snprintf(path, sizeof path, "%s/%s", rig->directory, name);
+    count = add_option(argv, count, "state_directory", path);
+    snprintf(path, sizeof path, "%s/master.key", rig->directory);
+    count = add_option(argv, count, "master_key_file", path);
+    count = add_option(argv, count, "kafka.brokers", server("FLEETSNAP_KAFKA"));
+    count = add_option(argv, count, "redis.address", server("FLEETSNAP_REDIS"));
+    count = add_option(argv, count, "redis.user", server("FLEETSNAP_REDIS_USER"));
+    count = add_option(argv, count, "redis.password_file", server("FLEETSNAP_REDIS_PASSWORD_FILE"));
+    count = add_option(argv, count, "dev", "true");
+    count = add_option(argv, count, "holders_grace", "1s");
+    count = add_option(argv, count, "heartbeat_poll", "200ms");
+    for (size_t i = 0; options && options[i]; i++)
+        argv[count++] = strdup(options[i]);
+    spawn(coordinator, argv, crash);
+    for (size_t i = 0; i < count; i++)
+        free(argv[i]);
+    return coordinator;
+}
+
+pid_t rig_pid(const struct rig_coordinator *coordinator)
+{
+    return coordinator->pid;
+}
+
+bool rig_wait_death(struct rig_coordinator *coordinator, int timeout_ms)
+{
+    int64_t until_ms = clock_monotonic_ms() + timeout_ms;
+
+    while (coordinator->pid > 0 && clock_monotonic_ms() < until_ms) {
+        if (waitpid(coordinator->pid, NULL, WNOHANG) == coordinator->pid) {
+            coordinator->pid = 0;
+            return true;
+        }
+        poll(NULL, 0, 10);
+    }
+    return coordinator->pid == 0;
+}
+
+void rig_stop(struct rig_coordinator *coordinator, int signal_number)
+{
+    if (!coordinator)
+        return;
+    fclose(coordinator->in); /* the end of its lines stops it in good order */
+    if (coordinator->pid > 0 && signal_number)
+        kill(coordinator->pid, signal_number);
+    if (!rig_wait_death(coordinator, 20000)) {
+        kill(coordinator->pid, SIGKILL);
+        waitpid(coordinator->pid, NULL, 0);
+        fail_msg("the coordinator did not stop");
+    }
+    fclose(coordinator->out);
+    free(coordinator);
+}
+
+static json_t *ask_line(struct rig_coordinator *coordinator, const char *line)
+{
+    CLEANUP(freep) char *answer = malloc(LINE_BYTES);
+
+    if (coordinator->pid <= 0 || fprintf(coordinator->in, "%s\n", line) < 0 || fflush(coordinator->in) != 0)
+        return NULL;
+    if (!fgets(answer, LINE_BYTES, coordinator->out))
+        return NULL;
+    return json_loads(answer, 0, NULL);
+}
+
+json_t *rig_ask(struct rig_coordinator *coordinator, const char *format, ...)
+{
+    char line[2048];
+    va_list arguments;
+
+    va_start(arguments, format);
+    vsnprintf(line, sizeof line, format, arguments);
+    va_end(arguments);
+    return ask_line(coordinator, line);
+}
+
+json_t *rig_insist(struct rig_coordinator *coordinator, int timeout_ms, const char *format, ...)
+{
+    int64_t until_ms = clock_monotonic_ms() + timeout_ms;
+    char line[2048], last[600] = "nothing";
+    va_list arguments;
+
+    va_start(arguments, format);
+    vsnprintf(line, sizeof line, format, arguments);
+    va_end(arguments);
+    do {
+        json_t *answer = ask_line(coordinator, line);
+        if (!answer)
+            fail_msg("%s: the coordinator has died", line);
+        if (json_is_true(json_object_get(answer, "ok")))
+            return answer;
+        snprintf(last, sizeof last, "%s", json_string_value(json_object_get(answer, "error")));
+        json_decref(answer);
+        poll(NULL, 0, 50);
+    } while (clock_monotonic_ms() < until_ms);
+    fail_msg("%s: %s", line, last);
+    return NULL;
+}
+
+void rig_wait_leading(struct rig_coordinator *coordinator, int timeout_ms)
+{
+    int64_t until_ms = clock_monotonic_ms() + timeout_ms;
+
+    while (clock_monotonic_ms() < until_ms) {
+        json_t *state = rig_ask(coordinator, "state");
+        if (!state)
+            fail_msg("the coordinator has died");
+        bool leads = json_is_true(json_object_get(state, "leading")) && json_is_true(json_object_get(state, "redis_ok"));
+        json_decref(state);
+        if (leads)
+            return;
+        poll(NULL, 0, 50);
+    }
+    fail_msg("it does not lead");
+}
+
+void rig_wait_state(struct rig_coordinator *coordinator, const char *job_id, const char *state, int timeout_ms,
+                    json_t **out)
+{
+    int64_t until_ms = clock_monotonic_ms() + timeout_ms;
+    char last[64] = "unknown";
+
+    while (clock_monotonic_ms() < until_ms) {
+        json_t *answer = rig_ask(coordinator, "view job %s", job_id), *job = json_object_get(answer, "view");
+        const char *now = json_string_value(json_object_get(job, "state"));
+        snprintf(last, sizeof last, "%s", now ? now : "unknown");
+        if (now && strcmp(now, state) == 0) {
+            if (out)
+                *out = json_incref(job);
+            json_decref(answer);
+            return;
+        }
+        json_decref(answer);
+        poll(NULL, 0, 20);
+    }
+    fail_msg("job %s is %s, not %s", job_id, last, state);
+}
+
+/* ---- the pretended host ---- */
+
+static void open_redis(struct rig *rig)
+{
+    CLEANUP(freep) char *password = NULL;
+    struct err err = {0};
+    const char *flush[] = {"FLUSHALL"};
+
+    must(file_read_secret(server("FLEETSNAP_REDIS_PASSWORD_FILE"), 4096, &password, NULL, &err), &err);
+    password[strcspn(password, "\n")] = '\0';
+    struct redis_options options = {server("FLEETSNAP_REDIS"), server("FLEETSNAP_REDIS_USER"), password, 0};
+    must(redis_new(&options, &rig->redis, &err), &err);
+    struct redis_reply *reply = redis_call(rig->redis, &err, 1, flush, NULL);
+    if (!reply)
+        fail_msg("redis: %s", err.text);
+    redis_reply_free(reply);
+}
+
+static void open_kafka(struct rig *rig)
+{
+    struct kafka_topic_problem problems[32];
+    size_t count, created;
+    int64_t low, high;
+    struct err err = {0};
+
+    rig->kafka = (struct kafka_options){.brokers = server("FLEETSNAP_KAFKA"), .client_id = "rig", .fetch_wait_ms = 500};
+    must(kafka_topics_init(&rig->kafka, true, false, problems, 32, &count, &created, &err), &err);
+    must(kafka_producer_open(&rig->kafka, &rig->producer, &err), &err);
+    must(kafka_consumer_open(&rig->kafka, NULL, &rig->consumer, &err), &err);
+    must(kafka_partition_count(&rig->kafka, topic_table[TOPIC_JOBS].name, 5000, &rig->job_partitions, &err), &err);
+    must(kafka_partition_count(&rig->kafka, topic_table[TOPIC_STATUS].name, 5000, &rig->status_partitions, &err), &err);
+    int32_t mine = kafka_partition_of(rig->host, strlen(rig->host), rig->job_partitions);
+    must(kafka_watermarks(rig->consumer, topic_table[TOPIC_JOBS].name, mine, &low, &high, 5000, &err), &err);
+    must(kafka_consumer_assign(rig->consumer, topic_table[TOPIC_JOBS].name, mine, high, &err), &err);
+}
+
+static void open_keys(struct rig *rig)
+{
+    char path[256];
+    struct err err = {0};
+
+    snprintf(path, sizeof path, "%s/master.key", rig->directory);
+    must(key_master_create(path, &err), &err);
+    must(key_master_load(path, rig->master, &err), &err);
+    rig->ring = (struct key_ring){.count = 1};
+    rig->ring.items[0].generation = 1;
+    must(key_derive_host(rig->master, 1, rig->host, rig->ring.items[0].key, &err), &err);
+    must(wire_new(&rig->wire, &err), &err);
+    must(mac_new(&rig->mac, &err), &err);
+}
+
+struct rig *rig_open(const char *host)
+{
+    struct rig *rig = calloc(1, sizeof *rig);
+
+    signal(SIGPIPE, SIG_IGN);
+    snprintf(rig->host, sizeof rig->host, "%s", host);
+    snprintf(rig->directory, sizeof rig->directory, "/tmp/fleetsnap-rig-XXXXXX");
+    assert_non_null(mkdtemp(rig->directory));
+    open_redis(rig);
+    open_kafka(rig);
+    open_keys(rig);
+    return rig;
+}
+
+void rig_close(struct rig *rig)
+{
+    char command[160];
+
+    kafka_consumer_close(rig->consumer);
+    kafka_producer_close(rig->producer, 1000);
+    redis_free(rig->redis);
+    mac_free(rig->mac);
+    wire_free(rig->wire);
+    for (size_t i = 0; i < rig->copy_count; i++)
+        job_free(rig->jobs[i]);
+    snprintf(command, sizeof command, "rm -rf '%s'", rig->directory);
+    if (system(command) != 0)
+        print_message("%s is left\n", rig->directory);
+    free(rig);
+}
+
+const char *rig_host(const struct rig *rig)
+{
+    return rig->host;
+}
+
+struct redis *rig_redis(struct rig *rig)
+{
+    return rig->redis;
+}
+
+static bool verifies(struct rig *rig, const struct kafka_record *record)
+{
+    const char *mac = kafka_header(record, "fs-mac"), *host = kafka_header(record, "fs-host");
+    struct mac_input input = {.topic = record->topic,
+                              .key = record->key,
+                              .key_len = record->key_len,
+                              .value = record->value,
+                              .value_len = record->value_len,
+                              .fs_host = host,
+                              .fs_job = kafka_header(record, "fs-job")};
+
+    return mac && host && strcmp(host, rig->host) == 0 &&
+           mac_verify(rig->mac, &rig->ring, &input, mac, record->timestamp_ms) == MAC_OK;
+}
+
+static void take_in(struct rig *rig, const struct kafka_record *record)
+{
+    struct job *job = calloc(1, sizeof *job);
+    struct copy *copy = &rig->copies[rig->copy_count];
+    struct err err = {0};
+
+    assert_true(rig->copy_count < COPIES_MAX);
+    must(wire_decode(rig->wire, &job_record, record->value, record->value_len, topic_table[TOPIC_JOBS].max_bytes, job,
+                     &err),
+         &err);
+    snprintf(copy->job_id, sizeof copy->job_id, "%s", job->job_id);
+    for (size_t i = 0; i < record->value_len; i++)
+        copy->sum = copy->sum * 1099511628211u + ((const unsigned char *)record->value)[i];
+    rig->jobs[rig->copy_count++] = job;
+}
+
+void rig_read_jobs(struct rig *rig, int timeout_ms)
+{
+    struct kafka_record records[64];
+    struct err err = {0};
+    int count = kafka_consume(rig->consumer, timeout_ms, records, 64, &err);
+
+    must(count, &err);
+    for (int i = 0; i < count; i++)
+        if (verifies(rig, &records[i]))
+            take_in(rig, &records[i]);
+    kafka_records_free(records, (size_t)count);
+}
+
+static const struct job *find_job(const struct rig *rig, const char *job_id)
+{
+    for (size_t i = 0; i < rig->copy_count; i++)
+        if (strcmp(rig->copies[i].job_id, job_id) == 0)
+            return rig->jobs[i];
+    return NULL;
+}
+
+int rig_copies(struct rig *rig, const char *job_id)
+{
+    int count = 0;
+
+    for (size_t i = 0; i < rig->copy_count; i++)
+        count += strcmp(rig->copies[i].job_id, job_id) == 0;
+    return count;
+}
+
+bool rig_copies_agree(struct rig *rig, const char *job_id)
+{
+    const struct copy *first = NULL;
+
+    for (size_t i = 0; i < rig->copy_count; i++) {
+        if (strcmp(rig->copies[i].job_id, job_id) != 0)
+            continue;
+        if (first && first->sum != rig->copies[i].sum)
+            return false;
+        first = &rig->copies[i];
+    }
+    return first != NULL;
+}
+
+void rig_wait_job(struct rig *rig, const char *job_id, int timeout_ms)
+{
+    int64_t until_ms = clock_monotonic_ms() + timeout_ms;
+
+    while (!rig_copies(rig, job_id)) {
+        if (clock_monotonic_ms() > until_ms)
+            fail_msg("job %s does not arrive", job_id);
+        rig_read_jobs(rig, 100);
+    }
+}
+
+void rig_say(struct rig *rig, const char *job_id, const struct rig_say *what)
+{
+    const struct job *job = find_job(rig, job_id);
+    const char *host = what->as_host ? what->as_host : rig->host, *topic = topic_table[TOPIC_STATUS].name;
+    struct key_ring ring = rig->ring;
+    const unsigned char *value;
+    size_t len;
+    char mac[MAC_TEXT];
+    struct err err = {0};
+
+    assert_non_null(job);
+    struct status status = {.job_id = job->job_id,
+                            .op = job->op,
+                            .origin = ORIGIN_WORKER,
+                            .seq = what->seq,
+                            .state = what->state,
+                            .host = rig->host,
+                            .target = job->target,
+                            .at_ms = clock_real_ms(),
+                            .attempt = 1,
+                            .journal = (char *)"rig"};
+    if (what->as_host)
+        must(key_derive_host(rig->master, 1, host, ring.items[0].key, &err), &err);
+    if (what->bad_mac)
+        ring.items[0].key[0] ^= 1;
+    must(wire_encode(rig->wire, &status_record, &status, &value, &len, &err), &err);
+    struct mac_input input = {.topic = topic,
+                              .key = job_id,
+                              .key_len = strlen(job_id),
+                              .value = value,
+                              .value_len = len,
+                              .fs_host = host,
+                              .fs_job = job_id};
+    must(mac_sign(rig->mac, &ring, &input, mac, &err), &err);
+    struct kafka_header headers[] = {{"fs-host", host}, {"fs-job", job_id}, {"fs-mac", mac}};
+    must(kafka_produce(rig->producer, topic, kafka_partition_of(rig->host, strlen(rig->host), rig->status_partitions),
+                       job_id, strlen(job_id), value, len, headers, 3, 1, &err),
+         &err);
+    int64_t until_ms = clock_monotonic_ms() + 10000;
+    while (kafka_producer_queued(rig->producer) && clock_monotonic_ms() < until_ms)
+        kafka_producer_poll(rig->producer, 50, NULL, NULL);
+}
+
+void rig_heartbeat(struct rig *rig)
+{
+    struct store_claim claim = {.host = rig->host,
+                                .instance = "rig",
+                                .boot_id = "rig",
+                                .state_directory = "/rig",
+                                .version = "test",
+                                .ttl_ms = 45000,
+                                .directory_locked = true};
+    struct store_command command = {0};
+    struct err err = {0};
+
+    must(store_claim_command(&claim, &command, &err), &err);
+    struct redis_reply *reply = store_call(rig->redis, &command, &err);
+    if (!reply)
+        fail_msg("claim: %s", err.text);
+    redis_reply_free(reply);
+    store_command_clear(&command);
+}

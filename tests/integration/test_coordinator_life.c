@@ -1,0 +1,226 @@
+/* A job's way through the coordinator on real servers: submitted, published, answered; cancelled; refused; believed or not. */
+#include "integration/support/coordinator_rig.h"
+
+#include <poll.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+struct scene {
+    struct rig *rig;
+    struct rig_coordinator *coordinator;
+};
+
+static int set_up(void **state)
+{
+    struct scene *scene = calloc(1, sizeof *scene);
+
+    scene->rig = rig_open("alpha");
+    scene->coordinator = rig_start(scene->rig, "c1", NULL, NULL);
+    rig_wait_leading(scene->coordinator, 30000);
+    json_decref(rig_insist(scene->coordinator, 10000, "enroll alpha"));
+    *state = scene;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    struct scene *scene = *state;
+
+    rig_stop(scene->coordinator, 0);
+    rig_close(scene->rig);
+    free(scene);
+    return 0;
+}
+
+static void submit(struct scene *scene, const char *key, char out[40])
+{
+    json_t *answer = rig_insist(scene->coordinator, 10000, "submit alpha t1 %s", key);
+
+    snprintf(out, 40, "%s", json_string_value(json_object_get(answer, "job_id")));
+    json_decref(answer);
+}
+
+static void a_job_is_published_and_its_end_recorded(void **state)
+{
+    struct scene *scene = *state;
+    char id[40];
+    json_t *job = NULL;
+
+    submit(scene, "-", id);
+    rig_wait_job(scene->rig, id, 10000);
+    rig_wait_state(scene->coordinator, id, "PUBLISHED", 10000, &job);
+    assert_string_equal(json_string_value(json_object_get(job, "requested_by")), "tester");
+    assert_string_equal(json_string_value(json_object_get(job, "op")), "noop");
+    assert_int_equal(json_array_size(json_object_get(job, "events")), 2);
+    json_decref(job);
+    rig_say(scene->rig, id, &(struct rig_say){.state = STATE_ACCEPTED, .seq = 100});
+    rig_wait_state(scene->coordinator, id, "ACCEPTED", 10000, NULL);
+    rig_say(scene->rig, id, &(struct rig_say){.state = STATE_RUNNING, .seq = 101});
+    rig_say(scene->rig, id, &(struct rig_say){.state = STATE_SUCCEEDED, .seq = 102});
+    rig_wait_state(scene->coordinator, id, "SUCCEEDED", 10000, NULL);
+    for (int i = 0; i < 100; i++) {
+        json_t *ledger = rig_ask(scene->coordinator, "ledger %s", id);
+        const char *outcome = json_string_value(json_object_get(ledger, "outcome"));
+        bool ended = outcome && strcmp(outcome, "SUCCEEDED") == 0;
+        json_decref(ledger);
+        if (ended)
+            return;
+        poll(NULL, 0, 50);
+    }
+    fail_msg("the ledger does not know the end");
+}
+
+static void a_repeat_is_the_same_job_and_another_request_a_conflict(void **state)
+{
+    struct scene *scene = *state;
+    char id[40], again[40];
+
+    submit(scene, "key-1", id);
+    submit(scene, "key-1", again);
+    assert_string_equal(id, again);
+    json_t *other = rig_ask(scene->coordinator, "submit alpha t2 key-1");
+    assert_string_equal(json_string_value(json_object_get(other, "kind")), "conflict");
+    json_decref(other);
+    rig_wait_job(scene->rig, id, 10000);
+    rig_read_jobs(scene->rig, 500);
+    assert_int_equal(rig_copies(scene->rig, id), 1);
+}
+
+static void what_does_not_verify_is_a_dead_letter_and_changes_nothing(void **state)
+{
+    struct scene *scene = *state;
+    char id[40];
+    json_t *job = NULL;
+
+    json_decref(rig_insist(scene->coordinator, 10000, "enroll beta"));
+    submit(scene, "-", id);
+    rig_wait_job(scene->rig, id, 10000);
+    rig_say(scene->rig, id, &(struct rig_say){.state = STATE_SUCCEEDED, .seq = 1, .bad_mac = true});
+    rig_say(scene->rig, id, &(struct rig_say){.state = STATE_SUCCEEDED, .seq = 2, .as_host = "beta"});
+    rig_say(scene->rig, id, &(struct rig_say){.state = STATE_RUNNING, .seq = 3});
+    rig_wait_state(scene->coordinator, id, "RUNNING", 10000, &job);
+    json_decref(job);
+    int letters = 0;
+    for (int i = 0; i < 100 && letters < 2; i++) {
+        json_t *answer = rig_ask(scene->coordinator, "view dlq"),
+               *items = json_object_get(json_object_get(answer, "view"), "items"), *item;
+        size_t index;
+        letters = 0;
+        json_array_foreach(items, index, item)
+        {
+            json_t *headers = json_object_get(item, "headers");
+            const char *about = json_string_value(json_object_get(headers, "fs-job"));
+            letters += about && strcmp(about, id) == 0;
+        }
+        json_decref(answer);
+        poll(NULL, 0, 50);
+    }
+    assert_int_equal(letters, 2);
+}
+
+static void class_c_needs_a_heartbeat(void **state)
+{
+    struct scene *scene = *state;
+    json_t *answer = rig_ask(scene->coordinator, "destroy alpha t1 -");
+
+    assert_non_null(strstr(json_string_value(json_object_get(answer, "error")), "heartbeat"));
+    json_decref(answer);
+    rig_heartbeat(scene->rig);
+    json_decref(rig_insist(scene->coordinator, 10000, "destroy alpha t1 -"));
+}
+
+static void unknown_hosts_get_nothing(void **state)
+{
+    struct scene *scene = *state;
+    json_t *answer = rig_ask(scene->coordinator, "submit stranger t1 -");
+
+    assert_string_equal(json_string_value(json_object_get(answer, "kind")), "permanent");
+    json_decref(answer);
+}
+
+static void a_cancel_reaches_the_ticket(void **state)
+{
+    struct scene *scene = *state;
+    char id[40], key[64];
+    struct redis_reply *reply;
+
+    submit(scene, "-", id);
+    rig_wait_job(scene->rig, id, 10000);
+    json_decref(rig_insist(scene->coordinator, 10000, "cancel %s because", id));
+    snprintf(key, sizeof key, "fs:job:%s", id);
+    (void)reply;
+    for (int i = 0; i < 100; i++) {
+        json_t *ledger = rig_ask(scene->coordinator, "ledger %s", id);
+        bool asked = json_is_string(json_object_get(ledger, "cancel"));
+        json_decref(ledger);
+        if (asked)
+            break;
+        poll(NULL, 0, 20);
+    }
+    rig_say(scene->rig, id, &(struct rig_say){.state = STATE_CANCELLED, .seq = 5});
+    rig_wait_state(scene->coordinator, id, "CANCELLED", 10000, NULL);
+}
+
+static void a_failed_job_can_be_retried_and_names_the_old_one(void **state)
+{
+    struct scene *scene = *state;
+    char id[40], retry[40];
+    json_t *job = NULL;
+
+    submit(scene, "-", id);
+    rig_wait_job(scene->rig, id, 10000);
+    json_t *refused = rig_ask(scene->coordinator, "retry %s", id);
+    assert_string_equal(json_string_value(json_object_get(refused, "kind")), "conflict");
+    json_decref(refused);
+    rig_say(scene->rig, id, &(struct rig_say){.state = STATE_FAILED, .seq = 5});
+    rig_wait_state(scene->coordinator, id, "FAILED", 10000, NULL);
+    json_t *answer = rig_insist(scene->coordinator, 5000, "retry %s", id);
+    snprintf(retry, sizeof retry, "%s", json_string_value(json_object_get(answer, "job_id")));
+    json_decref(answer);
+    assert_string_not_equal(retry, id);
+    rig_wait_state(scene->coordinator, retry, "PUBLISHED", 10000, &job);
+    assert_string_equal(json_string_value(json_object_get(job, "replaces")), id);
+    json_decref(job);
+}
+
+static void a_parked_job_waits_for_a_person(void **state)
+{
+    struct scene *scene = *state;
+    char id[40];
+
+    submit(scene, "-", id);
+    rig_wait_job(scene->rig, id, 10000);
+    json_t *refused = rig_ask(scene->coordinator, "resolve %s seen", id);
+    assert_string_equal(json_string_value(json_object_get(refused, "kind")), "conflict");
+    json_decref(refused);
+    rig_say(scene->rig, id, &(struct rig_say){.state = STATE_PARKED, .seq = 5});
+    rig_wait_state(scene->coordinator, id, "PARKED", 10000, NULL);
+    json_decref(rig_insist(scene->coordinator, 5000, "resolve %s seen", id));
+    json_t *ledger = rig_ask(scene->coordinator, "ledger %s", id);
+    assert_false(json_is_string(json_object_get(ledger, "outcome")));
+    json_decref(ledger);
+}
+
+int main(int argc, char **argv)
+{
+    rig_child(argc, argv);
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_job_is_published_and_its_end_recorded),
+        cmocka_unit_test(a_repeat_is_the_same_job_and_another_request_a_conflict),
+        cmocka_unit_test(what_does_not_verify_is_a_dead_letter_and_changes_nothing),
+        cmocka_unit_test(class_c_needs_a_heartbeat),
+        cmocka_unit_test(unknown_hosts_get_nothing),
+        cmocka_unit_test(a_cancel_reaches_the_ticket),
+        cmocka_unit_test(a_failed_job_can_be_retried_and_names_the_old_one),
+        cmocka_unit_test(a_parked_job_waits_for_a_person),
+    };
+
+    return cmocka_run_group_tests(tests, set_up, tear_down);
+}
