@@ -41,7 +41,8 @@ struct option {
 	const char *doc;      /* one or two sentences with the unit */
 };
 
-/* Rows end with name NULL. `config` is zeroed by the caller; on failure it is left freed. `path` NULL: defaults and overrides only. overrides: "name=value", NULL-terminated, may be NULL. */
+/* Rows end with name NULL. `config` is zeroed by the caller; on failure it is left freed. `path` NULL: defaults and overrides only. overrides: "name=value", NULL-terminated, may be NULL;
+ * there lists are split at commas, paths start in the working directory, and a map takes "name.key=value" or "name=key=value,…". */
 int config_load(const char *path, const char *const overrides[], const struct option *rows, void *config, struct err *err);
 void config_free(const struct option *rows, void *config);
 void config_help(const struct option *rows, FILE *out);                                /* for --help */

@@ -16,5 +16,5 @@ int file_sync_directory(const char *path, struct err *err);
 bool file_exists(const char *path);
 int file_remove(const char *path, struct err *err);                         /* absent is success */
 int file_free_space(const char *path, int64_t *free_bytes, int64_t *total_bytes, struct err *err);
-/* True if `path` (which need not exist) lies inside `root` after symbolic links of the existing part are resolved. */
+/* True if `path` (absolute; need not exist) is `root`, which must exist, or lies inside it after symbolic links of the existing part are resolved. */
 bool file_inside(const char *path, const char *root);

@@ -16,7 +16,7 @@ static const struct field expect_fields[] = {
     STRINGS(job_expect, disks, OPTIONAL, .max = 256),
     {0},
 };
-static const struct record_type expect_record = {"job_expect", sizeof(struct job_expect), expect_fields};
+const struct record_type job_expect_record = {"job_expect", sizeof(struct job_expect), expect_fields};
 
 static const struct field job_fields[] = {
     STRING(job, job_id, .max = 36),
@@ -31,7 +31,7 @@ static const struct field job_fields[] = {
     TIME(job, start_by, OPTIONAL),
     INT(job, max_attempts, OPTIONAL, .fallback = 5),
     INT(job, backoff_ms, OPTIONAL, .fallback = 1000),
-    RECORD(job, expect, expect_record, OPTIONAL),
+    RECORD(job, expect, job_expect_record, OPTIONAL),
     STRING(job, plan_digest, OPTIONAL, .max = 64),
     STRING(job, policy, OPTIONAL, .max = 128),
     STRING(job, run, OPTIONAL, .max = 128),

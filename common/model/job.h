@@ -63,7 +63,7 @@ struct snapshot_disk {
 	char *driver;  /* qcow2 */
 };
 
-extern const struct record_type snapshot_disk_record;
+extern const struct record_type snapshot_disk_record, repository_ref_record, job_expect_record;
 
 struct params_snapshot_create {
 	char *name, *description;

@@ -1,8 +1,8 @@
 #pragma once
 /*
  * Values on Kafka: byte 0x00, u32be schema id, Avro binary; ids from the built-in table (schemas/, compiled in). Decoding uses the *writer's* schema, fields are found by
- * name (resolved to indexes once per schema), defaults are applied in C, allow-lists and limits are checked, and an allocator guard bounds what a lying length can
- * make avro-c allocate. A wire object owns avro values and buffers: one per thread.
+ * name (resolved once per schema), defaults are applied in C, allow-lists and limits are checked. Memory is asked for only after a length was compared with what is left
+ * of the message, and avro-c, which parses the schemas, has an allocator with a budget. A wire object owns bound schemas and a buffer: one per thread.
  */
 #include <stddef.h>
 #include <stdint.h>

@@ -6,6 +6,7 @@
 #include "base/file.h"
 #include "base/text.h"
 #include "fill_record.h"
+#include "wire/guard.h"
 #include "wire/schema_table.h"
 #include "wire/wire.h"
 
@@ -208,11 +209,38 @@ static void avro_c_reads_what_we_write(void **state)
     }
 }
 
+/* The bomb that avro-c's decoder falls for: five bytes that claim a string of 50 MB. */
+static void the_guard_bounds_what_avro_c_allocates(void **state)
+{
+    avro_schema_t schema = avro_schema_string();
+    avro_value_iface_t *iface = avro_generic_class_from_schema(schema);
+    avro_reader_t reader = avro_reader_memory("\x80\xc2\xd7\x2fx", 5);
+    avro_value_t value;
+
+    (void)state;
+    assert_int_equal(avro_generic_value_new(iface, &value), 0);
+    guard_allow(1024);
+    assert_int_not_equal(avro_value_read(reader, &value), 0);
+    void *small = avro_malloc(1000);
+    assert_non_null(small);
+    assert_null(avro_malloc(1000));
+    guard_lift();
+    void *large = avro_malloc(100000);
+    assert_non_null(large);
+    avro_free(small, 1000);
+    avro_free(large, 100000);
+    avro_value_decref(&value);
+    avro_value_iface_decref(iface);
+    avro_schema_decref(schema);
+    avro_reader_free(reader);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(golden_bytes_both_ways),
         cmocka_unit_test(avro_c_reads_what_we_write),
+        cmocka_unit_test(the_guard_bounds_what_avro_c_allocates),
     };
     return cmocka_run_group_tests(tests, begin, end);
 }
