@@ -1,0 +1,472 @@
+#include "snapshot_rig.h"
+
+#include "base/cleanup.h"
+#include "base/err.h"
+#include "base/file.h"
+#include "base/process.h"
+#include "base/uuid.h"
+#include "worker/backends/libvirt/libvirt.h"
+#include "worker/backends/libvirt/snapshots.h"
+
+#include <dirent.h>
+#include <libvirt/libvirt-qemu.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+/* ---- the runner's surroundings ---- */
+
+static int save_plan(void *context, const char *plan_json, struct err *err)
+{
+    struct snap_rig *rig = context;
+
+    free(rig->plan);
+    rig->plan = strdup(plan_json);
+    return rig->plan ? 0 : err_memory(err, "plan");
+}
+
+static int save_steps(void *context, const struct step_change *changes, size_t count, struct err *err)
+{
+    struct snap_rig *rig = context;
+
+    if ((changes[0].state == STEP_DONE || changes[0].state == STEP_PAID) && ++rig->dones == rig->die_at) {
+        rig->stopping = true;
+        return err_set(err, ERR_RETRY, "dead");
+    }
+    for (size_t i = 0; i < count; i++) {
+        rig->states[changes[i].index] = changes[i].state;
+        facts_clear(&rig->facts[changes[i].index]);
+        if (changes[i].facts)
+            facts_copy(&rig->facts[changes[i].index], changes[i].facts, NULL);
+    }
+    return 0;
+}
+
+static enum trust confirm_lock(void *context, const struct plan *plan, char *detail)
+{
+    (void)context;
+    (void)plan;
+    (void)detail;
+    return TRUST_OURS;
+}
+
+static enum trust lock_trust(void *context)
+{
+    (void)context;
+    return TRUST_OURS;
+}
+
+static int reserve(void *context, const char *repository, int64_t bytes, int64_t free_bytes, int64_t min_free, struct err *err)
+{
+    (void)context;
+    (void)repository;
+    (void)bytes;
+    (void)free_bytes;
+    (void)min_free;
+    (void)err;
+    return 0;
+}
+
+static void phase(void *context, const char *name)
+{
+    struct snap_rig *rig = context;
+
+    if (getenv("RIG_VERBOSE"))
+        fprintf(stderr, "  %s\n", name);
+    if (strcmp(name, "plan") != 0 && ++rig->steps == rig->cancel_at)
+        rig->cancelled = true;
+}
+
+static void progress(void *context, int64_t done, int64_t total)
+{
+    (void)context;
+    (void)done;
+    (void)total;
+}
+
+static bool cancelled(void *context)
+{
+    return ((struct snap_rig *)context)->cancelled;
+}
+
+static bool stopping(void *context)
+{
+    return ((struct snap_rig *)context)->stopping;
+}
+
+static bool never(void *context)
+{
+    (void)context;
+    return false;
+}
+
+static int64_t no_limit(void *context)
+{
+    (void)context;
+    return 0;
+}
+
+static struct runner_env environment(struct snap_rig *rig)
+{
+    return (struct runner_env){.context = rig,
+                               .save_plan = save_plan,
+                               .save_steps = save_steps,
+                               .confirm_lock = confirm_lock,
+                               .lock_trust = lock_trust,
+                               .reserve = reserve,
+                               .phase = phase,
+                               .progress = progress,
+                               .cancelled = cancelled,
+                               .stopping = stopping,
+                               .lock_lost = never,
+                               .rate_limit = no_limit};
+}
+
+/* ---- the host ---- */
+
+/* The domain without its disk vdc, or as backup_rig made it. */
+static void define(struct snap_rig *rig, bool raw_disk)
+{
+    CLEANUP(xml_freep) xmlDocPtr doc = NULL;
+    CLEANUP(freep) char *xml = NULL;
+
+    assert_int_equal(xml_parse(rig->definition, "domain", &doc, NULL), 0);
+    if (!raw_disk)
+        xml_remove_all(xmlDocGetRootElement(doc), "devices/disk[target/@dev='vdc']");
+    assert_int_equal(xml_format(doc, &xml, NULL), 0);
+    rig->host.domain = virDomainDefineXML(rig->host.connection, xml);
+    if (!rig->host.domain)
+        fail_msg("%s", virGetLastErrorMessage());
+}
+
+static void remove_domain(struct snap_rig *rig)
+{
+    if (!rig->host.domain)
+        return;
+    if (virDomainIsActive(rig->host.domain) == 1)
+        virDomainDestroy(rig->host.domain);
+    if (virDomainUndefineFlags(rig->host.domain, VIR_DOMAIN_UNDEFINE_SNAPSHOTS_METADATA | VIR_DOMAIN_UNDEFINE_CHECKPOINTS_METADATA |
+                                                     VIR_DOMAIN_UNDEFINE_MANAGED_SAVE) < 0)
+        fail_msg("%s", virGetLastErrorMessage());
+    virDomainFree(rig->host.domain);
+    rig->host.domain = NULL;
+}
+
+static void make_disks(struct snap_rig *rig)
+{
+    static const char *const files[] = {"vda.img", "vdb.img", "vdc.img"};
+    char path[PATH_MAX];
+    struct dirent *entry;
+    DIR *dir;
+
+    dir = opendir(rig_disk(&rig->host, ".", path));
+    assert_non_null(dir);
+    while ((entry = readdir(dir)))
+        if (entry->d_name[0] != '.')
+            unlinkat(dirfd(dir), entry->d_name, 0);
+    closedir(dir);
+    for (int i = 0; i < 3; i++) {
+        const char *argv[] = {"qemu-img", "create", "-q", "-f", i == 2 ? "raw" : "qcow2", rig_disk(&rig->host, files[i], path), "16M", NULL};
+        struct err err = {0};
+
+        if (process_run(argv, &(struct process_options){.inherit_fd = -1}, NULL, NULL, &err) < 0)
+            fail_msg("%s", err.text);
+    }
+}
+
+void snap_open(struct snap_rig *rig)
+{
+    struct err err = {0};
+
+    *rig = (struct snap_rig){0};
+    rig_start(&rig->host, "web-1");
+    rig->definition = virDomainGetXMLDesc(rig->host.domain, VIR_DOMAIN_XML_INACTIVE);
+    assert_non_null(rig->definition);
+    if (libvirt_backend_ops.open(&rig->host.config, &rig->backend, &err) < 0)
+        fail_msg("%s", err.text);
+}
+
+void snap_start(struct snap_rig *rig, bool raw_disk)
+{
+    remove_domain(rig);
+    make_disks(rig);
+    define(rig, raw_disk);
+    rig->cancel_at = rig->die_at = 0;
+}
+
+static void forget_journal(struct snap_rig *rig)
+{
+    rig->cancelled = rig->stopping = false;
+    rig->steps = rig->dones = 0;
+    for (size_t i = 0; i < 64; i++) {
+        rig->states[i] = STEP_PLANNED;
+        facts_clear(&rig->facts[i]);
+    }
+}
+
+void snap_close(struct snap_rig *rig)
+{
+    free(rig->plan);
+    free(rig->definition);
+    forget_journal(rig);
+    libvirt_backend_ops.close(rig->backend);
+    rig_stop(&rig->host);
+}
+
+/* ---- jobs ---- */
+
+static void set_name(struct job *job, const char *name)
+{
+    switch (job->op) {
+    case OP_SNAPSHOT_CREATE: string_set(&((struct params_snapshot_create *)job->params)->name, name, NULL); break;
+    case OP_SNAPSHOT_SHOW: string_set(&((struct params_snapshot_show *)job->params)->name, name, NULL); break;
+    case OP_SNAPSHOT_REVERT: string_set(&((struct params_snapshot_revert *)job->params)->name, name, NULL); break;
+    case OP_SNAPSHOT_DELETE: string_set(&((struct params_snapshot_delete *)job->params)->name, name, NULL); break;
+    default: break;
+    }
+}
+
+struct job *snap_job(struct snap_rig *rig, enum op op, const char *name)
+{
+    struct job *job = calloc(1, sizeof *job);
+    char id[UUID_TEXT];
+
+    uuid_random(id);
+    job->job_id = strdup(id);
+    job->op = (int)op;
+    job->target = (struct target){strdup("libvirt"), strdup(rig->host.uuid), strdup("web-1")};
+    job->host = strdup("rig");
+    job->params = calloc(1, op_info(op)->params->size);
+    record_defaults(op_info(op)->params, job->params);
+    set_name(job, name);
+    return job;
+}
+
+void snap_run(struct snap_rig *rig, struct job *job, struct outcome *out)
+{
+    struct runner_env env = environment(rig);
+
+    forget_journal(rig);
+    if (getenv("RIG_VERBOSE"))
+        fprintf(stderr, "%s %s\n", op_names[job->op], job->job_id);
+    *out = (struct outcome){0};
+    runner_run(&env, rig->backend, job, out);
+    if (out->err.text[0] && getenv("RIG_VERBOSE"))
+        fprintf(stderr, "  -> %s\n", out->err.text);
+}
+
+void snap_recover(struct snap_rig *rig, struct job *job, struct outcome *out)
+{
+    struct runner_env env = environment(rig);
+    struct journaled_plan plan = {0};
+    struct err err = {0};
+
+    rig->cancelled = rig->stopping = false;
+    rig->cancel_at = rig->die_at = 0;
+    if (plan_from_json(rig->plan, &libvirt_backend_ops, &plan.plan, &err) < 0)
+        fail_msg("%s", err.text);
+    plan.steps = calloc(plan.plan.count + 1, sizeof *plan.steps);
+    for (size_t i = 0; i < plan.plan.count; i++) {
+        plan.steps[i].state = rig->states[i];
+        facts_copy(&plan.steps[i].facts, &rig->facts[i], NULL);
+    }
+    outcome_clear(out);
+    runner_recover(&env, rig->backend, job, &plan, out);
+    if (out->err.text[0] && getenv("RIG_VERBOSE"))
+        fprintf(stderr, "  recovery -> %s\n", out->err.text);
+    journaled_plan_clear(&plan);
+}
+
+void snap_ok(struct snap_rig *rig, struct job *job, struct outcome *out)
+{
+    struct outcome own = {0};
+    struct outcome *outcome = out ? out : &own;
+
+    snap_run(rig, job, outcome);
+    if (outcome->kind != OUTCOME_ENDED || outcome->state != STATE_SUCCEEDED)
+        fail_msg("%s: outcome %d, state %s: %s (%s)", op_names[job->op], (int)outcome->kind, job_state_names[outcome->state], outcome->err.text,
+                 outcome->err.hint);
+    outcome_clear(&own);
+    job_free(job);
+}
+
+void snap_refused(struct snap_rig *rig, struct job *job, enum err_kind kind, const char *text)
+{
+    struct outcome out;
+
+    snap_run(rig, job, &out);
+    if (out.kind == OUTCOME_ENDED && out.state != STATE_FAILED)
+        fail_msg("%s: not refused: %s", op_names[job->op], job_state_names[out.state]);
+    if (out.err.kind != kind || !strstr(out.err.text, text))
+        fail_msg("wanted %s \"%s\", got %s \"%s\"", err_kind_name(kind), text, err_kind_name(out.err.kind), out.err.text);
+    outcome_clear(&out);
+    job_free(job);
+}
+
+struct params_snapshot_create *snap_create_params(struct job *job)
+{
+    return job->params;
+}
+
+struct params_snapshot_revert *snap_revert_params(struct job *job)
+{
+    return job->params;
+}
+
+struct params_snapshot_delete *snap_delete_params(struct job *job)
+{
+    return job->params;
+}
+
+void snap_disk(struct job *job, const char *name, const char *mode, const char *file)
+{
+    struct list *disks = &snap_create_params(job)->disks;
+    struct snapshot_disk *disk;
+
+    disks->items = reallocarray(disks->items, disks->count + 1, sizeof *disk);
+    assert_non_null(disks->items);
+    disk = list_at(disks, struct snapshot_disk, disks->count++);
+    *disk = (struct snapshot_disk){strdup(name), mode ? strdup(mode) : NULL, file ? strdup(file) : NULL, NULL};
+}
+
+/* ---- data ---- */
+
+char *snap_source(struct snap_rig *rig, const char *disk)
+{
+    CLEANUP(xml_freep) xmlDocPtr doc = NULL;
+    CLEANUP(domain_disks_clear) struct domain_disks disks = {0};
+
+    assert_int_equal(libvirt_domain_xml(rig->host.domain, 0, &doc, NULL), 0);
+    assert_int_equal(domain_disks_read(doc, &disks, NULL), 0);
+    assert_non_null(domain_disks_find(&disks, disk));
+    return strdup(domain_disks_find(&disks, disk)->source);
+}
+
+static char *read_log(struct snap_rig *rig)
+{
+    char path[PATH_MAX];
+    char *text = NULL;
+    size_t len;
+
+    snprintf(path, sizeof path, "%s/vm/log/qemu/web-1.log", rig->host.root);
+    return file_read(path, 64 << 20, &text, &len, NULL) < 0 ? strdup("") : text;
+}
+
+/* Through the monitor of a guest that is up; the answer goes to QEMU's own output, which is its log. */
+static char *io_live(struct snap_rig *rig, const char *disk, const char *what)
+{
+    CLEANUP(freep) char *before = read_log(rig);
+    CLEANUP(freep) char *answer = NULL;
+    CLEANUP(freep) char *after = NULL;
+    char command[256];
+
+    snprintf(command, sizeof command, "qemu-io -d /machine/peripheral/virtio-disk%d/virtio-backend \"%s\"", disk[2] - 'a', what);
+    if (virDomainQemuMonitorCommand(rig->host.domain, command, &answer, VIR_DOMAIN_QEMU_MONITOR_COMMAND_HMP) < 0)
+        fail_msg("%s: %s", command, virGetLastErrorMessage());
+    after = read_log(rig);
+    return strdup(strlen(after) >= strlen(before) ? after + strlen(before) : after);
+}
+
+static char *io_off(struct snap_rig *rig, const char *disk, const char *what)
+{
+    CLEANUP(freep) char *source = snap_source(rig, disk);
+    const char *argv[] = {"qemu-io", "-f", strcmp(disk, "vdc") == 0 && strstr(source, "vdc.img") ? "raw" : "qcow2", "-c", what, source, NULL};
+    char *answer = NULL;
+    struct err err = {0};
+    int status;
+
+    if (process_run(argv, &(struct process_options){.inherit_fd = -1}, &answer, &status, &err) < 0)
+        fail_msg("%s", err.text);
+    return answer;
+}
+
+static void io(struct snap_rig *rig, const char *disk, const char *what, const char *when)
+{
+    CLEANUP(freep) char *answer = virDomainIsActive(rig->host.domain) == 1 ? io_live(rig, disk, what) : io_off(rig, disk, what);
+
+    if (!answer || !strstr(answer, "bytes at offset") || strstr(answer, "failed"))
+        fail_msg("%s of %s: %s: %s", when, disk, what, answer ? answer : "nothing");
+}
+
+void snap_write(struct snap_rig *rig, const char *disk, int pattern)
+{
+    char command[64];
+
+    snprintf(command, sizeof command, "write -P %d 1M 64k", pattern);
+    io(rig, disk, command, "write");
+    if (virDomainIsActive(rig->host.domain) == 1)
+        free(io_live(rig, disk, "flush"));
+}
+
+void snap_expect(struct snap_rig *rig, const char *disk, int pattern)
+{
+    char command[64];
+
+    snprintf(command, sizeof command, "read -P %d 1M 64k", pattern);
+    io(rig, disk, command, "content");
+}
+
+/* ---- looks ---- */
+
+void snap_expect_state(struct snap_rig *rig, int wanted)
+{
+    int state, reason;
+
+    assert_int_equal(virDomainGetState(rig->host.domain, &state, &reason, 0), 0);
+    if (state != wanted)
+        fail_msg("state is %s (%d), wanted %s", libvirt_state_name(state), reason, libvirt_state_name(wanted));
+}
+
+void snap_expect_current(struct snap_rig *rig, const char *name)
+{
+    CLEANUP(snapshots_endp) struct list all = {0};
+    const struct snapshot_info *current;
+
+    assert_int_equal(snapshots_read(rig->host.domain, &all, NULL), 0);
+    current = snapshots_current(&all);
+    assert_string_equal(current ? current->name : "none", name ? name : "none");
+}
+
+void snap_expect_parent(struct snap_rig *rig, const char *name, const char *parent)
+{
+    CLEANUP(snapshots_endp) struct list all = {0};
+    const struct snapshot_info *info;
+
+    assert_int_equal(snapshots_read(rig->host.domain, &all, NULL), 0);
+    info = snapshots_find(&all, name);
+    assert_non_null(info);
+    assert_string_equal(info->parent ? info->parent : "none", parent ? parent : "none");
+}
+
+int snap_count(struct snap_rig *rig)
+{
+    return virDomainSnapshotNum(rig->host.domain, 0);
+}
+
+int snap_files(struct snap_rig *rig)
+{
+    char path[PATH_MAX];
+    DIR *dir;
+    int count = 0;
+
+    snprintf(path, sizeof path, "%s/disks", rig->host.root);
+    dir = opendir(path);
+    assert_non_null(dir);
+    for (struct dirent *entry; (entry = readdir(dir));)
+        count += entry->d_name[0] != '.';
+    closedir(dir);
+    return count;
+}
+
+void snap_virsh_snapshot(struct snap_rig *rig, const char *xml, unsigned flags)
+{
+    virDomainSnapshotPtr snapshot = virDomainSnapshotCreateXML(rig->host.domain, xml, flags);
+
+    if (!snapshot)
+        fail_msg("%s", virGetLastErrorMessage());
+    virDomainSnapshotFree(snapshot);
+}

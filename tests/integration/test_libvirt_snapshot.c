@@ -1,0 +1,556 @@
+/* The snapshot verbs on real QEMU, through the runner: what they make, what they bring back, what they refuse, and that every step has its way back and survives a dead worker. */
+#include "support/snapshot_rig.h"
+
+#include "base/cleanup.h"
+#include "base/err.h"
+#include "base/file.h"
+#include "worker/backends/libvirt/libvirt.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static struct snap_rig rig;
+
+static struct job *create(const char *name)
+{
+    return snap_job(&rig, OP_SNAPSHOT_CREATE, name);
+}
+
+static struct job *revert(const char *name)
+{
+    return snap_job(&rig, OP_SNAPSHOT_REVERT, name);
+}
+
+static struct job *del(const char *name)
+{
+    return snap_job(&rig, OP_SNAPSHOT_DELETE, name);
+}
+
+static int begin(void **state)
+{
+    (void)state;
+    snap_start(&rig, false);
+    return 0;
+}
+
+static int begin_with_raw(void **state)
+{
+    (void)state;
+    snap_start(&rig, true);
+    return 0;
+}
+
+static int open_host(void **state)
+{
+    (void)state;
+    snap_open(&rig);
+    return 0;
+}
+
+static int close_host(void **state)
+{
+    (void)state;
+    snap_close(&rig);
+    return 0;
+}
+
+static void external_of_a_running_guest(void **state)
+{
+    struct outcome out = {0};
+
+    (void)state;
+    rig_power(&rig.host, true);
+    snap_write(&rig, "vda", 1);
+    snap_write(&rig, "vdc", 1);
+    snap_ok(&rig, create("one"), &out);
+    assert_string_equal(facts_get(&out.report.result->facts, "level"), "crash");
+    assert_string_equal(facts_get(&out.report.result->facts, "kind"), "external");
+    assert_int_equal(out.report.change_count, 1);
+    assert_string_equal(out.report.changes[0].point->kind, "snapshot");
+    outcome_clear(&out);
+    snap_write(&rig, "vda", 2);
+    snap_ok(&rig, create("two"), NULL);
+    snap_write(&rig, "vda", 3);
+    snap_write(&rig, "vdc", 3);
+
+    snap_ok(&rig, revert("one"), &out);
+    assert_non_null(facts_get(&out.report.result->facts, "kept.vda"));
+    outcome_clear(&out);
+    snap_expect_state(&rig, VIR_DOMAIN_RUNNING);
+    snap_expect(&rig, "vda", 1);
+    snap_expect(&rig, "vdc", 1);
+    snap_expect_current(&rig, "one");
+
+    snap_write(&rig, "vda", 4);
+    snap_ok(&rig, create("three"), NULL);
+    snap_expect_parent(&rig, "three", "one");
+    snap_write(&rig, "vda", 5);
+    snap_ok(&rig, revert("two"), NULL); /* a side branch by now */
+    snap_expect(&rig, "vda", 2);
+    snap_ok(&rig, revert("three"), NULL);
+    snap_expect(&rig, "vda", 4);
+}
+
+static void deletes_merge_what_is_above(void **state)
+{
+    (void)state;
+    rig_power(&rig.host, true);
+    for (int i = 1; i <= 4; i++) {
+        char name[8];
+
+        snprintf(name, sizeof name, "s%d", i);
+        snap_write(&rig, i % 2 ? "vda" : "vdb", i);
+        snap_ok(&rig, create(name), NULL);
+    }
+    snap_write(&rig, "vda", 9);
+    assert_int_equal(snap_files(&rig), 3 + 4 * 3);
+    snap_ok(&rig, del("s2"), NULL); /* the middle */
+    snap_ok(&rig, del("s4"), NULL); /* the leaf */
+    snap_ok(&rig, del("s1"), NULL); /* the root */
+    assert_int_equal(snap_count(&rig), 1);
+    assert_int_equal(snap_files(&rig), 3 + 3);
+    snap_expect(&rig, "vda", 9);
+    snap_expect(&rig, "vdb", 4);
+    snap_ok(&rig, revert("s3"), NULL);
+    snap_expect(&rig, "vda", 3);
+    snap_expect(&rig, "vdb", 2);
+    snap_ok(&rig, del("s3"), NULL); /* gone is a success, too */
+    snap_ok(&rig, del("s3"), NULL);
+    snap_expect(&rig, "vda", 3);
+    assert_int_equal(snap_count(&rig), 0);
+}
+
+static void a_subtree_goes_children_first(void **state)
+{
+    struct job *job;
+
+    (void)state;
+    rig_power(&rig.host, true);
+    for (int i = 1; i <= 4; i++) {
+        char name[8];
+
+        snprintf(name, sizeof name, "s%d", i);
+        snap_write(&rig, "vda", i);
+        snap_ok(&rig, create(name), NULL);
+    }
+    snap_write(&rig, "vda", 9);
+    job = del("s2");
+    snap_delete_params(job)->scope = SCOPE_CHILDREN_ONLY;
+    snap_ok(&rig, job, NULL);
+    assert_int_equal(snap_count(&rig), 2);
+    snap_expect(&rig, "vda", 9);
+    job = del("s1");
+    snap_delete_params(job)->scope = SCOPE_CHILDREN;
+    snap_ok(&rig, job, NULL);
+    assert_int_equal(snap_count(&rig), 0);
+    assert_int_equal(snap_files(&rig), 3);
+    snap_expect(&rig, "vda", 9);
+}
+
+/* Lethal call 2: libvirt deletes the file on which a side branch stands. */
+static void a_side_branch_is_never_cut_off(void **state)
+{
+    (void)state;
+    rig_power(&rig.host, true);
+    snap_write(&rig, "vda", 1);
+    snap_ok(&rig, create("base"), NULL);
+    snap_write(&rig, "vda", 2);
+    snap_ok(&rig, create("left"), NULL);
+    snap_write(&rig, "vda", 3);
+    snap_ok(&rig, revert("base"), NULL);
+    snap_write(&rig, "vda", 4);
+    snap_ok(&rig, create("right"), NULL);
+    snap_ok(&rig, del("base"), NULL);
+    snap_expect(&rig, "vda", 4);
+    snap_ok(&rig, revert("left"), NULL);
+    snap_expect(&rig, "vda", 2);
+    snap_ok(&rig, revert("right"), NULL);
+    snap_expect(&rig, "vda", 4);
+    snap_ok(&rig, del("left"), NULL);
+    snap_ok(&rig, del("right"), NULL);
+    snap_expect(&rig, "vda", 4);
+    assert_int_equal(snap_count(&rig), 0);
+}
+
+static void a_guest_that_is_off(void **state)
+{
+    struct outcome out = {0};
+    struct job *job;
+
+    (void)state;
+    snap_write(&rig, "vda", 1);
+    snap_ok(&rig, create("inside"), &out);
+    assert_string_equal(facts_get(&out.report.result->facts, "kind"), "internal");
+    assert_string_equal(facts_get(&out.report.result->facts, "level"), "off");
+    outcome_clear(&out);
+    snap_write(&rig, "vda", 2);
+    snap_ok(&rig, revert("inside"), NULL);
+    snap_expect(&rig, "vda", 1);
+    snap_ok(&rig, del("inside"), NULL);
+    assert_int_equal(snap_count(&rig), 0);
+
+    job = create("outside");
+    snap_create_params(job)->kind = SNAPSHOT_EXTERNAL;
+    snap_ok(&rig, job, NULL);
+    snap_write(&rig, "vda", 3);
+    snap_ok(&rig, revert("outside"), NULL);
+    snap_expect_state(&rig, VIR_DOMAIN_SHUTOFF);
+    snap_expect(&rig, "vda", 1);
+    snap_write(&rig, "vda", 4);
+    snap_ok(&rig, create("above"), NULL); /* internal, in the overlay */
+    snap_refused(&rig, del("outside"), ERR_PERMANENT, "internal snapshot above lives in");
+    snap_ok(&rig, del("above"), NULL);
+    snap_ok(&rig, del("outside"), NULL);
+    snap_expect(&rig, "vda", 4);
+    assert_int_equal(snap_count(&rig), 0);
+}
+
+static void internal_of_a_running_guest(void **state)
+{
+    struct outcome out = {0};
+    struct job *job = create("with memory");
+
+    (void)state;
+    rig_power(&rig.host, true);
+    snap_write(&rig, "vda", 1);
+    snap_create_params(job)->memory = MEMORY_YES;
+    snap_ok(&rig, job, &out);
+    assert_string_equal(facts_get(&out.report.result->facts, "level"), "memory");
+    assert_non_null(facts_get(&out.report.result->facts, "paused_ms"));
+    outcome_clear(&out);
+    snap_write(&rig, "vda", 2);
+    snap_ok(&rig, revert("with memory"), NULL);
+    snap_expect_state(&rig, VIR_DOMAIN_RUNNING);
+    snap_expect(&rig, "vda", 1);
+    job = revert("with memory");
+    snap_revert_params(job)->after = AFTER_PAUSED;
+    snap_revert_params(job)->keep_current = true;
+    snap_ok(&rig, job, NULL);
+    snap_expect_state(&rig, VIR_DOMAIN_PAUSED);
+    assert_int_equal(snap_count(&rig), 2);
+    snap_ok(&rig, del("with memory"), NULL);
+    snap_expect_state(&rig, VIR_DOMAIN_PAUSED);
+}
+
+static void external_with_memory(void **state)
+{
+    struct job *job = create("mem");
+    char file[PATH_MAX];
+
+    (void)state;
+    rig_power(&rig.host, true);
+    snap_write(&rig, "vda", 1);
+    snprintf(file, sizeof file, "%s/disks/web.mem", rig.host.root);
+    snap_create_params(job)->memory = MEMORY_FILE;
+    snap_create_params(job)->memory_file = strdup(file);
+    snap_create_params(job)->live = true;
+    snap_ok(&rig, job, NULL);
+    assert_true(file_exists(file));
+    snap_write(&rig, "vda", 2);
+    snap_ok(&rig, revert("mem"), NULL);
+    snap_expect_state(&rig, VIR_DOMAIN_RUNNING);
+    snap_expect(&rig, "vda", 1);
+    snap_ok(&rig, del("mem"), NULL);
+    assert_false(file_exists(file));
+    snap_expect(&rig, "vda", 1);
+}
+
+static void others_are_left_alone(void **state)
+{
+    struct job *job;
+
+    (void)state;
+    rig_power(&rig.host, true);
+    snap_virsh_snapshot(&rig, "<domainsnapshot><name>theirs</name></domainsnapshot>", VIR_DOMAIN_SNAPSHOT_CREATE_DISK_ONLY);
+    snap_refused(&rig, del("theirs"), ERR_PERMANENT, "made by others");
+    snap_refused(&rig, create("theirs"), ERR_PERMANENT, "exists already");
+    job = del("theirs");
+    snap_delete_params(job)->foreign = true;
+    snap_ok(&rig, job, NULL);
+    assert_int_equal(snap_count(&rig), 0);
+}
+
+/* Lethal calls 3, 4, 5 and the checkpoints of 1. */
+static void what_libvirt_would_let_pass(void **state)
+{
+    struct outcome out = {0};
+    struct job *job;
+
+    (void)state;
+    snap_write(&rig, "vda", 1);
+    snap_ok(&rig, create("inside"), NULL);
+    rig_power(&rig.host, true);
+    snap_ok(&rig, create("outside"), NULL);
+    snap_refused(&rig, revert("inside"), ERR_PERMANENT, "would become worthless");
+    snap_expect_state(&rig, VIR_DOMAIN_RUNNING);
+    snap_ok(&rig, del("outside"), NULL);
+
+    job = create("ram");
+    snap_create_params(job)->memory = MEMORY_YES;
+    snap_ok(&rig, job, NULL);
+    snap_write(&rig, "vda", 2);
+    assert_int_equal(virDomainManagedSave(rig.host.domain, 0), 0);
+    snap_ok(&rig, revert("ram"), NULL);
+    assert_int_equal(virDomainHasManagedSaveImage(rig.host.domain, 0), 0);
+    snap_expect(&rig, "vda", 1);
+
+    job = revert("inside");
+    snap_revert_params(job)->after = AFTER_RUNNING;
+    snap_refused(&rig, job, ERR_PERMANENT, "guest that was off");
+    job = revert("inside");
+    snap_revert_params(job)->after = AFTER_RUNNING;
+    snap_revert_params(job)->force = FORCE_IF_NEEDED;
+    snap_ok(&rig, job, &out);
+    outcome_clear(&out);
+    snap_expect_state(&rig, VIR_DOMAIN_RUNNING);
+}
+
+static void refusals_of_create(void **state)
+{
+    struct job *job;
+
+    (void)state;
+    rig_power(&rig.host, true);
+    job = create("a/b");
+    snap_refused(&rig, job, ERR_PERMANENT, "not valid");
+    job = create("x");
+    snap_disk(job, "vdz", "external", NULL);
+    snap_refused(&rig, job, ERR_PERMANENT, "no such disk");
+    job = create("x");
+    snap_create_params(job)->kind = SNAPSHOT_INTERNAL;
+    snap_refused(&rig, job, ERR_PERMANENT, "only qcow2");
+    job = create("x");
+    snap_create_params(job)->quiesce = QUIESCE_REQUIRE;
+    snap_refused(&rig, job, ERR_PERMANENT, "no guest agent channel");
+    job = create("x");
+    snap_create_params(job)->live = true;
+    snap_refused(&rig, job, ERR_PERMANENT, "live needs memory");
+    job = create("x");
+    snap_create_params(job)->current = true;
+    snap_refused(&rig, job, ERR_PERMANENT, "current needs redefine");
+    assert_int_equal(snap_count(&rig), 0);
+    assert_int_equal(snap_files(&rig), 3);
+}
+
+static void a_repeat_finds_its_own(void **state)
+{
+    struct job *job = create(NULL);
+    struct outcome out = {0};
+
+    (void)state;
+    rig_power(&rig.host, true);
+    snap_run(&rig, job, &out);
+    assert_int_equal(out.state, STATE_SUCCEEDED);
+    outcome_clear(&out);
+    snap_ok(&rig, job, &out);
+    assert_int_equal(out.report.change_count, 1);
+    outcome_clear(&out);
+    assert_int_equal(snap_count(&rig), 1);
+}
+
+static void list_and_show(void **state)
+{
+    struct outcome out = {0};
+    struct job *job = create("one & <only>");
+
+    (void)state;
+    rig_power(&rig.host, true);
+    snap_create_params(job)->description = strdup("before \"it\"");
+    snap_ok(&rig, job, NULL);
+    snap_ok(&rig, snap_job(&rig, OP_SNAPSHOT_LIST, NULL), &out);
+    assert_int_equal(out.report.result->snapshots.count, 1);
+    struct snapshot_info *info = list_at(&out.report.result->snapshots, struct snapshot_info, 0);
+    assert_string_equal(info->name, "one & <only>");
+    assert_string_equal(info->description, "before \"it\"");
+    assert_string_equal(info->level, "crash");
+    assert_string_equal(info->state, "disk-only");
+    assert_non_null(info->owner);
+    assert_int_equal(info->files.count, 3);
+    outcome_clear(&out);
+    snap_ok(&rig, snap_job(&rig, OP_SNAPSHOT_SHOW, "one & <only>"), &out);
+    assert_non_null(strstr(out.report.result->xml, "<domainsnapshot>"));
+    outcome_clear(&out);
+    snap_refused(&rig, snap_job(&rig, OP_SNAPSHOT_SHOW, "two"), ERR_PERMANENT, "there is none");
+}
+
+/* ---- every step ---- */
+
+static void tree_of_two(void)
+{
+    rig_power(&rig.host, true);
+    snap_write(&rig, "vda", 1);
+    snap_ok(&rig, create("one"), NULL);
+    snap_write(&rig, "vda", 2);
+    snap_ok(&rig, create("two"), NULL);
+    snap_write(&rig, "vda", 3);
+}
+
+static void a_cancelled_revert_changes_nothing(void **state)
+{
+    (void)state;
+    tree_of_two();
+    for (int at = 1;; at++) {
+        struct outcome out = {0};
+        struct job *job = revert("one");
+        int files = snap_files(&rig);
+        bool over;
+
+        rig.cancel_at = at;
+        snap_run(&rig, job, &out);
+        over = out.kind == OUTCOME_ENDED && out.state == STATE_SUCCEEDED;
+        if (!over && out.state != STATE_CANCELLED)
+            fail_msg("cancelled at %d: %s %s", at, job_state_names[out.state], out.err.text);
+        outcome_clear(&out);
+        job_free(job);
+        snap_expect_state(&rig, VIR_DOMAIN_RUNNING);
+        if (over) {
+            assert_true(at > 5);
+            break;
+        }
+        snap_expect(&rig, "vda", 3);
+        snap_expect_current(&rig, "two");
+        assert_int_equal(snap_files(&rig), files);
+    }
+    rig.cancel_at = 0;
+    snap_expect(&rig, "vda", 1);
+}
+
+/* The worker dies after the n-th effect, before it is written down; the next one goes on. */
+static bool dies_at(struct job *job, int at)
+{
+    struct outcome out = {0};
+    bool died;
+
+    rig.die_at = at;
+    snap_run(&rig, job, &out);
+    died = out.kind == OUTCOME_LEFT;
+    if (died)
+        snap_recover(&rig, job, &out);
+    if (out.kind == OUTCOME_REPLAN) {
+        rig.die_at = 0;
+        outcome_clear(&out);
+        snap_run(&rig, job, &out);
+    }
+    if (out.kind != OUTCOME_ENDED || out.state != STATE_SUCCEEDED)
+        fail_msg("%s, dead at %d: outcome %d, %s: %s", op_names[job->op], at, (int)out.kind, job_state_names[out.state], out.err.text);
+    outcome_clear(&out);
+    job_free(job);
+    rig.die_at = 0;
+    return died;
+}
+
+static void a_worker_may_die_in_a_revert(void **state)
+{
+    (void)state;
+    tree_of_two();
+    for (int at = 1; dies_at(revert(at % 2 ? "one" : "two"), at); at++) {
+        snap_expect_state(&rig, VIR_DOMAIN_RUNNING);
+        snap_expect(&rig, "vda", at % 2 ? 1 : 2);
+        snap_expect_current(&rig, at % 2 ? "one" : "two");
+        snap_write(&rig, "vda", 7);
+    }
+}
+
+static void a_worker_may_die_in_create_and_delete(void **state)
+{
+    bool creating = true, deleting = true;
+
+    (void)state;
+    rig_power(&rig.host, true);
+    for (int at = 1; creating || deleting; at++) {
+        snap_write(&rig, "vda", at);
+        creating = dies_at(create("one"), at);
+        assert_int_equal(snap_count(&rig), 1);
+        snap_write(&rig, "vda", at + 100);
+        deleting = dies_at(del("one"), at);
+        assert_int_equal(snap_count(&rig), 0);
+        assert_int_equal(snap_files(&rig), 3);
+        snap_expect(&rig, "vda", at + 100);
+    }
+}
+
+static void a_cancelled_create_leaves_nothing(void **state)
+{
+    struct outcome out = {0};
+    struct job *job = create("one");
+
+    (void)state;
+    rig_power(&rig.host, true);
+    snap_write(&rig, "vda", 1);
+    rig.die_at = 1;
+    snap_run(&rig, job, &out); /* made, and not written down */
+    assert_int_equal(out.kind, OUTCOME_LEFT);
+    snap_write(&rig, "vda", 2);
+    rig.cancelled = true;
+    const struct step_type *type = backend_step(&libvirt_backend_ops, "snapshot");
+    struct journaled_plan plan = {0};
+    struct err err = {0};
+    assert_int_equal(plan_from_json(rig.plan, &libvirt_backend_ops, &plan.plan, &err), 0);
+    struct facts none = {0};
+    struct step_run run = {rig.backend, job, &none, NULL};
+    if (type->undo(&run, &plan.plan.steps[0], &none, &err) < 0 || type->undo(&run, &plan.plan.steps[0], &none, &err) < 0)
+        fail_msg("%s", err.text);
+    journaled_plan_clear(&plan);
+    outcome_clear(&out);
+    job_free(job);
+    assert_int_equal(snap_count(&rig), 0);
+    assert_int_equal(snap_files(&rig), 3);
+    snap_expect(&rig, "vda", 2);
+}
+
+static void a_dry_run_does_nothing(void **state)
+{
+    struct outcome out = {0};
+    struct job *job;
+
+    (void)state;
+    tree_of_two();
+    job = revert("one");
+    job->dry_run = true;
+    snap_ok(&rig, job, &out);
+    assert_true(out.report.result->steps.count >= 6);
+    for (size_t i = 0; getenv("RIG_VERBOSE") && i < out.report.result->steps.count; i++)
+        fprintf(stderr, "%s: %.300s\n", list_at(&out.report.result->steps, struct plan_step, i)->name, list_at(&out.report.result->steps, struct plan_step, i)->command);
+    for (size_t i = 0; getenv("RIG_VERBOSE") && i < out.report.result->lost.count; i++)
+        fprintf(stderr, "lost: %s\n", out.report.result->lost.items[i]);
+    outcome_clear(&out);
+    snap_expect(&rig, "vda", 3);
+    snap_expect_current(&rig, "two");
+}
+
+#define TEST(function) cmocka_unit_test_setup(function, begin)
+#define TEST_RAW(function) cmocka_unit_test_setup(function, begin_with_raw)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST_RAW(external_of_a_running_guest),
+        TEST_RAW(deletes_merge_what_is_above),
+        TEST_RAW(a_subtree_goes_children_first),
+        TEST_RAW(a_side_branch_is_never_cut_off),
+        TEST(a_guest_that_is_off),
+        TEST(internal_of_a_running_guest),
+        TEST(external_with_memory),
+        TEST(others_are_left_alone),
+        TEST(what_libvirt_would_let_pass),
+        TEST_RAW(refusals_of_create),
+        TEST(a_repeat_finds_its_own),
+        TEST_RAW(list_and_show),
+        TEST(a_cancelled_revert_changes_nothing),
+        TEST(a_worker_may_die_in_a_revert),
+        TEST_RAW(a_worker_may_die_in_create_and_delete),
+        TEST_RAW(a_cancelled_create_leaves_nothing),
+        TEST(a_dry_run_does_nothing),
+    };
+
+    if (!rig_possible()) {
+        puts("skipped: needs root and QEMU");
+        return 77;
+    }
+    return cmocka_run_group_tests(tests, open_host, close_host);
+}
