@@ -150,11 +150,11 @@ static void inside_means_after_links_are_followed(void **state)
     (void)state;
     snprintf(root, sizeof root, "%s/root", folder);
     snprintf(outside, sizeof outside, "%s/root-2", folder);
-    mkdir(root, 0755);
-    mkdir(outside, 0755);
-    symlink(outside, in("root/link"));
-    symlink("/nonexistent/place", in("root/dangling"));
-    symlink(root, in("alias"));
+    assert_int_equal(mkdir(root, 0755), 0);
+    assert_int_equal(mkdir(outside, 0755), 0);
+    assert_int_equal(symlink(outside, in("root/link")), 0);
+    assert_int_equal(symlink("/nonexistent/place", in("root/dangling")), 0);
+    assert_int_equal(symlink(root, in("alias")), 0);
     assert_true(file_inside(root, root));
     assert_true(file_inside(in("root/a"), root));
     assert_true(file_inside(in("root/not/there/yet"), root));
