@@ -40,6 +40,17 @@ int manifest_write(const char *folder, const struct restore_point *point, struct
     return 0;
 }
 
+/* What readers rely on without asking again. */
+static bool whole(const struct restore_point *point)
+{
+    if (!point->id || !point->target.id || point->format < 1)
+        return false;
+    for (size_t i = 0; i < point->disks.count; i++)
+        if (!list_at(&point->disks, struct point_disk, i)->name || !list_at(&point->disks, struct point_disk, i)->mode)
+            return false;
+    return true;
+}
+
 static int read_file(const char *folder, const char *name, struct restore_point *out, struct err *err)
 {
     CLEANUP(freep) char *path = manifest_path(folder, name);
@@ -53,9 +64,9 @@ static int read_file(const char *folder, const char *name, struct restore_point 
         return -1;
     if (record_from_json_lenient(&restore_point_record, &point, json, len, err) < 0)
         return err_wrap(err, "%s", path);
-    if (!point.id || !point.target.id || point.format < 1) {
+    if (!whole(&point)) {
         restore_point_clear(&point);
-        return err_set(err, ERR_PERMANENT, "%s: id, target or format is missing", path);
+        return err_set(err, ERR_PERMANENT, "%s: id, target, format or the mode of a disk is missing", path);
     }
     if (point.format > MANIFEST_FORMAT) {
         err_set(err, ERR_PERMANENT, "%s: format %lld is newer than this worker reads (%d)", path,
