@@ -13,8 +13,8 @@
  * Redis is down, or does not know its epoch: A goes on. B goes on with token 0 where no other host reaches the target, the journal is older than the job (so this host has seen
  * everything that it did since) and nobody held it back when that was last heard. Everything else is WAITING(redis).
  *
- * Recovery waits for Redis only as long as Redis is about to answer: a guest may be frozen. Without an answer it begins with a lock that is not trusted, and the runner takes
- * nothing away with it.
+ * Recovery needs the lock as well, to go on. Where Redis does not answer it begins without one if no other host reaches the target, or if a guest may be frozen; else it waits,
+ * its target closed.
  */
 #include "worker/admission.h"
 
@@ -30,11 +30,12 @@
 #include <string.h>
 
 enum { AHEAD_MAX = 256, AHEAD_US = 20000, LOCK_AGAIN_MS = 1000, HOLD_AGAIN_MS = 5000, REDIS_AGAIN_MS = 1000, TICKET_AGAIN_MS = 2000, TICKET_PATIENCE_MS = 60000 };
-enum { EPOCH_EVERY_MS = 5000, EPOCH_RETRY_MS = 500 };
+enum { EPOCH_EVERY_MS = 5000, EPOCH_RETRY_MS = 500, CONNECT_MS = 1000, CONNECT_AGAIN_MS = 20 };
 
 void admission_open(struct admission *admission)
 {
     admission->asking_end = &admission->asking;
+    admission->started_ms = clock_monotonic_ms();
 }
 
 void admission_ran(struct admission *admission, const struct work *work, int64_t run_us)
@@ -119,10 +120,33 @@ static bool may_run_alone(const struct admission *admission, const struct work *
     return work->class == CLASS_B && work->ops->only_here && journal_birth_us(admission->journal) / 1000 < work->job->issued_at_ms;
 }
 
+/* A guest may be frozen. */
+static bool owes_what_cannot_wait(const struct journaled_plan *plan)
+{
+    for (size_t i = 0; plan && i < plan->plan.count; i++) {
+        const struct step_type *payment = plan->plan.steps[i].type->owes;
+        if (payment && payment->pay_first && plan->steps[i].state != STEP_PLANNED)
+            return true;
+    }
+    return false;
+}
+
+static int recover_alone(struct admission *admission, struct work *work, struct err *err)
+{
+    bool connecting = clock_monotonic_ms() - admission->started_ms < CONNECT_MS;
+    bool nobody_else = work->class != CLASS_C && work->ops->only_here;
+
+    if (connecting)
+        return custody_wait(admission->custody, work, CONNECT_AGAIN_MS, err, "redis");
+    if (nobody_else || owes_what_cannot_wait(work->plan))
+        return custody_hand_over(admission->custody, work, TASK_RECOVER, 0, 0, false, err);
+    return custody_wait(admission->custody, work, REDIS_AGAIN_MS, err, "redis");
+}
+
 static int go_on_alone(struct admission *admission, struct work *work, const char *why, struct err *err)
 {
     if (work->task == TASK_RECOVER)
-        return custody_hand_over(admission->custody, work, TASK_RECOVER, 0, 0, false, err);
+        return recover_alone(admission, work, err);
     if (may_run_alone(admission, work))
         return custody_begin(admission->custody, work, 0, 0, err);
     return custody_wait(admission->custody, work, REDIS_AGAIN_MS, err, "redis: %s", why);
@@ -188,7 +212,7 @@ static int admitted(struct admission *admission, struct work *work, const struct
     struct custody *custody = admission->custody;
     int64_t trusted = work->asked_ms + KEEPER_LOCK_TTL_MS - KEEPER_MARGIN_MS;
 
-    if (work->task == TASK_RECOVER)
+    if (work->task == TASK_RECOVER && result->answer != ACQUIRE_EPOCH && result->answer != ACQUIRE_LOST)
         return recovering(admission, work, result, trusted, err);
     if (result->answer != ACQUIRE_NOTICKET)
         work->ticketless_since_ms = 0;

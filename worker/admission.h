@@ -19,6 +19,7 @@ struct admission {
     int64_t typical_us[OP_COUNT]; /* how long a run of an op takes; 0: not known yet */
     struct work *asking;          /* to be asked after the commit, by next_blocked */
     struct work **asking_end;
+    int64_t started_ms;           /* monotonic */
     bool closed;                  /* nothing new begins: draining */
     struct err *err;              /* of the turn: callbacks write the journal too */
     int failed;

@@ -219,13 +219,15 @@ int custody_hand_over(struct custody *custody, struct work *work, enum work_task
 {
     if (make_hold(work, token, trusted_until_ms, lost, err) < 0)
         return -1;
-    if (token && token_seen(custody->setup.journal, work->target, token, err) < 0)
-        return -1;
     work->task = task;
-    if (token)
-        work->token = token;
     queue_start(custody, work);
-    return 0;
+    if (!token || token == work->token)
+        return 0;
+    work->token = token;
+    struct inbox_row row = row_of(work);
+    if (inbox_move(custody->setup.journal, &row, err) < 0)
+        return -1;
+    return token_seen(custody->setup.journal, work->target, token, err);
 }
 
 int custody_progress(struct custody *custody, struct work *work, const char *note, struct err *err)

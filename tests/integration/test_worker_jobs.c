@@ -86,12 +86,13 @@ static void a_kill_in_the_middle_loses_and_repeats_nothing(void **state)
     fleet_close(fleet);
 }
 
+/* How often the class C step of `target` had its effect. */
 static int lines_of(const struct fleet *fleet, const char *target)
 {
     char path[400], line[128];
     int count = 0;
 
-    snprintf(path, sizeof path, "%s/state/null/%s", fleet_directory(fleet), target);
+    snprintf(path, sizeof path, "%s/state/null/%s.%s", fleet_directory(fleet), fleet_host(fleet), target);
     FILE *file = fopen(path, "r");
     while (file && fgets(line, sizeof line, file))
         count++;
@@ -327,7 +328,7 @@ static void an_unknown_outcome_is_parked_until_a_person_resolves_it(void **state
     fleet_job(fleet, &next, "p");
     noop(&next)->destroys = true;
     for (round = 0; round < 2; round++) { /* the worker dies twice on it */
-        fleet_crash_at(fleet, "intent.after");
+        fleet_crash_at(fleet, round == 0 ? "intent.after" : "effect.after");
         fleet_start(fleet, NULL);
         if (round == 0) {
             fleet_submit(fleet, &parked, NULL);

@@ -193,6 +193,11 @@ const char *fleet_directory(const struct fleet *fleet)
     return fleet->directory;
 }
 
+const char *fleet_host(const struct fleet *fleet)
+{
+    return fleet->host;
+}
+
 struct redis *fleet_redis(struct fleet *fleet)
 {
     return fleet->redis;
@@ -294,15 +299,16 @@ int fleet_wait_exit(struct fleet *fleet, int timeout_ms)
 
 void fleet_job(const struct fleet *fleet, struct job *out, const char *target)
 {
-    char id[UUID_TEXT];
+    char id[UUID_TEXT], unique[128]; /* locks are the fleet's: a target of another test is another target */
 
     uuid_random(id);
+    snprintf(unique, sizeof unique, "%s.%s", fleet->host, target);
     *out = (struct job){0};
     record_defaults(&job_record, out);
     out->job_id = strdup(id);
     out->op = OP_NOOP;
     out->host = strdup(fleet->host);
-    out->target = (struct target){.kind = strdup("null"), .id = strdup(target), .name = strdup(target)};
+    out->target = (struct target){.kind = strdup("null"), .id = strdup(unique), .name = strdup(target)};
     out->params = calloc(1, sizeof(struct params_noop));
     record_defaults(op_info(OP_NOOP)->params, out->params);
     out->priority = 5;

@@ -32,6 +32,7 @@ struct submit { /* how to bend a job out of shape; zero: as it should be */
 struct fleet *fleet_open(const char *host);
 void fleet_close(struct fleet *fleet); /* stops the worker */
 const char *fleet_directory(const struct fleet *fleet);
+const char *fleet_host(const struct fleet *fleet);
 
 /* ---- the worker ---- */
 void fleet_start(struct fleet *fleet, const char *const options[]); /* more --name=value; NULL at the end, may be NULL */
