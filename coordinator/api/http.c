@@ -17,6 +17,7 @@
 
 struct exchange {
     size_t uri_len;
+    char *path; /* still encoded: libmicrohttpd's own has lost which "/" was a "%2F" inside a name */
     bool begun, refused;
     struct text body;
     int64_t begun_ms;
@@ -30,6 +31,7 @@ void *http_begin(void *api, const char *uri, struct MHD_Connection *connection)
     (void)connection;
     if (exchange) {
         exchange->uri_len = strlen(uri);
+        exchange->path = strndup(uri, strcspn(uri, "?"));
         exchange->begun_ms = clock_monotonic_ms();
     }
     return exchange;
@@ -47,6 +49,7 @@ void http_completed(void *api, struct MHD_Connection *connection, void **exchang
     if (done->body.data)
         explicit_bzero(done->body.data, done->body.len);
     text_free(&done->body);
+    free(done->path);
     free(done);
     *exchange = NULL;
 }
@@ -233,7 +236,7 @@ static enum MHD_Result serve(struct api *api, struct MHD_Connection *connection,
     char from[INET6_ADDRSTRLEN];
     struct api_request request = {.context = &api->context,
                                   .method = method,
-                                  .path = url,
+                                  .path = exchange->path ? exchange->path : url,
                                   .authorization = header(connection, "Authorization"),
                                   .idempotency_key = header(connection, "Idempotency-Key"),
                                   .last_event_id = header(connection, "Last-Event-ID"),
