@@ -18,12 +18,21 @@ start_and_wait() { # NAME COMMAND...
     proc_pid "$name" >/dev/null && die "$name does not get ready" || die "$name ended while it was starting"
 }
 
-programs_up() { # HOST...
-    coordinator_start
-    fleetsnap topic init >/dev/null
-    enroll "$@"
-    all worker_start "$@"
+programs_up() { # HOST...: those without a worker
+    local host idle=()
+    proc_pid coordinator >/dev/null || coordinator_start
+    for host; do
+        enroll "$host"
+        proc_pid "worker-$host" >/dev/null || idle+=("$host")
+    done
+    all worker_start "${idle[@]}"
+    for host; do
+        wait_until 30 host_is_known "$host" || die "the coordinator does not hear of host $host, see $DIR/logs/worker-$host.log"
+    done
 }
+
+# The worker is ready before what it says of its machines has gone through Kafka into the view.
+host_is_known() { [[ $(fleetsnap host show "$1" --json 2>/dev/null) == *'"backends":[{'*'"alive":true'* ]]; }
 
 # ---- coordinator ----
 
@@ -57,7 +66,14 @@ YAML
 
 coordinator_start() {
     [[ -e $DIR/coordinator/port ]] || coordinator_create
-    start_and_wait coordinator "$build_dir/coordinator/fleetsnap-coordinator" --config "$DIR/coordinator/coordinator.yaml"
+    [[ -e $DIR/coordinator/topics ]] || topics_create
+    start_and_wait coordinator "$build_dir/coordinator/fleetsnap-coordinator" --config "$DIR/coordinator/coordinator.yaml" ${COORDINATOR_ARGS:-}
+}
+
+topics_create() {
+    env -u FLEETSNAP_TOKEN_FILE "$build_dir/coordinator/fleetsnap" topic init --config "$DIR/coordinator/coordinator.yaml" >"$DIR/logs/topics.log" 2>&1 ||
+        { log_tail topics; die "the topics could not be made"; }
+    touch "$DIR/coordinator/topics"
 }
 
 coordinator() { # VERB
@@ -76,10 +92,8 @@ fleetsnap() { # ARGS...: the command, as this fleet's admin
 
 # ---- workers ----
 
-enroll() { # HOST...: a bundle for each in DIR/bundles/HOST
-    [[ ! -d $DIR/bundles ]] || return 0
-    printf '%s\n' "$@" >"$DIR/hosts.txt"
-    fleetsnap host enroll --from "$DIR/hosts.txt" --out "$DIR/bundles" >/dev/null
+enroll() { # HOST: its bundle in DIR/bundles/HOST
+    [[ -e $DIR/bundles/$1/worker.yaml ]] || fleetsnap host enroll "$1" --out "$DIR/bundles" >"$DIR/logs/enroll-$1.log" 2>&1 || { log_tail "enroll-$1"; die "host $1 could not be enrolled"; }
 }
 
 worker_start() { # HOST: what the bundle does not know, the paths of the host, comes by the command line

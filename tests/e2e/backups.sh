@@ -1,0 +1,143 @@
+#!/bin/bash
+# Backups: full, incremental, what falls back to a full one, proofs, a restore that boots, and deletes that refuse.
+. "$(dirname "$(readlink -f "$0")")/lib/e2e.sh"
+vm=shop-1 host=$embed repository=$embed-backups
+
+points() { fleetsnap backup list "$vm" --json; }
+newest() { points | jq -r 'sort_by(.created_at) | last | .id'; }
+oldest() { points | jq -r 'sort_by(.created_at) | first | .id'; }
+
+test_repositories() {
+    expect_json 0 repository list
+    holds 'map(.name) | index("'"$repository"'") != null'
+    expect_json 0 repository show "$repository"
+    holds '.name == "'"$repository"'" and (.id | length) == 36'
+    expect 2 repository show nowhere
+    says nowhere
+    expect 0 repository init "$repository" --host "$host" --path "$(host_folder "$host")/repository/$repository" # again: the same one
+    expect_json 0 repository list
+    holds 'map(select(.name == "'"$repository"'")) | length == 1'
+    expect 0 repository init other --host "$host" --path "$(host_folder "$host")/repository/other" --dry-run
+    truth "a dry run made the folder" test ! -e "$(host_folder "$host")/repository/other"
+}
+
+test_a_dry_run_writes_nothing() {
+    expect_json 0 backup create "$vm" --repository "$repository" --dry-run
+    holds '(.result.steps | length) > 2'
+    equal "files in the repository" 0 "$(find "$(host_folder "$host")/repository/$repository" -name '*.qcow2' | wc -l)"
+}
+
+test_full() {
+    expect_json 0 backup create "$vm" --repository "$repository" --kind full --quiesce require
+    holds '.state == "SUCCEEDED" and .result.point == .job_id'
+    holds '.result.facts.level == "filesystem"'
+    expect_json 0 backup show "$(json .result.point)"
+    holds '.backup_kind == "full" and .state == "complete" and .chain_length == 1 and .level == "filesystem"'
+    holds '.disks[0].name == "vda" and .disks[0].stored_bytes > 0'
+    truth "$vm does not write after a backup" writes "$host" "$vm"
+}
+
+test_incremental_is_what_auto_takes() {
+    guest "$host" "$vm" 'for n in 201 202 203 204; do echo "order $n" >/data/orders/$n; done; rm /data/orders/001; sync'
+    expect_json 0 backup create "$vm" --repository "$repository"
+    expect_json 0 backup show "$(json .result.point)"
+    holds '.backup_kind == "incremental" and .chain_length == 2 and .parent == "'"$(oldest)"'"'
+    holds '.size_bytes < 20000000'
+}
+
+test_listed_and_shown() {
+    expect_json 0 backup list "$vm"
+    holds 'length == 2'
+    expect_json 0 backup list "$vm" --full
+    holds 'length == 1 and .[0].backup_kind == "full"'
+    expect_json 0 backup list "$vm" --children-of "$(oldest)"
+    holds 'length == 1 and .[0].backup_kind == "incremental"'
+    expect 0 backup list
+    says "$vm" full incremental
+    local id
+    id=$(newest)
+    expect_json 0 backup show "${id:0:8}"
+    holds '.id == "'"$id"'" and (.points_of_chain | length) == 2'
+    expect 2 backup show ffffffff
+}
+
+test_verified_by_checksum_and_by_image() {
+    expect_json 0 backup verify "$(newest)" --depth checksum
+    holds '.state == "SUCCEEDED"'
+    expect_json 0 backup verify "$(newest)" --depth image
+    expect_json 0 backup show "$(newest)"
+    holds '[.verified[] | select(.ok) | .depth] | index("checksum") != null and index("image") != null'
+    expect_json 0 backup list --verified
+    holds 'map(.id) | index("'"$(newest)"'") != null'
+}
+
+test_a_restore_to_a_new_machine_boots_with_the_same_data() {
+    local hash
+    hash=$(orders_hash "$host" "$vm")
+    expect_json 0 backup restore "$(newest)" --as "$vm-dry" --dry-run
+    holds '(.result.steps | length) > 2'
+    expect 2 target show "$vm-dry"
+    expect_json 0 backup restore "$(newest)" --as "$vm-copy" --start running --yes
+    holds '.state == "SUCCEEDED"'
+    "$stack" guest wait "$DIR" "$host" "$vm-copy" || fail "$vm-copy does not boot"
+    equal "orders of the copy" "$hash" "$(orders_hash "$host" "$vm-copy")"
+    equal "orders of the source" "$hash" "$(orders_hash "$host" "$vm")"
+    eventually 20 "$vm-copy is a target" eval 'fleetsnap target show shop-1-copy >/dev/null 2>&1'
+    expect 1 backup restore "$(newest)" --as "$vm" --yes # the name is taken
+}
+
+test_the_full_alone_has_the_old_data() {
+    expect_json 0 backup restore "$(oldest)" --as "$vm-old" --yes
+    eventually 20 "$vm-old is a target" eval 'fleetsnap target show shop-1-old >/dev/null 2>&1'
+    equal "state of a machine that was not asked to start" shutoff "$(fleetsnap target show "$vm-old" --json | jq -r .state)"
+}
+
+test_what_is_needed_is_not_deleted() {
+    expect 1 backup delete "$(oldest)" --yes # a child stands on it
+    says "$(newest | cut -c 1-8)"
+    expect 1 backup delete "$(oldest)" --children --yes # the last good one
+    says really-last
+    expect_json 0 backup delete "$(newest)" --dry-run
+    expect_json 0 backup list "$vm"
+    holds 'length == 2'
+    expect_json 0 backup verify "$(newest)" --depth checksum
+}
+
+test_a_chain_that_is_broken_makes_a_full_one_that_says_why() {
+    expect 0 snapshot create "$vm" --name between
+    expect 0 snapshot revert "$vm" between --yes
+    "$stack" guest wait "$DIR" "$host" "$vm" || fail "$vm does not answer after the revert"
+    expect_json 0 backup create "$vm" --repository "$repository" --kind auto
+    expect_json 0 backup show "$(json .result.point)"
+    holds '.backup_kind == "full" and (.fallback_reason | length) > 5'
+    expect 0 snapshot delete "$vm" between --yes
+}
+
+test_deleting_the_old_chain_now_is_fine() {
+    expect 0 backup delete "$(oldest)" --children --yes
+    expect_json 0 backup list "$vm"
+    holds 'length == 1'
+    equal "images in the repository" 1 "$(find "$(host_folder "$host")/repository/$repository" -name '*.qcow2' | wc -l)"
+    expect 1 backup delete "$(newest)" --yes
+    says really-last
+}
+
+test_a_repository_without_its_marker_is_refused() {
+    local folder marker
+    folder=$(host_folder "$libvirtd")/repository/$libvirtd-backups
+    marker=$(find "$folder" -maxdepth 1 -type f | head -1)
+    mv "$marker" "$DIR/marker"
+    run backup create shop-2 --repository "$libvirtd-backups"
+    mv "$DIR/marker" "$marker"
+    equal "exit code without a marker" 1 "$code"
+    says "$libvirtd-backups"
+    equal "images in the repository" 0 "$(find "$folder" -name '*.qcow2' | wc -l)"
+}
+
+test_a_machine_that_is_off_is_backed_up_too() {
+    expect_json 0 backup create "$libvirtd/twin" --repository "$libvirtd-backups"
+    expect_json 0 backup show "$(json .result.point)"
+    holds '.level == "off" and .backup_kind == "full"'
+}
+
+e2e_main "$@"

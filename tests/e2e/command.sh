@@ -1,0 +1,166 @@
+#!/bin/bash
+# The command itself: names, mistakes, exit codes, jobs, tokens, help.
+. "$(dirname "$(readlink -f "$0")")/lib/e2e.sh"
+
+as_token() { # TOKEN ARGS...: run with another token
+    local FLEETSNAP_TOKEN_FILE=$DIR/token-$1
+    export FLEETSNAP_TOKEN_FILE
+    shift
+    run "$@"
+}
+
+new_token() { # NAME ARGS...
+    expect_json 0 token create "$@"
+    (umask 077 && json .token >"$DIR/token-$1")
+}
+
+test_targets() {
+    expect_json 0 target list
+    holds 'map(.target.name) | index("shop-1") != null and index("shop-2") != null'
+    expect_json 0 target list -l app=twin
+    holds 'length == 2 and (map(.host) | sort) == ["alpha", "gamma"]'
+    expect_json 0 targets --host gamma -l 'app=shop,tier!=web'
+    holds 'length == 1 and .[0].target.name == "shop-2"'
+    expect_json 0 target show alpha/shop-1
+    holds '.disks[0].name == "vda" and .disks[0].backup == "incremental" and .agent == "answers" and .state == "running"'
+    expect 0 target show "libvirt:$(fleetsnap target show shop-1 --json | jq -r .target.id)"
+    says shop-1
+}
+
+test_hosts() {
+    expect_json 0 host list
+    holds 'map(.host) | sort == ["alpha", "gamma"]'
+    expect_json 0 host show alpha
+    holds '.alive and ([.backends[].verbs[]] | index("snapshot.create") != null)'
+    expect 2 host show beta
+}
+
+test_unknown_and_ambiguous_names() {
+    expect 2 snapshot create shpo-1
+    says 'no target "shpo-1"' 'Did you mean shop-1'
+    expect 2 snapshot create twin
+    says ambiguous alpha/twin gamma/twin
+    expect_json 2 backup create twin
+    holds '.kind and (.detail // .text)'
+    expect 2 snapshot create nothing-like-it
+    says 'no target'
+}
+
+test_usage() {
+    expect 2 snapshot create shop-1 --running
+    says --running 'snapshot revert'
+    expect 2 snapshot create
+    says TARGET
+    expect 2 snapshto create shop-1
+    says snapshot
+    expect 2 snapshot revert shop-1 x --force=perhaps --yes
+    expect 2 snapshot revert shop-1 x --running --paused --yes
+    expect 0 snapshot create --help
+    says 'fleetsnap snapshot create shop-1'
+    expect 0 help topics
+    expect 0 version
+    expect 0 completion bash
+    truth "the completion is no bash" bash -n <<<"$out"
+}
+
+test_what_fails_says_what_and_the_way_out() {
+    expect 1 snapshot revert shop-1 no-such-snapshot --yes
+    says no-such-snapshot
+    expect_json 1 snapshot delete shop-1 no-such-snapshot --dry-run
+}
+
+test_not_reachable_is_5() {
+    expect 5 targets --url http://127.0.0.1:1
+    expect 5 snapshot create shop-1 --url http://127.0.0.1:1
+    says 127.0.0.1:1
+}
+
+test_jobs_are_listed_cancelled_and_retried() {
+    start_job snapshot create shop-1 --name too-late --not-before 1h
+    eventually 20 "the job is at its host" eval '[[ $(job_state $job) == WAITING || $(job_state $job) == ACCEPTED ]]'
+    expect_json 0 job list --open
+    holds 'map(.job_id) | index("'"$job"'") != null'
+    expect 0 job cancel "${job:0:8}" --reason 'wrong machine'
+    eventually 20 "the job is cancelled" job_in "$job" CANCELLED
+    one_end "$job"
+    expect 4 job watch "$job"
+    expect 1 job cancel "$job"
+    expect_json 0 job list --state CANCELLED
+    holds 'map(.job_id) | index("'"$job"'") != null'
+    expect_json 0 snapshot list shop-1
+    holds 'map(select(.name == "too-late")) | length == 0'
+    run job retry "$job" --no-wait
+    equal "exit code of a retry" 0 "$code"
+    differs "the id of the retried job" "$job" "$out"
+    equal "what it replaces" "$job" "$(job_json "$out" | jq -r .replaces)"
+    expect 0 job cancel "$out"
+    expect 2 job show ffffffff
+}
+
+test_a_deadline_that_passes() {
+    start_job snapshot create shop-1 --name never --not-before 2s --deadline 1s
+    eventually 20 "the job expires" job_in "$job" EXPIRED
+    expect 4 job watch "$job"
+    one_end "$job"
+}
+
+test_two_jobs_on_one_machine_follow_each_other() {
+    local first
+    start_job snapshot create shop-2 --name one
+    first=$job
+    start_job snapshot create shop-2 --name two
+    expect 0 job watch "$first"
+    expect 0 job watch "$job"
+    expect_json 0 snapshot list shop-2
+    holds '.[] | select(.name == "two") | .parent == "one"'
+    expect 0 snapshot delete shop-2 one --children --yes
+}
+
+test_many_targets_by_label() {
+    expect 0 snapshot create -l app=twin --name together
+    expect_json 0 snapshot list gamma/twin
+    holds 'map(.name) | index("together") != null'
+    expect 0 snapshot delete alpha/twin together --yes
+    expect 7 snapshot delete -l app=twin together-not --yes
+    expect 0 snapshot delete gamma/twin together --yes
+    expect 2 snapshot create -l app=nothing
+}
+
+test_a_viewer_may_look_and_change_nothing() {
+    new_token looker --role viewer
+    as_token looker targets
+    equal "exit code of a viewer's list" 0 "$code"
+    as_token looker snapshot create shop-1 --name forbidden
+    equal "exit code of a viewer's snapshot" 8 "$code"
+    as_token looker token list
+    equal "exit code of a viewer's token list" 8 "$code"
+    expect_json 0 snapshot list shop-1
+    holds 'map(select(.name == "forbidden")) | length == 0'
+}
+
+test_a_token_for_some_machines_and_classes() {
+    new_token web --role operator --classes AB -l tier=web
+    as_token web snapshot create shop-1 --name allowed
+    equal "exit code inside the selector" 0 "$code"
+    as_token web snapshot create shop-2 --name forbidden
+    [[ $code == 8 || $code == 2 ]] || fail "exit code $code outside the selector"
+    as_token web snapshot delete shop-1 allowed --yes
+    equal "exit code of class C" 8 "$code"
+    as_token web targets --json
+    equal "targets in its list" 1 "$(jq length <<<"$out")"
+    expect 0 token revoke web
+    as_token web targets
+    equal "exit code of a token that ended" 8 "$code"
+    expect_json 0 token list
+    holds 'map(.name) | index("looker") != null'
+    expect 0 snapshot delete shop-1 allowed --yes
+    says_not "$(cat "$DIR/token-web")"
+}
+
+test_a_wrong_token_is_refused() {
+    (umask 077 && echo wrong >"$DIR/token-wrong")
+    as_token wrong targets
+    equal "exit code of a wrong token" 8 "$code"
+}
+
+e2e_main "$@"

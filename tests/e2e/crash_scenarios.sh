@@ -1,0 +1,168 @@
+# shellcheck shell=bash
+# What the crash matrix asks of each verb. For `snapshot.create`:
+#   ask_snapshot_create     the words of the command, in the array `ask` (called by before_)
+#   before_snapshot_create  before each point: what the verb needs, and `ask`; names hold $tag, which is new for each point
+#   effect_snapshot_create  true when what was asked has happened, once
+#   after_snapshot_create   takes it back with ordinary commands, the next job on that machine
+# and where needed prepare_ and finish_ (once), at_death_ (while the worker is dead). snapshot_create__internal is a variant.
+# From the matrix: host, vm, repository, tag, job (its id). Without a worker: between_workers removes what no verb removes.
+
+declare -A no_plan=([snapshot_list]=1 [snapshot_show]=1) # no --dry-run and no --no-wait: they only read
+leftovers=() # machines to be removed while the worker is down
+
+between_workers() {
+    local name folder
+    folder=$(host_folder "$host")
+    for name in "${leftovers[@]}" $(cat "$DIR/leftovers" 2>/dev/null); do
+        virsh_on "$host" destroy "$name" >/dev/null 2>&1
+        virsh_on "$host" undefine "$name" --nvram --checkpoints-metadata --snapshots-metadata >/dev/null 2>&1
+        rm -rf "$folder/disks/$name"*
+    done
+    rm -f "$DIR/leftovers"
+}
+
+quietly() { "$@" >/dev/null 2>&1; }
+done_by() { expect 0 "$@"; } # a command that must work: the next job on that machine
+
+live_count() { # NAME: snapshots of that name, asked from the host
+    fleetsnap snapshot list "$host/$vm" --live --json | jq --arg name "$1" '[.[] | select(.name == $name)] | length'
+}
+point_count() { fleetsnap backup list "$host/$vm" --json --limit 1000 | jq --arg id "$1" '[.[] | select(.id == $id)] | length'; } # ID
+folders_of() { find "$(host_folder "$host")/repository/$repository" -name "*$1*" -prune | wc -l; }                                 # ID
+
+# ---- snapshot.create ----
+
+ask_snapshot_create() { ask=(snapshot create "$host/$vm" --name "$tag" --quiesce require); }
+before_snapshot_create() { ask_snapshot_create; }
+effect_snapshot_create() { [[ $(live_count "$tag") == 1 ]]; }
+after_snapshot_create() { done_by snapshot delete "$host/$vm" "$tag" --yes; }
+
+# ---- snapshot.list, snapshot.show: they only look ----
+
+ask_snapshot_list() { ask=(snapshot list "$host/$vm" --live); }
+before_snapshot_list() { ask_snapshot_list; }
+effect_snapshot_list() { [[ $(job_json "$job" | jq -r .op) == snapshot.list ]]; }
+after_snapshot_list() { :; }
+
+ask_snapshot_show() { ask=(snapshot show "$host/$vm" base --xml); }
+prepare_snapshot_show() { done_by snapshot create "$host/$vm" --name base; }
+before_snapshot_show() { ask_snapshot_show; }
+effect_snapshot_show() { [[ $(job_json "$job" | jq -r '.result.snapshots[0].name') == base ]]; }
+after_snapshot_show() { :; }
+finish_snapshot_show() { done_by snapshot delete "$host/$vm" base --yes; }
+
+# ---- snapshot.revert: what was written after the snapshot is gone, what was written after the revert is not ----
+
+ask_snapshot_revert() { ask=(snapshot revert "$host/$vm" "$tag" --yes); }
+before_snapshot_revert() {
+    done_by snapshot create "$host/$vm" --name "$tag"
+    guest "$host" "$vm" "rm -f /data/later; echo $tag >/data/mistake; sync" || fail "$vm does not take the mistake"
+    ask_snapshot_revert
+}
+# Reverted already, and running again: then what is written now must survive.
+at_death_snapshot_revert() {
+    rm -f "$DIR/written"
+    GUEST_TIMEOUT=8 quietly guest "$host" "$vm" '[ ! -e /data/mistake ] && echo kept >/data/later && sync' && touch "$DIR/written"
+    return 0
+}
+effect_snapshot_revert() {
+    quietly "$stack" guest wait "$DIR" "$host" "$vm"
+    guest "$host" "$vm" '[ ! -e /data/mistake ]' || fail "the mistake is still there"
+    [[ ! -e $DIR/written ]] || guest "$host" "$vm" '[ -e /data/later ]' || fail "what was written after the revert is gone: it was done twice"
+}
+after_snapshot_revert() {
+    done_by snapshot delete "$host/$vm" "$tag" --yes
+    forget_kept
+}
+# A revert keeps what it replaced for a day; its job names the files.
+forget_kept() {
+    local file
+    for file in $(job_json "$job" | jq -r '(.result.facts // {}) | to_entries[] | select(.key | startswith("kept")) | .value' | tr ',' '\n'); do
+        [[ $file != /* ]] || rm -f "$file"
+    done
+}
+
+# ---- snapshot.delete ----
+
+ask_snapshot_delete() { ask=(snapshot delete "$host/$vm" "$tag" --yes); }
+before_snapshot_delete() {
+    fleetsnap snapshot show "$host/$vm" "$tag" >/dev/null 2>&1 || done_by snapshot create "$host/$vm" --name "$tag"
+    guest "$host" "$vm" "echo $tag >/data/newest; sync" || fail "$vm does not write"
+    ask_snapshot_delete
+}
+effect_snapshot_delete() {
+    [[ $(live_count "$tag") == 0 ]] || fail "the snapshot is still there"
+    equal "what was written after the snapshot" "$tag" "$(guest "$host" "$vm" 'cat /data/newest')"
+}
+after_snapshot_delete() { :; }
+
+# ---- backup.create ----
+
+ask_backup_create() { ask=(backup create "$host/$vm" --repository "$repository" --kind full); }
+# One backup more than what the matrix makes, so that none of those is the last good one.
+anchor() { fleetsnap backup list "$host/$vm" --json --full | jq -e 'length > 0' >/dev/null || done_by backup create "$host/$vm" --repository "$repository" --kind full; }
+prepare_backup_create() { anchor; }
+before_backup_create() { ask_backup_create; }
+effect_backup_create() {
+    equal "backups of the job" 1 "$(point_count "$job")"
+    equal "folders of the job" 1 "$(folders_of "$job")"
+    done_by backup verify "$job" --depth checksum
+}
+after_backup_create() { done_by backup delete "$job" --yes; }
+
+ask_backup_create__incremental() { ask=(backup create "$host/$vm" --repository "$repository" --kind incremental); }
+prepare_backup_create__incremental() { done_by backup create "$host/$vm" --repository "$repository" --kind full; }
+before_backup_create__incremental() { ask_backup_create__incremental; }
+effect_backup_create__incremental() { effect_backup_create; }
+after_backup_create__incremental() { after_backup_create; }
+
+# ---- backup.verify ----
+
+newest_backup() { fleetsnap backup list "$host/$vm" --json | jq -r 'sort_by(.created_at) | last | .id'; }
+
+ask_backup_verify() { ask=(backup verify "$newest" --depth checksum); }
+prepare_backup_verify() { anchor; newest=$(newest_backup); }
+before_backup_verify() { ask_backup_verify; }
+effect_backup_verify() { [[ $(fleetsnap backup show "$newest" --json | jq --arg job "$job" '[.verified[] | select(.job_id == $job)] | length') == 1 ]]; }
+after_backup_verify() { :; }
+
+# ---- backup.delete ----
+
+ask_backup_delete() { ask=(backup delete "$doomed" --yes); }
+prepare_backup_delete() { anchor; }
+before_backup_delete() {
+    done_by backup create "$host/$vm" --repository "$repository" --kind full
+    doomed=$(newest_backup)
+    ask_backup_delete
+}
+effect_backup_delete() {
+    equal "backups of that id" 0 "$(point_count "$doomed")"
+    equal "folders of that id" 0 "$(folders_of "$doomed")"
+}
+after_backup_delete() { :; }
+
+# ---- backup.restore ----
+
+ask_backup_restore() { ask=(backup restore "$newest" --as "$tag" --start running --yes); }
+prepare_backup_restore() { anchor; newest=$(newest_backup); }
+before_backup_restore() { ask_backup_restore; }
+effect_backup_restore() {
+    "$stack" guest wait "$DIR" "$host" "$tag" || fail "the restored machine does not answer"
+    equal "machines of that name" 1 "$(fleetsnap target list --host "$host" --json | jq --arg name "$tag" '[.[] | select(.target.name == $name)] | length')"
+}
+after_backup_restore() {
+    echo "$tag" >>"$DIR/leftovers"
+    "$stack" worker stop "$DIR" "$host"
+    between_workers
+    "$stack" worker start "$DIR" "$host" || fail "the worker does not start"
+}
+
+# ---- repository.init ----
+
+ask_repository_init() { ask=(repository init "$tag" --host "$host" --path "$(host_folder "$host")/repository/$tag"); }
+before_repository_init() { ask_repository_init; }
+effect_repository_init() {
+    eventually 15 "the repository is listed" eval 'fleetsnap repository show $tag >/dev/null 2>&1'
+    equal "markers" 1 "$(find "$(host_folder "$host")/repository/$tag" -maxdepth 1 -type f | wc -l)"
+}
+after_repository_init() { rm -rf "$(host_folder "$host")/repository/$tag"; }

@@ -1,0 +1,68 @@
+#!/bin/bash
+# The doctor: green when all is well; when something is down it names it and says what to do. Whatever is taken away comes back.
+. "$(dirname "$(readlink -f "$0")")/lib/e2e.sh"
+
+finds() { # STATUS SUBJECT: in the doctor's list
+    fleetsnap doctor --json 2>/dev/null | jq -e --arg status "$1" --arg subject "$2" \
+        '.checks[] | select(.status == $status and (.subject | contains($subject)) and .hint != null)' >/dev/null
+}
+
+not_ok() { ! doctor_green; }
+
+test_green() {
+    eventually 30 "the doctor is green" doctor_green
+    expect_json 0 doctor
+    holds '.ok and ([.checks[].status] | index("fail") == null)'
+    holds '[.checks[].subject] | contains(["kafka", "redis", "host alpha", "host gamma"])'
+    expect 0 doctor
+    says 'coordinator c1' leads 'append-only' 'host alpha' 'libvirt'
+}
+
+test_the_guest_agent_is_silent() {
+    guest gamma shop-2 'kill -STOP $(pidof qemu-ga)'
+    eventually 40 "the doctor names the silent agent" finds warn shop-2
+    expect 0 doctor # a warning alone is no illness
+    says shop-2 'agent does not answer' qemu-guest-agent
+    expect 1 snapshot create shop-2 --name impossible --quiesce require
+    says shop-2 agent
+    expect_json 0 snapshot create shop-2 --name crash-consistent
+    holds '.result.facts.level == "crash"'
+    expect 0 snapshot delete shop-2 crash-consistent --yes
+    guest gamma shop-2 'kill -CONT $(pidof qemu-ga)'
+    eventually 40 "the doctor has nothing against the agent" eval '! finds warn shop-2'
+}
+
+test_a_worker_is_down() {
+    "$stack" worker stop "$DIR" gamma
+    eventually 70 "the doctor names the host" finds fail 'host gamma'
+    expect 1 doctor
+    says 'host gamma' 'heartbeat' 'fleetsnap-worker'
+    expect 1 snapshot revert shop-2 whatever --yes # destroys: not for a host that may not be there
+    says gamma
+    "$stack" worker start "$DIR" gamma || fail "the worker does not start"
+    eventually 40 "the doctor is green again" doctor_green
+}
+
+test_redis_is_down() {
+    "$stack" redis stop "$DIR"
+    eventually 30 "the doctor names redis" finds fail redis
+    expect 1 doctor
+    says redis
+    "$stack" redis start "$DIR"
+    eventually 60 "the doctor is green again" doctor_green
+    expect 0 snapshot create shop-1 --name after-redis
+    expect 0 snapshot delete shop-1 after-redis --yes
+}
+
+test_kafka_is_down() {
+    "$stack" kafka stop "$DIR"
+    eventually 60 "the doctor names kafka" finds fail kafka
+    expect 1 doctor
+    says kafka
+    "$stack" kafka start "$DIR"
+    eventually 60 "the doctor is green again" doctor_green
+    expect 0 snapshot create shop-1 --name after-kafka
+    expect 0 snapshot delete shop-1 after-kafka --yes
+}
+
+e2e_main "$@"

@@ -1,0 +1,203 @@
+#!/bin/bash
+# What goes wrong around the programs: records that come twice, are for others or forged; servers that restart or lose their memory;
+# a worker that is away, or dies while the guest is frozen.
+. "$(dirname "$(readlink -f "$0")")/lib/e2e.sh"
+vm=shop-1 host=$embed
+record=$tools/kafka_record
+
+names() { fleetsnap snapshot list "$vm" --json | jq -r '[.[].name] | sort | join(" ")'; }
+dead_letters() { fleetsnap dlq list --json --limit 1000 | jq length; }
+
+# The record of a job: sets partition and offset.
+find_record() { # JOB
+    local line
+    line=$("$record" list fleetsnap.jobs | jq -c --arg job "$1" 'select(.headers["fs-job"] == $job)' | head -1)
+    [[ -n $line ]] || fail "no record of job $1 on fleetsnap.jobs"
+    partition=$(jq .partition <<<"$line") offset=$(jq .offset <<<"$line")
+}
+
+said_of() { "$record" list fleetsnap.status | jq -c --arg job "$1" 'select(.headers["fs-job"] == $job)' | wc -l; } # JOB
+
+# A harmless job that comes after: what was sent before it has been looked at when it has ended.
+pass_by() { # VM
+    expect 0 snapshot list "$1" --live
+}
+
+busy_backup() { # a backup that takes some seconds: sets job
+    guest "$host" "$vm" 'dd if=/dev/urandom of=/data/ballast bs=1M count=12 2>/dev/null; sync' || fail "no ballast in the guest"
+    start_job backup create "$vm" --repository "$host-backups" --kind full --rate-limit 2MiB
+    eventually 30 "the backup copies" eval '[[ $(job_json $job | jq -r "\(.state) \(.phase)") == "RUNNING push" ]]'
+}
+
+backup_went_well() { # JOB
+    eventually 90 "the backup $1 ends" job_ended "$1"
+    equal "state of the backup" SUCCEEDED "$(job_state "$1")"
+    one_end "$1"
+    expect 0 backup verify "$1" --depth image
+    truth "$vm does not write" writes "$host" "$vm"
+}
+
+test_the_same_record_twice() {
+    local before
+    start_job snapshot create "$vm" --name twice
+    expect 0 job watch "$job"
+    find_record "$job"
+    before=$(said_of "$job")
+    "$record" again fleetsnap.jobs "$partition" "$offset" >/dev/null || fail "the record was not sent"
+    eventually 20 "the repeat is answered" eval '(($(said_of $job) > before))'
+    equal "snapshots" twice "$(names)"
+    equal "state" SUCCEEDED "$(job_state "$job")"
+    one_end "$job"
+    truth "$vm does not write" writes "$host" "$vm"
+}
+
+test_a_repeat_of_what_destroys() {
+    start_job snapshot delete "$vm" twice --yes
+    expect 0 job watch "$job"
+    expect 0 snapshot create "$vm" --name twice
+    find_record "$job"
+    local before
+    before=$(said_of "$job")
+    "$record" again fleetsnap.jobs "$partition" "$offset" >/dev/null || fail "the record was not sent"
+    eventually 20 "the repeat is answered" eval '(($(said_of $job) > before))'
+    pass_by "$vm"
+    equal "snapshots" twice "$(names)"
+    expect 0 snapshot delete "$vm" twice --yes
+}
+
+test_a_job_for_another_host() {
+    local letters before
+    letters=$(dead_letters)
+    start_job snapshot create shop-2 --name theirs
+    expect 0 job watch "$job"
+    local foreign=$job
+    find_record "$foreign"
+    local from=$partition at=$offset
+    start_job snapshot list "$vm" --live
+    expect 0 job watch "$job"
+    find_record "$job"
+    before=$(job_json "$foreign" | jq '.events | length')
+    "$record" again fleetsnap.jobs "$from" "$at" --to "$partition" >/dev/null || fail "the record was not sent"
+    pass_by "$vm"
+    equal "dead letters" "$letters" "$(dead_letters)"
+    equal "events of the other host's job" "$before" "$(job_json "$foreign" | jq '.events | length')"
+    truth "somebody else answered for it" eval '[[ $(job_json $foreign | jq -r "[.events[].host] | unique | join(\" \")") == gamma ]]'
+    expect 0 snapshot delete shop-2 theirs --yes
+}
+
+test_a_wrong_mac_and_a_job_redirected() {
+    local letters
+    letters=$(dead_letters)
+    start_job snapshot create "$vm" --name mine
+    expect 0 job watch "$job"
+    find_record "$job"
+    "$record" again fleetsnap.jobs "$partition" "$offset" --header "fs-mac=1:$(head -c 32 /dev/zero | base64)" >/dev/null
+    eventually 20 "the forged record is a dead letter" eval '(($(dead_letters) == letters + 1))'
+    "$record" again fleetsnap.jobs "$partition" "$offset" --header "fs-job=00000000-0000-4000-8000-000000000000" >/dev/null
+    eventually 20 "so is one with another job's name" eval '(($(dead_letters) == letters + 2))'
+    expect_json 0 dlq list
+    holds 'map(.reason) | all(length > 3)'
+    expect 2 job show 00000000-0000-4000-8000-000000000000
+    # Another host's order, with our name on it.
+    start_job snapshot create shop-2 --name theirs
+    expect 0 job watch "$job"
+    local to=$partition
+    find_record "$job"
+    "$record" again fleetsnap.jobs "$partition" "$offset" --to "$to" --header "fs-host=$host" >/dev/null
+    eventually 20 "so is another host's order" eval '(($(dead_letters) == letters + 3))'
+    equal "snapshots" mine "$(names)"
+    expect 0 snapshot delete "$vm" mine --yes
+    expect 0 snapshot delete shop-2 theirs --yes
+}
+
+test_rubbish() {
+    local letters
+    letters=$(dead_letters)
+    start_job snapshot list "$vm" --live
+    expect 0 job watch "$job"
+    find_record "$job"
+    head -c 3000 /dev/urandom | "$record" put fleetsnap.jobs "$partition" --header "fs-host=$host" --header 'fs-mac=rubbish' >/dev/null
+    "$record" put fleetsnap.jobs "$partition" --header "fs-host=$host" </dev/null >/dev/null
+    "$record" put fleetsnap.jobs "$partition" --tombstone --key "$host" --header "fs-host=$host" >/dev/null
+    echo 'no headers at all' | "$record" put fleetsnap.jobs "$partition" >/dev/null
+    eventually 20 "what was for $host is among the dead letters" eval '(($(dead_letters) >= letters + 3))'
+    head -c 500 /dev/urandom | "$record" put fleetsnap.status 0 --header "fs-host=$host" --header "fs-job=$job" --header 'fs-mac=1:AAAA' >/dev/null
+    head -c 500 /dev/urandom | "$record" put fleetsnap.catalog 0 --key rubbish --header "fs-host=$host" >/dev/null
+    head -c 500 /dev/urandom | "$record" put fleetsnap.inventory 0 --key "$host" --header "fs-host=$host" >/dev/null
+    pass_by "$vm"
+    equal "state of a job that a forged status names" SUCCEEDED "$(job_state "$job")"
+    expect 0 dlq list
+    local first
+    first=$(fleetsnap dlq list --json | jq -r '.[0] | "\(.dlq_partition) \(.dlq_offset)"')
+    # shellcheck disable=SC2086
+    expect_json 0 dlq show $first
+    holds '.reason | length > 3'
+    expect 0 snapshot list "$vm" --live
+    eventually 20 "the doctor is green" doctor_green
+}
+
+test_a_worker_that_is_away() {
+    "$stack" worker stop "$DIR" gamma
+    start_job snapshot create shop-2 --name patient
+    truth "the job has ended without its worker" eval '! job_ended $job'
+    "$stack" worker start "$DIR" gamma || fail "the worker does not start"
+    eventually 40 "the job is done" job_in "$job" SUCCEEDED
+    one_end "$job"
+    expect 0 snapshot delete shop-2 patient --yes
+}
+
+test_redis_restarts_empty_in_the_middle() {
+    busy_backup
+    "$stack" redis empty "$DIR" || fail "redis does not start again"
+    backup_went_well "$job"
+    eventually 60 "the doctor is green" doctor_green
+    E2E_TIMEOUT=120 expect 0 snapshot create "$vm" --name after
+    expect 0 snapshot delete "$vm" after --yes
+}
+
+test_the_broker_restarts_in_the_middle() {
+    busy_backup
+    "$stack" kafka kill "$DIR"
+    "$stack" kafka start "$DIR" || fail "kafka does not start again"
+    backup_went_well "$job"
+    eventually 60 "the doctor is green" doctor_green
+    expect 0 snapshot create "$vm" --name after
+    expect 0 snapshot delete "$vm" after --yes
+}
+
+test_a_worker_killed_in_the_middle_of_a_backup() {
+    busy_backup
+    "$stack" worker kill "$DIR" "$host"
+    truth "$vm does not write while its worker is dead" writes "$host" "$vm"
+    "$stack" worker start "$DIR" "$host" || fail "the worker does not start again"
+    backup_went_well "$job"
+    guest "$host" "$vm" 'rm /data/ballast; sync'
+}
+
+test_a_cancel_in_the_middle_leaves_nothing() {
+    local before
+    before=$(fleetsnap backup list "$vm" --json | jq length)
+    busy_backup
+    expect 0 job cancel "$job"
+    eventually 40 "the backup is cancelled" job_in "$job" CANCELLED
+    one_end "$job"
+    equal "backups" "$before" "$(fleetsnap backup list "$vm" --json | jq length)"
+    truth "its folder is still there" eval '! find "$(host_folder $host)/repository/$host-backups" -path "*$job*" | grep -q .'
+    truth "$vm does not write" writes "$host" "$vm"
+}
+
+test_the_worker_dies_while_the_guest_is_frozen() {
+    "$stack" worker stop "$DIR" gamma
+    FLEETSNAP_CRASH=effect.after:freeze "$stack" worker start "$DIR" gamma || fail "the worker does not start"
+    eventually 40 "the host is alive" host_alive gamma
+    start_job snapshot create shop-2 --name frozen --quiesce require
+    eventually 30 "the worker dies" worker_ended gamma
+    truth "$vm is not frozen, so this test shows nothing" eval '! WRITES_TIMEOUT=2 writes gamma shop-2'
+    "$stack" worker start "$DIR" gamma || fail "the worker does not start again"
+    eventually 20 "the guest writes again" writes gamma shop-2
+    eventually 40 "the job is done" job_in "$job" SUCCEEDED
+    one_end "$job"
+    expect 0 snapshot delete shop-2 frozen --yes
+}
+
+e2e_main "$@"

@@ -1,0 +1,200 @@
+# shellcheck shell=bash
+# What every e2e test starts with: the command `fleetsnap` with its two outputs and exit code kept, assertions that show what was
+# seen, and conditions that are waited for. The servers are there already (tests/stack/with gives their addresses).
+#
+# A file of tests defines functions test_*, each with the story of one behaviour, and ends with `e2e_main "$@"`. They run in the
+# order in which they stand; one that fails does not stop the others. Names as arguments: only these.
+set -uo pipefail
+e2e_here=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+# shellcheck source=tests/e2e/lib/settings.sh
+. "$e2e_here/lib/settings.sh"
+stack=$(cd "$e2e_here/../stack" && pwd)/stack
+DIR=${FLEETSNAP_STACK:?the folder of a running stack: start this by tests/stack/with DIR}
+tools=${FLEETSNAP_BUILD:?}/tests/e2e
+embed=alpha libvirtd=gamma # the two hosts of the stack that tests/e2e/servers starts
+
+# ---- the command, and what it said ----
+
+out='' err='' code=0 asked=''
+
+run() { # ARGS... of fleetsnap
+    local errors
+    errors=$(mktemp)
+    asked="fleetsnap $*"
+    out=$(timeout "${E2E_TIMEOUT:-90}" fleetsnap "$@" 2>"$errors" </dev/null)
+    code=$?
+    err=$(<"$errors")
+    rm -f "$errors"
+}
+
+seen() {
+    printf '    $ %s\n    exit code %s\n' "$asked" "$code"
+    sed 's/^/    out: /' <<<"${out:0:1500}"
+    sed 's/^/    err: /' <<<"${err:0:1500}"
+}
+
+# Ends the test. What the last command said belongs to it.
+fail() { # TEXT...
+    {
+        printf '  FAILED: %s\n' "$*"
+        local i
+        for ((i = 1; i < ${#FUNCNAME[@]}; i++)); do
+            [[ ${FUNCNAME[i]} != e2e_main ]] || break
+            printf '    in %s, %s:%s\n' "${FUNCNAME[i]}" "${BASH_SOURCE[i]##*/}" "${BASH_LINENO[i - 1]}"
+        done
+        [[ -z $asked ]] || seen
+    } >&2
+    exit 1
+}
+
+expect() { # CODE ARGS...
+    local wanted=$1
+    shift
+    run "$@"
+    [[ $code == "$wanted" ]] || fail "exit code $code instead of $wanted"
+}
+
+# With --json: one document that is valid, and no other word on standard output.
+expect_json() { # CODE ARGS...
+    expect "$@" --json
+    [[ $(jq -s length <<<"$out" 2>/dev/null) == 1 ]] || fail "standard output is not one JSON document"
+}
+
+json() { jq -r "$@" <<<"$out"; } # FILTER: of what the last command printed
+
+says() { # TEXT...: each is somewhere in what was said
+    local text
+    for text; do
+        [[ $out$'\n'$err == *"$text"* ]] || fail "does not say: $text"
+    done
+}
+
+says_not() { # TEXT...
+    local text
+    for text; do
+        [[ $out$'\n'$err != *"$text"* ]] || fail "says: $text"
+    done
+}
+
+holds() { # FILTER: true for what the last command printed as JSON
+    jq -e "$@" <<<"$out" >/dev/null 2>&1 || fail "does not hold: ${*: -1}"
+}
+
+equal() { # WHAT EXPECTED FOUND
+    [[ $2 == "$3" ]] || fail "$1: expected \"$2\", found \"$3\""
+}
+
+differs() { # WHAT OLD FOUND
+    [[ $2 != "$3" ]] || fail "$1: is still \"$2\""
+}
+
+truth() { # WHAT COMMAND...
+    local what=$1
+    shift
+    "$@" || fail "$what"
+}
+
+# The only way to wait: for a condition, with a limit.
+eventually() { # SECONDS WHAT COMMAND...
+    local what=$2 limit=$1 end=$((${EPOCHREALTIME/./} + $1 * 1000000))
+    shift 2
+    until "$@"; do
+        ((${EPOCHREALTIME/./} < end)) || fail "not within $limit s: $what"
+        sleep 0.1
+    done
+}
+
+# ---- the machines ----
+
+guest() { # HOST VM COMMAND...
+    "$stack" guest exec "$DIR" "$@"
+}
+
+# The numbers that the guest writes go on: it is neither frozen, nor paused, nor stopped.
+writes() { # HOST VM
+    GUEST_TIMEOUT=${WRITES_TIMEOUT:-10} "$stack" guest exec "$DIR" "$1" "$2" 'echo alive >/data/.alive && sync /data/.alive && echo written' 2>&1 | grep -q written
+}
+
+orders_hash() { "$stack" guest hash "$DIR" "$1" "$2" /data/orders; } # HOST VM
+orders_count() { guest "$1" "$2" 'ls /data/orders 2>/dev/null | wc -l'; } # HOST VM
+host_folder() { "$stack" host-folder "$DIR" "$1"; }
+
+# On a host with libvirtd that is always possible, on an embedded one only while its worker is down.
+virsh_on() { # HOST ARGS...
+    "$stack" virsh "$DIR" "$@"
+}
+
+qemu_of() { # HOST VM: the process
+    pgrep -f "qemu-system.*guest=$2,.*$(host_folder "$1")/" || pgrep -f "$(host_folder "$1")/.*domain-[0-9]*-$2/"
+}
+
+# ---- jobs ----
+
+job_json() { fleetsnap job show "$1" --json 2>/dev/null; }
+job_state() { job_json "$1" | jq -r .state; }
+
+terminal_states='SUCCEEDED FAILED CANCELLED EXPIRED REJECTED PARKED'
+job_ended() { [[ " $terminal_states " == *" $(job_state "$1") "* ]]; } # JOB
+job_in() { [[ $(job_state "$1") == "$2" ]]; }                          # JOB STATE
+
+# Starts one and prints its id.
+start_job() { # ARGS...
+    expect 0 "$@" --no-wait
+    [[ $out =~ ^[0-9a-f]{8}-[0-9a-f-]{27}$ ]] || fail "--no-wait does not print an id alone"
+    job=$out
+}
+
+# How many events of the worker say that the job has ended; one that a person resolved says so twice.
+terminal_events() { # JOB
+    job_json "$1" | jq --arg states "$terminal_states" '[.events[] | select(.origin == "worker" and (.resolved | not)) |
+        select(.state as $state | $states | split(" ") | index($state))] | [.[].seq] | unique | length'
+}
+
+one_end() { # JOB
+    equal "ends of job $1" 1 "$(terminal_events "$1")"
+}
+
+# ---- the stack ----
+
+restart_worker() { # HOST
+    "$stack" worker restart "$DIR" "$1" || fail "the worker of $1 does not start again"
+    eventually 30 "host $1 is alive" host_alive "$1"
+}
+
+host_alive() { [[ $(fleetsnap host show "$1" --json 2>/dev/null | jq .alive) == true ]]; }
+
+worker_ended() { ! "$stack" status "$DIR" | grep -q "^worker-$1  *running"; } # HOST
+
+doctor_green() { fleetsnap doctor --json 2>/dev/null | jq -e .ok >/dev/null; }
+
+log_of() { # PROCESS: its last lines, for a failure
+    printf '  --- the last lines of %s\n' "$1" >&2
+    tail -n "${2:-15}" "$DIR/logs/$1.log" | sed 's/^/    /' >&2
+}
+
+# ---- running tests ----
+
+tests_of() { # FILE: names in the order in which they stand
+    sed -n 's/^\(test_[a-z0-9_]*\)() *{.*/\1/p' "$1"
+}
+
+e2e_main() { # [TEST...]
+    local name begin failed=0 count=0 names
+    mapfile -t names < <(tests_of "$0")
+    (($# == 0)) || names=("$@")
+    for name in "${names[@]}"; do
+        begin=${EPOCHREALTIME/./}
+        ("$name")
+        local status=$?
+        printf '%-8s %5d ms  %s\n' "$( ((status == 0)) && echo ok || echo FAILED)" $(((${EPOCHREALTIME/./} - begin) / 1000)) "$name"
+        ((status == 0)) || failed=$((failed + 1))
+        count=$((count + 1))
+    done
+    if ((failed > 0)); then
+        log_of coordinator
+        log_of "worker-$embed"
+        log_of "worker-$libvirtd"
+    fi
+    printf '%s tests, %s failed\n' "$count" "$failed"
+    ((failed == 0 && count > 0))
+}

@@ -1,0 +1,159 @@
+#!/bin/bash
+# Snapshots: made, listed, shown, gone back to and deleted, on a running and on a stopped machine.
+. "$(dirname "$(readlink -f "$0")")/lib/e2e.sh"
+vm=shop-1 host=$embed
+
+names() { fleetsnap snapshot list "$1" --json | jq -r '[.[].name] | sort | join(" ")'; } # TARGET
+named() { [[ $(names "$1") == "$2" ]]; }
+# The list is what the host reported last: a moment behind the end of a job.
+snapshots_are() { eventually 5 "the snapshots of $1 are \"$2\", not \"$(names "$1")\"" named "$1" "$2"; } # TARGET NAMES
+
+lose_orders() { # HOST VM
+    guest "$1" "$2" 'rm -rf /data/orders; sync'
+    equal "orders left on $2" 0 "$(orders_count "$1" "$2")"
+}
+
+test_a_dry_run_shows_the_steps_and_changes_nothing() {
+    local before
+    before=$(names "$vm")
+    expect_json 0 snapshot create "$vm" --name never --quiesce require --dry-run
+    holds '[.result.steps[].name] | index("freeze") < index("snapshot") and index("snapshot") < index("thaw")'
+    holds '[.result.steps[].command | length] | all(. > 0)'
+    expect 0 snapshot create "$vm" --name never --dry-run
+    says nothing "$host"
+    equal "snapshots after a dry run" "$before" "$(names "$vm")"
+}
+
+test_external_and_quiesced_on_a_running_machine() {
+    expect_json 0 snapshot create "$vm" --name before-deploy --quiesce require --description 'before 2214'
+    holds '.state == "SUCCEEDED" and .op == "snapshot.create"'
+    holds '.result.facts.level == "filesystem"'
+    holds '.result.facts.frozen_ms | tonumber >= 0'
+    holds '.result.snapshots[0].location == "external"'
+    truth "$vm does not write after a freeze" writes "$host" "$vm"
+    snapshots_are "$vm" before-deploy
+    expect_json 0 snapshot list "$vm"
+    holds '.[] | select(.name == "before-deploy") | .current and .has_metadata and .description == "before 2214" and .owner != null'
+}
+
+test_the_same_name_again_is_refused() {
+    expect 1 snapshot create "$vm" --name before-deploy
+    says before-deploy
+    snapshots_are "$vm" before-deploy
+}
+
+test_a_request_id_makes_a_repeat_safe() {
+    local first
+    expect_json 0 snapshot create "$vm" --name once --request-id "once-$$"
+    first=$(json .job_id)
+    expect_json 0 snapshot create "$vm" --name once --request-id "once-$$"
+    equal "job of the repeated request" "$first" "$(json .job_id)"
+    snapshots_are "$vm" "before-deploy once"
+}
+
+test_no_wait_prints_the_id_and_watch_follows_it() {
+    start_job snapshot create "$vm" --name later
+    expect 0 job watch "$job"
+    expect_json 0 job show "$job"
+    holds '.state == "SUCCEEDED" and .target.name == "'"$vm"'" and .host == "'"$host"'"'
+    one_end "$job"
+}
+
+test_the_tree_and_one_snapshot() {
+    snapshots_are "$vm" "before-deploy later once"
+    expect 0 snapshot list "$vm" --tree
+    says before-deploy once later external current
+    expect_json 0 snapshot show "$vm" once
+    holds '.name == "once" and .parent == "before-deploy" and .children == 1'
+    expect 0 snapshot show "$vm" once --xml
+    says '<domainsnapshot>' '<name>once</name>'
+    expect_json 0 snapshot list "$vm" --live
+    holds 'length == 3'
+    expect 0 snapshot list "$vm" --name --roots
+    equal "roots" before-deploy "$out"
+    expect 0 snapshot list "$vm" --name --leaves
+    equal "leaves" later "$out"
+    expect 2 snapshot show "$vm" onec
+    says onec
+}
+
+test_a_revert_asks_and_shows_what_is_lost() {
+    local hash
+    hash=$(orders_hash "$host" "$vm")
+    expect 2 snapshot revert "$vm" before-deploy # nobody can be asked here
+    says --yes
+    expect_json 0 snapshot revert "$vm" before-deploy --dry-run
+    holds '(.result.steps | length) > 1 and (.result.lost | length) > 0 and (.result.plan_digest | length) == 64'
+    holds '[.result.steps[].class] | index("C") != null'
+    equal "orders after a dry run" "$hash" "$(orders_hash "$host" "$vm")"
+    truth "$vm does not write after a dry run" writes "$host" "$vm"
+}
+
+test_revert_to_an_external_snapshot() {
+    local hash
+    hash=$(orders_hash "$host" "$vm")
+    lose_orders "$host" "$vm"
+    expect_json 0 snapshot revert "$vm" before-deploy --yes
+    holds '.state == "SUCCEEDED"'
+    "$stack" guest wait "$DIR" "$host" "$vm" || fail "$vm does not answer after the revert"
+    equal "orders after the revert" "$hash" "$(orders_hash "$host" "$vm")"
+    truth "$vm does not write after the revert" writes "$host" "$vm"
+    one_end "$(json .job_id)"
+}
+
+test_what_was_confirmed_is_what_is_done() {
+    local digest
+    expect_json 0 snapshot delete "$vm" later --dry-run
+    digest=$(json .result.plan_digest)
+    equal "length of a digest" 64 "${#digest}"
+    # Another plan than the one that was confirmed: by the API, since the command asks afresh.
+    body=$(jq -n --arg digest "${digest//[0-9]/0}" '{op: "snapshot.delete", target: "shop-1", params: {name: "later"}, plan_digest: $digest}')
+    answer=$(curl -sS -H "Authorization: Bearer $(<"$FLEETSNAP_TOKEN_FILE")" -H 'Content-Type: application/json' -H "Idempotency-Key: digest-$$" \
+        -d "$body" "$FLEETSNAP_URL/v1/jobs")
+    job=$(jq -r .job_id <<<"$answer")
+    eventually 30 "the job $job ends ($answer)" job_ended "$job"
+    equal "state of a job with another plan" FAILED "$(job_state "$job")"
+    equal "kind of its error" conflict "$(job_json "$job" | jq -r .error.kind)"
+    truth "the snapshot is gone" eval '[[ " $(names shop-1) " == *" later "* ]]'
+}
+
+test_delete_merges_what_its_children_need() {
+    local hash
+    hash=$(orders_hash "$host" "$vm")
+    expect 0 snapshot delete "$vm" once --yes
+    expect 0 snapshot delete "$vm" once --yes # gone is a success
+    expect 0 snapshot delete "$vm" before-deploy --children --yes
+    snapshots_are "$vm" ''
+    equal "orders after the deletes" "$hash" "$(orders_hash "$host" "$vm")"
+    truth "$vm does not write after the deletes" writes "$host" "$vm"
+}
+
+test_internal_on_a_machine_that_is_off() {
+    expect_json 0 snapshot create "$libvirtd/twin" --name cold --kind internal
+    holds '.result.snapshots[0].location == "internal"'
+    truth "the image has no snapshot" eval 'qemu-img snapshot -l "$(host_folder $libvirtd)/disks/twin.qcow2" | grep -q cold'
+    expect 0 snapshot create "$libvirtd/twin" --name colder
+    expect 0 snapshot revert "$libvirtd/twin" cold --yes
+    equal "state of twin" shutoff "$(fleetsnap target show "$libvirtd/twin" --json | jq -r .state)"
+    snapshots_are "$libvirtd/twin" "cold colder"
+    expect_json 0 snapshot list "$libvirtd/twin" --live
+    holds '.[] | select(.name == "cold") | .current'
+    expect 0 snapshot delete "$libvirtd/twin" colder --yes
+    expect 0 snapshot delete "$libvirtd/twin" cold --yes
+    truth "the image still has it" eval '! qemu-img snapshot -l "$(host_folder $libvirtd)/disks/twin.qcow2" | grep -q cold'
+}
+
+test_the_other_host_does_the_same_through_its_libvirtd() {
+    local hash
+    hash=$(orders_hash "$libvirtd" shop-2)
+    expect 0 snapshot create shop-2 --name before-deploy --quiesce require
+    lose_orders "$libvirtd" shop-2
+    expect 0 snapshot revert shop-2 before-deploy --yes
+    "$stack" guest wait "$DIR" "$libvirtd" shop-2 || fail "shop-2 does not answer after the revert"
+    equal "orders after the revert" "$hash" "$(orders_hash "$libvirtd" shop-2)"
+    expect 0 snapshot delete shop-2 before-deploy --yes
+    snapshots_are shop-2 ''
+    truth "shop-2 does not write" writes "$libvirtd" shop-2
+}
+
+e2e_main "$@"
