@@ -1,0 +1,305 @@
+/* What people leave open is filled in; what cannot be meant is refused with a way out. */
+#include "coordinator/api/internal.h"
+#include "fake/fake_coordinator.h"
+#include "base/uuid.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static const char admin[] = "Bearer bootstrap-token-0123456789";
+
+struct world {
+    struct coordinator *fake;
+    struct api_context context;
+    struct view_reader *reader;
+    struct api_response response;
+};
+
+static int make(void **state)
+{
+    struct world *world = calloc(1, sizeof *world);
+
+    world->fake = fake_coordinator_new();
+    fake_load_fleet(world->fake);
+    world->context.coordinator = world->fake;
+    api_token_hash("bootstrap-token-0123456789", world->context.admin_hash);
+    assert_int_equal(replay_new(&world->context.replay, NULL), 0);
+    assert_int_equal(view_reader_open(fake_coordinator_view(world->fake), &world->reader, NULL), 0);
+    *state = world;
+    return 0;
+}
+
+static int destroy(void **state)
+{
+    struct world *world = *state;
+
+    api_response_clear(&world->response);
+    view_reader_close(world->reader);
+    replay_free(world->context.replay);
+    fake_coordinator_free(world->fake);
+    free(world);
+    return 0;
+}
+
+static int ask(struct world *world, const char *key, const char *method, const char *path, const char *body)
+{
+    struct api_request request = {.context = &world->context, .reader = world->reader, .method = method, .path = path, .authorization = admin,
+                                  .idempotency_key = key, .body = body, .body_len = body ? strlen(body) : 0};
+
+    api_response_clear(&world->response);
+    api_dispatch(&request, &world->response);
+    api_request_clear(&request);
+    return world->response.status;
+}
+
+static const char *at(const json_t *json, const char *path)
+{
+    char name[64];
+
+    while (strchr(path, '.')) {
+        snprintf(name, sizeof name, "%.*s", (int)strcspn(path, "."), path);
+        json = json_object_get(json, name);
+        path = strchr(path, '.') + 1;
+    }
+    const char *text = json_string_value(json_object_get(json, path));
+    return text ? text : "";
+}
+
+static const json_t *last_job(const struct world *world)
+{
+    const json_t *jobs = fake_submitted(world->fake);
+
+    return json_array_get(jobs, json_array_size(jobs) - 1);
+}
+
+static int submit(struct world *world, const char *body)
+{
+    return ask(world, NULL, "POST", "/v1/jobs", body);
+}
+
+static void names_become_targets(void **state)
+{
+    struct world *world = *state;
+
+    assert_int_equal(submit(world, "{\"op\":\"snapshot.create\",\"target\":\"shop-1\",\"params\":{\"name\":\"x\",\"quiesce\":\"require\"},\"reason\":\"deploy\"}"), 202);
+    assert_string_equal(at(last_job(world), "target.id"), "a0000000-0000-4000-8000-000000000001");
+    assert_string_equal(at(last_job(world), "host"), "alpha");
+    assert_string_equal(at(last_job(world), "params.quiesce"), "require");
+    assert_string_equal(at(last_job(world), "reason"), "deploy");
+    assert_string_equal(at(world->response.body, "class"), "B");
+    assert_non_null(world->response.location);
+    assert_true(uuid_valid(at(world->response.body, "job_id")));
+    assert_int_equal(submit(world, "{\"op\":\"snapshot.create\",\"target\":\"beta/db\"}"), 202);
+    assert_string_equal(at(last_job(world), "host"), "beta");
+    assert_int_equal(submit(world, "{\"op\":\"snapshot.create\",\"target\":\"db\",\"host\":\"alpha\"}"), 202);
+    assert_string_equal(at(last_job(world), "target.id"), "a0000000-0000-4000-8000-000000000003");
+    assert_int_equal(submit(world, "{\"op\":\"noop\",\"target\":\"null:n1\",\"host\":\"alpha\",\"params\":{\"spin_us\":5}}"), 202);
+}
+
+static void ambiguous_names_list_the_candidates(void **state)
+{
+    struct world *world = *state;
+
+    assert_int_equal(submit(world, "{\"op\":\"snapshot.create\",\"target\":\"db\"}"), 409);
+    assert_string_equal(at(world->response.body, "kind"), "ambiguous");
+    assert_string_equal(at(world->response.body, "detail"), "\"db\" is ambiguous: alpha/db (libvirt:a000…), beta/db (libvirt:a000…)");
+    assert_int_equal(json_array_size(json_object_get(world->response.body, "candidates")), 2);
+}
+
+static void unknown_names_say_what_is_near(void **state)
+{
+    struct world *world = *state;
+
+    assert_int_equal(submit(world, "{\"op\":\"snapshot.create\",\"target\":\"shop-9\"}"), 404);
+    assert_string_equal(at(world->response.body, "detail"), "no target \"shop-9\"");
+    assert_string_equal(at(world->response.body, "hint"), "Did you mean shop-1 (alpha), shop-2 (beta)?");
+    assert_string_equal(at(world->response.body, "type"), "urn:fleetsnap:problem:not_found");
+}
+
+static void malformed_requests_are_refused(void **state)
+{
+    static const char *const bodies[] = {
+        "", "[]", "{", "{\"op\":\"snapshot.create\",\"op\":\"noop\"}", "{\"op\":7}", "{\"op\":\"snapshot.burn\",\"target\":\"shop-1\"}", "{\"op\":\"none\",\"target\":\"shop-1\"}",
+        "{\"op\":\"snapshot.create\"}", "{\"op\":\"snapshot.create\",\"target\":\"shop-1\",\"colour\":\"red\"}",
+        "{\"op\":\"snapshot.create\",\"target\":\"shop-1\",\"params\":[]}", "{\"op\":\"snapshot.create\",\"target\":\"shop-1\",\"params\":{\"quiesce\":\"maybe\"}}",
+        "{\"op\":\"snapshot.create\",\"target\":\"shop-1\",\"params\":{\"burn\":true}}", "{\"op\":\"snapshot.create\",\"target\":\"shop-1\",\"priority\":10}",
+        "{\"op\":\"snapshot.create\",\"target\":\"shop-1\",\"priority\":\"5\"}", "{\"op\":\"snapshot.create\",\"target\":\"shop-1\",\"deadline\":\"soon\"}",
+        "{\"op\":\"snapshot.create\",\"target\":\"shop-1\",\"dry_run\":\"yes\"}", "{\"op\":\"repository.init\",\"target\":\"shop-1\"}",
+        "{\"op\":\"backup.restore\",\"params\":{\"point\":\"c000\"}}", "{\"op\":\"backup.verify\"}", "{\"op\":\"noop\",\"target\":\"null:x\"}"};
+
+    for (size_t i = 0; i < sizeof bodies / sizeof *bodies; i++)
+        if (submit(*state, bodies[i]) != 400)
+            fail_msg("%s: %d", bodies[i], ((struct world *)*state)->response.status);
+    assert_int_equal(json_array_size(fake_submitted(((struct world *)*state)->fake)), 0);
+}
+
+static void a_backup_finds_its_repository(void **state)
+{
+    struct world *world = *state;
+
+    assert_int_equal(submit(world, "{\"op\":\"backup.create\",\"target\":\"shop-1\"}"), 202);
+    assert_string_equal(at(last_job(world), "params.repository.path"), "/backup/main");
+    assert_int_equal(submit(world, "{\"op\":\"backup.create\",\"target\":\"shop-1\",\"params\":{\"repository\":\"main\",\"parent\":\"c100\"}}"), 202);
+    assert_string_equal(at(last_job(world), "params.repository.id"), "b0000000-0000-4000-8000-000000000001");
+    assert_string_equal(at(last_job(world), "params.parent"), "c1000000-0000-4000-8000-000000000001");
+    assert_int_equal(submit(world, "{\"op\":\"backup.create\",\"target\":\"shop-1\",\"params\":{\"repository\":\"attic\"}}"), 404);
+    assert_int_equal(submit(world, "{\"op\":\"backup.create\",\"target\":\"shop-2\"}"), 422);
+    assert_non_null(strstr(at(world->response.body, "detail"), "host beta has no repository"));
+    assert_int_equal(submit(world, "{\"op\":\"backup.create\",\"target\":\"shop-2\",\"params\":{\"repository\":\"main\"}}"), 422);
+    assert_non_null(strstr(at(world->response.body, "detail"), "is not on host beta; it is on alpha"));
+}
+
+static void several_repositories_must_be_told_apart(void **state)
+{
+    struct world *world = *state;
+
+    fake_load(world->fake, "repositories",
+              "[{\"id\":\"b0000000-0000-4000-8000-000000000001\",\"name\":\"main\",\"hosts\":[{\"host\":\"alpha\",\"path\":\"/a\",\"ok\":true}]},"
+              "{\"id\":\"b1000000-0000-4000-8000-000000000001\",\"name\":\"attic\",\"hosts\":[{\"host\":\"alpha\",\"path\":\"/b\",\"ok\":true}]}]");
+    assert_int_equal(submit(world, "{\"op\":\"backup.create\",\"target\":\"shop-1\"}"), 409);
+    assert_string_equal(at(world->response.body, "detail"), "alpha has several repositories: main, attic");
+    assert_int_equal(submit(world, "{\"op\":\"backup.create\",\"target\":\"shop-1\",\"params\":{\"repository\":\"b100\"}}"), 202);
+    assert_string_equal(at(last_job(world), "params.repository.path"), "/b");
+}
+
+static void a_point_is_found_by_its_beginning(void **state)
+{
+    struct world *world = *state;
+
+    assert_int_equal(submit(world, "{\"op\":\"backup.verify\",\"params\":{\"point\":\"c100\",\"depth\":\"image\"}}"), 202);
+    assert_string_equal(at(last_job(world), "params.point"), "c1000000-0000-4000-8000-000000000001");
+    assert_string_equal(at(last_job(world), "host"), "alpha");
+    assert_string_equal(at(last_job(world), "target.name"), "shop-1");
+    assert_int_equal(submit(world, "{\"op\":\"backup.verify\",\"params\":{\"point\":\"ffff\"}}"), 404);
+    assert_int_equal(submit(world, "{\"op\":\"backup.verify\",\"params\":{\"point\":\"c1\"}}"), 404);
+    assert_int_equal(submit(world, "{\"op\":\"backup.delete\",\"params\":{\"point\":\"d000\"}}"), 422); /* a snapshot */
+    assert_int_equal(submit(world, "{\"op\":\"backup.verify\",\"target\":\"shop-1\",\"params\":{\"at\":\"latest\"}}"), 202);
+    assert_string_equal(at(last_job(world), "params.point"), "c0000000-0000-4000-8000-000000000002");
+    assert_int_equal(submit(world, "{\"op\":\"backup.verify\",\"target\":\"shop-1\",\"params\":{\"at\":\"2026-11-20T00:00:00Z\"}}"), 202);
+    assert_string_equal(at(last_job(world), "params.point"), "c1000000-0000-4000-8000-000000000001");
+    assert_int_equal(submit(world, "{\"op\":\"backup.verify\",\"target\":\"shop-1\",\"params\":{\"at\":\"2025-11-20T00:00:00Z\"}}"), 404);
+}
+
+static void a_restore_gets_a_new_identity_that_a_repeat_has_too(void **state)
+{
+    struct world *world = *state;
+    const char *body = "{\"op\":\"backup.restore\",\"params\":{\"point\":\"c000\",\"new_name\":\"shop-1-copy\",\"start\":\"running\"}}";
+    char id[UUID_TEXT];
+
+    assert_int_equal(ask(world, "restore-1", "POST", "/v1/jobs", body), 202);
+    snprintf(id, sizeof id, "%s", at(last_job(world), "target.id"));
+    assert_true(uuid_valid(id));
+    assert_string_equal(at(last_job(world), "target.name"), "shop-1-copy");
+    assert_string_equal(at(last_job(world), "params.source"), "a0000000-0000-4000-8000-000000000001");
+    assert_string_equal(at(last_job(world), "params.repository.name"), "main");
+    assert_string_equal(at(last_job(world), "host"), "alpha");
+    assert_string_equal(at(world->response.body, "class"), "B");
+    assert_int_equal(ask(world, "restore-2", "POST", "/v1/jobs", body), 202);
+    assert_string_not_equal(id, at(last_job(world), "target.id"));
+    assert_int_equal(submit(world, "{\"op\":\"backup.restore\",\"params\":{\"point\":\"c000\",\"new_name\":\"shop-1\"}}"), 409);
+    assert_int_equal(submit(world, "{\"op\":\"backup.restore\",\"params\":{\"point\":\"c000\",\"new_name\":\"a/b\"}}"), 400);
+    assert_int_equal(submit(world, "{\"op\":\"backup.restore\",\"params\":{\"point\":\"c000\",\"new_name\":\"x\",\"in_place\":true}}"), 400);
+    assert_int_equal(submit(world, "{\"op\":\"backup.restore\",\"params\":{\"point\":\"c000\",\"in_place\":true}}"), 202);
+    assert_string_equal(at(last_job(world), "target.id"), "a0000000-0000-4000-8000-000000000001");
+    assert_string_equal(at(world->response.body, "class"), "C");
+    assert_int_equal(submit(world, "{\"op\":\"backup.restore\",\"host\":\"beta\",\"params\":{\"point\":\"c000\",\"new_name\":\"x\"}}"), 422);
+}
+
+static void errors_of_the_coordinator_keep_their_kind(void **state)
+{
+    static const struct {
+        enum err_kind kind;
+        int status;
+    } cases[] = {{ERR_RETRY, 503}, {ERR_PERMANENT, 422}, {ERR_CONFLICT, 409}, {ERR_UNKNOWN, 504}};
+    struct world *world = *state;
+
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        fake_fail_next(world->fake, cases[i].kind, "because", "do this");
+        assert_int_equal(submit(world, "{\"op\":\"snapshot.create\",\"target\":\"shop-1\"}"), cases[i].status);
+        assert_string_equal(at(world->response.body, "detail"), "because");
+        assert_string_equal(at(world->response.body, "hint"), "do this");
+    }
+}
+
+static void jobs_are_cancelled_retried_resolved(void **state)
+{
+    struct world *world = *state;
+    char id[UUID_TEXT], path[96];
+
+    assert_int_equal(submit(world, "{\"op\":\"snapshot.create\",\"target\":\"shop-1\"}"), 202);
+    snprintf(id, sizeof id, "%s", at(world->response.body, "job_id"));
+    snprintf(path, sizeof path, "/v1/jobs/%.8s/cancel", id);
+    assert_int_equal(ask(world, NULL, "POST", path, "{\"reason\":\"no\"}"), 202);
+    assert_int_equal(ask(world, NULL, "POST", path, "{}"), 409); /* has ended */
+    snprintf(path, sizeof path, "/v1/jobs/%s/retry", id);
+    assert_int_equal(ask(world, NULL, "POST", path, NULL), 202);
+    assert_string_equal(at(world->response.body, "replaces"), id);
+    snprintf(path, sizeof path, "/v1/jobs/%s/resolve", id);
+    assert_int_equal(ask(world, NULL, "POST", path, "{\"as\":\"done\",\"reason\":\"looked\"}"), 409); /* not parked */
+    assert_int_equal(ask(world, NULL, "POST", path, "{\"as\":\"perhaps\",\"reason\":\"looked\"}"), 400);
+    assert_int_equal(ask(world, NULL, "POST", path, "{\"as\":\"done\"}"), 400);
+    fake_event(world->fake, id, "{\"state\":\"PARKED\"}");
+    assert_int_equal(ask(world, NULL, "POST", path, "{\"as\":\"done\",\"reason\":\"looked\"}"), 202);
+    assert_int_equal(ask(world, NULL, "GET", "/v1/jobs/00000000-0000-4000-8000-000000000000", NULL), 404);
+}
+
+static void repositories_are_made_by_a_job(void **state)
+{
+    struct world *world = *state;
+
+    assert_int_equal(ask(world, "r1", "POST", "/v1/repositories", "{\"name\":\"attic\",\"host\":\"alpha\",\"path\":\"/backup/attic\",\"min_free_percent\":5}"), 202);
+    assert_string_equal(at(last_job(world), "target.kind"), "repository");
+    assert_string_equal(at(last_job(world), "params.path"), "/backup/attic");
+    assert_int_equal(ask(world, NULL, "POST", "/v1/repositories", "{\"name\":\"attic\",\"host\":\"gamma\",\"path\":\"/x\"}"), 404);
+    assert_int_equal(ask(world, NULL, "POST", "/v1/repositories", "{\"name\":\"attic\",\"host\":\"alpha\",\"path\":\"x\"}"), 400);
+    assert_int_equal(ask(world, NULL, "POST", "/v1/repositories", "{\"name\":\"../x\",\"host\":\"alpha\",\"path\":\"/x\"}"), 400);
+}
+
+static void hosts_are_enrolled_drained_removed(void **state)
+{
+    struct world *world = *state;
+
+    assert_int_equal(ask(world, NULL, "POST", "/v1/hosts/gamma/enroll", "{\"rotate\":true}"), 201);
+    assert_string_equal(at(world->response.body, "key_file"), "2 key-of-gamma\n");
+    assert_int_equal(ask(world, NULL, "POST", "/v1/hosts/Bad_Host!/enroll", "{}"), 400);
+    assert_int_equal(ask(world, NULL, "POST", "/v1/hosts/alpha/drain", "{\"reason\":\"kernel\"}"), 200);
+    assert_string_equal(at(world->response.body, "state"), "draining");
+    assert_int_equal(ask(world, NULL, "POST", "/v1/hosts/nobody/drain", "{}"), 404);
+    assert_int_equal(ask(world, NULL, "DELETE", "/v1/hosts/alpha", NULL), 409); /* alive */
+    assert_int_equal(ask(world, NULL, "DELETE", "/v1/hosts/beta", NULL), 200);
+}
+
+static void other_methods_and_routes_are_refused(void **state)
+{
+    struct world *world = *state;
+
+    assert_int_equal(ask(world, NULL, "PUT", "/v1/jobs", "{}"), 405);
+    assert_string_equal(world->response.allow, "POST, GET");
+    assert_int_equal(ask(world, NULL, "GET", "/v2/jobs", NULL), 404);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(names_become_targets, make, destroy),
+        cmocka_unit_test_setup_teardown(ambiguous_names_list_the_candidates, make, destroy),
+        cmocka_unit_test_setup_teardown(unknown_names_say_what_is_near, make, destroy),
+        cmocka_unit_test_setup_teardown(malformed_requests_are_refused, make, destroy),
+        cmocka_unit_test_setup_teardown(a_backup_finds_its_repository, make, destroy),
+        cmocka_unit_test_setup_teardown(several_repositories_must_be_told_apart, make, destroy),
+        cmocka_unit_test_setup_teardown(a_point_is_found_by_its_beginning, make, destroy),
+        cmocka_unit_test_setup_teardown(a_restore_gets_a_new_identity_that_a_repeat_has_too, make, destroy),
+        cmocka_unit_test_setup_teardown(errors_of_the_coordinator_keep_their_kind, make, destroy),
+        cmocka_unit_test_setup_teardown(jobs_are_cancelled_retried_resolved, make, destroy),
+        cmocka_unit_test_setup_teardown(repositories_are_made_by_a_job, make, destroy),
+        cmocka_unit_test_setup_teardown(hosts_are_enrolled_drained_removed, make, destroy),
+        cmocka_unit_test_setup_teardown(other_methods_and_routes_are_refused, make, destroy),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
