@@ -347,36 +347,57 @@ int coordinator_cancel(struct coordinator *coordinator, const struct caller *cal
     return ask(coordinator, write, err);
 }
 
+/* What is known of a job: by the view, or, when that is a moment behind, by the ledger. */
+static int know_job(struct coordinator *coordinator, const char *job_id, struct view_job_record *out, struct err *err)
+{
+    CLEANUP(ledger_entry_freep) struct ledger_entry *entry = NULL;
+
+    if (!uuid_valid(job_id))
+        return err_set(err, ERR_PERMANENT, "\"%.64s\" is not the id of a job", job_id);
+    if (view_job_record(coordinator->view_path, job_id, out, err) < 0)
+        return -1;
+    if (out->found && out->job)
+        return 0;
+    if (coordinator_get(coordinator, LEDGER_JOB, job_id, &entry, err) < 0)
+        return -1;
+    if (!entry)
+        return err_set(err, ERR_PERMANENT, "no job %s", job_id);
+    out->found = true;
+    out->state = out->state ? out->state : entry->job->published_at_ms ? STATE_PUBLISHED : STATE_PLANNED;
+    out->job = TAKE_PTR(entry->job->job);
+    return 0;
+}
+
+static int check_parked(struct coordinator *coordinator, const char *job_id, struct err *err)
+{
+    struct view_job_record known = {0};
+
+    if (know_job(coordinator, job_id, &known, err) < 0)
+        return -1;
+    job_free(known.job);
+    if (known.state == STATE_PARKED)
+        return 0;
+    return err_set(err, ERR_CONFLICT, "job %s is %s, not PARKED: there is nothing to resolve", job_id,
+                   job_state_names[known.state]);
+}
+
 int coordinator_resolve(struct coordinator *coordinator, const struct caller *caller, const char *job_id, bool done,
                         const char *reason, struct err *err)
 {
-    struct view_job_record known = {0};
     struct desk_write *write;
     char text[REASON_MAX + 16];
 
     if (!reason || !*reason)
         return err_set(err, ERR_PERMANENT, "reason: must say how you know");
     snprintf(text, sizeof text, "%s: %s", done ? "done" : "failed", reason);
-    if (make_word(DESK_RESOLVE, caller, job_id, text, reason, &write, err) < 0)
+    if (check_parked(coordinator, job_id, err) < 0 ||
+        make_word(DESK_RESOLVE, caller, job_id, text, reason, &write, err) < 0)
         return -1;
-    if (view_job_record(coordinator->view_path, job_id, &known, err) < 0 || known.state != STATE_PARKED) {
-        if (known.found && known.state != STATE_PARKED)
-            err_set(err, ERR_CONFLICT, "job %s is %s, not PARKED: there is nothing to resolve", job_id,
-                    job_state_names[known.state]);
-        else if (!known.found)
-            err_set(err, ERR_PERMANENT, "no job %s", job_id);
-        job_free(known.job);
-        desk_write_free(write);
-        return -1;
-    }
-    job_free(known.job);
     return ask(coordinator, write, err);
 }
 
 static int check_retry(const struct view_job_record *known, const char *job_id, struct err *err)
 {
-    if (!known->found || !known->job)
-        return err_set(err, ERR_PERMANENT, "no job %s", job_id);
     if (known->state == STATE_SUCCEEDED)
         return err_set(err, ERR_CONFLICT, "job %s has SUCCEEDED: submit it anew if it is to be done again", job_id);
     if (known->state == STATE_PARKED && !known->resolved) {
@@ -399,9 +420,7 @@ int coordinator_retry(struct coordinator *coordinator, const struct caller *call
     struct view_job_record known = {0};
     int result = -1;
 
-    if (!uuid_valid(job_id))
-        return err_set(err, ERR_PERMANENT, "\"%.64s\" is not the id of a job", job_id);
-    if (view_job_record(coordinator->view_path, job_id, &known, err) < 0)
+    if (know_job(coordinator, job_id, &known, err) < 0)
         return -1;
     if (check_retry(&known, job_id, err) == 0 && string_set(&known.job->replaces, job_id, err) == 0 &&
         string_set(&known.job->request_id, NULL, err) == 0) {

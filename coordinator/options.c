@@ -8,7 +8,8 @@
 #include <string.h>
 
 #define AT(member) .offset = offsetof(struct coordinator_options, member)
-enum { SECOND = 1000, MINUTE = 60 * SECOND };
+/* A fetch under way keeps partitions that are assigned meanwhile, and the questions of a candidate, waiting; two coordinators cost the brokers nothing. */
+enum { SECOND = 1000, MINUTE = 60 * SECOND, FETCH_WAIT_MS = 200 };
 
 const struct option coordinator_option_rows[] = {
     {"name", OPTION_STRING, AT(name), .fallback = "c1",
@@ -90,5 +91,6 @@ void coordinator_kafka_options(const struct coordinator_options *options, struct
         .client_id = options->name,
         .extra = &options->kafka_extra,
         .linger_us = (int)options->linger_us,
+        .fetch_wait_ms = FETCH_WAIT_MS,
     };
 }

@@ -41,8 +41,9 @@ struct view {
     struct leadership ledger; /* only its `highest` is used: a record behind a higher TERM is dropped here too */
     bool open;                /* a transaction */
     int64_t opened_ms, tidied_ms;
-    int64_t ledger_high;   /* asked after the present batch came in; -1: not yet */
-    struct view_end *ends; /* of this transaction */
+    int64_t ledger_high;             /* asked after the present batch came in; -1: not yet */
+    int64_t refused_minute, refused; /* records, for the log */
+    struct view_end *ends;           /* of this transaction */
     size_t end_count, end_room;
     struct view_place { /* where each partition stands */
         const char *topic;

@@ -30,7 +30,8 @@ enum {
     WATERMARK_MS = 5000,
     METADATA_MS = 10000,
     TIDY_MS = 3600 * 1000,
-    AGAIN_MS = 1000
+    AGAIN_MS = 1000,
+    REFUSALS_LOGGED = 10
 };
 static const int64_t KEEP_ENDED_MS = 40LL * 24 * 3600 * 1000;
 
@@ -110,12 +111,26 @@ bool view_knows_job(struct view *view, const char *job_id, struct ledger_job_fac
     return source->job(source->context, job_id, out);
 }
 
+/* Whoever can write to a topic could fill the log: a few lines a minute say enough, the DLQ has them all. */
+static bool may_log(struct view *view)
+{
+    int64_t minute = clock_monotonic_ms() / 60000;
+
+    if (minute != view->refused_minute && view->refused > REFUSALS_LOGGED)
+        log_warning("view", "%lld more records were not believed", (long long)(view->refused - REFUSALS_LOGGED));
+    if (minute != view->refused_minute)
+        view->refused = 0;
+    view->refused_minute = minute;
+    return ++view->refused <= REFUSALS_LOGGED;
+}
+
 void view_refuse(struct view *view, const struct kafka_record *record, const char *why)
 {
     struct dead_letter *letter = dead_letter_of(record, why, NULL);
 
-    log_warning("view", "%s[%d]@%lld is not believed: %s", record->topic, record->partition, (long long)record->offset,
-                why);
+    if (may_log(view))
+        log_warning("view", "%s[%d]@%lld is not believed: %s", record->topic, record->partition,
+                    (long long)record->offset, why);
     if (letter)
         view->options.source.dead_letter(view->options.source.context, letter);
 }

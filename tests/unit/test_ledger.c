@@ -1,0 +1,211 @@
+/* The ledger in memory: the newest record wins, older keys are remembered until their tombstones, what is owed to a job follows from its fields. */
+#include "base/err.h"
+#include "coordinator/ledger.h"
+#include "model/job_state.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#define JOB "0d9b1c1e-8c0c-5b2f-9f3f-5a3c8f3d2b11"
+
+static struct ledger_entry *new_entry(int kind, const char *id, int64_t term, int64_t n)
+{
+    struct ledger_entry *entry = calloc(1, sizeof *entry);
+
+    entry->kind = kind;
+    entry->term = term;
+    entry->n = n;
+    string_set(&entry->id, id, NULL);
+    return entry;
+}
+
+static struct ledger_entry *job_entry(int64_t term, int64_t n)
+{
+    struct ledger_entry *entry = new_entry(LEDGER_JOB, JOB, term, n);
+
+    entry->job = calloc(1, sizeof *entry->job);
+    entry->job->job = calloc(1, sizeof *entry->job->job);
+    entry->job->job->op = OP_NOOP;
+    entry->job->job->deadline_ms = 1000;
+    string_set(&entry->job->job->job_id, JOB, NULL);
+    string_set(&entry->job->job->host, "alpha", NULL);
+    string_set(&entry->job->job->target.kind, "null", NULL);
+    string_set(&entry->job->job->target.id, "t1", NULL);
+    return entry;
+}
+
+static struct ledger *fresh(void)
+{
+    struct ledger *ledger;
+
+    assert_int_equal(ledger_new(&ledger, NULL), 0);
+    return ledger;
+}
+
+static struct ledger_node *apply(struct ledger *ledger, struct ledger_entry *entry)
+{
+    struct ledger_node *node = NULL;
+
+    assert_int_equal(ledger_apply(ledger, entry, &node, NULL), 0);
+    return node;
+}
+
+static void keys_are_written_and_read(void **state)
+{
+    char key[LEDGER_KEY_TEXT], node[LEDGER_KEY_TEXT];
+    struct ledger_ref ref;
+
+    (void)state;
+    ledger_key_format(key, LEDGER_JOB, JOB, (struct ledger_ref){7, 41});
+    assert_string_equal(key, "job:" JOB "@7.41");
+    assert_true(ledger_key_parse(key, strlen(key), node, &ref));
+    assert_string_equal(node, "job:" JOB);
+    assert_int_equal(ref.term, 7);
+    assert_int_equal(ref.n, 41);
+    ledger_key_format(key, LEDGER_TERM, "nonce", (struct ledger_ref){7, 0});
+    assert_string_equal(key, "term:nonce@7");
+    assert_true(ledger_key_parse(key, strlen(key), node, &ref));
+    assert_false(ledger_key_parse("job:x", 5, node, &ref));
+    assert_false(ledger_key_parse("job:x@1.2x", 10, node, &ref));
+    assert_false(ledger_key_parse("job:x@", 6, node, &ref));
+}
+
+static void the_newest_record_wins_and_older_ones_wait_for_their_tombstone(void **state)
+{
+    struct ledger *ledger = fresh();
+    struct ledger_entry *second = job_entry(1, 2);
+
+    (void)state;
+    apply(ledger, job_entry(1, 1));
+    second->job->published_at_ms = 5;
+    struct ledger_node *node = apply(ledger, second);
+    assert_int_equal(node->entry->job->published_at_ms, 5);
+    assert_int_equal(node->older_count, 1);
+    ledger_tombstone(ledger, "job:" JOB "@1.1", strlen("job:" JOB "@1.1"));
+    assert_int_equal(node->older_count, 0);
+    assert_ptr_equal(ledger_find_job(ledger, JOB), node);
+    ledger_tombstone(ledger, "job:" JOB "@1.2", strlen("job:" JOB "@1.2"));
+    assert_null(ledger_find_job(ledger, JOB));
+    assert_int_equal(ledger_open_jobs(ledger), 0);
+    ledger_free(ledger);
+}
+
+static void an_ended_job_is_kept_small_and_stays_ended(void **state)
+{
+    struct ledger *ledger = fresh();
+    struct ledger_entry *end = job_entry(1, 2);
+    struct ledger_job_facts facts;
+
+    (void)state;
+    apply(ledger, job_entry(1, 1));
+    string_set(&end->job->outcome, "SUCCEEDED", NULL);
+    end->job->ended_at_ms = 9;
+    struct ledger_node *node = apply(ledger, end);
+    assert_non_null(node->ended);
+    assert_null(node->entry);
+    assert_int_equal(node->ended->outcome, STATE_SUCCEEDED);
+    assert_int_equal(ledger_open_jobs(ledger), 0);
+    assert_ptr_equal(ledger_first_ended_job(ledger), node);
+    assert_true(ledger_job_facts(node, &facts));
+    assert_string_equal(facts.host, "alpha");
+    assert_string_equal(facts.target, "null:t1");
+    assert_true(facts.ended);
+    apply(ledger, job_entry(1, 3)); /* a late record without the outcome */
+    assert_non_null(node->ended);
+    assert_int_equal(node->older_count, 2);
+    ledger_free(ledger);
+}
+
+static void a_job_is_owed_what_its_fields_say(void **state)
+{
+    struct ledger *ledger = fresh();
+    struct ledger_node *node = apply(ledger, job_entry(1, 1));
+    struct ledger_job *job = node->entry->job;
+
+    (void)state;
+    assert_int_equal(ledger_job_duty(node, 10), DUTY_PUBLISH);
+    assert_int_equal(ledger_job_duty(node, 1000), DUTY_END_EXPIRED);
+    node->stage = STAGE_TICKET;
+    assert_int_equal(ledger_job_duty(node, 10), DUTY_NONE);
+    node->stage = STAGE_IDLE;
+    string_set(&job->cancel, "ann", NULL);
+    assert_int_equal(ledger_job_duty(node, 10), DUTY_END_CANCELLED);
+    job->published_at_ms = 3;
+    assert_int_equal(ledger_job_duty(node, 5000), DUTY_FLAG_CANCEL);
+    node->cancel_flagged = true;
+    assert_int_equal(ledger_job_duty(node, 5000), DUTY_NONE);
+    string_set(&job->resolve, "done: seen", NULL);
+    assert_int_equal(ledger_job_duty(node, 5000), DUTY_CONTROL);
+    string_set(&job->outcome, "FAILED", NULL);
+    assert_int_equal(ledger_job_duty(node, 5000), DUTY_NONE);
+    ledger_free(ledger);
+}
+
+static void put_host(struct ledger *ledger, const char *state, int64_t n)
+{
+    struct ledger_entry *entry = new_entry(LEDGER_HOST, "alpha", 1, n);
+
+    entry->host = calloc(1, sizeof *entry->host);
+    string_set(&entry->host->state, state, NULL);
+    apply(ledger, entry);
+}
+
+static void put_key(struct ledger *ledger, uint32_t generation, int64_t ended_at_ms, int64_t n)
+{
+    char id[32];
+
+    snprintf(id, sizeof id, "alpha/%u", generation);
+    struct ledger_entry *entry = new_entry(LEDGER_KEY, id, 1, n);
+    entry->key = calloc(1, sizeof *entry->key);
+    entry->key->generation = generation;
+    entry->key->ended_at_ms = ended_at_ms;
+    apply(ledger, entry);
+}
+
+static void only_enrolled_hosts_have_keys_and_rotation_adds_one(void **state)
+{
+    struct ledger *ledger = fresh();
+    struct ledger_generation found[4];
+    size_t count = 0;
+
+    (void)state;
+    assert_false(ledger_generations(ledger, "alpha", found, 4, &count));
+    assert_true(ledger_generations(ledger, "", found, 4, &count)); /* the leader */
+    assert_int_equal(count, 1);
+    put_host(ledger, "enrolled", 1);
+    assert_true(ledger_generations(ledger, "alpha", found, 4, &count));
+    assert_int_equal(count, 1);
+    assert_int_equal(found[0].generation, 1);
+    uint64_t version = ledger_keys_version(ledger);
+    put_key(ledger, 2, 0, 2);
+    put_key(ledger, 1, 77, 3);
+    assert_true(ledger_keys_version(ledger) != version);
+    assert_true(ledger_generations(ledger, "alpha", found, 4, &count));
+    assert_int_equal(count, 2);
+    assert_int_equal(found[0].generation, 2);
+    assert_int_equal(found[1].ended_at_ms, 77);
+    put_host(ledger, "removed", 4);
+    assert_false(ledger_generations(ledger, "alpha", found, 4, &count));
+    assert_int_equal(ledger_highest_generation(ledger, "alpha"), 2);
+    ledger_free(ledger);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(keys_are_written_and_read),
+        cmocka_unit_test(the_newest_record_wins_and_older_ones_wait_for_their_tombstone),
+        cmocka_unit_test(an_ended_job_is_kept_small_and_stays_ended),
+        cmocka_unit_test(a_job_is_owed_what_its_fields_say),
+        cmocka_unit_test(only_enrolled_hosts_have_keys_and_rotation_adds_one),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
