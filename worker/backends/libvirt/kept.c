@@ -49,37 +49,88 @@ static bool chain_has(const char *top, const char *path)
     return found;
 }
 
-static bool entry_keeps(const char *entry, const char *path)
+/* Reads one entry: "<until ms>\n<path>\n". Caller frees the path; NULL: unreadable. */
+static char *entry_read(const char *entry, long long *out_until)
 {
     CLEANUP(freep) char *text = NULL;
     char *line, *end;
-    long long until;
 
     if (file_read(entry, ENTRY_MAX, &text, &(size_t){0}, NULL) < 0)
-        return false;
-    until = strtoll(text, &line, 10);
+        return NULL;
+    *out_until = strtoll(text, &line, 10);
     if (*line != '\n' || !(end = strchr(line + 1, '\n')))
-        return false;
+        return NULL;
     *end = '\0';
-    return until > clock_real_ms() && chain_has(line + 1, path);
+    return strdup(line + 1);
 }
 
-bool kept_now(const struct backend_config *config, const char *path, char out_job[UUID_TEXT])
+/* Every entry in turn, until `visit` returns something else than 0, which is returned. */
+static int each_entry(const struct backend_config *config, int (*visit)(void *context, const char *entry, const char *path, long long until), void *context)
 {
     char folder[PATH_MAX], entry[PATH_MAX + NAME_MAX + 2];
     struct dirent *each;
-    bool kept = false;
+    int result = 0;
     DIR *dir;
 
     snprintf(folder, sizeof folder, "%s/kept", config->state_directory);
     dir = opendir(folder);
-    while (dir && !kept && (each = readdir(dir))) {
+    while (dir && result == 0 && (each = readdir(dir))) {
+        long long until;
+        CLEANUP(freep) char *path = NULL;
+
         snprintf(entry, sizeof entry, "%s/%s", folder, each->d_name);
-        kept = each->d_type == DT_REG && entry_keeps(entry, path);
-        if (kept && out_job)
-            snprintf(out_job, UUID_TEXT, "%.36s", each->d_name);
+        path = each->d_name[0] == '.' ? NULL : entry_read(entry, &until);
+        if (path)
+            result = visit(context, entry, path, until);
     }
     if (dir)
         closedir(dir);
-    return kept;
+    return result;
+}
+
+struct keeper {
+    const char *path;
+    char *job; /* may be NULL */
+};
+
+static int keeps(void *context, const char *entry, const char *path, long long until)
+{
+    struct keeper *keeper = context;
+
+    if (until <= clock_real_ms() || !chain_has(path, keeper->path))
+        return 0;
+    if (keeper->job)
+        snprintf(keeper->job, UUID_TEXT, "%.36s", strrchr(entry, '/') + 1);
+    return 1;
+}
+
+bool kept_now(const struct backend_config *config, const char *path, char out_job[UUID_TEXT])
+{
+    struct keeper keeper = {path, out_job};
+
+    return each_entry(config, keeps, &keeper) == 1;
+}
+
+static int note_over(void *context, const char *entry, const char *path, long long until)
+{
+    (void)entry;
+    return until <= clock_real_ms() && file_exists(path) ? strings_add(context, path, NULL) : 0;
+}
+
+int kept_over(const struct backend_config *config, struct strings *out, struct err *err)
+{
+    return each_entry(config, note_over, out) == 0 ? 0 : err_memory(err, "kept files");
+}
+
+static int forget(void *context, const char *entry, const char *path, long long until)
+{
+    (void)until;
+    return strcmp(path, context) == 0 ? file_remove(entry, NULL) : 0;
+}
+
+int kept_forget(const struct backend_config *config, const char *path, struct err *err)
+{
+    CLEANUP(freep) char *copy = strdup(path);
+
+    return copy && each_entry(config, forget, copy) == 0 ? 0 : err_set(err, ERR_RETRY, "%s: its entry among the kept files cannot be removed", path);
 }

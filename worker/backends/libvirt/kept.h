@@ -9,3 +9,6 @@ int kept_add(const struct backend_config *config, const char *job_id, const char
 int kept_remove(const struct backend_config *config, const char *job_id, const char *disk, struct err *err);
 /* The job that keeps `path`, or stands on it with something that it keeps, until later than now; out_job may be NULL. */
 bool kept_now(const struct backend_config *config, const char *path, char out_job[UUID_TEXT]);
+/* Files whose time is over: nobody needs them for a way back any more. */
+int kept_over(const struct backend_config *config, struct strings *out, struct err *err);
+int kept_forget(const struct backend_config *config, const char *path, struct err *err); /* its entry */

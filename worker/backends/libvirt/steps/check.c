@@ -1,6 +1,7 @@
 /*
  * check: the last look before something is taken away: what the job expects, the snapshot, the files that it needs, and that nobody else's job runs.
- * args: name, file:<n> (must exist), free:<n> (must not be written by any guest)
+ * It is journaled although it only looks: a worker that goes on after a crash in a later step would find a world that this plan itself has changed.
+ * args: name, file:<n> (must exist)
  */
 #include "worker/backends/libvirt/expect.h"
 #include "worker/backends/libvirt/image.h"
@@ -51,9 +52,21 @@ static int execute_check(const struct step_run *run, const struct step *step, st
     return check_files(step, err);
 }
 
+/* Its successor has not begun: look again. */
+static int settle_check(const struct step_run *run, const struct step *step, struct facts *learned, enum settled *out, struct err *err)
+{
+    (void)run;
+    (void)step;
+    (void)learned;
+    (void)err;
+    *out = SETTLED_NOT_DONE;
+    return 0;
+}
+
 const struct step_type step_check = {
     .name = "check",
-    .class = STEP_READS,
+    .class = STEP_ADDS,
     .render = render_check,
     .execute = execute_check,
+    .settle = settle_check,
 };

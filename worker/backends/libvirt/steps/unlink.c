@@ -45,7 +45,7 @@ static int remove_one(const struct step_run *run, const struct fact *file, struc
     if (still_needed(run, file->value, &needed, err) < 0)
         return -1;
     if (!needed)
-        return file_remove(file->value, err);
+        return file_remove(file->value, err) < 0 ? -1 : kept_forget(run->backend->config, file->value, err);
     snprintf(key, sizeof key, "left.%s", file->key + 5);
     return facts_set(learned, key, file->value, err);
 }

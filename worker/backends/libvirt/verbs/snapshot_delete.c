@@ -16,8 +16,6 @@
 #include "worker/backends/libvirt/steps/steps.h"
 #include "worker/backends/libvirt/verbs/verbs.h"
 
-#include "base/file.h"
-
 #include <stdio.h>
 #include <string.h>
 
@@ -29,6 +27,7 @@ struct deletion {
     virDomainPtr domain;
     struct list all;       /* snapshot_info */
     struct strings doomed; /* names, children first */
+    struct strings over;   /* files that were kept for a way back, and need not be any more */
     struct plan *plan;
 };
 
@@ -37,6 +36,7 @@ static void deletion_clear(struct deletion *deletion)
     domain_freep(&deletion->domain);
     snapshots_clear(&deletion->all);
     strings_clear(&deletion->doomed);
+    strings_clear(&deletion->over);
 }
 
 /* One disk of an external snapshot. */
@@ -56,19 +56,35 @@ static void layer_clear(struct layer *layer)
 
 /* ---- who needs a file ---- */
 
-/* "snapshot shop-1/before" of a snapshot that goes with this job. */
-static bool is_doomed(const struct deletion *deletion, const char *holder)
+/* The snapshot of this domain that "snapshot shop-1/before" means, or NULL. */
+static const struct snapshot_info *holding_snapshot(const struct deletion *deletion, const char *holder)
 {
     char prefix[300];
     size_t len = (size_t)snprintf(prefix, sizeof prefix, "snapshot %.250s/", virDomainGetName(deletion->domain));
 
-    return strncmp(holder, prefix, len) == 0 && strings_have(&deletion->doomed, holder + len);
+    return strncmp(holder, prefix, len) == 0 ? snapshots_find(&deletion->all, holder + len) : NULL;
 }
 
-/* An overlay of a snapshot that goes with this job, which nobody else names: it is removed before. */
+/* It goes with this job. */
+static bool is_doomed(const struct deletion *deletion, const char *holder)
+{
+    const struct snapshot_info *info = holding_snapshot(deletion, holder);
+
+    return info && strings_have(&deletion->doomed, info->name);
+}
+
+/* Its state is a table inside the image, which writing to the image leaves as it is. */
+static bool is_internal(const struct deletion *deletion, const char *holder)
+{
+    const struct snapshot_info *info = holding_snapshot(deletion, holder);
+
+    return info && !snapshot_external(info);
+}
+
+/* An overlay of a snapshot that goes with this job, or one whose time of being kept is over, which nobody else names: it is removed before. */
 static bool goes_too(const struct deletion *deletion, const char *file)
 {
-    bool of_doomed = false;
+    bool of_doomed = strings_have(&deletion->over, file);
     CLEANUP(strings_endp) struct strings holders = {0}, users = {0};
 
     for (size_t i = 0; i < deletion->all.count; i++) {
@@ -102,7 +118,7 @@ static int may_write(const struct deletion *deletion, const struct layer *layer,
         if (!image_same(users.items[i], layer->top) && !goes_too(deletion, users.items[i]))
             return 0;
     for (size_t i = 0; i < holders.count; i++)
-        if (!is_doomed(deletion, holders.items[i]))
+        if (!is_doomed(deletion, holders.items[i]) && !is_internal(deletion, holders.items[i]))
             return 0;
     *out = true;
     return 0;
@@ -313,6 +329,25 @@ static int take_point(const struct deletion *deletion, const struct snapshot_inf
     return plan_lose(plan, err, "snapshot %s", info->name);
 }
 
+/* What was kept for the way back of a revert, and is not any more. */
+static int add_sweep(const struct deletion *deletion, struct err *err)
+{
+    struct step *step = NULL;
+
+    for (size_t i = 0; i < deletion->over.count; i++) {
+        char key[40];
+
+        if (!goes_too(deletion, deletion->over.items[i]))
+            continue;
+        if (!step && !(step = plan_add(deletion->plan, &step_unlink, err, NULL)))
+            return -1;
+        snprintf(key, sizeof key, "file:kept%zu", i);
+        if (facts_set(&step->args, key, deletion->over.items[i], err) < 0)
+            return -1;
+    }
+    return 0;
+}
+
 static int add_all(const struct deletion *deletion, struct err *err)
 {
     const struct params_snapshot_delete *params = deletion->job->params;
@@ -320,6 +355,8 @@ static int add_all(const struct deletion *deletion, struct err *err)
 
     if (string_set(&deletion->plan->pins_key, target_format(&deletion->job->target, pins), err) < 0 ||
         !plan_add(deletion->plan, &step_check, err, "name", params->name, NULL))
+        return -1;
+    if (!params->metadata_only && add_sweep(deletion, err) < 0)
         return -1;
     for (size_t i = 0; i < deletion->doomed.count; i++) {
         const struct snapshot_info *info = snapshots_find(&deletion->all, deletion->doomed.items[i]);
@@ -348,7 +385,7 @@ int plan_snapshot_delete(struct backend *base, const struct job *job, struct pla
         return -1;
     if (!subtree && strings_add(&deletion.doomed, params->name, err) < 0)
         return -1;
-    return add_all(&deletion, err);
+    return kept_over(base->config, &deletion.over, err) < 0 ? -1 : add_all(&deletion, err);
 }
 
 int report_snapshot_delete(struct backend *base, const struct job *job, const struct facts *known, struct report *report, struct err *err)
