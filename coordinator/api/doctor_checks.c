@@ -81,7 +81,7 @@ static void silent_host(const json_t *host, const char *subject, int64_t now_ms,
 
 void doctor_host(const json_t *host, int64_t now_ms, json_t *checks)
 {
-    const char *name = json_text(host, "host"), *state = json_text(host, "state");
+    const char *name = json_text(host, "host"), *own = json_text(host, "state"), *told = json_text(host, "ledger_state");
     char subject[96], text[256];
 
     snprintf(subject, sizeof subject, "host %s", name ? name : "?");
@@ -93,7 +93,7 @@ void doctor_host(const json_t *host, int64_t now_ms, json_t *checks)
     check_backends(host, subject, checks);
     check_space(host, subject, checks);
     check_clock(host, subject, checks);
-    if (state && strcmp(state, "draining") == 0)
+    if ((own && strcmp(own, "draining") == 0) || (told && strcmp(told, "draining") == 0))
         doctor_add(checks, "warn", subject, "Let it work again: fleetsnap host resume", "is draining: it takes no new jobs");
     if (json_int(host, "parked") > 0)
         doctor_add(checks, "warn", subject, "fleetsnap jobs --state PARKED, then fleetsnap job resolve",

@@ -1,18 +1,36 @@
 #include "base/err.h"
+#include "base/uuid.h"
 #include "coordinator/api/internal.h"
 #include "model/target.h"
 
+#include <stdio.h>
 #include <string.h>
+
+/* The query's repository by name becomes its id; an id is taken as it is: also of a repository that no host has any more. */
+static bool filter_repository(struct api_request *request, struct api_response *response, char *id, struct view_filter *filter)
+{
+    struct api_repository repository = {0};
+
+    if (!filter->repository || uuid_valid(filter->repository))
+        return true;
+    if (api_resolve_repository(request, response, filter->repository, NULL, &repository) < 0)
+        return false;
+    snprintf(id, UUID_TEXT, "%s", repository.id ? repository.id : "");
+    filter->repository = id;
+    api_repository_clear(&repository);
+    return true;
+}
 
 int api_points_list(struct api_request *request, struct api_response *response)
 {
     static const char *const allowed[] = {"target", "repository", "kind", "host", "since", "limit", "after", NULL};
-    char target[TARGET_TEXT];
+    char target[TARGET_TEXT], repository[UUID_TEXT];
     struct view_filter filter;
     struct err err = {0};
     json_t *page = NULL;
 
-    if (!api_filter(request, response, allowed, &filter) || !api_filter_target(request, response, target, &filter))
+    if (!api_filter(request, response, allowed, &filter) || !api_filter_target(request, response, target, &filter) ||
+        !filter_repository(request, response, repository, &filter))
         return 0;
     int failed = view_points(request->reader, &filter, &page, &err);
     if (failed == 0 && (failed = api_scope_filter(request, page, "target", &err)) < 0)

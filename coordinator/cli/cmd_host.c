@@ -10,6 +10,8 @@
 
 static const char *state_of(const json_t *host)
 {
+    if (strcmp(member_text(host, "ledger_state"), "draining") == 0 && member_true(host, "alive"))
+        return "draining";
     if (!member_true(host, "alive"))
         return *member_text(host, "heartbeat_at") ? "silent !" : "never seen";
     return show_or(member_text(host, "state"), "–");

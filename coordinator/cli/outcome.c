@@ -143,6 +143,8 @@ static void print_success(struct cli *cli, const json_t *job, const char *phases
 {
     struct text text = {0};
 
+    if (*fact(job, "steps"))
+        phases = fact(job, "steps");
     outcome_text(job, &text);
     fprintf(cli->out, "%s on %s  %s%s%s\n", target_name(job), member_text(job, "host"), phases, *phases ? "   " : "", text_str(&text));
     print_point(cli, job);

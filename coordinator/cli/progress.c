@@ -84,9 +84,23 @@ static bool is_terminal(const char *state)
     return index >= 0 && job_state_terminal((enum job_state)index);
 }
 
+/* Its ends count: what was never published is cancelled there. */
+static bool of_coordinator(const json_t *event)
+{
+    return strcmp(member_text(event, "origin"), "coordinator") == 0 && !member_true(event, "lost") && !is_terminal(member_text(event, "state"));
+}
+
+bool progress_worth_a_line(const struct progress *progress)
+{
+    return strcmp(progress->state, "WAITING") == 0 || (strcmp(progress->state, "RUNNING") == 0 && strcmp(progress->phase, "plan") != 0);
+}
+
 bool progress_event(struct progress *progress, const json_t *event, int64_t now_ms)
 {
     const char *state = member_text(event, "state"), *phase = member_text(event, "phase");
+    if (of_coordinator(event) && progress->with_host) /* it notes "published" when the host is already at work */
+        return false;
+    progress->with_host = progress->with_host || strcmp(member_text(event, "origin"), "worker") == 0;
     bool changed = *state && copy(progress->state, sizeof progress->state, state);
 
     changed = copy(progress->waiting, sizeof progress->waiting, strcmp(state, "WAITING") == 0 ? member_text(event, "waiting") : "") || changed;
