@@ -200,7 +200,7 @@ struct queue_item *custody_take_starting(struct custody *custody)
 
 int custody_begin(struct custody *custody, struct work *work, int64_t token, int64_t trusted_until_ms, struct err *err)
 {
-    const struct telling telling = {.phase = "start"};
+    const struct telling telling = {.phase = "plan"};
 
     if (make_hold(work, token, trusted_until_ms, false, err) < 0)
         return -1;

@@ -113,7 +113,7 @@ static void open_kafka(struct fleet *fleet)
     size_t count, created;
     int32_t partitions;
 
-    fleet->kafka = (struct kafka_options){.brokers = need("FLEETSNAP_KAFKA"), .client_id = "test", .linger_us = 200};
+    fleet->kafka = (struct kafka_options){.brokers = need("FLEETSNAP_KAFKA"), .client_id = "test", .linger_us = 200, .fetch_wait_ms = 100};
     must(kafka_topics_init(&fleet->kafka, true, false, problems, 64, &count, &created, err));
     must(kafka_producer_open(&fleet->kafka, &fleet->producer, err));
     must(kafka_producer_warm(fleet->producer, topic_table[TOPIC_JOBS].name, err));
