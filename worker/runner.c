@@ -22,6 +22,7 @@ static inline void attempt_clearp(struct attempt *attempt)
 {
 	journaled_plan_clear(&attempt->plan);
 	facts_clear(&attempt->known);
+	text_free(&attempt->story);
 }
 
 /* What the verb's refusal means for the job. Planning only looks, so nothing can be unknown: it is tried again. */
@@ -155,6 +156,7 @@ void runner_recover(const struct runner_env *env, struct backend *backend, const
 	attempt_recover(&attempt, out);
 	*journaled = attempt.plan;
 	facts_clear(&attempt.known);
+	text_free(&attempt.story);
 }
 
 int runner_pay_owed(const struct runner_env *env, struct backend *backend, const struct job *job, struct journaled_plan *journaled, struct err *err)

@@ -10,11 +10,12 @@
 #include "base/cleanup.h"
 #include "base/crash.h"
 #include "base/err.h"
+#include "base/parse.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-enum { FORWARD_TRIES = 5, FORWARD_PAUSE_MS = 2000, STALE_LOCK_MS = 60000, STALE_PAUSE_MS = 500 };
+enum { STORY_MAX = 16 * 1024, FORWARD_TRIES = 5, FORWARD_PAUSE_MS = 2000, STALE_LOCK_MS = 60000, STALE_PAUSE_MS = 500 };
 
 static inline void facts_clearp(struct facts *facts) { facts_clear(facts); }
 
@@ -137,16 +138,26 @@ static int begin_chain(struct attempt *attempt, size_t first, size_t last, struc
 	return 0;
 }
 
+/* Phases are heard of once a second; the result says all of them. */
+static void tell(struct attempt *attempt, const char *name, int64_t ms)
+{
+	char text[32];
+
+	text_addf(&attempt->story, "%s%s %s", attempt->story.len ? " · " : "", name, format_duration(ms, text, sizeof text));
+}
+
 static int execute_step(struct attempt *attempt, size_t index, struct err *err)
 {
 	CLEANUP(facts_clearp) struct facts learned = { 0 };
 	const struct step *step = &attempt->plan.plan.steps[index];
 	struct step_run run = attempt_run(attempt);
+	int64_t begun_ms = clock_monotonic_ms();
 
 	attempt->env->phase(attempt->env->context, step->type->name);
 	if (step->type->execute(&run, step, &learned, err) < 0)
 		return err_wrap(err, "%s", step->type->name);
 	crash_point("effect.after", step->type->name);
+	tell(attempt, step->type->name, clock_monotonic_ms() - begun_ms);
 	if (attempt_learn(attempt, index, &learned, err) < 0)
 		return -1;
 	attempt->plan.steps[index].state = step_is_payment(&attempt->plan.plan, index) ? STEP_PAID : STEP_DONE;
@@ -207,13 +218,22 @@ static void forward_failed(struct attempt *attempt, size_t at, const struct err 
 	}
 }
 
-/* The world's own account of what was done. All effects are durable by now, so a failure here is tried again before it is admitted. */
-static int make_report(struct attempt *attempt, struct outcome *out, struct err *err)
+static int begin_report(const struct attempt *attempt, struct outcome *out, struct err *err)
 {
 	struct job_result *result = outcome_result(out);
 
 	if (!result || facts_merge(&result->facts, &attempt->known, err) < 0)
 		return err_memory(err, "report");
+	if (attempt->story.len && attempt->story.len < STORY_MAX)
+		return facts_set(&result->facts, "steps", text_str(&attempt->story), err);
+	return 0;
+}
+
+/* The world's own account of what was done. All effects are durable by now, so a failure here is tried again before it is admitted. */
+static int make_report(struct attempt *attempt, struct outcome *out, struct err *err)
+{
+	if (begin_report(attempt, out, err) < 0)
+		return -1;
 	if (!attempt->verb->report)
 		return 0;
 	for (int try = 1;; try++) {
@@ -223,9 +243,8 @@ static int make_report(struct attempt *attempt, struct outcome *out, struct err 
 			return err_wrap(err, "report");
 		outcome_clear(out);
 		attempt_pause(attempt, FORWARD_PAUSE_MS);
-		result = outcome_result(out);
-		if (!result || facts_merge(&result->facts, &attempt->known, err) < 0)
-			return err_memory(err, "report");
+		if (begin_report(attempt, out, err) < 0)
+			return -1;
 	}
 }
 
