@@ -8,8 +8,7 @@
 
 bool point_damaged(const struct restore_point *point)
 {
-    return point->verified.count &&
-           !list_at(&point->verified, struct point_verification, point->verified.count - 1)->ok;
+    return point->verified.count && !list_at(&point->verified, struct point_verification, point->verified.count - 1)->ok;
 }
 
 bool point_good(const struct list *points, const struct restore_point *point)
@@ -84,9 +83,9 @@ static int refuse_children(const struct list *points, const char *point, struct 
 
     for (size_t i = 0; i < points->count; i++)
         count += builds_on(points, list_at(points, struct restore_point, i), point);
-    err_set(err, ERR_CONFLICT, "restore point %s: %zu later backup%s build%s on it", point, count, count == 1 ? "" : "s",
-            count == 1 ? "s" : "");
-    return err_hint(err, "--scope children takes them too");
+    err_set(err, ERR_CONFLICT, "restore point %s: %zu later backup%s build%s on it", point, count,
+            count == 1 ? "" : "s", count == 1 ? "s" : "");
+    return err_hint(err, "--children takes them too");
 }
 
 int delete_choose(const struct list *points, const char *point, int scope, bool merge, struct strings *out,
@@ -98,7 +97,7 @@ int delete_choose(const struct list *points, const char *point, int scope, bool 
         return err_set(err, ERR_PERMANENT, "backup.delete has no scope children_only");
     if (merge) {
         err_set(err, ERR_PERMANENT, "merging into the children is not available in this version");
-        return err_hint(err, "--scope children, or keep the point");
+        return err_hint(err, "--children, or keep the point");
     }
     if (collect(points, point, scope, &wanted, err) < 0)
         return -1;
@@ -123,5 +122,5 @@ int delete_check(const struct list *points, const struct strings *set, bool real
     if (!taken || left || really_last)
         return 0;
     err_set(err, ERR_CONFLICT, "it would take the last good restore point of this target in this repository");
-    return err_hint(err, "--really-last");
+    return err_hint(err, "--really-last takes it all the same");
 }

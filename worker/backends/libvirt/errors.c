@@ -21,7 +21,7 @@ static enum err_kind kind_of(const virError *error)
 {
     switch (error->code) {
     case VIR_ERR_SYSTEM_ERROR: return kind_of_errno(error->int1);
-    case VIR_ERR_INTERNAL_ERROR:    /* whatever QEMU said */
+    case VIR_ERR_INTERNAL_ERROR: /* whatever QEMU said */
     case VIR_ERR_NO_MEMORY:
     case VIR_ERR_NO_CONNECT:
     case VIR_ERR_INVALID_CONN:
@@ -39,41 +39,42 @@ static enum err_kind kind_of(const virError *error)
     }
 }
 
+static _Thread_local virError noted;
+static _Thread_local char noted_message[400];
+
+void libvirt_note_error(void)
+{
+    const virError *error = virGetLastError();
+
+    snprintf(noted_message, sizeof noted_message, "%s", error && error->message ? error->message : "no message");
+    noted = error ? *error : (virError){.code = VIR_ERR_INTERNAL_ERROR};
+    noted.message = noted_message;
+}
+
 static int set_error(struct err *err, enum err_kind kind, const virError *error, const char *format, va_list args)
 {
     char subject[256];
 
     vsnprintf(subject, sizeof subject, format, args);
-    return err_set_code(err, kind, error->code, "%s: libvirt: %s", subject, error->message ? error->message : "no message");
+    return err_set_code(err, kind, error->code, "%s: libvirt: %s", subject, error->message);
 }
 
-static const virError *last_error(void)
+int libvirt_err_noted(struct err *err, const char *format, ...)
 {
-    static const virError none = {.code = VIR_ERR_INTERNAL_ERROR};
-    const virError *error = virGetLastError();
-
-    return error ? error : &none;
-}
-
-int libvirt_err(struct err *err, const char *format, ...)
-{
-    const virError *error = last_error();
     va_list args;
 
     va_start(args, format);
-    set_error(err, kind_of(error), error, format, args);
+    set_error(err, kind_of(&noted), &noted, format, args);
     va_end(args);
     return -1;
 }
 
-int libvirt_call_err(struct libvirt_backend *backend, struct err *err, const char *format, ...)
+int libvirt_call_err_noted(struct libvirt_backend *backend, struct err *err, const char *format, ...)
 {
-    const virError *error = last_error();
-    enum err_kind kind = kind_of(error);
     va_list args;
 
     va_start(args, format);
-    set_error(err, kind, error, format, args);
+    set_error(err, kind_of(&noted), &noted, format, args);
     va_end(args);
     if (virConnectIsAlive(backend->connection) != 1 && err)
         err->kind = ERR_UNKNOWN;

@@ -37,9 +37,13 @@ int libvirt_connect(struct libvirt_backend *backend, struct err *err);
 /* A connection that the caller closes. Opens are serialised in the process: the embedded driver starts in the first one, and a second at the same time fails. */
 virConnectPtr libvirt_open(const char *uri, struct err *err);
 /* From virGetLastError, which the next call erases: call it on the failing line. Kind by code (facts in docs/backends/libvirt.md); `code` = virErrorNumber. Text: "<format>: libvirt: <message>". */
-int libvirt_err(struct err *err, const char *format, ...) __attribute__((format(printf, 2, 3)));
+int libvirt_err_noted(struct err *err, const char *format, ...) __attribute__((format(printf, 2, 3)));
+#define libvirt_err(...) (libvirt_note_error(), libvirt_err_noted(__VA_ARGS__))
 /* The same for a call that changes something: when the connection broke under it, nobody knows what became of it, so the kind is ERR_UNKNOWN. */
-int libvirt_call_err(struct libvirt_backend *backend, struct err *err, const char *format, ...) __attribute__((format(printf, 3, 4)));
+int libvirt_call_err_noted(struct libvirt_backend *backend, struct err *err, const char *format, ...) __attribute__((format(printf, 3, 4)));
+#define libvirt_call_err(...) (libvirt_note_error(), libvirt_call_err_noted(__VA_ARGS__))
+/* Each call of libvirt forgets the error of the one before, even one that only asks for the name that the message needs: so it is noted before the arguments are looked at. */
+void libvirt_note_error(void);
 int libvirt_code(void); /* VIR_ERR_… of the last error */
 /* The job's domain by UUID. ERR_PERMANENT "no such domain on this host" (42). */
 int libvirt_domain(struct libvirt_backend *backend, const char *uuid, virDomainPtr *out, struct err *err);

@@ -32,7 +32,9 @@ static int check_name(virDomainPtr domain, const struct job *job, const char *na
     char owner[UUID_TEXT], level[MARK_LEVEL];
 
     if (!name_valid_snapshot(name))
-        return err_set(err, ERR_PERMANENT, "snapshot create: the name is not valid: no '/', no leading '.', no control characters, at most 255 bytes");
+        return err_set(
+            err, ERR_PERMANENT,
+            "snapshot create: the name is not valid: no '/', no leading '.', no control characters, at most 255 bytes");
     if (snapshot_lookup(domain, name, &snapshot, err) < 0)
         return -1;
     *out_ours = false;
@@ -76,7 +78,10 @@ static int check_image(const struct domain_disk *disk, const char *name, struct 
         return 0;
     if (image_has_snapshot(disk->source, name, &there, err) < 0)
         return -1;
-    return there ? err_set(err, ERR_PERMANENT, "%s: holds a snapshot %s that libvirt does not know; it would be replaced", disk->source, name) : 0;
+    return there
+               ? err_set(err, ERR_PERMANENT, "%s: holds a snapshot %s that libvirt does not know; it would be replaced",
+                         disk->source, name)
+               : 0;
 }
 
 static int check_places(struct libvirt_backend *backend, const struct params_snapshot_create *params, const char *name,
@@ -109,7 +114,8 @@ static int set_disk_args(struct step *step, const struct create_disk *disk, stru
     return facts_set(&step->args, key, disk->disk->format, err);
 }
 
-static int add_snapshot(const struct params_snapshot_create *params, const char *name, const struct create_choice *choice, struct plan *plan, struct err *err)
+static int add_snapshot(const struct params_snapshot_create *params, const char *name,
+                        const struct create_choice *choice, struct plan *plan, struct err *err)
 {
     CLEANUP(freep) char *xml = NULL;
     bool halt = choice->flags & VIR_DOMAIN_SNAPSHOT_CREATE_HALT;
@@ -120,8 +126,8 @@ static int add_snapshot(const struct params_snapshot_create *params, const char 
         return -1;
     snprintf(flags, sizeof flags, "%u", choice->flags);
     step = plan_add(plan, &step_snapshot, err, "name", name, "xml", xml, "flags", flags, "level", choice->level, "kind",
-                    choice->internal ? "internal" : "external", "memory", choice->memory_file, "reuse", params->reuse_external ? "1" : NULL, "halt",
-                    halt ? "1" : NULL, NULL);
+                    choice->internal ? "internal" : "external", "memory", choice->memory_file, "reuse",
+                    params->reuse_external ? "1" : NULL, "halt", halt ? "1" : NULL, NULL);
     if (!step)
         return -1;
     if (halt || params->reuse_external)
@@ -132,8 +138,8 @@ static int add_snapshot(const struct params_snapshot_create *params, const char 
     return halt ? plan_lose(plan, err, "the running state: the guest is off afterwards") : 0;
 }
 
-static int add_steps(struct libvirt_backend *backend, virDomainPtr domain, const struct params_snapshot_create *params, const char *name,
-                     const struct create_choice *choice, struct plan *plan, struct err *err)
+static int add_steps(struct libvirt_backend *backend, virDomainPtr domain, const struct params_snapshot_create *params,
+                     const char *name, const struct create_choice *choice, struct plan *plan, struct err *err)
 {
     bool frozen = false;
 
@@ -155,23 +161,27 @@ static int look(virDomainPtr domain, struct create_scene *scene, struct domain_d
         return -1;
     scene->domain = virDomainGetName(domain);
     scene->persistent = virDomainIsPersistent(domain) == 1;
-    scene->pflash = xml_find(xmlDocGetRootElement(doc), "os/loader[@type='pflash'] | os/nvram | self::node()[os/@firmware='efi']") != NULL;
+    scene->pflash = xml_find(xmlDocGetRootElement(doc),
+                             "os/loader[@type='pflash'] | os/nvram | self::node()[os/@firmware='efi']") != NULL;
     scene->disks = disks;
     return 0;
 }
 
-static int plan_new(struct libvirt_backend *backend, virDomainPtr domain, const struct job *job, struct plan *plan, struct err *err)
+static int plan_new(struct libvirt_backend *backend, virDomainPtr domain, const struct job *job, struct plan *plan,
+                    struct err *err)
 {
     const struct params_snapshot_create *params = job->params;
     const struct strings *pools = backend->base.config->pools;
     CLEANUP(domain_disks_clear) struct domain_disks disks = {0};
     CLEANUP(create_choice_clear) struct create_choice choice = {0};
-    struct create_scene scene = {.job_id = job->job_id, .version = backend->version, .pool = pools && pools->count ? pools->items[0] : NULL};
+    struct create_scene scene = {
+        .job_id = job->job_id, .version = backend->version, .pool = pools && pools->count ? pools->items[0] : NULL};
     char derived[SHORT_JOB + 3];
     const char *name = params->name ? params->name : default_name(job, derived);
-    bool ours;
+    bool ours = false;
 
-    if (check_name(domain, job, name, &ours, err) < 0 || look(domain, &scene, &disks, err) < 0 || create_choose(params, &scene, &choice, err) < 0)
+    if (check_name(domain, job, name, &ours, err) < 0 || look(domain, &scene, &disks, err) < 0 ||
+        create_choose(params, &scene, &choice, err) < 0)
         return err_wrap(err, "%s", virDomainGetName(domain));
     if (!ours && check_places(backend, params, name, &choice, err) < 0)
         return -1;
@@ -216,19 +226,22 @@ static int plan_redefine(virDomainPtr domain, const struct job *job, struct plan
     CLEANUP(xml_freep) xmlDocPtr doc = NULL;
     CLEANUP(freep) char *name = NULL, *xml = NULL, *former = NULL;
     CLEANUP(snapshots_endp) struct list all = {0};
-    unsigned flags = (params->current ? VIR_DOMAIN_SNAPSHOT_CREATE_CURRENT : 0) | (params->validate ? VIR_DOMAIN_SNAPSHOT_CREATE_VALIDATE : 0);
+    unsigned flags = (params->current ? VIR_DOMAIN_SNAPSHOT_CREATE_CURRENT : 0) |
+                     (params->validate ? VIR_DOMAIN_SNAPSHOT_CREATE_VALIDATE : 0);
     char flag_text[24];
 
     if (xml_parse(params->redefine, "redefine", &doc, err) < 0)
         return -1;
     name = xml_get(doc, "self::domainsnapshot/name");
     if (!name || !name_valid_snapshot(name) || (params->name && strcmp(name, params->name) != 0))
-        return err_set(err, ERR_PERMANENT, "redefine: not a <domainsnapshot> with a valid <name>%s", params->name ? " equal to the one asked for" : "");
-    if (redefined_xml(job, doc, &xml, err) < 0 || former_xml(domain, name, &former, err) < 0 || snapshots_read(domain, &all, err) < 0)
+        return err_set(err, ERR_PERMANENT, "redefine: not a <domainsnapshot> with a valid <name>%s",
+                       params->name ? " equal to the one asked for" : "");
+    if (redefined_xml(job, doc, &xml, err) < 0 || former_xml(domain, name, &former, err) < 0 ||
+        snapshots_read(domain, &all, err) < 0)
         return -1;
     snprintf(flag_text, sizeof flag_text, "%u", flags);
-    return plan_add(plan, &step_redefine, err, "name", name, "xml", xml, "flags", flag_text, "former", former, "current",
-                    snapshots_current(&all) ? snapshots_current(&all)->name : NULL, NULL)
+    return plan_add(plan, &step_redefine, err, "name", name, "xml", xml, "flags", flag_text, "former", former,
+                    "current", snapshots_current(&all) ? snapshots_current(&all)->name : NULL, NULL)
                ? 0
                : -1;
 }
@@ -250,7 +263,8 @@ int plan_snapshot_create(struct backend *base, const struct job *job, struct pla
 
 /* ---- report ---- */
 
-static int fill_point(const struct job *job, const struct facts *known, const struct snapshot_info *info, struct report *report, struct err *err)
+static int fill_point(const struct job *job, const struct facts *known, const struct snapshot_info *info,
+                      struct report *report, struct err *err)
 {
     const struct params_snapshot_create *params = job->params;
     struct restore_point *point = report_add_point(report, err);
@@ -265,11 +279,14 @@ static int fill_point(const struct job *job, const struct facts *known, const st
     point->frozen_ms = facts_get_int(known, "frozen_ms", 0);
     point->paused_ms = facts_get_int(known, "paused_ms", 0);
     point->expires_at_ms = params->ttl_ms ? info->created_at_ms + params->ttl_ms : 0;
-    if (string_set(&point->id, job->job_id, err) < 0 || string_set(&point->writer, job->job_id, err) < 0 || string_set(&point->kind, "snapshot", err) < 0 ||
-        string_set(&point->host, job->host, err) < 0 || string_set(&point->name, info->name, err) < 0)
+    if (string_set(&point->id, job->job_id, err) < 0 || string_set(&point->writer, job->job_id, err) < 0 ||
+        string_set(&point->kind, "snapshot", err) < 0 || string_set(&point->host, job->host, err) < 0 ||
+        string_set(&point->name, info->name, err) < 0)
         return -1;
-    if (string_set(&point->description, info->description, err) < 0 || string_set(&point->level, early ? "crash" : info->level, err) < 0 ||
-        string_set(&point->level_reason, facts_get(known, "level_reason"), err) < 0 || string_set(&point->policy, job->policy, err) < 0)
+    if (string_set(&point->description, info->description, err) < 0 ||
+        string_set(&point->level, early ? "crash" : info->level, err) < 0 ||
+        string_set(&point->level_reason, facts_get(known, "level_reason"), err) < 0 ||
+        string_set(&point->policy, job->policy, err) < 0)
         return -1;
     if (string_set(&point->run, job->run, err) < 0 || string_set(&point->requested_by, job->requested_by, err) < 0)
         return -1;
@@ -279,10 +296,12 @@ static int fill_point(const struct job *job, const struct facts *known, const st
 /* Without metadata there is nothing in libvirt to look at, and nothing that could be reverted to: no restore point. */
 static int report_without_metadata(const struct facts *known, struct report *report, struct err *err)
 {
-    return facts_set(&report->result->facts, "level", facts_get(known, "thawed_early") ? "crash" : facts_get_or(known, "level", "crash"), err);
+    return facts_set(&report->result->facts, "level",
+                     facts_get(known, "thawed_early") ? "crash" : facts_get_or(known, "level", "crash"), err);
 }
 
-static int report_one(virDomainPtr domain, const struct job *job, const struct facts *known, struct report *report, struct err *err)
+static int report_one(virDomainPtr domain, const struct job *job, const struct facts *known, struct report *report,
+                      struct err *err)
 {
     const char *name = facts_get_or(known, "name", "");
     CLEANUP(snapshots_endp) struct list all = {0};
@@ -307,7 +326,8 @@ static int report_one(virDomainPtr domain, const struct job *job, const struct f
     return fill_point(job, known, info, report, err);
 }
 
-int report_snapshot_create(struct backend *base, const struct job *job, const struct facts *known, struct report *report, struct err *err)
+int report_snapshot_create(struct backend *base, const struct job *job, const struct facts *known,
+                           struct report *report, struct err *err)
 {
     const struct params_snapshot_create *params = job->params;
     CLEANUP(domain_freep) virDomainPtr domain = NULL;
