@@ -1,16 +1,21 @@
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/err.h"
 #include "base/parse.h"
 #include "base/text.h"
 #include "base/uuid.h"
 #include "coordinator/cli/call.h"
 #include "coordinator/cli/commands.h"
+#include "coordinator/cli/http.h"
 #include "coordinator/cli/job_command.h"
 #include "coordinator/cli/show.h"
 
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
+
+enum { LISTED_MS = 5000 };
 
 static int check(struct cli *cli, const struct invocation *invocation, int64_t *percent)
 {
@@ -27,6 +32,25 @@ static int check(struct cli *cli, const struct invocation *invocation, int64_t *
     if (value && parse_int(value, 0, 90, percent, &err) < 0)
         return err_wrap(&err, "--min-free-percent"), cli_fail_err(cli, EXIT_USAGE, "repository init", &err);
     return 0;
+}
+
+/* The list is what hosts reported last, a moment behind the end of a job; who has made one uses it in the next line. */
+static void wait_until_listed(struct cli *cli, const char *name)
+{
+    struct text path = {0};
+    int64_t until_ms = clock_monotonic_ms() + LISTED_MS;
+    bool listed = false;
+
+    text_add(&path, "/v1/repositories");
+    call_path(&path, name);
+    while (!listed && !cli_interrupted() && clock_monotonic_ms() < until_ms) {
+        struct http_answer answer = {0};
+        listed = http_request(cli_http(cli), "GET", text_str(&path), NULL, NULL, &answer, NULL) == 0 && answer.status != 404;
+        http_answer_clear(&answer);
+        if (!listed)
+            nanosleep(&(struct timespec){.tv_nsec = 50 * 1000000L}, NULL);
+    }
+    text_free(&path);
 }
 
 int run_repository_init(struct cli *cli, const struct invocation *invocation)
@@ -48,6 +72,8 @@ int run_repository_init(struct cli *cli, const struct invocation *invocation)
     code = call_change(cli, "repository init", "POST", "/v1/repositories", body, id ? id : random, &accepted);
     if (code == 0)
         code = job_finish(cli, "repository init", accepted, NULL, invocation_has(invocation, "no-wait"));
+    if (code == 0 && !invocation_has(invocation, "no-wait") && !invocation_has(invocation, "dry-run"))
+        wait_until_listed(cli, invocation_argument(invocation, "NAME"));
     json_decref(body);
     json_decref(accepted);
     return code;

@@ -92,7 +92,7 @@ static bool of_coordinator(const json_t *event)
 
 bool progress_worth_a_line(const struct progress *progress)
 {
-    return strcmp(progress->state, "WAITING") == 0 || (strcmp(progress->state, "RUNNING") == 0 && strcmp(progress->phase, "plan") != 0);
+    return strcmp(progress->state, "WAITING") == 0 || (strcmp(progress->state, "RUNNING") == 0 && *progress->phase);
 }
 
 bool progress_event(struct progress *progress, const json_t *event, int64_t now_ms)
@@ -104,7 +104,7 @@ bool progress_event(struct progress *progress, const json_t *event, int64_t now_
     bool changed = *state && copy(progress->state, sizeof progress->state, state);
 
     changed = copy(progress->waiting, sizeof progress->waiting, strcmp(state, "WAITING") == 0 ? member_text(event, "waiting") : "") || changed;
-    if (strcmp(state, "RUNNING") == 0 && *phase && copy(progress->phase, sizeof progress->phase, phase)) {
+    if (strcmp(state, "RUNNING") == 0 && *phase && strcmp(phase, "plan") != 0 && copy(progress->phase, sizeof progress->phase, phase)) {
         new_phase(progress, now_ms);
         changed = true;
     }
@@ -159,6 +159,8 @@ static const char *what(const struct progress *progress)
         return progress->phase;
     if (strcmp(progress->state, "WAITING") == 0)
         return "waits";
+    if (strcmp(progress->state, "RUNNING") == 0)
+        return "plans";
     if (strcmp(progress->state, "ACCEPTED") == 0)
         return "accepted";
     return *progress->state ? "on its way" : "asked";

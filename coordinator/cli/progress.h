@@ -19,6 +19,7 @@ struct progress {
     int64_t sample_ms, sample_done;
     double rate;               /* bytes per second, smoothed */
     bool terminal, lost;
+    bool with_host;            /* the host has spoken */
     bool class_c_begun;        /* a step of class C was seen to begin */
     json_t *steps;             /* of the dry run, if there was one; borrowed */
 };
@@ -27,6 +28,7 @@ void progress_begin(struct progress *progress, const char *target, const char *h
 void progress_clear(struct progress *progress);
 /* A status or progress event. True: the phase or the state is another. */
 bool progress_event(struct progress *progress, const json_t *event, int64_t now_ms);
+bool progress_worth_a_line(const struct progress *progress); /* a phase, or a reason to wait; not the way there */
 /* "  push    ██████████░░░░░░░  61 %   812 MiB of 1.3 GiB   412 MiB/s   1 s left", at most `width` columns. */
 void progress_line(const struct progress *progress, int64_t now_ms, size_t width, struct text *out);
 /* "shop-1 on alpha: push, 61 %, 812 MiB of 1.3 GiB, 412 MiB/s, 1 s left" */

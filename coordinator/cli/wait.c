@@ -107,7 +107,7 @@ static enum stream_verdict on_event(void *context, const char *name, const json_
     if (waiter->cli->verbose && strcmp(name, "status") == 0 && !waiter->quiet) {
         erase(waiter);
         fprintf(waiter->cli->err, "  %s  %-9s  %s\n", member_text(data, "at"), member_text(data, "state"), member_text(data, "phase"));
-    } else if (changed && !waiter->live && !waiter->quiet && !waiter->progress->terminal) {
+    } else if (changed && !waiter->live && !waiter->quiet && !waiter->progress->terminal && progress_worth_a_line(waiter->progress)) {
         print_plain(waiter);
     }
     return waiter->progress->terminal || waiter->progress->lost || has_news(waiter) ? STREAM_STOP : STREAM_GO_ON;

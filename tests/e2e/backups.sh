@@ -14,7 +14,8 @@ test_repositories() {
     holds '.name == "'"$repository"'" and (.id | length) == 36'
     expect 2 repository show nowhere
     says nowhere
-    expect 0 repository init "$repository" --host "$host" --path "$(host_folder "$host")/repository/$repository" # again: the same one
+    expect 1 repository init "$repository" --host "$host" --path "$(host_folder "$host")/repository/$repository" # it is one already
+    says "$repository"
     expect_json 0 repository list
     holds 'map(select(.name == "'"$repository"'")) | length == 1'
     expect 0 repository init other --host "$host" --path "$(host_folder "$host")/repository/other" --dry-run
@@ -94,7 +95,7 @@ test_the_full_alone_has_the_old_data() {
 
 test_what_is_needed_is_not_deleted() {
     expect 1 backup delete "$(oldest)" --yes # a child stands on it
-    says "$(newest | cut -c 1-8)"
+    says '1 later backup' --children
     expect 1 backup delete "$(oldest)" --children --yes # the last good one
     says really-last
     expect_json 0 backup delete "$(newest)" --dry-run

@@ -137,12 +137,18 @@ test_rubbish() {
 }
 
 test_a_worker_that_is_away() {
+    local late
     "$stack" worker stop "$DIR" gamma
+    start_job snapshot create shop-2 --name late --deadline 1s
+    late=$job
     start_job snapshot create shop-2 --name patient
     truth "the job has ended without its worker" eval '! job_ended $job'
     "$stack" worker start "$DIR" gamma || fail "the worker does not start"
     eventually 40 "the job is done" job_in "$job" SUCCEEDED
     one_end "$job"
+    equal "state of the job whose deadline has passed" EXPIRED "$(job_state "$late")"
+    expect 4 job watch "$late"
+    one_end "$late"
     expect 0 snapshot delete shop-2 patient --yes
 }
 
