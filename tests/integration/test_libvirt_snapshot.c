@@ -2,6 +2,7 @@
 #include "support/snapshot_rig.h"
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/err.h"
 #include "base/file.h"
 #include "worker/backends/libvirt/libvirt.h"
@@ -268,7 +269,8 @@ static void others_are_left_alone(void **state)
 
     (void)state;
     rig_power(&rig.host, true);
-    snap_virsh_snapshot(&rig, "<domainsnapshot><name>theirs</name></domainsnapshot>", VIR_DOMAIN_SNAPSHOT_CREATE_DISK_ONLY);
+    snap_virsh_snapshot(&rig, "<domainsnapshot><name>theirs</name></domainsnapshot>",
+                        VIR_DOMAIN_SNAPSHOT_CREATE_DISK_ONLY);
     snap_refused(&rig, del("theirs"), ERR_PERMANENT, "made by others");
     snap_refused(&rig, create("theirs"), ERR_PERMANENT, "exists already");
     job = del("theirs");
@@ -439,7 +441,8 @@ static bool dies_at(struct job *job, int at)
         snap_run(&rig, job, &out);
     }
     if (out.kind != OUTCOME_ENDED || out.state != STATE_SUCCEEDED)
-        fail_msg("%s, dead at %d: outcome %d, %s: %s", op_names[job->op], at, (int)out.kind, job_state_names[out.state], out.err.text);
+        fail_msg("%s, dead at %d: outcome %d, %s: %s", op_names[job->op], at, (int)out.kind, job_state_names[out.state],
+                 out.err.text);
     outcome_clear(&out);
     job_free(job);
     rig.die_at = 0;
@@ -517,7 +520,8 @@ static void a_dry_run_does_nothing(void **state)
     snap_ok(&rig, job, &out);
     assert_true(out.report.result->steps.count >= 6);
     for (size_t i = 0; getenv("RIG_VERBOSE") && i < out.report.result->steps.count; i++)
-        fprintf(stderr, "%s: %.300s\n", list_at(&out.report.result->steps, struct plan_step, i)->name, list_at(&out.report.result->steps, struct plan_step, i)->command);
+        fprintf(stderr, "%s: %.300s\n", list_at(&out.report.result->steps, struct plan_step, i)->name,
+                list_at(&out.report.result->steps, struct plan_step, i)->command);
     for (size_t i = 0; getenv("RIG_VERBOSE") && i < out.report.result->lost.count; i++)
         fprintf(stderr, "lost: %s\n", out.report.result->lost.items[i]);
     outcome_clear(&out);
@@ -525,7 +529,81 @@ static void a_dry_run_does_nothing(void **state)
     snap_expect_current(&rig, "two");
 }
 
-#define TEST(function) cmocka_unit_test_setup(function, begin)
+/* ---- a guest with an agent ---- */
+
+static int begin_real(void **state)
+{
+    (void)state;
+    snap_start_real(&rig);
+    return 0;
+}
+
+static bool frozen(void)
+{
+    long long seconds;
+    unsigned nanoseconds;
+
+    return virDomainGetTime(rig.host.domain, &seconds, &nanoseconds, 0) <
+           0; /* an agent that has frozen refuses all but a few commands */
+}
+
+static void a_quiesced_snapshot(void **state)
+{
+    struct outcome out = {0};
+    struct job *job = create("quiet");
+
+    (void)state;
+    snap_create_params(job)->quiesce = QUIESCE_REQUIRE;
+    snap_ok(&rig, job, &out);
+    assert_string_equal(facts_get(&out.report.result->facts, "level"), "filesystem");
+    assert_true(facts_get_int(&out.report.result->facts, "frozen_ms", -1) > 0);
+    assert_true(facts_get_int(&out.report.result->facts, "frozen", -1) > 0);
+    if (getenv("RIG_VERBOSE"))
+        fprintf(stderr, "frozen %s ms\n", facts_get(&out.report.result->facts, "frozen_ms"));
+    outcome_clear(&out);
+    assert_false(frozen());
+    snap_ok(&rig, revert("quiet"), NULL);
+    snap_expect_state(&rig, VIR_DOMAIN_RUNNING);
+}
+
+static void a_worker_dies_with_a_quiesced_snapshot(void **state)
+{
+    struct job *job = create("quiet");
+
+    (void)state;
+    snap_create_params(job)->quiesce = QUIESCE_REQUIRE;
+    assert_true(dies_at(job, 1));
+    assert_false(frozen());
+    assert_int_equal(snap_count(&rig), 1);
+}
+
+static void nobody_stays_frozen(void **state)
+{
+    struct facts known = {0};
+    struct job *job = create("never");
+    struct step step = {.type = &step_freeze, .class = STEP_ADDS};
+    struct step_run run = {rig.backend, job, &known, NULL};
+    int64_t until = clock_monotonic_ms() + 5000;
+    struct err err = {0};
+
+    (void)state;
+    rig.host.config.frozen_limit_ms = 300;
+    facts_set(&step.args, "quiesce", "require", &err);
+    if (step_freeze.execute(&run, &step, &known, &err) < 0)
+        fail_msg("%s", err.text);
+    assert_true(frozen());
+    while (frozen() && clock_monotonic_ms() < until)
+        ;
+    assert_false(frozen());
+    assert_int_equal(step_thaw.execute(&run, &step, &known, &err), 0);
+    assert_string_equal(facts_get(&known, "thawed_early"), "1");
+    rig.host.config.frozen_limit_ms = 5000;
+    facts_clear(&known);
+    facts_clear(&step.args);
+    job_free(job);
+}
+
+#define TEST(function)     cmocka_unit_test_setup(function, begin)
 #define TEST_RAW(function) cmocka_unit_test_setup(function, begin_with_raw)
 
 int main(int argc, char **argv)
@@ -548,6 +626,9 @@ int main(int argc, char **argv)
         TEST_RAW(a_worker_may_die_in_create_and_delete),
         TEST_RAW(a_cancelled_create_leaves_nothing),
         TEST(a_dry_run_does_nothing),
+        cmocka_unit_test_setup(a_quiesced_snapshot, begin_real),
+        cmocka_unit_test_setup(a_worker_dies_with_a_quiesced_snapshot, begin_real),
+        cmocka_unit_test_setup(nobody_stays_frozen, begin_real),
     };
 
     if (!rig_possible()) {

@@ -1,9 +1,11 @@
 #include "snapshot_rig.h"
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/err.h"
 #include "base/file.h"
 #include "base/process.h"
+#include "base/text.h"
 #include "base/uuid.h"
 #include "worker/backends/libvirt/libvirt.h"
 #include "worker/backends/libvirt/snapshots.h"
@@ -60,7 +62,8 @@ static enum trust lock_trust(void *context)
     return TRUST_OURS;
 }
 
-static int reserve(void *context, const char *repository, int64_t bytes, int64_t free_bytes, int64_t min_free, struct err *err)
+static int reserve(void *context, const char *repository, int64_t bytes, int64_t free_bytes, int64_t min_free,
+                   struct err *err)
 {
     (void)context;
     (void)repository;
@@ -149,7 +152,8 @@ static void remove_domain(struct snap_rig *rig)
         return;
     if (virDomainIsActive(rig->host.domain) == 1)
         virDomainDestroy(rig->host.domain);
-    if (virDomainUndefineFlags(rig->host.domain, VIR_DOMAIN_UNDEFINE_SNAPSHOTS_METADATA | VIR_DOMAIN_UNDEFINE_CHECKPOINTS_METADATA |
+    if (virDomainUndefineFlags(rig->host.domain, VIR_DOMAIN_UNDEFINE_SNAPSHOTS_METADATA |
+                                                     VIR_DOMAIN_UNDEFINE_CHECKPOINTS_METADATA |
                                                      VIR_DOMAIN_UNDEFINE_MANAGED_SAVE) < 0)
         fail_msg("%s", virGetLastErrorMessage());
     virDomainFree(rig->host.domain);
@@ -170,7 +174,9 @@ static void make_disks(struct snap_rig *rig)
             unlinkat(dirfd(dir), entry->d_name, 0);
     closedir(dir);
     for (int i = 0; i < 3; i++) {
-        const char *argv[] = {"qemu-img", "create", "-q", "-f", i == 2 ? "raw" : "qcow2", rig_disk(&rig->host, files[i], path), "16M", NULL};
+        const char *argv[] = {
+            "qemu-img", "create", "-q", "-f", i == 2 ? "raw" : "qcow2", rig_disk(&rig->host, files[i], path),
+            "16M",      NULL};
         struct err err = {0};
 
         if (process_run(argv, &(struct process_options){.inherit_fd = -1}, NULL, NULL, &err) < 0)
@@ -196,6 +202,58 @@ void snap_start(struct snap_rig *rig, bool raw_disk)
     make_disks(rig);
     define(rig, raw_disk);
     rig->cancel_at = rig->die_at = 0;
+}
+
+static void copy_guest(struct snap_rig *rig)
+{
+    const char *build[] = {SOURCE_DIR "/tests/guest/build", NULL};
+    CLEANUP(freep) char *folder = NULL;
+    char from[PATH_MAX], to[PATH_MAX];
+    struct err err = {0};
+
+    if (process_run(build, &(struct process_options){.inherit_fd = -1}, &folder, NULL, &err) < 0)
+        fail_msg("%s", err.text);
+    folder[strcspn(folder, "\n")] = '\0';
+    for (const char *const *file = (const char *[]){"vmlinuz", "initrd", "disk.qcow2", NULL}; *file; file++) {
+        snprintf(from, sizeof from, "%.4000s/%s", folder, *file);
+        const char *copy[] = {"cp", from,
+                              rig_disk(&rig->host, strcmp(*file, "disk.qcow2") == 0 ? "vda.img" : *file, to), NULL};
+
+        if (process_run(copy, &(struct process_options){.inherit_fd = -1}, NULL, NULL, &err) < 0)
+            fail_msg("%s", err.text);
+    }
+}
+
+static void define_real(struct snap_rig *rig)
+{
+    struct text xml = {0};
+
+    text_addf(
+        &xml,
+        "<domain type='qemu'><name>web-1</name><uuid>%s</uuid><memory unit='MiB'>192</memory><vcpu>1</vcpu><os><type arch='x86_64' machine='pc'>hvm</type>"
+        "<kernel>%s/disks/vmlinuz</kernel><initrd>%s/disks/initrd</initrd><cmdline>console=ttyS0 quiet panic=-1 nokaslr</cmdline></os>"
+        "<features><acpi/></features><cpu mode='maximum'/><devices><disk type='file' device='disk'><driver name='qemu' type='qcow2'/>"
+        "<source file='%s/disks/vda.img'/><target dev='vda' bus='virtio'/></disk><controller type='usb' model='none'/>"
+        "<channel type='unix'><target type='virtio' name='org.qemu.guest_agent.0'/></channel></devices></domain>",
+        rig->host.uuid, rig->host.root, rig->host.root, rig->host.root);
+    rig->host.domain = virDomainDefineXML(rig->host.connection, text_str(&xml));
+    text_free(&xml);
+    if (!rig->host.domain || virDomainCreate(rig->host.domain) < 0)
+        fail_msg("%s", virGetLastErrorMessage());
+}
+
+void snap_start_real(struct snap_rig *rig)
+{
+    int64_t until = clock_monotonic_ms() + 60000;
+
+    remove_domain(rig);
+    make_disks(rig);
+    copy_guest(rig);
+    define_real(rig);
+    assert_int_equal(libvirt_connect((struct libvirt_backend *)rig->backend, NULL), 0);
+    while (libvirt_agent((struct libvirt_backend *)rig->backend, rig->host.domain) != AGENT_ANSWERS)
+        if (clock_monotonic_ms() > until)
+            fail_msg("the guest's agent does not answer");
 }
 
 static void forget_journal(struct snap_rig *rig)
@@ -288,8 +346,8 @@ void snap_ok(struct snap_rig *rig, struct job *job, struct outcome *out)
 
     snap_run(rig, job, outcome);
     if (outcome->kind != OUTCOME_ENDED || outcome->state != STATE_SUCCEEDED)
-        fail_msg("%s: outcome %d, state %s: %s (%s)", op_names[job->op], (int)outcome->kind, job_state_names[outcome->state], outcome->err.text,
-                 outcome->err.hint);
+        fail_msg("%s: outcome %d, state %s: %s (%s)", op_names[job->op], (int)outcome->kind,
+                 job_state_names[outcome->state], outcome->err.text, outcome->err.hint);
     outcome_clear(&own);
     job_free(job);
 }
@@ -302,7 +360,8 @@ void snap_refused(struct snap_rig *rig, struct job *job, enum err_kind kind, con
     if (out.kind == OUTCOME_ENDED && out.state != STATE_FAILED)
         fail_msg("%s: not refused: %s", op_names[job->op], job_state_names[out.state]);
     if (out.err.kind != kind || !strstr(out.err.text, text))
-        fail_msg("wanted %s \"%s\", got %s \"%s\"", err_kind_name(kind), text, err_kind_name(out.err.kind), out.err.text);
+        fail_msg("wanted %s \"%s\", got %s \"%s\"", err_kind_name(kind), text, err_kind_name(out.err.kind),
+                 out.err.text);
     outcome_clear(&out);
     job_free(job);
 }
@@ -364,7 +423,8 @@ static char *io_live(struct snap_rig *rig, const char *disk, const char *what)
     CLEANUP(freep) char *after = NULL;
     char command[256];
 
-    snprintf(command, sizeof command, "qemu-io -d /machine/peripheral/virtio-disk%d/virtio-backend \"%s\"", disk[2] - 'a', what);
+    snprintf(command, sizeof command, "qemu-io -d /machine/peripheral/virtio-disk%d/virtio-backend \"%s\"",
+             disk[2] - 'a', what);
     if (virDomainQemuMonitorCommand(rig->host.domain, command, &answer, VIR_DOMAIN_QEMU_MONITOR_COMMAND_HMP) < 0)
         fail_msg("%s: %s", command, virGetLastErrorMessage());
     after = read_log(rig);
@@ -374,7 +434,9 @@ static char *io_live(struct snap_rig *rig, const char *disk, const char *what)
 static char *io_off(struct snap_rig *rig, const char *disk, const char *what)
 {
     CLEANUP(freep) char *source = snap_source(rig, disk);
-    const char *argv[] = {"qemu-io", "-f", strcmp(disk, "vdc") == 0 && strstr(source, "vdc.img") ? "raw" : "qcow2", "-c", what, source, NULL};
+    const char *argv[] = {"qemu-io", "-f", strcmp(disk, "vdc") == 0 && strstr(source, "vdc.img") ? "raw" : "qcow2",
+                          "-c",      what, source,
+                          NULL};
     char *answer = NULL;
     struct err err = {0};
     int status;
@@ -386,7 +448,8 @@ static char *io_off(struct snap_rig *rig, const char *disk, const char *what)
 
 static void io(struct snap_rig *rig, const char *disk, const char *what, const char *when)
 {
-    CLEANUP(freep) char *answer = virDomainIsActive(rig->host.domain) == 1 ? io_live(rig, disk, what) : io_off(rig, disk, what);
+    CLEANUP(freep)
+    char *answer = virDomainIsActive(rig->host.domain) == 1 ? io_live(rig, disk, what) : io_off(rig, disk, what);
 
     if (!answer || !strstr(answer, "bytes at offset") || strstr(answer, "failed"))
         fail_msg("%s of %s: %s: %s", when, disk, what, answer ? answer : "nothing");

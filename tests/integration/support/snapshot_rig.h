@@ -24,6 +24,9 @@ void snap_close(struct snap_rig *rig);
 /* A fresh domain with fresh disks. raw_disk: with the disk vdc, which no internal snapshot can hold. */
 void snap_start(struct snap_rig *rig, bool raw_disk);
 
+/* The small real guest with the real agent (tests/guest/build), booted, its agent answering; snap_start removes it again. */
+void snap_start_real(struct snap_rig *rig);
+
 struct job *snap_job(struct snap_rig *rig, enum op op, const char *name);
 /* Runs; goes on from the journal as a restarted worker would, when it "died". Does not free the job. */
 void snap_run(struct snap_rig *rig, struct job *job, struct outcome *out);

@@ -69,7 +69,8 @@ enum agent_answer libvirt_agent(struct libvirt_backend *backend, virDomainPtr do
     return answer;
 }
 
-static int cannot_freeze(int quiesce, struct plan *plan, enum err_kind kind, const char *why, const char *hint, struct err *err)
+static int cannot_freeze(int quiesce, struct plan *plan, enum err_kind kind, const char *why, const char *hint,
+                         struct err *err)
 {
     if (quiesce != QUIESCE_REQUIRE)
         return facts_set(&plan->facts, "level_reason", why, err);
@@ -94,7 +95,8 @@ static int plan_freeze_running(struct libvirt_backend *backend, virDomainPtr dom
     return 0;
 }
 
-int plan_freeze(struct libvirt_backend *backend, virDomainPtr domain, int quiesce, struct plan *plan, bool *out_frozen, struct err *err)
+int plan_freeze(struct libvirt_backend *backend, virDomainPtr domain, int quiesce, struct plan *plan, bool *out_frozen,
+                struct err *err)
 {
     int state;
 

@@ -30,7 +30,8 @@ static int read_one(virDomainCheckpointPtr checkpoint, struct inventory_checkpoi
     CLEANUP(freep) char *created = xml_get(doc, "creationTime");
     CLEANUP(freep) char *description = xml_get(doc, "description");
     out->created_at_ms = created ? strtoll(created, NULL, 10) * 1000 : 0;
-    if (string_set(&out->name, virDomainCheckpointGetName(checkpoint), err) < 0 || string_set(&out->parent, parent, err) < 0)
+    if (string_set(&out->name, virDomainCheckpointGetName(checkpoint), err) < 0 ||
+        string_set(&out->parent, parent, err) < 0)
         return -1;
     return checkpoint_owner(out->name, description, job) ? string_set(&out->owner, job, err) : 0;
 }

@@ -10,7 +10,6 @@
 
 enum { POLL_FIRST_MS = 10, POLL_MS = 500 };
 
-
 /* ---- chains ---- */
 
 static xmlNodePtr find_disk(xmlDocPtr doc, const char *name)
@@ -92,11 +91,13 @@ static bool mirror_ready(virDomainPtr domain, const char *name)
     return ready && strcmp(ready, "yes") == 0;
 }
 
-static int begin(struct libvirt_backend *backend, virDomainPtr domain, const struct commit *commit, bool active, struct err *err)
+static int begin(struct libvirt_backend *backend, virDomainPtr domain, const struct commit *commit, bool active,
+                 struct err *err)
 {
     if (commit_running(domain, commit->disk))
         return 0; /* of an earlier attempt */
-    if (virDomainBlockCommit(domain, commit->disk, commit->base, commit->top, 0, active ? VIR_DOMAIN_BLOCK_COMMIT_ACTIVE : 0) < 0)
+    if (virDomainBlockCommit(domain, commit->disk, commit->base, commit->top, 0,
+                             active ? VIR_DOMAIN_BLOCK_COMMIT_ACTIVE : 0) < 0)
         return libvirt_call_err(backend, err, "commit %s", commit->disk);
     return 0;
 }
@@ -108,7 +109,8 @@ static int give_up(virDomainPtr domain, const char *disk, struct err *err)
 }
 
 /* One look at the job. 1: it is over, 0: not yet. */
-static int look(const struct step_run *run, virDomainPtr domain, const struct commit *commit, bool active, struct err *err)
+static int look(const struct step_run *run, virDomainPtr domain, const struct commit *commit, bool active,
+                struct err *err)
 {
     virDomainBlockJobInfo info = {0};
     int there = virDomainGetBlockJobInfo(domain, commit->disk, &info, 0);
@@ -128,11 +130,13 @@ static int look(const struct step_run *run, virDomainPtr domain, const struct co
     return libvirt_call_err(libvirt_of(run->backend), err, "pivot %s", commit->disk);
 }
 
-static int wait_for_end(const struct step_run *run, virDomainPtr domain, const struct commit *commit, bool active, struct err *err)
+static int wait_for_end(const struct step_run *run, virDomainPtr domain, const struct commit *commit, bool active,
+                        struct err *err)
 {
     int over;
 
-    for (int ms = POLL_FIRST_MS; (over = look(run, domain, commit, active, err)) == 0; ms = ms < POLL_MS / 2 ? ms * 2 : POLL_MS) {
+    for (int ms = POLL_FIRST_MS; (over = look(run, domain, commit, active, err)) == 0;
+         ms = ms < POLL_MS / 2 ? ms * 2 : POLL_MS) {
         if (run->attempt && attempt_cancelled(run->attempt))
             return give_up(domain, commit->disk, err);
         pause_ms(ms);
@@ -151,7 +155,8 @@ static int check_gone(virDomainPtr domain, const struct commit *commit, struct e
     return err_set(err, ERR_RETRY, "commit %s: it ended, and %s is still in the chain", commit->disk, commit->top);
 }
 
-static int commit_running_guest(const struct step_run *run, virDomainPtr domain, const struct commit *commit, bool active, struct err *err)
+static int commit_running_guest(const struct step_run *run, virDomainPtr domain, const struct commit *commit,
+                                bool active, struct err *err)
 {
     int result;
 
@@ -165,20 +170,23 @@ static int commit_running_guest(const struct step_run *run, virDomainPtr domain,
 
 /* ---- of a guest that is off ---- */
 
-static int define_with(struct libvirt_backend *backend, virDomainPtr domain, const struct commit *commit, struct err *err)
+static int define_with(struct libvirt_backend *backend, virDomainPtr domain, const struct commit *commit,
+                       struct err *err)
 {
     CLEANUP(xml_freep) xmlDocPtr doc = NULL;
     CLEANUP(freep) char *text = NULL;
     CLEANUP(domain_freep) virDomainPtr defined = NULL;
 
     if (libvirt_domain_xml(domain, VIR_DOMAIN_XML_INACTIVE | VIR_DOMAIN_XML_SECURE, &doc, err) < 0 ||
-        definition_set_disk(xmlDocGetRootElement(doc), commit->disk, commit->base, commit->base_format, err) < 0 || xml_format(doc, &text, err) < 0)
+        definition_set_disk(xmlDocGetRootElement(doc), commit->disk, commit->base, commit->base_format, err) < 0 ||
+        xml_format(doc, &text, err) < 0)
         return -1;
     defined = virDomainDefineXML(backend->connection, text);
     return defined ? 0 : libvirt_call_err(backend, err, "define with %s", commit->base);
 }
 
-static int commit_off(const struct step_run *run, virDomainPtr domain, const struct commit *commit, const struct strings *chain, size_t at, struct err *err)
+static int commit_off(const struct step_run *run, virDomainPtr domain, const struct commit *commit,
+                      const struct strings *chain, size_t at, struct err *err)
 {
     if (image_commit(run, commit->top, commit->base, err) < 0)
         return -1;
@@ -198,7 +206,8 @@ int commit_layer(const struct step_run *run, virDomainPtr domain, const struct c
     if (at == chain.count)
         return 0; /* done by an earlier attempt */
     if (chain_index(&chain, commit->base) <= at)
-        return err_set(err, ERR_CONFLICT, "disk %s: %s does not stand on %s any more", commit->disk, commit->top, commit->base);
+        return err_set(err, ERR_CONFLICT, "disk %s: %s does not stand on %s any more", commit->disk, commit->top,
+                       commit->base);
     if (virDomainIsActive(domain) == 1)
         return commit_running_guest(run, domain, commit, at == 0, err);
     return commit_off(run, domain, commit, &chain, at, err);

@@ -13,7 +13,8 @@
 enum { KEEPALIVE_SECONDS = 5, KEEPALIVE_COUNT = 3 };
 
 static pthread_once_t started = PTHREAD_ONCE_INIT;
-static pthread_mutex_t opening = PTHREAD_MUTEX_INITIALIZER; /* one virConnectOpen at a time; held across it, on purpose (above) */
+static pthread_mutex_t opening =
+    PTHREAD_MUTEX_INITIALIZER; /* one virConnectOpen at a time; held across it, on purpose (above) */
 
 /* Errors are fetched where they happen; libvirt would print them to stderr as well. */
 static void say_nothing(void *context, virErrorPtr error)
@@ -52,7 +53,8 @@ virConnectPtr libvirt_open(const char *uri, struct err *err)
     if (!connection)
         libvirt_err(err, "cannot connect to %s", uri);
     else
-        virConnectSetKeepAlive(connection, KEEPALIVE_SECONDS, KEEPALIVE_COUNT); /* the embedded driver has no wire to watch, and says so */
+        virConnectSetKeepAlive(connection, KEEPALIVE_SECONDS,
+                               KEEPALIVE_COUNT); /* the embedded driver has no wire to watch, and says so */
     return connection;
 }
 

@@ -64,16 +64,25 @@ int create_check_params(const struct params_snapshot_create *p, struct err *err)
         {p->current && !p->redefine, "current needs redefine: a new snapshot is always the current one", NULL},
         {p->disk_only && p->memory != MEMORY_NO, "disk_only with memory contradict each other", NULL},
         {p->disk_only && p->live, "disk_only with live: live is about saving memory", NULL},
-        {p->disk_only && p->kind == SNAPSHOT_INTERNAL, "disk_only with kind internal: an internal snapshot of a guest holds its memory", NULL},
-        {p->live && p->memory == MEMORY_NO, "live needs memory", "--memory file: an external memory file is written while the guest runs"},
-        {p->live && p->kind == SNAPSHOT_INTERNAL, "live with kind internal: libvirt does this for external ones only", NULL},
+        {p->disk_only && p->kind == SNAPSHOT_INTERNAL,
+         "disk_only with kind internal: an internal snapshot of a guest holds its memory", NULL},
+        {p->live && p->memory == MEMORY_NO, "live needs memory",
+         "--memory file: an external memory file is written while the guest runs"},
+        {p->live && p->kind == SNAPSHOT_INTERNAL, "live with kind internal: libvirt does this for external ones only",
+         NULL},
         {p->memory_file && p->memory != MEMORY_FILE, "a memory file needs memory file", NULL},
-        {p->memory == MEMORY_FILE && !p->memory_file, "memory file needs the name of the file", "--memory yes derives one"},
-        {p->memory == MEMORY_FILE && p->kind == SNAPSHOT_INTERNAL, "a memory file with kind internal: its memory is in the image", NULL},
-        {p->memory != MEMORY_NO && p->quiesce == QUIESCE_REQUIRE, "quiesce require with memory: the guest would come back frozen", "a snapshot with memory needs no freeze"},
-        {p->quiesce == QUIESCE_REQUIRE && p->kind == SNAPSHOT_INTERNAL, "quiesce require with kind internal: the guest would come back frozen", NULL},
-        {p->no_metadata && p->kind == SNAPSHOT_INTERNAL, "no_metadata with kind internal: nobody could revert to it or delete it", NULL},
-        {p->reuse_external && !all_files_given(p), "reuse_external needs the files of the disks", "--disk NAME,file=PATH"},
+        {p->memory == MEMORY_FILE && !p->memory_file, "memory file needs the name of the file",
+         "--memory yes derives one"},
+        {p->memory == MEMORY_FILE && p->kind == SNAPSHOT_INTERNAL,
+         "a memory file with kind internal: its memory is in the image", NULL},
+        {p->memory != MEMORY_NO && p->quiesce == QUIESCE_REQUIRE,
+         "quiesce require with memory: the guest would come back frozen", "a snapshot with memory needs no freeze"},
+        {p->quiesce == QUIESCE_REQUIRE && p->kind == SNAPSHOT_INTERNAL,
+         "quiesce require with kind internal: the guest would come back frozen", NULL},
+        {p->no_metadata && p->kind == SNAPSHOT_INTERNAL,
+         "no_metadata with kind internal: nobody could revert to it or delete it", NULL},
+        {p->reuse_external && !all_files_given(p), "reuse_external needs the files of the disks",
+         "--disk NAME,file=PATH"},
     };
 
     if (p->redefine && check_redefine(p, err) < 0)
@@ -101,7 +110,8 @@ static bool asked_mode(const struct params_snapshot_create *params, const char *
     for (size_t i = 0; i < params->disks.count; i++) {
         const struct snapshot_disk *disk = list_at(&params->disks, struct snapshot_disk, i);
 
-        if ((disk->mode && strcmp(disk->mode, mode) == 0) || (disk->file && !disk->mode && strcmp(mode, "external") == 0))
+        if ((disk->mode && strcmp(disk->mode, mode) == 0) ||
+            (disk->file && !disk->mode && strcmp(mode, "external") == 0))
             return true;
     }
     return false;
@@ -132,32 +142,40 @@ static bool not_internal(const struct params_snapshot_create *params, const stru
     return false;
 }
 
-static bool choose_auto(const struct params_snapshot_create *params, const struct create_scene *scene, struct text *reason)
+static bool choose_auto(const struct params_snapshot_create *params, const struct create_scene *scene,
+                        struct text *reason)
 {
     char why[160] = "";
     bool impossible = not_internal(params, scene, why);
 
     if (asked_mode(params, "internal") || asked_mode(params, "external"))
         return asked_mode(params, "internal");
-    if (params->memory == MEMORY_FILE || params->live || params->disk_only || params->reuse_external || params->no_metadata)
+    if (params->memory == MEMORY_FILE || params->live || params->disk_only || params->reuse_external ||
+        params->no_metadata)
         return false;
     if (active(scene) && params->memory == MEMORY_NO) {
         text_add(reason, "external, disks only: the guest runs");
         return false;
     }
-    text_addf(reason, impossible ? "external: %s" : "internal%s", impossible ? why : active(scene) ? ": memory is wanted" : ": the guest is off");
+    text_addf(reason, impossible ? "external: %s" : "internal%s",
+              impossible      ? why
+              : active(scene) ? ": memory is wanted"
+                              : ": the guest is off");
     return !impossible;
 }
 
-static int choose_kind(const struct params_snapshot_create *params, const struct create_scene *scene, struct create_choice *out, struct err *err)
+static int choose_kind(const struct params_snapshot_create *params, const struct create_scene *scene,
+                       struct create_choice *out, struct err *err)
 {
     struct text reason = {0};
     char why[160];
 
-    out->internal = params->kind == SNAPSHOT_INTERNAL || (params->kind == SNAPSHOT_AUTO && choose_auto(params, scene, &reason));
+    out->internal = params->kind == SNAPSHOT_INTERNAL ||
+                    (params->kind == SNAPSHOT_AUTO && choose_auto(params, scene, &reason));
     out->reason = text_take(&reason);
     if (asked_mode(params, out->internal ? "external" : "internal"))
-        return err_set(err, ERR_PERMANENT, "snapshot create: internal and external disks in one snapshot: libvirt takes all of one kind");
+        return err_set(err, ERR_PERMANENT,
+                       "snapshot create: internal and external disks in one snapshot: libvirt takes all of one kind");
     if (out->internal && not_internal(params, scene, why)) {
         err_set(err, ERR_PERMANENT, "snapshot create: no internal snapshot of %s: %s", scene->domain, why);
         return err_hint(err, "--kind external");
@@ -166,17 +184,23 @@ static int choose_kind(const struct params_snapshot_create *params, const struct
     return 0;
 }
 
-static int check_kind(const struct params_snapshot_create *params, const struct create_scene *scene, const struct create_choice *choice, struct err *err)
+static int check_kind(const struct params_snapshot_create *params, const struct create_scene *scene,
+                      const struct create_choice *choice, struct err *err)
 {
     const struct rule rules[] = {
         {!active(scene) && params->memory != MEMORY_NO, "memory of a guest that is off", "--memory no"},
         {!active(scene) && params->live, "live on a guest that is off", NULL},
-        {choice->internal && params->live, "live with an internal snapshot: libvirt does this for external ones only", "--kind external"},
-        {choice->internal && active(scene) && params->disk_only, "disk_only with an internal snapshot of a guest that runs", "--kind external"},
-        {choice->internal && active(scene) && params->quiesce == QUIESCE_REQUIRE, "quiesce require with memory: the guest would come back frozen", NULL},
-        {choice->internal && params->no_metadata, "no_metadata with an internal snapshot: nobody could revert to it or delete it", NULL},
+        {choice->internal && params->live, "live with an internal snapshot: libvirt does this for external ones only",
+         "--kind external"},
+        {choice->internal && active(scene) && params->disk_only,
+         "disk_only with an internal snapshot of a guest that runs", "--kind external"},
+        {choice->internal && active(scene) && params->quiesce == QUIESCE_REQUIRE,
+         "quiesce require with memory: the guest would come back frozen", NULL},
+        {choice->internal && params->no_metadata,
+         "no_metadata with an internal snapshot: nobody could revert to it or delete it", NULL},
         {choice->internal && params->reuse_external, "reuse_external with an internal snapshot", NULL},
-        {params->halt && active(scene) && !scene->persistent, "halt of a transient domain: it would be gone, and the snapshot with it", NULL},
+        {params->halt && active(scene) && !scene->persistent,
+         "halt of a transient domain: it would be gone, and the snapshot with it", NULL},
     };
 
     return check_rules(rules, sizeof rules / sizeof rules[0], err);
@@ -214,22 +238,26 @@ static char *derive_file(const struct create_scene *scene, const struct domain_d
     return overlay_name(source, disk->name, scene->job_id);
 }
 
-static int choose_file(const struct snapshot_disk *wish, const struct create_scene *scene, const struct domain_disk *disk, char **out, struct err *err)
+static int choose_file(const struct snapshot_disk *wish, const struct create_scene *scene,
+                       const struct domain_disk *disk, char **out, struct err *err)
 {
     if (strcmp(disk->type, "file") != 0 && strcmp(disk->type, "block") != 0)
-        return err_set(err, ERR_PERMANENT, "disk %s (%s): no external snapshot of this kind of disk", disk->name, disk->type);
+        return err_set(err, ERR_PERMANENT, "disk %s (%s): no external snapshot of this kind of disk", disk->name,
+                       disk->type);
     if (!(wish && wish->file) && strcmp(disk->type, "file") != 0 && (!scene->pool || strchr(scene->domain, '/'))) {
-        err_set(err, ERR_PERMANENT, "disk %s is a block device, and this worker has no pool for its overlay", disk->name);
+        err_set(err, ERR_PERMANENT, "disk %s is a block device, and this worker has no pool for its overlay",
+                disk->name);
         return err_hint(err, "set pools in the worker's configuration, or name the file");
     }
     if (wish && wish->driver && strcmp(wish->driver, "qcow2") != 0)
-        return err_set(err, ERR_PERMANENT, "disk %s: an overlay of format %s cannot be: only qcow2", disk->name, wish->driver);
+        return err_set(err, ERR_PERMANENT, "disk %s: an overlay of format %s cannot be: only qcow2", disk->name,
+                       wish->driver);
     *out = wish && wish->file ? strdup(wish->file) : derive_file(scene, disk);
     return *out ? 0 : err_memory(err, "snapshot");
 }
 
-static int choose_disk(const struct params_snapshot_create *params, const struct create_scene *scene, bool internal, const struct domain_disk *disk,
-                       struct create_disk *out, struct err *err)
+static int choose_disk(const struct params_snapshot_create *params, const struct create_scene *scene, bool internal,
+                       const struct domain_disk *disk, struct create_disk *out, struct err *err)
 {
     const struct snapshot_disk *wish = asked(params, disk->name);
     bool wanted = wish && !(wish->mode && strcmp(wish->mode, "no") == 0);
@@ -238,7 +266,8 @@ static int choose_disk(const struct params_snapshot_create *params, const struct
     out->disk = disk;
     out->mode = out_of_it ? "no" : internal ? "internal" : "external";
     if (wanted && out_of_it)
-        return err_set(err, ERR_PERMANENT, "disk %s: cannot be in a snapshot (read-only, removable, shared or empty)", disk->name);
+        return err_set(err, ERR_PERMANENT, "disk %s: cannot be in a snapshot (read-only, removable, shared or empty)",
+                       disk->name);
     return out_of_it || internal ? 0 : choose_file(wish, scene, disk, &out->file, err);
 }
 
@@ -253,7 +282,8 @@ static int check_names(const struct params_snapshot_create *params, const struct
     return 0;
 }
 
-static int choose_disks(const struct params_snapshot_create *params, const struct create_scene *scene, struct create_choice *out, struct err *err)
+static int choose_disks(const struct params_snapshot_create *params, const struct create_scene *scene,
+                        struct create_choice *out, struct err *err)
 {
     size_t taken = 0;
 
@@ -282,12 +312,14 @@ static char *derive_memory_file(const struct create_choice *choice, const char *
     for (size_t i = 0; !beside && i < choice->disk_count; i++)
         beside = choice->disks[i].file;
     short_job(job_id, job);
-    if (!beside || strchr(domain, '/') || asprintf(&path, "%.*s/%s.fs-%s.mem", (int)(strrchr(beside, '/') - beside), beside, domain, job) < 0)
+    if (!beside || strchr(domain, '/') ||
+        asprintf(&path, "%.*s/%s.fs-%s.mem", (int)(strrchr(beside, '/') - beside), beside, domain, job) < 0)
         return NULL;
     return path;
 }
 
-static unsigned choose_flags(const struct params_snapshot_create *params, const struct create_scene *scene, const struct create_choice *choice)
+static unsigned choose_flags(const struct params_snapshot_create *params, const struct create_scene *scene,
+                             const struct create_choice *choice)
 {
     unsigned flags = 0;
 
@@ -308,13 +340,15 @@ static unsigned choose_flags(const struct params_snapshot_create *params, const 
     return flags;
 }
 
-int create_choose(const struct params_snapshot_create *params, const struct create_scene *scene, struct create_choice *out, struct err *err)
+int create_choose(const struct params_snapshot_create *params, const struct create_scene *scene,
+                  struct create_choice *out, struct err *err)
 {
-    if (check_names(params, scene, err) < 0 || choose_kind(params, scene, out, err) < 0 || check_kind(params, scene, out, err) < 0 ||
-        choose_disks(params, scene, out, err) < 0)
+    if (check_names(params, scene, err) < 0 || choose_kind(params, scene, out, err) < 0 ||
+        check_kind(params, scene, out, err) < 0 || choose_disks(params, scene, out, err) < 0)
         return -1;
     if (out->memory && !out->internal) {
-        out->memory_file = params->memory_file ? strdup(params->memory_file) : derive_memory_file(out, scene->domain, scene->job_id);
+        out->memory_file = params->memory_file ? strdup(params->memory_file)
+                                               : derive_memory_file(out, scene->domain, scene->job_id);
         if (!out->memory_file)
             return err_set(err, ERR_PERMANENT, "snapshot create: no place for the memory: name the file");
     }
@@ -346,7 +380,8 @@ static void add_disk(xmlNodePtr disks, const struct create_disk *choice)
     xml_attr(xml_child(disk, "source", NULL), "file", choice->file);
 }
 
-int create_xml(const struct params_snapshot_create *params, const char *name, const struct create_choice *choice, char **out, struct err *err)
+int create_xml(const struct params_snapshot_create *params, const char *name, const struct create_choice *choice,
+               char **out, struct err *err)
 {
     CLEANUP(xml_freep) xmlDocPtr doc = xml_new("domainsnapshot");
     xmlNodePtr root = doc ? xmlDocGetRootElement(doc) : NULL;

@@ -10,7 +10,8 @@
 
 int definition_digest(xmlDocPtr doc, char out[65], struct err *err)
 {
-    static const char *const moving[] = {"metadata", "devices/disk/source", "devices/disk/backingStore", "devices/disk/driver/@type"};
+    static const char *const moving[] = {"metadata", "devices/disk/source", "devices/disk/backingStore",
+                                         "devices/disk/driver/@type"};
     CLEANUP(xml_freep) xmlDocPtr copy = xmlCopyDoc(doc, 1);
     CLEANUP(xml_string_freep) xmlChar *text = NULL;
     int len;
@@ -55,7 +56,8 @@ static const char *shown(const struct property *property, const char *value, cha
     return format_size(kibibytes * 1024, out, size);
 }
 
-static int compare_property(const struct property *property, xmlNodePtr before, xmlNodePtr now, struct strings *out, struct err *err)
+static int compare_property(const struct property *property, xmlNodePtr before, xmlNodePtr now, struct strings *out,
+                            struct err *err)
 {
     CLEANUP(freep) char *old = xml_get_at(before, property->xpath);
     CLEANUP(freep) char *new = xml_get_at(now, property->xpath);
@@ -63,8 +65,8 @@ static int compare_property(const struct property *property, xmlNodePtr before, 
 
     if (strcmp(old ? old : "", new ? new : "") == 0)
         return 0;
-    snprintf(phrase, sizeof phrase, "%s %.100s → %.100s", property->label, shown(property, old, old_size, sizeof old_size),
-             shown(property, new, new_size, sizeof new_size));
+    snprintf(phrase, sizeof phrase, "%s %.100s → %.100s", property->label,
+             shown(property, old, old_size, sizeof old_size), shown(property, new, new_size, sizeof new_size));
     return strings_add(out, phrase, err);
 }
 
@@ -80,7 +82,8 @@ static bool has_value(xmlXPathObjectPtr found, const xmlChar *value)
 }
 
 /* What is in `these` and not in `those`. */
-static int only_in(xmlXPathObjectPtr these, xmlXPathObjectPtr those, const char *label, const char *word, struct strings *out, struct err *err)
+static int only_in(xmlXPathObjectPtr these, xmlXPathObjectPtr those, const char *label, const char *word,
+                   struct strings *out, struct err *err)
 {
     for (int i = 0; these->nodesetval && i < these->nodesetval->nodeNr; i++) {
         CLEANUP(xml_string_freep) xmlChar *value = xmlNodeGetContent(these->nodesetval->nodeTab[i]);
@@ -95,7 +98,8 @@ static int only_in(xmlXPathObjectPtr these, xmlXPathObjectPtr those, const char 
     return 0;
 }
 
-static int compare_devices(const char *label, const char *xpath, xmlNodePtr before, xmlNodePtr now, struct strings *out, struct err *err)
+static int compare_devices(const char *label, const char *xpath, xmlNodePtr before, xmlNodePtr now, struct strings *out,
+                           struct err *err)
 {
     CLEANUP(xml_matches_freep) xmlXPathObjectPtr old = xml_all(before, xpath);
     CLEANUP(xml_matches_freep) xmlXPathObjectPtr new = xml_all(now, xpath);

@@ -13,7 +13,8 @@ static int check_pair(struct libvirt_backend *backend, const char *base, const c
         return -1;
     for (size_t i = 0; i < users.count; i++)
         if (!image_same(users.items[i], top))
-            return err_set(err, ERR_CONFLICT, "%s: %s stands on it, too, and would be destroyed by a merge", base, users.items[i]);
+            return err_set(err, ERR_CONFLICT, "%s: %s stands on it, too, and would be destroyed by a merge", base,
+                           users.items[i]);
     return 0;
 }
 

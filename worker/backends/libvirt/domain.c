@@ -36,8 +36,8 @@ int libvirt_domain_state(virDomainPtr domain, int *out_state, int *out_reason, s
 
 const char *libvirt_state_name(int state)
 {
-    static const char *const names[] = {"unknown",  "running", "blocked", "paused", "shutting-down",
-                                        "shutoff", "crashed", "suspended"};
+    static const char *const names[] = {"unknown",       "running", "blocked", "paused",
+                                        "shutting-down", "shutoff", "crashed", "suspended"};
 
     return state >= 0 && state < (int)(sizeof names / sizeof names[0]) ? names[state] : "unknown";
 }

@@ -15,8 +15,8 @@ static int check_current(virDomainPtr domain, const char *expected, struct err *
     current = snapshots_current(&all);
     if (strcmp(current ? current->name : "", expected) == 0)
         return 0;
-    return err_set(err, ERR_CONFLICT, "%s: the current snapshot is %s, the job expects %s; nothing was changed", virDomainGetName(domain),
-                   current ? current->name : "none", *expected ? expected : "none");
+    return err_set(err, ERR_CONFLICT, "%s: the current snapshot is %s, the job expects %s; nothing was changed",
+                   virDomainGetName(domain), current ? current->name : "none", *expected ? expected : "none");
 }
 
 static int check_definition(virDomainPtr domain, const char *expected, struct err *err)
@@ -28,7 +28,8 @@ static int check_definition(virDomainPtr domain, const char *expected, struct er
         return -1;
     if (strcmp(digest, expected) == 0)
         return 0;
-    return err_set(err, ERR_CONFLICT, "%s: its definition was changed since the job was made; nothing was changed by it", virDomainGetName(domain));
+    return err_set(err, ERR_CONFLICT, "%s: its definition was changed since the job was made; nothing was changed by it",
+                   virDomainGetName(domain));
 }
 
 static int check_disks(virDomainPtr domain, const struct strings *expected, struct err *err)
@@ -40,8 +41,8 @@ static int check_disks(virDomainPtr domain, const struct strings *expected, stru
         return -1;
     for (size_t i = 0; i < expected->count; i++)
         if (!domain_disks_find(&disks, expected->items[i]))
-            return err_set(err, ERR_CONFLICT, "%s: disk %s, which the job expects, is not there; nothing was changed", virDomainGetName(domain),
-                           expected->items[i]);
+            return err_set(err, ERR_CONFLICT, "%s: disk %s, which the job expects, is not there; nothing was changed",
+                           virDomainGetName(domain), expected->items[i]);
     return 0;
 }
 

@@ -83,7 +83,8 @@ int image_backing(const char *path, char **out, struct err *err)
     *out = NULL;
     if (!qcow2 || header.backing_offset == 0)
         return 0;
-    if (be32toh(header.backing_size) > BACKING_MAX || !read_at(fd, be64toh(header.backing_offset), name, be32toh(header.backing_size)))
+    if (be32toh(header.backing_size) > BACKING_MAX ||
+        !read_at(fd, be64toh(header.backing_offset), name, be32toh(header.backing_size)))
         return err_set(err, ERR_PERMANENT, "%s: damaged qcow2 header", path);
     *out = absolute(path, name);
     return *out ? 0 : err_memory(err, path);

@@ -74,7 +74,8 @@ static int visit_snapshots(virDomainPtr domain, const struct visit *visit, struc
     return result;
 }
 
-static int visit_definition(virDomainPtr domain, unsigned flags, const char *who, const struct visit *visit, struct err *err)
+static int visit_definition(virDomainPtr domain, unsigned flags, const char *who, const struct visit *visit,
+                            struct err *err)
 {
     CLEANUP(freep) char *text = virDomainGetXMLDesc(domain, flags);
     CLEANUP(xml_freep) xmlDocPtr doc = NULL;
@@ -91,7 +92,8 @@ static int visit_domain(virDomainPtr domain, const struct visit *visit, struct e
     char who[300];
 
     snprintf(who, sizeof who, "domain %s", virDomainGetName(domain));
-    if (visit_definition(domain, 0, who, visit, err) < 0 || visit_definition(domain, VIR_DOMAIN_XML_INACTIVE, who, visit, err) < 0)
+    if (visit_definition(domain, 0, who, visit, err) < 0 ||
+        visit_definition(domain, VIR_DOMAIN_XML_INACTIVE, who, visit, err) < 0)
         return -1;
     return visit_snapshots(domain, visit, err);
 }

@@ -63,7 +63,8 @@ static int fill_job(virDomainPtr domain, struct inventory_target *out, struct er
     return err_memory(err, "inventory");
 }
 
-static int fill_state(struct libvirt_backend *backend, virDomainPtr domain, struct inventory_target *out, struct err *err)
+static int fill_state(struct libvirt_backend *backend, virDomainPtr domain, struct inventory_target *out,
+                      struct err *err)
 {
     static const char *const answers[] = {[AGENT_ANSWERS] = "answers", [AGENT_SILENT] = "silent", [AGENT_NONE] = "none"};
     int state;
@@ -113,7 +114,8 @@ int inventory_domain(struct libvirt_backend *backend, virDomainPtr domain, struc
     return fill_migratable(out, err);
 }
 
-static int report_domain(struct libvirt_backend *backend, virDomainPtr domain, inventory_target_found *found, void *context, struct err *err)
+static int report_domain(struct libvirt_backend *backend, virDomainPtr domain, inventory_target_found *found,
+                         void *context, struct err *err)
 {
     struct inventory_target target = {0};
     struct err failure = {0};
@@ -136,8 +138,9 @@ static int describe_backend(struct libvirt_backend *backend, struct inventory_ba
     unsigned long qemu = 0;
 
     virConnectGetVersion(backend->connection, &qemu);
-    if (asprintf(&out->version, "libvirt %lu.%lu.%lu, QEMU %lu.%lu.%lu", backend->version / 1000000, backend->version / 1000 % 1000,
-                 backend->version % 1000, qemu / 1000000, qemu / 1000 % 1000, qemu % 1000) < 0) {
+    if (asprintf(&out->version, "libvirt %lu.%lu.%lu, QEMU %lu.%lu.%lu", backend->version / 1000000,
+                 backend->version / 1000 % 1000, backend->version % 1000, qemu / 1000000, qemu / 1000 % 1000,
+                 qemu % 1000) < 0) {
         out->version = NULL;
         return err_memory(err, "inventory");
     }
@@ -153,7 +156,8 @@ static int fill_backend(struct libvirt_backend *backend, struct inventory_host *
     struct inventory_backend *out = list_add(&host->backends, &inventory_backend_record, err);
     struct err failure = {0};
 
-    if (!out || string_set(&out->kind, "libvirt", err) < 0 || string_set(&out->uri, backend->base.config->libvirt_uri, err) < 0)
+    if (!out || string_set(&out->kind, "libvirt", err) < 0 ||
+        string_set(&out->uri, backend->base.config->libvirt_uri, err) < 0)
         return -1;
     if (libvirt_connect(backend, &failure) == 0)
         return describe_backend(backend, out, err);
@@ -170,7 +174,8 @@ static int fill_pools(const struct backend_config *config, struct inventory_host
         struct inventory_space *out = list_add(&host->pools, &inventory_space_record, err);
         struct err failure = {0};
 
-        if (!out || string_set(&out->path, path, err) < 0 || string_set(&out->name, slash && slash[1] ? slash + 1 : path, err) < 0)
+        if (!out || string_set(&out->path, path, err) < 0 ||
+            string_set(&out->name, slash && slash[1] ? slash + 1 : path, err) < 0)
             return -1;
         out->ok = file_free_space(path, &out->free_bytes, &out->total_bytes, &failure) == 0;
         if (!out->ok && string_set(&out->text, failure.text, err) < 0)
@@ -179,7 +184,8 @@ static int fill_pools(const struct backend_config *config, struct inventory_host
     return 0;
 }
 
-int libvirt_inventory(struct backend *base, struct inventory_host *host, inventory_target_found *found, void *context, struct err *err)
+int libvirt_inventory(struct backend *base, struct inventory_host *host, inventory_target_found *found, void *context,
+                      struct err *err)
 {
     struct libvirt_backend *backend = libvirt_of(base);
     virDomainPtr *domains = NULL;

@@ -17,7 +17,8 @@ static void entry_path(const struct backend_config *config, const char *job_id, 
     snprintf(out, PATH_MAX, "%s/kept/%s.%s", config->state_directory, job_id, disk);
 }
 
-int kept_add(const struct backend_config *config, const char *job_id, const char *disk, const char *path, int64_t until_ms, struct err *err)
+int kept_add(const struct backend_config *config, const char *job_id, const char *disk, const char *path,
+             int64_t until_ms, struct err *err)
 {
     char folder[PATH_MAX], entry[PATH_MAX], text[ENTRY_MAX];
     int len = snprintf(text, sizeof text, "%lld\n%s\n", (long long)until_ms, path);
@@ -65,7 +66,8 @@ static char *entry_read(const char *entry, long long *out_until)
 }
 
 /* Every entry in turn, until `visit` returns something else than 0, which is returned. */
-static int each_entry(const struct backend_config *config, int (*visit)(void *context, const char *entry, const char *path, long long until), void *context)
+static int each_entry(const struct backend_config *config,
+                      int (*visit)(void *context, const char *entry, const char *path, long long until), void *context)
 {
     char folder[PATH_MAX], entry[PATH_MAX + NAME_MAX + 2];
     struct dirent *each;
@@ -132,5 +134,7 @@ int kept_forget(const struct backend_config *config, const char *path, struct er
 {
     CLEANUP(freep) char *copy = strdup(path);
 
-    return copy && each_entry(config, forget, copy) == 0 ? 0 : err_set(err, ERR_RETRY, "%s: its entry among the kept files cannot be removed", path);
+    return copy && each_entry(config, forget, copy) == 0
+               ? 0
+               : err_set(err, ERR_RETRY, "%s: its entry among the kept files cannot be removed", path);
 }

@@ -53,7 +53,8 @@ static int rebased_read(const struct revert_hand *hand, const char *name, struct
     out->format = snapshot_state_format(root, name);
     out->now = current_source(hand->domain, name);
     if (!out->base || !out->format)
-        return err_set(err, ERR_PERMANENT, "snapshot %s/%s: it does not say where its state of disk %s is", hand->scene->domain, hand->scene->snapshot->name, name);
+        return err_set(err, ERR_PERMANENT, "snapshot %s/%s: it does not say where its state of disk %s is",
+                       hand->scene->domain, hand->scene->snapshot->name, name);
     out->overlay = overlay_name(out->base, name, hand->job->job_id);
     return out->overlay ? 0 : err_memory(err, "revert");
 }
@@ -64,13 +65,14 @@ static int check_not_written(const struct revert_hand *hand, const char *base, s
     CLEANUP(strings_endp) struct strings holders = {0};
 
     if (!file_exists(base))
-        return err_set(err, ERR_PERMANENT, "snapshot %s/%s: its state is gone: there is no %s", hand->scene->domain, hand->scene->snapshot->name, base);
+        return err_set(err, ERR_PERMANENT, "snapshot %s/%s: its state is gone: there is no %s", hand->scene->domain,
+                       hand->scene->snapshot->name, base);
     if (image_holders(hand->backend->connection, base, &holders, err) < 0)
         return -1;
     for (size_t i = 0; i < holders.count; i++)
         if (strncmp(holders.items[i], "domain ", 7) == 0)
-            return err_set(err, ERR_PERMANENT, "snapshot %s/%s: its state is gone: %s is written by %s", hand->scene->domain, hand->scene->snapshot->name, base,
-                           holders.items[i]);
+            return err_set(err, ERR_PERMANENT, "snapshot %s/%s: its state is gone: %s is written by %s",
+                           hand->scene->domain, hand->scene->snapshot->name, base, holders.items[i]);
     return 0;
 }
 
@@ -81,8 +83,9 @@ int revert_hand_check(const struct revert_hand *hand, struct err *err)
     CLEANUP(freep) char *memory = xml_get(hand->snapshot, "memory[@snapshot='external']/@file");
 
     if (!hand->scene->has_definition) {
-        err_set(err, ERR_PERMANENT, "snapshot %s/%s: it lacks the domain's definition, so nobody knows where its state is", hand->scene->domain,
-                hand->scene->snapshot->name);
+        err_set(err, ERR_PERMANENT,
+                "snapshot %s/%s: it lacks the domain's definition, so nobody knows where its state is",
+                hand->scene->domain, hand->scene->snapshot->name);
         return err_hint(err, "give it back its XML: fleetsnap snapshot create --redefine");
     }
     if (snapshot_disks(root, &disks, err) < 0)
@@ -94,7 +97,8 @@ int revert_hand_check(const struct revert_hand *hand, struct err *err)
             return -1;
     }
     if (memory && !file_exists(memory))
-        return err_set(err, ERR_PERMANENT, "snapshot %s/%s: its memory is gone: there is no %s", hand->scene->domain, hand->scene->snapshot->name, memory);
+        return err_set(err, ERR_PERMANENT, "snapshot %s/%s: its memory is gone: there is no %s", hand->scene->domain,
+                       hand->scene->snapshot->name, memory);
     return 0;
 }
 
@@ -121,19 +125,21 @@ static int add_overlay(const struct rebased *disk, struct plan *plan, struct err
 {
     const char *like = disk->now && disk->now[0] == '/' && file_exists(disk->now) ? disk->now : disk->base;
 
-    return plan_add(plan, &step_overlay, err, "disk", disk->name, "file", disk->overlay, "base", disk->base, "format", disk->format, "like", like, "kept",
-                    disk->now, NULL)
+    return plan_add(plan, &step_overlay, err, "disk", disk->name, "file", disk->overlay, "base", disk->base, "format",
+                    disk->format, "like", like, "kept", disk->now, NULL)
                ? 0
                : -1;
 }
 
 /* Disks that the snapshot did not take are the present ones, not those of its time. */
-static int keep_present_disks(const struct revert_hand *hand, const struct strings *taken, xmlNodePtr domain, struct err *err)
+static int keep_present_disks(const struct revert_hand *hand, const struct strings *taken, xmlNodePtr domain,
+                              struct err *err)
 {
     CLEANUP(xml_freep) xmlDocPtr doc = NULL;
     CLEANUP(domain_disks_clear) struct domain_disks now = {0}, then = {0};
 
-    if (libvirt_domain_xml(hand->domain, 0, &doc, err) < 0 || domain_disks_read(doc, &now, err) < 0 || domain_disks_read_at(domain, &then, err) < 0)
+    if (libvirt_domain_xml(hand->domain, 0, &doc, err) < 0 || domain_disks_read(doc, &now, err) < 0 ||
+        domain_disks_read_at(domain, &then, err) < 0)
         return -1;
     for (size_t i = 0; i < then.count; i++) {
         const struct domain_disk *disk = domain_disks_find(&now, then.items[i].name);
@@ -148,7 +154,8 @@ static int keep_present_disks(const struct revert_hand *hand, const struct strin
 }
 
 /* Fills the <domain> in with the new overlays. */
-static int edit_definition(const struct revert_hand *hand, const struct strings *taken, xmlNodePtr domain, struct err *err)
+static int edit_definition(const struct revert_hand *hand, const struct strings *taken, xmlNodePtr domain,
+                           struct err *err)
 {
     xmlNodePtr name = xml_find(domain, "name");
 
@@ -170,7 +177,8 @@ static int edit_definition(const struct revert_hand *hand, const struct strings 
     return keep_present_disks(hand, taken, domain, err);
 }
 
-static int set_overlay_args(const struct revert_hand *hand, const struct strings *taken, struct step *step, struct err *err)
+static int set_overlay_args(const struct revert_hand *hand, const struct strings *taken, struct step *step,
+                            struct err *err)
 {
     for (size_t i = 0; i < taken->count; i++) {
         struct rebased disk = {0};
@@ -199,7 +207,8 @@ static int add_define(const struct revert_hand *hand, const struct strings *take
         return former ? err_memory(err, "revert") : libvirt_err(err, "definition");
     if (edit_definition(hand, taken, domain, err) < 0 || xml_format_node(domain, &xml, err) < 0)
         return -1;
-    step = plan_add(plan, &step_define, err, "xml", xml, "former", former, "differences", *differences ? differences : NULL, NULL);
+    step = plan_add(plan, &step_define, err, "xml", xml, "former", former, "differences",
+                    *differences ? differences : NULL, NULL);
     return step ? set_overlay_args(hand, taken, step, err) : -1;
 }
 
@@ -231,15 +240,18 @@ static int add_tree(const struct revert_hand *hand, const struct strings *taken,
 
     if (tree_xml(hand, taken, &xml, err) < 0 || xml_format(hand->snapshot, &former, err) < 0)
         return -1;
-    return plan_add(plan, &step_tree, err, "name", hand->scene->snapshot->name, "xml", xml, "former", former, "former_current", current ? current->name : NULL, NULL)
+    return plan_add(plan, &step_tree, err, "name", hand->scene->snapshot->name, "xml", xml, "former", former,
+                    "former_current", current ? current->name : NULL, NULL)
                ? 0
                : -1;
 }
 
 /* The memory file has a definition of its own, which must name the new disks, too. */
-static int memory_xml(const struct revert_hand *hand, const char *file, const struct strings *taken, char **out, struct err *err)
+static int memory_xml(const struct revert_hand *hand, const char *file, const struct strings *taken, char **out,
+                      struct err *err)
 {
-    CLEANUP(freep) char *text = virDomainSaveImageGetXMLDesc(hand->backend->connection, file, VIR_DOMAIN_SAVE_IMAGE_XML_SECURE);
+    CLEANUP(freep)
+    char *text = virDomainSaveImageGetXMLDesc(hand->backend->connection, file, VIR_DOMAIN_SAVE_IMAGE_XML_SECURE);
     CLEANUP(xml_freep) xmlDocPtr doc = NULL;
 
     if (!text)
@@ -260,8 +272,8 @@ static int add_start(const struct revert_hand *hand, const struct strings *taken
         return 0;
     if (memory && memory_xml(hand, memory, taken, &xml, err) < 0)
         return -1;
-    return plan_add(plan, &step_start, err, "as", end == END_PAUSED ? "paused" : "running", "memory", memory, "memory_xml", xml, "reset_nvram",
-                    params->reset_nvram ? "1" : NULL, NULL)
+    return plan_add(plan, &step_start, err, "as", end == END_PAUSED ? "paused" : "running", "memory", memory,
+                    "memory_xml", xml, "reset_nvram", params->reset_nvram ? "1" : NULL, NULL)
                ? 0
                : -1;
 }
@@ -275,7 +287,10 @@ static int add_stop(const struct revert_hand *hand, struct plan *plan, struct er
         return 0;
     if (libvirt_domain_state(hand->domain, &state, NULL, err) < 0)
         return -1;
-    return plan_add(plan, off ? &step_power_off : &step_stop, err, "as", state == VIR_DOMAIN_PAUSED ? "paused" : "running", NULL) ? 0 : -1;
+    return plan_add(plan, off ? &step_power_off : &step_stop, err, "as",
+                    state == VIR_DOMAIN_PAUSED ? "paused" : "running", NULL)
+               ? 0
+               : -1;
 }
 
 static int add_overlays(const struct revert_hand *hand, const struct strings *taken, struct plan *plan, struct err *err)
@@ -299,10 +314,12 @@ int revert_hand_plan(const struct revert_hand *hand, struct plan *plan, struct e
 
     if (snapshot_disks(xmlDocGetRootElement(hand->snapshot), &taken, err) < 0)
         return -1;
-    if (add_check(hand, &taken, plan, err) < 0 || add_overlays(hand, &taken, plan, err) < 0 || add_stop(hand, plan, err) < 0 ||
-        add_define(hand, &taken, plan, err) < 0 || add_tree(hand, &taken, plan, err) < 0)
+    if (add_check(hand, &taken, plan, err) < 0 || add_overlays(hand, &taken, plan, err) < 0 ||
+        add_stop(hand, plan, err) < 0 || add_define(hand, &taken, plan, err) < 0 ||
+        add_tree(hand, &taken, plan, err) < 0)
         return -1;
     if (hand->scene->has_saved && !plan_add(plan, &step_discard_saved, err, NULL))
         return -1;
-    return add_start(hand, &taken, plan, err) < 0 ? -1 : plan_drop_checkpoints(hand->scene->checkpoints, true, plan, err);
+    return add_start(hand, &taken, plan, err) < 0 ? -1
+                                                  : plan_drop_checkpoints(hand->scene->checkpoints, true, plan, err);
 }

@@ -41,16 +41,21 @@ static int check_force(const struct revert_scene *scene, struct err *err)
     char why[400];
 
     if (!scene->has_definition)
-        return need_force(scene, "the snapshot lacks the domain's definition, so it cannot be checked whether it fits", err);
+        return need_force(scene, "the snapshot lacks the domain's definition, so it cannot be checked whether it fits",
+                          err);
     if (!scene->active || !will_run)
         return 0;
     if (scene->differences->count > 0) {
         differences = strings_join(scene->differences, ", ");
-        snprintf(why, sizeof why, "hardware differs (%.250s), the guest would get another machine than it has", differences ? differences : "");
+        snprintf(why, sizeof why, "hardware differs (%.250s), the guest would get another machine than it has",
+                 differences ? differences : "");
         return need_force(scene, why, err);
     }
     if (scene->params->after != AFTER_AS_SAVED && is_state(scene->snapshot, "shutoff"))
-        return need_force(scene, "the snapshot is of a guest that was off, and it is to run afterwards: the running guest would be replaced by a fresh boot", err);
+        return need_force(
+            scene,
+            "the snapshot is of a guest that was off, and it is to run afterwards: the running guest would be replaced by a fresh boot",
+            err);
     return 0;
 }
 
@@ -61,13 +66,15 @@ static int check_transient(const struct revert_scene *scene, struct err *err)
     if (scene->persistent)
         return 0;
     if (scene->by_hand) {
-        err_set(err, ERR_PERMANENT, "snapshot %s/%s: the domain is transient: it would be gone when it is stopped", scene->domain, scene->snapshot->name);
+        err_set(err, ERR_PERMANENT, "snapshot %s/%s: the domain is transient: it would be gone when it is stopped",
+                scene->domain, scene->snapshot->name);
         return err_hint(err, "make it persistent first: virsh define");
     }
     if (has_memory || scene->params->after != AFTER_AS_SAVED)
         return 0;
-    err_set(err, ERR_PERMANENT, "snapshot %s/%s: the domain is transient and the snapshot of a guest that was off: it would be gone", scene->domain,
-            scene->snapshot->name);
+    err_set(err, ERR_PERMANENT,
+            "snapshot %s/%s: the domain is transient and the snapshot of a guest that was off: it would be gone",
+            scene->domain, scene->snapshot->name);
     return err_hint(err, "--after running or --after paused");
 }
 
@@ -78,8 +85,8 @@ static int check_checkpoints(const struct revert_scene *scene, struct err *err)
 
         if (each->owner || strings_have(&scene->params->drop_checkpoint, each->name))
             continue;
-        err_set(err, ERR_PERMANENT, "snapshot %s/%s: revert refused: checkpoint %s, made by others, would end with it", scene->domain, scene->snapshot->name,
-                each->name);
+        err_set(err, ERR_PERMANENT, "snapshot %s/%s: revert refused: checkpoint %s, made by others, would end with it",
+                scene->domain, scene->snapshot->name, each->name);
         return err_hint(err, "name it to accept that: --drop-checkpoint %s", each->name);
     }
     return 0;
@@ -106,7 +113,8 @@ static int lose_state(const struct revert_scene *scene, struct plan *plan, struc
 {
     if (scene->active && plan_lose(plan, err, "the memory of the running guest") < 0)
         return -1;
-    if (scene->active && revert_ends(scene->params, scene->snapshot) == END_OFF && plan_lose(plan, err, "the running state: the guest is off afterwards") < 0)
+    if (scene->active && revert_ends(scene->params, scene->snapshot) == END_OFF &&
+        plan_lose(plan, err, "the running state: the guest is off afterwards") < 0)
         return -1;
     return scene->has_saved ? plan_lose(plan, err, "the saved memory of the guest (managed save)") : 0;
 }
@@ -118,7 +126,8 @@ static int lose_changes(const struct revert_scene *scene, struct plan *plan, str
 
     if (!joined)
         return err_memory(err, "plan");
-    return count == 0 ? 0 : plan_lose(plan, err, "%zu configuration change%s (%s)", count, count == 1 ? "" : "s", joined);
+    return count == 0 ? 0
+                      : plan_lose(plan, err, "%zu configuration change%s (%s)", count, count == 1 ? "" : "s", joined);
 }
 
 /* Snapshots between here and there stop being on the way to the present. */
@@ -128,7 +137,8 @@ static int lose_branches(const struct revert_scene *scene, struct plan *plan, st
     CLEANUP(freep) char *joined = NULL;
     const struct snapshot_info *at = snapshots_current(scene->snapshots);
 
-    for (size_t i = 0; at && i < scene->snapshots->count && snapshots_below(scene->snapshots, at->name, scene->snapshot->name); i++) {
+    for (size_t i = 0;
+         at && i < scene->snapshots->count && snapshots_below(scene->snapshots, at->name, scene->snapshot->name); i++) {
         if (strings_add(&names, at->name, err) < 0)
             return -1;
         at = snapshots_find(scene->snapshots, at->parent);
@@ -136,14 +146,17 @@ static int lose_branches(const struct revert_scene *scene, struct plan *plan, st
     joined = strings_join(&names, ", ");
     if (names.count == 0 || !joined)
         return joined ? 0 : err_memory(err, "plan");
-    return plan_lose(plan, err, "%zu snapshot%s a side branch (%s)", names.count, names.count == 1 ? " becomes" : "s become", joined);
+    return plan_lose(plan, err, "%zu snapshot%s a side branch (%s)", names.count,
+                     names.count == 1 ? " becomes" : "s become", joined);
 }
 
 static int lose_checkpoints(const struct revert_scene *scene, struct plan *plan, struct err *err)
 {
     size_t count = scene->checkpoints->count;
 
-    return count == 0 ? 0 : plan_lose(plan, err, "%zu checkpoint%s: the next backup is full", count, count == 1 ? " ends" : "s end");
+    return count == 0 ? 0
+                      : plan_lose(plan, err, "%zu checkpoint%s: the next backup is full", count,
+                                  count == 1 ? " ends" : "s end");
 }
 
 int revert_lost(const struct revert_scene *scene, struct plan *plan, struct err *err)

@@ -8,7 +8,7 @@
 struct thaw_guard {
     pthread_t thread;
     virDomainPtr domain;
-    int64_t until_ms; /* monotonic */
+    int64_t until_ms;      /* monotonic */
     pthread_mutex_t mutex; /* protects ended, fired */
     pthread_cond_t wake;
     bool ended, fired;

@@ -48,7 +48,8 @@ static void on_agent(virConnectPtr connection, virDomainPtr domain, int state, i
     note(domain, context);
 }
 
-static void on_block_job(virConnectPtr connection, virDomainPtr domain, const char *disk, int type, int status, void *context)
+static void on_block_job(virConnectPtr connection, virDomainPtr domain, const char *disk, int type, int status,
+                         void *context)
 {
     (void)connection;
     (void)disk;
@@ -127,7 +128,8 @@ static void watch_connection(struct watch *watch, virConnectPtr connection)
     int ids[EVENT_COUNT];
 
     watch->broken = false;
-    virConnectRegisterCloseCallback(connection, on_close, watch, NULL); /* the embedded driver has nothing that could close */
+    virConnectRegisterCloseCallback(connection, on_close, watch,
+                                    NULL); /* the embedded driver has nothing that could close */
     for (int i = 0; i < EVENT_COUNT; i++)
         ids[i] = virConnectDomainEventRegisterAny(connection, NULL, events[i].id, events[i].callback, watch, NULL);
     watch->changed(watch->context, NULL);
@@ -163,7 +165,8 @@ static void watch_free(struct watch *watch)
     free(watch);
 }
 
-int libvirt_watch(const struct backend_config *config, void (*changed)(void *context, const char *target_id), void *context, struct err *err)
+int libvirt_watch(const struct backend_config *config, void (*changed)(void *context, const char *target_id),
+                  void *context, struct err *err)
 {
     struct watch *watch = calloc(1, sizeof *watch);
     pthread_condattr_t monotonic;

@@ -12,11 +12,13 @@
 
 #include <string.h>
 
-static int render_check(const struct step_run *run, const struct step *step, struct text *command, struct text *lost, struct err *err)
+static int render_check(const struct step_run *run, const struct step *step, struct text *command, struct text *lost,
+                        struct err *err)
 {
     (void)lost;
     (void)err;
-    text_addf(command, "virsh snapshot-info '%s' '%s'; virsh domjobinfo '%s'", step_target(run), step_get(step, "name"), step_target(run));
+    text_addf(command, "virsh snapshot-info '%s' '%s'; virsh domjobinfo '%s'", step_target(run), step_get(step, "name"),
+              step_target(run));
     return 0;
 }
 
@@ -26,7 +28,9 @@ static int check_snapshot(virDomainPtr domain, const char *name, struct err *err
 
     if (snapshot_lookup(domain, name, &snapshot, err) < 0)
         return -1;
-    return snapshot ? 0 : err_set(err, ERR_CONFLICT, "snapshot %s/%s: gone since the plan was made", virDomainGetName(domain), name);
+    return snapshot ? 0
+                    : err_set(err, ERR_CONFLICT, "snapshot %s/%s: gone since the plan was made",
+                              virDomainGetName(domain), name);
 }
 
 static int check_files(const struct step *step, struct err *err)
@@ -45,7 +49,8 @@ static int execute_check(const struct step_run *run, const struct step *step, st
     CLEANUP(domain_freep) virDomainPtr domain = NULL;
 
     (void)learned;
-    if (step_open(run, &domain, err) < 0 || expect_check(domain, run->job, err) < 0 || libvirt_no_foreign_job(domain, err) < 0)
+    if (step_open(run, &domain, err) < 0 || expect_check(domain, run->job, err) < 0 ||
+        libvirt_no_foreign_job(domain, err) < 0)
         return -1;
     if (*step_get(step, "name") && check_snapshot(domain, step_get(step, "name"), err) < 0)
         return -1;
@@ -53,7 +58,8 @@ static int execute_check(const struct step_run *run, const struct step *step, st
 }
 
 /* Its successor has not begun: look again. */
-static int settle_check(const struct step_run *run, const struct step *step, struct facts *learned, enum settled *out, struct err *err)
+static int settle_check(const struct step_run *run, const struct step *step, struct facts *learned, enum settled *out,
+                        struct err *err)
 {
     (void)run;
     (void)step;

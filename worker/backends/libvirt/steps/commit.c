@@ -22,15 +22,18 @@ static const char *of_disk(const struct step *step, const char *what)
 
 static struct commit read_args(const struct step *step)
 {
-    return (struct commit){step_get(step, "disk"), of_disk(step, "base"), of_disk(step, "top"), step_get(step, "format")};
+    return (struct commit){step_get(step, "disk"), of_disk(step, "base"), of_disk(step, "top"),
+                           step_get(step, "format")};
 }
 
-static int render_commit(const struct step_run *run, const struct step *step, struct text *command, struct text *lost, struct err *err)
+static int render_commit(const struct step_run *run, const struct step *step, struct text *command, struct text *lost,
+                         struct err *err)
 {
     struct commit commit = read_args(step);
 
     (void)err;
-    text_addf(command, "virsh blockcommit '%s' %s --base '%s' --top '%s' --pivot", step_target(run), commit.disk, commit.base, commit.top);
+    text_addf(command, "virsh blockcommit '%s' %s --base '%s' --top '%s' --pivot", step_target(run), commit.disk,
+              commit.base, commit.top);
     text_addf(lost, "the state of disk %s in snapshot %s", commit.disk, step_get(step, "name"));
     return 0;
 }
@@ -56,7 +59,8 @@ static bool in_chain(const struct strings *chain, const char *file)
     return false;
 }
 
-static int settle_commit(const struct step_run *run, const struct step *step, struct facts *learned, enum settled *out, struct err *err)
+static int settle_commit(const struct step_run *run, const struct step *step, struct facts *learned, enum settled *out,
+                         struct err *err)
 {
     CLEANUP(domain_freep) virDomainPtr domain = NULL;
     CLEANUP(strings_endp) struct strings chain = {0};

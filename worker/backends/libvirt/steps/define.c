@@ -8,7 +8,8 @@
 
 #include <string.h>
 
-static int render_define(const struct step_run *run, const struct step *step, struct text *command, struct text *lost, struct err *err)
+static int render_define(const struct step_run *run, const struct step *step, struct text *command, struct text *lost,
+                         struct err *err)
 {
     CLEANUP(freep) char *xml = NULL;
 
@@ -54,7 +55,8 @@ static int runs_on_ours(const struct step *step, virDomainPtr domain, bool *out,
         return -1;
     for (size_t i = 0; i < step->args.count; i++) {
         const struct fact *fact = &step->args.items[i];
-        const struct domain_disk *disk = strncmp(fact->key, "file:", 5) == 0 ? domain_disks_find(&disks, fact->key + 5) : NULL;
+        const struct domain_disk *disk = strncmp(fact->key, "file:", 5) == 0 ? domain_disks_find(&disks, fact->key + 5)
+                                                                             : NULL;
 
         *out = *out || (disk && disk->source && strcmp(disk->source, fact->value) == 0);
     }
@@ -75,7 +77,8 @@ static int undo_define(const struct step_run *run, const struct step *step, cons
 }
 
 /* Doing it again changes nothing. */
-static int settle_define(const struct step_run *run, const struct step *step, struct facts *learned, enum settled *out, struct err *err)
+static int settle_define(const struct step_run *run, const struct step *step, struct facts *learned, enum settled *out,
+                         struct err *err)
 {
     (void)run;
     (void)step;

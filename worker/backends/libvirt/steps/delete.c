@@ -8,7 +8,8 @@
 
 #include <string.h>
 
-static int render_delete(const struct step_run *run, const struct step *step, struct text *command, struct text *lost, struct err *err)
+static int render_delete(const struct step_run *run, const struct step *step, struct text *command, struct text *lost,
+                         struct err *err)
 {
     (void)err;
     text_addf(command, "virsh snapshot-delete '%s' '%s'", step_target(run), step_get(step, "name"));
@@ -33,7 +34,8 @@ static int execute_delete(const struct step_run *run, const struct step *step, s
     return result < 0 ? -1 : delete_learn(step, learned, err);
 }
 
-static int settle_delete(const struct step_run *run, const struct step *step, struct facts *learned, enum settled *out, struct err *err)
+static int settle_delete(const struct step_run *run, const struct step *step, struct facts *learned, enum settled *out,
+                         struct err *err)
 {
     CLEANUP(domain_freep) virDomainPtr domain = NULL;
     CLEANUP(snapshot_freep) virDomainSnapshotPtr snapshot = NULL;

@@ -1,7 +1,8 @@
 /* discard_saved: a managed save image would load stale memory over the disks of another time at the next start; libvirt leaves it where it is. */
 #include "worker/backends/libvirt/steps/steps.h"
 
-static int render_discard(const struct step_run *run, const struct step *step, struct text *command, struct text *lost, struct err *err)
+static int render_discard(const struct step_run *run, const struct step *step, struct text *command, struct text *lost,
+                          struct err *err)
 {
     (void)step;
     (void)err;
@@ -23,7 +24,8 @@ static int execute_discard(const struct step_run *run, const struct step *step, 
     return 0;
 }
 
-static int settle_discard(const struct step_run *run, const struct step *step, struct facts *learned, enum settled *out, struct err *err)
+static int settle_discard(const struct step_run *run, const struct step *step, struct facts *learned, enum settled *out,
+                          struct err *err)
 {
     (void)run;
     (void)step;

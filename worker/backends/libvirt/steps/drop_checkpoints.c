@@ -8,7 +8,8 @@
 
 #include <string.h>
 
-static int render_drop(const struct step_run *run, const struct step *step, struct text *command, struct text *lost, struct err *err)
+static int render_drop(const struct step_run *run, const struct step *step, struct text *command, struct text *lost,
+                       struct err *err)
 {
     int count = 0;
 
@@ -16,8 +17,8 @@ static int render_drop(const struct step_run *run, const struct step *step, stru
     for (size_t i = 0; i < step->args.count; i++) {
         if (strncmp(step->args.items[i].key, "checkpoint:", 11) != 0)
             continue;
-        text_addf(command, "%svirsh checkpoint-delete '%s' '%s'%s", count++ ? "\n" : "", step_target(run), step->args.items[i].value,
-                  *step_get(step, "metadata_only") ? " --metadata" : "");
+        text_addf(command, "%svirsh checkpoint-delete '%s' '%s'%s", count++ ? "\n" : "", step_target(run),
+                  step->args.items[i].value, *step_get(step, "metadata_only") ? " --metadata" : "");
     }
     text_addf(lost, "%d checkpoint%s: the next backup is full", count, count == 1 ? "" : "s");
     return 0;
@@ -41,7 +42,8 @@ static int drop_off(virDomainPtr domain, virDomainCheckpointPtr checkpoint, stru
 }
 
 /* "bitmap not found in backing chain" is code 1 like much else: whatever it is, metadata that describes nothing can go. */
-static int drop_live(struct libvirt_backend *backend, virDomainCheckpointPtr checkpoint, bool metadata_only, struct err *err)
+static int drop_live(struct libvirt_backend *backend, virDomainCheckpointPtr checkpoint, bool metadata_only,
+                     struct err *err)
 {
     if (!metadata_only && virDomainCheckpointDelete(checkpoint, 0) == 0)
         return 0;
@@ -80,7 +82,8 @@ static int execute_drop(const struct step_run *run, const struct step *step, str
     return facts_set_int(learned, "checkpoints_ended", count, err);
 }
 
-static int settle_drop(const struct step_run *run, const struct step *step, struct facts *learned, enum settled *out, struct err *err)
+static int settle_drop(const struct step_run *run, const struct step *step, struct facts *learned, enum settled *out,
+                       struct err *err)
 {
     (void)run;
     (void)step;

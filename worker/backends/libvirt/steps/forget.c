@@ -14,7 +14,8 @@
 #include <stdio.h>
 #include <string.h>
 
-static int render_forget(const struct step_run *run, const struct step *step, struct text *command, struct text *lost, struct err *err)
+static int render_forget(const struct step_run *run, const struct step *step, struct text *command, struct text *lost,
+                         struct err *err)
 {
     (void)err;
     text_addf(command, "virsh snapshot-delete '%s' '%s' --metadata", step_target(run), step_get(step, "name"));
@@ -48,10 +49,13 @@ static int redefine(const struct step_run *run, virDomainPtr domain, xmlDocPtr d
     if (xml_format(doc, &xml, err) < 0)
         return -1;
     redefined = virDomainSnapshotCreateXML(domain, xml, flags);
-    return redefined ? 0 : libvirt_call_err(libvirt_of(run->backend), err, "redefine a snapshot of %s", virDomainGetName(domain));
+    return redefined
+               ? 0
+               : libvirt_call_err(libvirt_of(run->backend), err, "redefine a snapshot of %s", virDomainGetName(domain));
 }
 
-static int retarget(const struct step_run *run, const struct step *step, virDomainPtr domain, const struct snapshot_info *info, struct err *err)
+static int retarget(const struct step_run *run, const struct step *step, virDomainPtr domain,
+                    const struct snapshot_info *info, struct err *err)
 {
     CLEANUP(xml_freep) xmlDocPtr doc = NULL;
     xmlNodePtr root;
@@ -59,7 +63,9 @@ static int retarget(const struct step_run *run, const struct step *step, virDoma
     if (snapshot_xml(domain, info->name, VIR_DOMAIN_SNAPSHOT_XML_SECURE, &doc, err) < 0)
         return -1;
     root = xmlDocGetRootElement(doc);
-    if (retarget_definition(step, xml_find(root, "domain")) + retarget_definition(step, xml_find(root, "inactiveDomain")) == 0)
+    if (retarget_definition(step, xml_find(root, "domain")) +
+            retarget_definition(step, xml_find(root, "inactiveDomain")) ==
+        0)
         return 0;
     definition_cut_backing(xml_find(root, "domain"));
     return redefine(run, domain, doc, info->current, err);
@@ -81,7 +87,8 @@ static int retarget_others(const struct step_run *run, const struct step *step, 
 }
 
 /* So that no descendant's definition names a file of this snapshot. */
-static int disown_overlays(const struct step_run *run, virDomainPtr domain, virDomainSnapshotPtr snapshot, struct err *err)
+static int disown_overlays(const struct step_run *run, virDomainPtr domain, virDomainSnapshotPtr snapshot,
+                           struct err *err)
 {
     CLEANUP(xml_freep) xmlDocPtr doc = NULL;
     CLEANUP(xml_matches_freep) xmlXPathObjectPtr found = NULL;
@@ -108,14 +115,17 @@ static int execute_forget(const struct step_run *run, const struct step *step, s
     CLEANUP(snapshot_freep) virDomainSnapshotPtr snapshot = NULL;
 
     if (step_open(run, &domain, err) < 0 || retarget_others(run, step, domain, err) < 0 ||
-        snapshot_lookup(domain, step_get(step, "name"), &snapshot, err) < 0 || (snapshot && disown_overlays(run, domain, snapshot, err) < 0))
+        snapshot_lookup(domain, step_get(step, "name"), &snapshot, err) < 0 ||
+        (snapshot && disown_overlays(run, domain, snapshot, err) < 0))
         return -1;
-    if (snapshot && virDomainSnapshotDelete(snapshot, VIR_DOMAIN_SNAPSHOT_DELETE_METADATA_ONLY) < 0 && libvirt_code() != VIR_ERR_NO_DOMAIN_SNAPSHOT)
+    if (snapshot && virDomainSnapshotDelete(snapshot, VIR_DOMAIN_SNAPSHOT_DELETE_METADATA_ONLY) < 0 &&
+        libvirt_code() != VIR_ERR_NO_DOMAIN_SNAPSHOT)
         return libvirt_call_err(libvirt_of(run->backend), err, "forget %s", step_get(step, "name"));
     return delete_learn(step, learned, err);
 }
 
-static int settle_forget(const struct step_run *run, const struct step *step, struct facts *learned, enum settled *out, struct err *err)
+static int settle_forget(const struct step_run *run, const struct step *step, struct facts *learned, enum settled *out,
+                         struct err *err)
 {
     (void)run;
     (void)step;

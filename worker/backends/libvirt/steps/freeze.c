@@ -10,7 +10,8 @@
 
 #include <string.h>
 
-static int render_freeze(const struct step_run *run, const struct step *step, struct text *command, struct text *lost, struct err *err)
+static int render_freeze(const struct step_run *run, const struct step *step, struct text *command, struct text *lost,
+                         struct err *err)
 {
     (void)step;
     (void)lost;
@@ -63,7 +64,8 @@ static int execute_freeze(const struct step_run *run, const struct step *step, s
 }
 
 /* Whether it was frozen is past: recovery has paid the thaw before it asks. */
-static int settle_freeze(const struct step_run *run, const struct step *step, struct facts *learned, enum settled *out, struct err *err)
+static int settle_freeze(const struct step_run *run, const struct step *step, struct facts *learned, enum settled *out,
+                         struct err *err)
 {
     (void)run;
     (void)step;

@@ -15,12 +15,14 @@
 #include <stdio.h>
 #include <string.h>
 
-static int render_overlay(const struct step_run *run, const struct step *step, struct text *command, struct text *lost, struct err *err)
+static int render_overlay(const struct step_run *run, const struct step *step, struct text *command, struct text *lost,
+                          struct err *err)
 {
     (void)run;
     (void)lost;
     (void)err;
-    text_addf(command, "qemu-img create -f qcow2 -F %s -b '%s' '%s'", step_get(step, "format"), step_get(step, "base"), step_get(step, "file"));
+    text_addf(command, "qemu-img create -f qcow2 -F %s -b '%s' '%s'", step_get(step, "format"), step_get(step, "base"),
+              step_get(step, "file"));
     return 0;
 }
 
@@ -35,10 +37,11 @@ static int execute_overlay(const struct step_run *run, const struct step *step, 
     char key[160];
     int64_t until = kept_until(run->job->params);
 
-    if (image_create_overlay(step_get(step, "file"), step_get(step, "base"), step_get(step, "format"), step_get(step, "like"), err) < 0)
+    if (image_create_overlay(step_get(step, "file"), step_get(step, "base"), step_get(step, "format"),
+                             step_get(step, "like"), err) < 0)
         return -1;
-    if (*step_get(step, "kept") &&
-        kept_add(run->backend->config, run->job->job_id, step_get(step, "disk"), step_get(step, "kept"), until, err) < 0)
+    if (*step_get(step, "kept") && kept_add(run->backend->config, run->job->job_id, step_get(step, "disk"),
+                                            step_get(step, "kept"), until, err) < 0)
         return -1;
     snprintf(key, sizeof key, "kept.%s", step_get(step, "disk"));
     if (facts_set(learned, key, step_get(step, "kept"), err) < 0 || facts_set_int(learned, "kept_until", until, err) < 0)
@@ -47,7 +50,8 @@ static int execute_overlay(const struct step_run *run, const struct step *step, 
     return facts_set(learned, key, step_get(step, "file"), err);
 }
 
-static int undo_overlay(const struct step_run *run, const struct step *step, const struct facts *learned, struct err *err)
+static int undo_overlay(const struct step_run *run, const struct step *step, const struct facts *learned,
+                        struct err *err)
 {
     CLEANUP(domain_freep) virDomainPtr domain = NULL;
     CLEANUP(strings_endp) struct strings chain = {0};
@@ -64,7 +68,8 @@ static int undo_overlay(const struct step_run *run, const struct step *step, con
 }
 
 /* A repeat finds its own. */
-static int settle_overlay(const struct step_run *run, const struct step *step, struct facts *learned, enum settled *out, struct err *err)
+static int settle_overlay(const struct step_run *run, const struct step *step, struct facts *learned, enum settled *out,
+                          struct err *err)
 {
     (void)run;
     (void)step;

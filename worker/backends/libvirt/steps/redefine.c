@@ -7,11 +7,14 @@
 
 #include <string.h>
 
-static int render_redefine(const struct step_run *run, const struct step *step, struct text *command, struct text *lost, struct err *err)
+static int render_redefine(const struct step_run *run, const struct step *step, struct text *command, struct text *lost,
+                           struct err *err)
 {
     (void)err;
-    text_addf(command, "virsh snapshot-create '%s' /dev/stdin --redefine%s\n%s", run->job->target.name ? run->job->target.name : run->job->target.id,
-              facts_get_int(&step->args, "flags", 0) & VIR_DOMAIN_SNAPSHOT_CREATE_CURRENT ? " --current" : "", facts_get_or(&step->args, "xml", ""));
+    text_addf(command, "virsh snapshot-create '%s' /dev/stdin --redefine%s\n%s",
+              run->job->target.name ? run->job->target.name : run->job->target.id,
+              facts_get_int(&step->args, "flags", 0) & VIR_DOMAIN_SNAPSHOT_CREATE_CURRENT ? " --current" : "",
+              facts_get_or(&step->args, "xml", ""));
     if (facts_get(&step->args, "former"))
         text_add(lost, "the metadata that the snapshot had");
     return 0;
@@ -38,7 +41,8 @@ static int execute_redefine(const struct step_run *run, const struct step *step,
     return facts_set(learned, "name", facts_get_or(&step->args, "name", ""), err);
 }
 
-static int undo_redefine(const struct step_run *run, const struct step *step, const struct facts *learned, struct err *err)
+static int undo_redefine(const struct step_run *run, const struct step *step, const struct facts *learned,
+                         struct err *err)
 {
     CLEANUP(domain_freep) virDomainPtr domain = NULL;
     CLEANUP(snapshot_freep) virDomainSnapshotPtr snapshot = NULL;
@@ -58,7 +62,8 @@ static int undo_redefine(const struct step_run *run, const struct step *step, co
 }
 
 /* Doing it again changes nothing. */
-static int settle_redefine(const struct step_run *run, const struct step *step, struct facts *learned, enum settled *out, struct err *err)
+static int settle_redefine(const struct step_run *run, const struct step *step, struct facts *learned,
+                           enum settled *out, struct err *err)
 {
     (void)run;
     (void)step;

@@ -10,14 +10,17 @@
 
 #include <string.h>
 
-static int render_revert(const struct step_run *run, const struct step *step, struct text *command, struct text *lost, struct err *err)
+static int render_revert(const struct step_run *run, const struct step *step, struct text *command, struct text *lost,
+                         struct err *err)
 {
     int64_t flags = facts_get_int(&step->args, "flags", 0);
 
     (void)err;
     text_addf(command, "virsh snapshot-revert '%s' '%s'%s%s%s%s", step_target(run), step_get(step, "name"),
-              flags & VIR_DOMAIN_SNAPSHOT_REVERT_RUNNING ? " --running" : "", flags & VIR_DOMAIN_SNAPSHOT_REVERT_PAUSED ? " --paused" : "",
-              flags & VIR_DOMAIN_SNAPSHOT_REVERT_FORCE ? " --force" : "", flags & VIR_DOMAIN_SNAPSHOT_REVERT_RESET_NVRAM ? " --reset-nvram" : "");
+              flags & VIR_DOMAIN_SNAPSHOT_REVERT_RUNNING ? " --running" : "",
+              flags & VIR_DOMAIN_SNAPSHOT_REVERT_PAUSED ? " --paused" : "",
+              flags & VIR_DOMAIN_SNAPSHOT_REVERT_FORCE ? " --force" : "",
+              flags & VIR_DOMAIN_SNAPSHOT_REVERT_RESET_NVRAM ? " --reset-nvram" : "");
     text_add(lost, "everything since the snapshot: disks, memory, configuration");
     return 0;
 }
@@ -33,7 +36,8 @@ static int execute_revert(const struct step_run *run, const struct step *step, s
     if (!snapshot)
         return err_set(err, ERR_PERMANENT, "snapshot %s/%s: gone", virDomainGetName(domain), step_get(step, "name"));
     if (virDomainRevertToSnapshot(snapshot, (unsigned)facts_get_int(&step->args, "flags", 0)) < 0)
-        return libvirt_call_err(libvirt_of(run->backend), err, "revert %s to %s", virDomainGetName(domain), step_get(step, "name"));
+        return libvirt_call_err(libvirt_of(run->backend), err, "revert %s to %s", virDomainGetName(domain),
+                                step_get(step, "name"));
     return facts_set_int(learned, "down_ms", clock_monotonic_ms() - began, err);
 }
 
@@ -47,7 +51,8 @@ static bool from_snapshot(int state, int reason, int64_t flags)
            (state == VIR_DOMAIN_SHUTOFF && reason == VIR_DOMAIN_SHUTOFF_FROM_SNAPSHOT);
 }
 
-static int settle_revert(const struct step_run *run, const struct step *step, struct facts *learned, enum settled *out, struct err *err)
+static int settle_revert(const struct step_run *run, const struct step *step, struct facts *learned, enum settled *out,
+                         struct err *err)
 {
     CLEANUP(domain_freep) virDomainPtr domain = NULL;
     CLEANUP(snapshot_freep) virDomainSnapshotPtr snapshot = NULL;
@@ -61,12 +66,16 @@ static int settle_revert(const struct step_run *run, const struct step *step, st
     id = state == VIR_DOMAIN_SHUTOFF ? -1 : (int64_t)virDomainGetID(domain);
     if (libvirt_busy(domain))
         *out = SETTLED_BUSY;
-    else if (id == -1) /* off, as it should be or as a half-done revert leaves it: nothing has been written since, so again is the same */
+    else if (id ==
+             -1) /* off, as it should be or as a half-done revert leaves it: nothing has been written since, so again is the same */
         *out = SETTLED_NOT_DONE;
     else if (id == before)
         *out = SETTLED_NOT_DONE;
     else
-        *out = from_snapshot(state, reason, facts_get_int(&step->args, "flags", 0)) && snapshot && virDomainSnapshotIsCurrent(snapshot, 0) == 1 ? SETTLED_DONE : SETTLED_UNKNOWN;
+        *out = from_snapshot(state, reason, facts_get_int(&step->args, "flags", 0)) && snapshot &&
+                       virDomainSnapshotIsCurrent(snapshot, 0) == 1
+                   ? SETTLED_DONE
+                   : SETTLED_UNKNOWN;
     return 0;
 }
 

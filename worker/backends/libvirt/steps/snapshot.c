@@ -48,15 +48,18 @@ static const char *of_disk(const struct step *step, const char *what, const char
     return arg(step, key);
 }
 
-static const char *const flag_words[] = {[2] = "--no-metadata", [3] = "--halt", [4] = "--disk-only", [5] = "--reuse-external",
-                                         [6] = "--quiesce",     [7] = "--atomic", [8] = "--live",   [9] = "--validate"};
+static const char *const flag_words[] = {
+    [2] = "--no-metadata", [3] = "--halt",   [4] = "--disk-only", [5] = "--reuse-external",
+    [6] = "--quiesce",     [7] = "--atomic", [8] = "--live",      [9] = "--validate"};
 
-static int render_snapshot(const struct step_run *run, const struct step *step, struct text *command, struct text *lost, struct err *err)
+static int render_snapshot(const struct step_run *run, const struct step *step, struct text *command, struct text *lost,
+                           struct err *err)
 {
     int64_t flags = facts_get_int(&step->args, "flags", 0);
 
     (void)err;
-    text_addf(command, "virsh snapshot-create '%s' /dev/stdin", run->job->target.name ? run->job->target.name : run->job->target.id);
+    text_addf(command, "virsh snapshot-create '%s' /dev/stdin",
+              run->job->target.name ? run->job->target.name : run->job->target.id);
     for (size_t bit = 0; bit < sizeof flag_words / sizeof flag_words[0]; bit++)
         if (flag_words[bit] && flags & (1 << bit))
             text_addf(command, " %s", flag_words[bit]);
@@ -72,7 +75,8 @@ static int render_snapshot(const struct step_run *run, const struct step *step, 
 
 enum found { FOUND_NOTHING, FOUND_OURS, FOUND_ANOTHER };
 
-static int find_ours(const struct step_run *run, const struct step *step, virDomainPtr domain, enum found *out, char level[MARK_LEVEL], struct err *err)
+static int find_ours(const struct step_run *run, const struct step *step, virDomainPtr domain, enum found *out,
+                     char level[MARK_LEVEL], struct err *err)
 {
     CLEANUP(snapshot_freep) virDomainSnapshotPtr snapshot = NULL;
     CLEANUP(xml_freep) xmlDocPtr doc = NULL;
@@ -135,12 +139,15 @@ static int remove_leftovers(const struct step *step, struct err *err)
     if (*arg(step, "reuse"))
         return 0;
     for (size_t at = 0; (top = next_top(step, &at, &disk));)
-        if (file_exists(top) && (image_in_use(top) ? err_set(err, ERR_UNKNOWN, "%s: in use, but in no chain that libvirt knows", top) : file_remove(top, err)) < 0)
+        if (file_exists(top) &&
+            (image_in_use(top) ? err_set(err, ERR_UNKNOWN, "%s: in use, but in no chain that libvirt knows", top)
+                               : file_remove(top, err)) < 0)
             return -1;
     return *arg(step, "memory") ? file_remove(arg(step, "memory"), err) : 0;
 }
 
-static int marked_xml(const struct step_run *run, const struct step *step, const char *level, char **out, struct err *err)
+static int marked_xml(const struct step_run *run, const struct step *step, const char *level, char **out,
+                      struct err *err)
 {
     CLEANUP(xml_freep) xmlDocPtr doc = NULL;
     CLEANUP(freep) char *description = NULL;
@@ -166,7 +173,8 @@ static void close_files(const struct step *step)
         chmod(top, 0600);
 }
 
-static int create(const struct step_run *run, const struct step *step, virDomainPtr domain, const char *level, struct facts *learned, struct err *err)
+static int create(const struct step_run *run, const struct step *step, virDomainPtr domain, const char *level,
+                  struct facts *learned, struct err *err)
 {
     CLEANUP(snapshot_freep) virDomainSnapshotPtr snapshot = NULL;
     CLEANUP(freep) char *xml = NULL;
@@ -179,7 +187,8 @@ static int create(const struct step_run *run, const struct step *step, virDomain
     began = clock_monotonic_ms();
     snapshot = virDomainSnapshotCreateXML(domain, xml, (unsigned)flags);
     if (!snapshot)
-        return libvirt_call_err(libvirt_of(run->backend), err, "snapshot %s/%s", virDomainGetName(domain), arg(step, "name"));
+        return libvirt_call_err(libvirt_of(run->backend), err, "snapshot %s/%s", virDomainGetName(domain),
+                                arg(step, "name"));
     if (off)
         close_files(step);
     if (strcmp(level, "memory") == 0 && !(flags & (VIR_DOMAIN_SNAPSHOT_CREATE_LIVE | VIR_DOMAIN_SNAPSHOT_CREATE_HALT)) &&
@@ -196,12 +205,14 @@ static int execute_snapshot(const struct step_run *run, const struct step *step,
     enum found found;
     bool in_chain = false;
 
-    if (libvirt_domain(libvirt_of(run->backend), run->job->target.id, &domain, err) < 0 || find_ours(run, step, domain, &found, level, err) < 0)
+    if (libvirt_domain(libvirt_of(run->backend), run->job->target.id, &domain, err) < 0 ||
+        find_ours(run, step, domain, &found, level, err) < 0)
         return -1;
     if (found == FOUND_OURS)
         return learn(step, level, learned, err);
     if (found == FOUND_ANOTHER)
-        return err_set(err, ERR_PERMANENT, "snapshot %s/%s: exists already", virDomainGetName(domain), arg(step, "name"));
+        return err_set(err, ERR_PERMANENT, "snapshot %s/%s: exists already", virDomainGetName(domain),
+                       arg(step, "name"));
     if (no_metadata(step) && find_overlay(step, domain, &in_chain, err) < 0)
         return -1;
     if (in_chain)
@@ -246,31 +257,35 @@ static int remove_snapshot(const struct step_run *run, const struct step *step, 
     return 0;
 }
 
-static int undo_snapshot(const struct step_run *run, const struct step *step, const struct facts *learned, struct err *err)
+static int undo_snapshot(const struct step_run *run, const struct step *step, const struct facts *learned,
+                         struct err *err)
 {
     CLEANUP(domain_freep) virDomainPtr domain = NULL;
     char level[MARK_LEVEL];
     enum found found;
 
     (void)learned;
-    if (libvirt_domain(libvirt_of(run->backend), run->job->target.id, &domain, err) < 0 || find_ours(run, step, domain, &found, level, err) < 0)
+    if (libvirt_domain(libvirt_of(run->backend), run->job->target.id, &domain, err) < 0 ||
+        find_ours(run, step, domain, &found, level, err) < 0)
         return -1;
-    if (merge_back(run, step, domain, err) < 0 || (found == FOUND_OURS && remove_snapshot(run, step, domain, err) < 0) || remove_files(step, err) < 0)
+    if (merge_back(run, step, domain, err) < 0 ||
+        (found == FOUND_OURS && remove_snapshot(run, step, domain, err) < 0) || remove_files(step, err) < 0)
         return -1;
     if (*arg(step, "halt") && virDomainIsActive(domain) == 0 && virDomainCreate(domain) < 0)
         return libvirt_call_err(libvirt_of(run->backend), err, "start again");
     return 0;
 }
 
-static int settle_snapshot(const struct step_run *run, const struct step *step, struct facts *learned, enum settled *out, struct err *err)
+static int settle_snapshot(const struct step_run *run, const struct step *step, struct facts *learned,
+                           enum settled *out, struct err *err)
 {
     CLEANUP(domain_freep) virDomainPtr domain = NULL;
     char level[MARK_LEVEL];
     enum found found;
     bool in_chain;
 
-    if (libvirt_domain(libvirt_of(run->backend), run->job->target.id, &domain, err) < 0 || find_ours(run, step, domain, &found, level, err) < 0 ||
-        find_overlay(step, domain, &in_chain, err) < 0)
+    if (libvirt_domain(libvirt_of(run->backend), run->job->target.id, &domain, err) < 0 ||
+        find_ours(run, step, domain, &found, level, err) < 0 || find_overlay(step, domain, &in_chain, err) < 0)
         return -1;
     if (found == FOUND_OURS)
         *out = SETTLED_DONE;

@@ -9,7 +9,8 @@
 
 #include <string.h>
 
-static int render_start(const struct step_run *run, const struct step *step, struct text *command, struct text *lost, struct err *err)
+static int render_start(const struct step_run *run, const struct step *step, struct text *command, struct text *lost,
+                        struct err *err)
 {
     bool paused = strcmp(step_get(step, "as"), "paused") == 0;
     CLEANUP(freep) char *xml = NULL;
@@ -18,16 +19,20 @@ static int render_start(const struct step_run *run, const struct step *step, str
     if (*step_get(step, "memory") && definition_without_secrets(step_get(step, "memory_xml"), &xml, err) < 0)
         return -1;
     if (xml)
-        text_addf(command, "virsh restore '%s' --xml /dev/stdin%s\n%s", step_get(step, "memory"), paused ? " --paused" : "", xml);
+        text_addf(command, "virsh restore '%s' --xml /dev/stdin%s\n%s", step_get(step, "memory"),
+                  paused ? " --paused" : "", xml);
     else
-        text_addf(command, "virsh start '%s'%s%s", step_target(run), paused ? " --paused" : "", *step_get(step, "reset_nvram") ? " --reset-nvram" : "");
+        text_addf(command, "virsh start '%s'%s%s", step_target(run), paused ? " --paused" : "",
+                  *step_get(step, "reset_nvram") ? " --reset-nvram" : "");
     return 0;
 }
 
 static int start(struct libvirt_backend *backend, const struct step *step, virDomainPtr domain, struct err *err)
 {
     const char *as = step_get(step, "as");
-    unsigned restore = strcmp(as, "paused") == 0 ? VIR_DOMAIN_SAVE_PAUSED : strcmp(as, "running") == 0 ? VIR_DOMAIN_SAVE_RUNNING : 0;
+    unsigned restore = strcmp(as, "paused") == 0    ? VIR_DOMAIN_SAVE_PAUSED
+                       : strcmp(as, "running") == 0 ? VIR_DOMAIN_SAVE_RUNNING
+                                                    : 0;
     unsigned create = strcmp(as, "paused") == 0 ? VIR_DOMAIN_START_PAUSED : 0;
     int result;
 
@@ -36,7 +41,8 @@ static int start(struct libvirt_backend *backend, const struct step *step, virDo
         restore |= VIR_DOMAIN_SAVE_RESET_NVRAM;
     }
     if (*step_get(step, "memory"))
-        result = virDomainRestoreFlags(backend->connection, step_get(step, "memory"), step_get(step, "memory_xml"), restore);
+        result = virDomainRestoreFlags(backend->connection, step_get(step, "memory"), step_get(step, "memory_xml"),
+                                       restore);
     else
         result = virDomainCreateWithFlags(domain, create);
     return result == 0 ? 0 : libvirt_call_err(backend, err, "start %s", virDomainGetName(domain));
@@ -49,7 +55,8 @@ static int execute_start(const struct step_run *run, const struct step *step, st
 
     if (step_open(run, &domain, err) < 0)
         return -1;
-    if (virDomainIsActive(domain) != 1 && start(libvirt_of(run->backend), step, domain, err) < 0 && virDomainIsActive(domain) != 1)
+    if (virDomainIsActive(domain) != 1 && start(libvirt_of(run->backend), step, domain, err) < 0 &&
+        virDomainIsActive(domain) != 1)
         return -1;
     return stopped ? facts_set_int(learned, "down_ms", clock_monotonic_ms() - stopped, err) : 0;
 }
@@ -68,7 +75,8 @@ static int undo_start(const struct step_run *run, const struct step *step, const
     return 0;
 }
 
-static int settle_start(const struct step_run *run, const struct step *step, struct facts *learned, enum settled *out, struct err *err)
+static int settle_start(const struct step_run *run, const struct step *step, struct facts *learned, enum settled *out,
+                        struct err *err)
 {
     CLEANUP(domain_freep) virDomainPtr domain = NULL;
 

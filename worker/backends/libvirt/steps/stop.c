@@ -9,7 +9,8 @@
 
 #include <string.h>
 
-static int render_stop(const struct step_run *run, const struct step *step, struct text *command, struct text *lost, struct err *err)
+static int render_stop(const struct step_run *run, const struct step *step, struct text *command, struct text *lost,
+                       struct err *err)
 {
     (void)step;
     (void)err;
@@ -38,7 +39,8 @@ static int execute_stop(const struct step_run *run, const struct step *step, str
     return 0;
 }
 
-static int settle_stop(const struct step_run *run, const struct step *step, struct facts *learned, enum settled *out, struct err *err)
+static int settle_stop(const struct step_run *run, const struct step *step, struct facts *learned, enum settled *out,
+                       struct err *err)
 {
     CLEANUP(domain_freep) virDomainPtr domain = NULL;
 
@@ -53,7 +55,8 @@ static int settle_stop(const struct step_run *run, const struct step *step, stru
     return 0;
 }
 
-static int undo_power_off(const struct step_run *run, const struct step *step, const struct facts *learned, struct err *err)
+static int undo_power_off(const struct step_run *run, const struct step *step, const struct facts *learned,
+                          struct err *err)
 {
     CLEANUP(domain_freep) virDomainPtr domain = NULL;
     unsigned flags = strcmp(step_get(step, "as"), "paused") == 0 ? VIR_DOMAIN_START_PAUSED : 0;

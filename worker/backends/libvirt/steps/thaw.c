@@ -12,7 +12,8 @@
 
 enum { RETRY_MS = 20 };
 
-static int render_thaw(const struct step_run *run, const struct step *step, struct text *command, struct text *lost, struct err *err)
+static int render_thaw(const struct step_run *run, const struct step *step, struct text *command, struct text *lost,
+                       struct err *err)
 {
     (void)step;
     (void)lost;
@@ -47,7 +48,8 @@ static int learn(const struct facts *known, bool early, struct facts *learned, s
 {
     int64_t since = facts_get_int(known, "frozen_since", 0);
 
-    if (facts_get_int(known, "frozen", 0) > 0 && facts_set_int(learned, "frozen_ms", clock_monotonic_ms() - since, err) < 0)
+    if (facts_get_int(known, "frozen", 0) > 0 &&
+        facts_set_int(learned, "frozen_ms", clock_monotonic_ms() - since, err) < 0)
         return -1;
     if (!early)
         return 0;
@@ -61,7 +63,8 @@ static int execute_thaw(const struct step_run *run, const struct step *step, str
     CLEANUP(domain_freep) virDomainPtr domain = NULL;
     struct libvirt_backend *backend = libvirt_of(run->backend);
     bool fired = thaw_guard_end(backend);
-    bool refused = strcmp(facts_get_or(run->known, "frozen", ""), "0") == 0; /* the freeze was answered with an error, or not at all */
+    bool refused = strcmp(facts_get_or(run->known, "frozen", ""), "0") ==
+                   0; /* the freeze was answered with an error, or not at all */
     int64_t frozen = facts_get_int(run->known, "frozen", 0);
     int count;
 

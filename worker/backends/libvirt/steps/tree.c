@@ -9,11 +9,13 @@
 
 #include <string.h>
 
-static int render_tree(const struct step_run *run, const struct step *step, struct text *command, struct text *lost, struct err *err)
+static int render_tree(const struct step_run *run, const struct step *step, struct text *command, struct text *lost,
+                       struct err *err)
 {
     (void)lost;
     (void)err;
-    text_addf(command, "virsh snapshot-create '%s' /dev/stdin --redefine --current    (%s)", step_target(run), step_get(step, "name"));
+    text_addf(command, "virsh snapshot-create '%s' /dev/stdin --redefine --current    (%s)", step_target(run),
+              step_get(step, "name"));
     return 0;
 }
 
@@ -61,7 +63,8 @@ static int undo_tree(const struct step_run *run, const struct step *step, const 
 }
 
 /* Doing it again changes nothing. */
-static int settle_tree(const struct step_run *run, const struct step *step, struct facts *learned, enum settled *out, struct err *err)
+static int settle_tree(const struct step_run *run, const struct step *step, struct facts *learned, enum settled *out,
+                       struct err *err)
 {
     (void)run;
     (void)step;

@@ -13,7 +13,8 @@
 #include <stdio.h>
 #include <string.h>
 
-static int render_unlink(const struct step_run *run, const struct step *step, struct text *command, struct text *lost, struct err *err)
+static int render_unlink(const struct step_run *run, const struct step *step, struct text *command, struct text *lost,
+                         struct err *err)
 {
     (void)run;
     (void)lost;
@@ -58,7 +59,8 @@ static int execute_unlink(const struct step_run *run, const struct step *step, s
     return 0;
 }
 
-static int settle_unlink(const struct step_run *run, const struct step *step, struct facts *learned, enum settled *out, struct err *err)
+static int settle_unlink(const struct step_run *run, const struct step *step, struct facts *learned, enum settled *out,
+                         struct err *err)
 {
     (void)run;
     (void)step;

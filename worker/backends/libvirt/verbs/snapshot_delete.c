@@ -94,7 +94,8 @@ static bool goes_too(const struct deletion *deletion, const char *file)
     }
     if (!of_doomed || kept_now(deletion->backend->base.config, file, NULL))
         return false;
-    if (image_holders(deletion->backend->connection, file, &holders, NULL) < 0 || image_users(deletion->backend->connection, file, &users, NULL) < 0)
+    if (image_holders(deletion->backend->connection, file, &holders, NULL) < 0 ||
+        image_users(deletion->backend->connection, file, &users, NULL) < 0)
         return false;
     for (size_t i = 0; i < holders.count; i++)
         if (!is_doomed(deletion, holders.items[i]))
@@ -112,7 +113,8 @@ static int may_write(const struct deletion *deletion, const struct layer *layer,
     virConnectPtr connection = deletion->backend->connection;
 
     *out = false;
-    if (image_users(connection, layer->base, &users, err) < 0 || image_holders(connection, layer->base, &holders, err) < 0)
+    if (image_users(connection, layer->base, &users, err) < 0 ||
+        image_holders(connection, layer->base, &holders, err) < 0)
         return -1;
     for (size_t i = 0; i < users.count; i++)
         if (!image_same(users.items[i], layer->top) && !goes_too(deletion, users.items[i]))
@@ -137,14 +139,15 @@ static int check_nothing_inside(const struct deletion *deletion, const struct la
             return -1;
         if (!there)
             continue;
-        err_set(err, ERR_PERMANENT, "%s: internal snapshot %s lives in %s, which would be merged and removed", virDomainGetName(deletion->domain), info->name,
-                layer->top);
+        err_set(err, ERR_PERMANENT, "%s: internal snapshot %s lives in %s, which would be merged and removed",
+                virDomainGetName(deletion->domain), info->name, layer->top);
         return err_hint(err, "delete %s first", info->name);
     }
     return 0;
 }
 
-static int read_layer(const struct deletion *deletion, xmlNodePtr snapshot, const char *disk, struct layer *out, struct err *err)
+static int read_layer(const struct deletion *deletion, xmlNodePtr snapshot, const char *disk, struct layer *out,
+                      struct err *err)
 {
     CLEANUP(strings_endp) struct strings chain = {0};
 
@@ -176,20 +179,24 @@ static int set_pair(struct step *step, const struct layer *layer, struct err *er
     return facts_set(&step->args, key, layer->top, err);
 }
 
-static int add_commit(const struct deletion *deletion, const struct snapshot_info *info, const struct layer *layer, struct err *err)
+static int add_commit(const struct deletion *deletion, const struct snapshot_info *info, const struct layer *layer,
+                      struct err *err)
 {
-    struct step *step = plan_add(deletion->plan, &step_commit, err, "name", info->name, "disk", layer->disk, "format", layer->format, NULL);
+    struct step *step = plan_add(deletion->plan, &step_commit, err, "name", info->name, "disk", layer->disk, "format",
+                                 layer->format, NULL);
 
     return step ? set_pair(step, layer, err) : -1;
 }
 
-static struct step *add_named(const struct deletion *deletion, const struct step_type *type, const struct snapshot_info *info, struct err *err)
+static struct step *add_named(const struct deletion *deletion, const struct step_type *type,
+                              const struct snapshot_info *info, struct err *err)
 {
     return plan_add(deletion->plan, type, err, "name", info->name, "owner", info->owner, NULL);
 }
 
 /* What the snapshot may leave behind: the merged layers, and the overlays and the memory that it is known by. */
-static int add_unlink(const struct deletion *deletion, const struct snapshot_info *info, const struct layer *layers, size_t count, struct err *err)
+static int add_unlink(const struct deletion *deletion, const struct snapshot_info *info, const struct layer *layers,
+                      size_t count, struct err *err)
 {
     struct step *step = plan_add(deletion->plan, &step_unlink, err, NULL);
     char key[32];
@@ -208,11 +215,13 @@ static int add_unlink(const struct deletion *deletion, const struct snapshot_inf
 }
 
 /* libvirt's own works and is safe: the guest is up, every layer may be merged and is the one that libvirt knows, and the parent is no internal one. */
-static bool native_works(const struct deletion *deletion, const struct snapshot_info *info, xmlNodePtr snapshot, const struct layer *layers, size_t count)
+static bool native_works(const struct deletion *deletion, const struct snapshot_info *info, xmlNodePtr snapshot,
+                         const struct layer *layers, size_t count)
 {
     const struct snapshot_info *parent = snapshots_find(&deletion->all, info->parent);
 
-    if (deletion->backend->version < NATIVE_EXTERNAL || virDomainIsActive(deletion->domain) != 1 || (parent && !snapshot_external(parent)))
+    if (deletion->backend->version < NATIVE_EXTERNAL || virDomainIsActive(deletion->domain) != 1 ||
+        (parent && !snapshot_external(parent)))
         return false;
     for (size_t i = 0; i < count; i++) {
         CLEANUP(freep) char *known = snapshot_overlay(snapshot, layers[i].disk);
@@ -223,7 +232,8 @@ static bool native_works(const struct deletion *deletion, const struct snapshot_
     return count > 0;
 }
 
-static int add_native(const struct deletion *deletion, const struct snapshot_info *info, const struct layer *layers, size_t count, struct err *err)
+static int add_native(const struct deletion *deletion, const struct snapshot_info *info, const struct layer *layers,
+                      size_t count, struct err *err)
 {
     struct step *step = add_named(deletion, &step_delete, info, err);
 
@@ -233,7 +243,8 @@ static int add_native(const struct deletion *deletion, const struct snapshot_inf
     return step ? add_unlink(deletion, info, NULL, 0, err) : -1; /* libvirt before 9.1 leaves the memory file */
 }
 
-static int add_by_hand(const struct deletion *deletion, const struct snapshot_info *info, const struct layer *layers, size_t count, struct err *err)
+static int add_by_hand(const struct deletion *deletion, const struct snapshot_info *info, const struct layer *layers,
+                       size_t count, struct err *err)
 {
     struct step *step;
 
@@ -247,7 +258,8 @@ static int add_by_hand(const struct deletion *deletion, const struct snapshot_in
     return step ? add_unlink(deletion, info, layers, count, err) : -1;
 }
 
-static int add_layers(const struct deletion *deletion, const struct snapshot_info *info, xmlNodePtr snapshot, const struct strings *disks, struct layer *layers, struct err *err)
+static int add_layers(const struct deletion *deletion, const struct snapshot_info *info, xmlNodePtr snapshot,
+                      const struct strings *disks, struct layer *layers, struct err *err)
 {
     for (size_t i = 0; i < disks->count; i++)
         if (read_layer(deletion, snapshot, disks->items[i], &layers[i], err) < 0)
@@ -264,7 +276,8 @@ static int delete_external(const struct deletion *deletion, const struct snapsho
     CLEANUP(freep) struct layer *layers = NULL;
     int result;
 
-    if (snapshot_xml(deletion->domain, info->name, 0, &doc, err) < 0 || snapshot_disks(xmlDocGetRootElement(doc), &disks, err) < 0)
+    if (snapshot_xml(deletion->domain, info->name, 0, &doc, err) < 0 ||
+        snapshot_disks(xmlDocGetRootElement(doc), &disks, err) < 0)
         return -1;
     layers = calloc(disks.count + 1, sizeof *layers);
     if (!layers)
@@ -281,15 +294,18 @@ static int check_internal(const struct deletion *deletion, const struct snapshot
     CLEANUP(xml_freep) xmlDocPtr doc = NULL;
     CLEANUP(strings_endp) struct strings disks = {0};
 
-    if (snapshot_xml(deletion->domain, info->name, 0, &doc, err) < 0 || snapshot_disks(xmlDocGetRootElement(doc), &disks, err) < 0)
+    if (snapshot_xml(deletion->domain, info->name, 0, &doc, err) < 0 ||
+        snapshot_disks(xmlDocGetRootElement(doc), &disks, err) < 0)
         return -1;
     for (size_t i = 0; i < disks.count; i++) {
         CLEANUP(strings_endp) struct strings chain = {0};
         CLEANUP(freep) char *then = snapshot_state_file(xmlDocGetRootElement(doc), disks.items[i]);
 
-        if (!then || disk_chain(deletion->domain, disks.items[i], &chain, NULL) < 0 || chain.count == 0 || image_same(chain.items[0], then))
+        if (!then || disk_chain(deletion->domain, disks.items[i], &chain, NULL) < 0 || chain.count == 0 ||
+            image_same(chain.items[0], then))
             continue;
-        err_set(err, ERR_PERMANENT, "snapshot %s/%s: it is inside %s, on which later external snapshots stand", virDomainGetName(deletion->domain), info->name, then);
+        err_set(err, ERR_PERMANENT, "snapshot %s/%s: it is inside %s, on which later external snapshots stand",
+                virDomainGetName(deletion->domain), info->name, then);
         return err_hint(err, "delete the external snapshots after it first, or only its metadata: --metadata");
     }
     return 0;
@@ -324,7 +340,8 @@ static int take_point(const struct deletion *deletion, const struct snapshot_inf
 {
     struct plan *plan = deletion->plan;
 
-    if (strings_add(&plan->taken_points, info->name, err) < 0 || (info->owner && strings_add(&plan->taken_points, info->owner, err) < 0))
+    if (strings_add(&plan->taken_points, info->name, err) < 0 ||
+        (info->owner && strings_add(&plan->taken_points, info->owner, err) < 0))
         return -1;
     return plan_lose(plan, err, "snapshot %s", info->name);
 }
@@ -361,7 +378,8 @@ static int add_all(const struct deletion *deletion, struct err *err)
     for (size_t i = 0; i < deletion->doomed.count; i++) {
         const struct snapshot_info *info = snapshots_find(&deletion->all, deletion->doomed.items[i]);
 
-        if (check_foreign(deletion, info, err) < 0 || take_point(deletion, info, err) < 0 || delete_one(deletion, info, err) < 0)
+        if (check_foreign(deletion, info, err) < 0 || take_point(deletion, info, err) < 0 ||
+            delete_one(deletion, info, err) < 0)
             return -1;
     }
     return 0;
@@ -375,20 +393,23 @@ int plan_snapshot_delete(struct backend *base, const struct job *job, struct pla
 
     if (params->scope == SCOPE_ALL)
         return err_set(err, ERR_PERMANENT, "snapshot delete: scope all is for backups; self, children or children_only");
-    if (libvirt_domain(deletion.backend, job->target.id, &deletion.domain, err) < 0 || snapshots_read(deletion.domain, &deletion.all, err) < 0)
+    if (libvirt_domain(deletion.backend, job->target.id, &deletion.domain, err) < 0 ||
+        snapshots_read(deletion.domain, &deletion.all, err) < 0)
         return -1;
     if (!snapshots_find(&deletion.all, params->name))
         return facts_set(&plan->facts, "gone", "1", err);
     if (libvirt_no_foreign_job(deletion.domain, err) < 0 || expect_check(deletion.domain, job, err) < 0)
         return -1;
-    if (subtree && snapshots_subtree(&deletion.all, params->name, params->scope == SCOPE_CHILDREN, &deletion.doomed, err) < 0)
+    if (subtree &&
+        snapshots_subtree(&deletion.all, params->name, params->scope == SCOPE_CHILDREN, &deletion.doomed, err) < 0)
         return -1;
     if (!subtree && strings_add(&deletion.doomed, params->name, err) < 0)
         return -1;
     return kept_over(base->config, &deletion.over, err) < 0 ? -1 : add_all(&deletion, err);
 }
 
-int report_snapshot_delete(struct backend *base, const struct job *job, const struct facts *known, struct report *report, struct err *err)
+int report_snapshot_delete(struct backend *base, const struct job *job, const struct facts *known,
+                           struct report *report, struct err *err)
 {
     int64_t count = 0;
 

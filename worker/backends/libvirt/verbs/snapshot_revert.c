@@ -48,7 +48,8 @@ static int look_at_domain(struct look *look, struct err *err)
         return -1;
     if (libvirt_no_foreign_job(look->domain, err) < 0 || expect_check(look->domain, look->job, err) < 0)
         return -1;
-    if (snapshots_read(look->domain, &look->snapshots, err) < 0 || checkpoints_read(look->domain, &look->checkpoints, err) < 0)
+    if (snapshots_read(look->domain, &look->snapshots, err) < 0 ||
+        checkpoints_read(look->domain, &look->checkpoints, err) < 0)
         return -1;
     return libvirt_domain_xml(look->domain, VIR_DOMAIN_XML_INACTIVE, &look->definition, err);
 }
@@ -85,7 +86,8 @@ static int look_around(struct look *look, struct err *err)
     scene->has_definition = xml_find(xmlDocGetRootElement(look->snapshot), "domain") != NULL;
     scene->has_saved = virDomainHasManagedSaveImage(look->domain, 0) == 1;
     scene->now_ms = clock_real_ms();
-    scene->by_hand = snapshot_external(scene->snapshot) && (look->backend->version < NATIVE_EXTERNAL || params->keep_current || params->keep_old_for_ms > 0);
+    scene->by_hand = snapshot_external(scene->snapshot) &&
+                     (look->backend->version < NATIVE_EXTERNAL || params->keep_current || params->keep_old_for_ms > 0);
     return 0;
 }
 
@@ -99,22 +101,25 @@ static int check_image(const struct look *look, const struct domain_disk *now, c
     bool there;
 
     if (!now || !now->source || !image_same(now->source, then)) {
-        err_set(err, ERR_PERMANENT, "snapshot %s/%s: revert refused: it is inside %s, and the guest runs on an overlay of a later snapshot, which would become worthless",
-                scene->domain, scene->snapshot->name, then);
+        err_set(
+            err, ERR_PERMANENT,
+            "snapshot %s/%s: revert refused: it is inside %s, and the guest runs on an overlay of a later snapshot, which would become worthless",
+            scene->domain, scene->snapshot->name, then);
         return err_hint(err, "delete the external snapshots after it first");
     }
     if (image_has_snapshot(then, scene->snapshot->name, &there, err) < 0)
         return -1;
     if (!there) {
-        err_set(err, ERR_PERMANENT, "snapshot %s/%s: revert refused: %s does not hold it any more", scene->domain, scene->snapshot->name, then);
+        err_set(err, ERR_PERMANENT, "snapshot %s/%s: revert refused: %s does not hold it any more", scene->domain,
+                scene->snapshot->name, then);
         return err_hint(err, "delete what is left of it: fleetsnap snapshot delete --metadata");
     }
     if (image_users(look->backend->connection, then, &users, err) < 0)
         return -1;
     if (users.count == 0)
         return 0;
-    return err_set(err, ERR_PERMANENT, "snapshot %s/%s: revert refused: %s stands on %s and would become worthless", scene->domain, scene->snapshot->name,
-                   users.items[0], then);
+    return err_set(err, ERR_PERMANENT, "snapshot %s/%s: revert refused: %s stands on %s and would become worthless",
+                   scene->domain, scene->snapshot->name, users.items[0], then);
 }
 
 static int check_images(const struct look *look, struct err *err)
@@ -145,7 +150,9 @@ static int add_redefine(const struct look *look, struct plan *plan, struct err *
         return err_memory(err, "revert");
     if (xml_format(copy, &xml, err) < 0 || xml_format(look->snapshot, &former, err) < 0)
         return -1;
-    return plan_add(plan, &step_redefine, err, "name", look->scene.snapshot->name, "xml", xml, "former", former, NULL) ? 0 : -1;
+    return plan_add(plan, &step_redefine, err, "name", look->scene.snapshot->name, "xml", xml, "former", former, NULL)
+               ? 0
+               : -1;
 }
 
 /* The present state, as an internal snapshot beside the others. */
@@ -163,7 +170,8 @@ static int add_keep(const struct look *look, struct plan *plan, struct err *err)
     xml_child(xmlDocGetRootElement(doc), "description", "the state before a revert");
     if (xml_format(doc, &xml, err) < 0)
         return -1;
-    return plan_add(plan, &step_snapshot, err, "name", name, "xml", xml, "flags", "0", "level", look->scene.active ? "memory" : "off", "kind", "internal", NULL)
+    return plan_add(plan, &step_snapshot, err, "name", name, "xml", xml, "flags", "0", "level",
+                    look->scene.active ? "memory" : "off", "kind", "internal", NULL)
                ? 0
                : -1;
 }
@@ -206,7 +214,8 @@ static int add_native(const struct look *look, struct plan *plan, struct err *er
         return -1;
     if (look->scene.has_saved && !plan_add(plan, &step_discard_saved, err, NULL))
         return -1;
-    return plan_add(plan, &step_revert, err, "name", look->scene.snapshot->name, "flags", flags, "id", id, NULL) ? 0 : -1;
+    return plan_add(plan, &step_revert, err, "name", look->scene.snapshot->name, "flags", flags, "id", id, NULL) ? 0
+                                                                                                                 : -1;
 }
 
 static int plan_internal(const struct look *look, struct plan *plan, struct err *err)
@@ -246,14 +255,16 @@ int plan_snapshot_revert(struct backend *base, const struct job *job, struct pla
     return revert_lost(&look.scene, plan, err);
 }
 
-int report_snapshot_revert(struct backend *base, const struct job *job, const struct facts *known, struct report *report, struct err *err)
+int report_snapshot_revert(struct backend *base, const struct job *job, const struct facts *known,
+                           struct report *report, struct err *err)
 {
     const struct params_snapshot_revert *params = job->params;
     CLEANUP(domain_freep) virDomainPtr domain = NULL;
     int state;
 
     (void)known;
-    if (libvirt_domain(libvirt_of(base), job->target.id, &domain, err) < 0 || libvirt_domain_state(domain, &state, NULL, err) < 0)
+    if (libvirt_domain(libvirt_of(base), job->target.id, &domain, err) < 0 ||
+        libvirt_domain_state(domain, &state, NULL, err) < 0)
         return -1;
     if (facts_set(&report->result->facts, "name", params->name, err) < 0)
         return -1;

@@ -7,7 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-static int find(virDomainPtr domain, const struct params_snapshot_show *params, struct list *all, const struct snapshot_info **out, struct err *err)
+static int find(virDomainPtr domain, const struct params_snapshot_show *params, struct list *all,
+                const struct snapshot_info **out, struct err *err)
 {
     if (snapshots_read(domain, all, err) < 0)
         return -1;
@@ -33,7 +34,8 @@ int plan_snapshot_show(struct backend *base, const struct job *job, struct plan 
 }
 
 /* Names as one fact each, a line per name: they may hold anything but control characters. */
-static int name_lines(const struct list *all, const char *name, bool direct, const char *key, struct facts *out, struct err *err)
+static int name_lines(const struct list *all, const char *name, bool direct, const char *key, struct facts *out,
+                      struct err *err)
 {
     struct text lines = {0};
     int result;
@@ -50,7 +52,8 @@ static int name_lines(const struct list *all, const char *name, bool direct, con
     return result;
 }
 
-static int fill(virDomainPtr domain, const struct list *all, const struct snapshot_info *info, struct job_result *out, struct err *err)
+static int fill(virDomainPtr domain, const struct list *all, const struct snapshot_info *info, struct job_result *out,
+                struct err *err)
 {
     CLEANUP(snapshot_freep) virDomainSnapshotPtr snapshot = virDomainSnapshotLookupByName(domain, info->name, 0);
     struct snapshot_info *copy = list_add(&out->snapshots, &snapshot_info_record, err);
@@ -60,21 +63,24 @@ static int fill(virDomainPtr domain, const struct list *all, const struct snapsh
     out->xml = snapshot ? virDomainSnapshotGetXMLDesc(snapshot, 0) : NULL;
     if (!out->xml)
         return libvirt_err(err, "snapshot %s", info->name);
-    if (facts_set(&out->facts, "domain", virDomainGetName(domain), err) < 0 || facts_set(&out->facts, "name", info->name, err) < 0)
+    if (facts_set(&out->facts, "domain", virDomainGetName(domain), err) < 0 ||
+        facts_set(&out->facts, "name", info->name, err) < 0)
         return -1;
     if (name_lines(all, info->name, true, "children", &out->facts, err) < 0)
         return -1;
     return name_lines(all, info->name, false, "descendants", &out->facts, err);
 }
 
-int report_snapshot_show(struct backend *base, const struct job *job, const struct facts *known, struct report *report, struct err *err)
+int report_snapshot_show(struct backend *base, const struct job *job, const struct facts *known, struct report *report,
+                         struct err *err)
 {
     CLEANUP(domain_freep) virDomainPtr domain = NULL;
     CLEANUP(snapshots_endp) struct list all = {0};
     const struct snapshot_info *info;
 
     (void)known;
-    if (libvirt_domain(libvirt_of(base), job->target.id, &domain, err) < 0 || find(domain, job->params, &all, &info, err) < 0)
+    if (libvirt_domain(libvirt_of(base), job->target.id, &domain, err) < 0 ||
+        find(domain, job->params, &all, &info, err) < 0)
         return -1;
     return fill(domain, &all, info, report->result, err);
 }
