@@ -340,6 +340,19 @@ static void test_cancel_leaves_the_parent_usable(void **state)
     assert_point_equals_disk(incremental, "vda");
 }
 
+/* Longer than the time after which a job that nobody works on is given up. */
+static void test_slow_push_is_not_given_up(void **state)
+{
+    char id[37];
+
+    (void)state;
+    rig_write(&rig, "vda", 0x78, "32M", "5M");
+    rig.rate_limit = 3 << 20; /* a third for each of three disks */
+    back_up(BACKUP_INCREMENTAL, id);
+    rig.rate_limit = 0;
+    assert_point_equals_disk(id, "vda");
+}
+
 static struct job *create_job(int kind)
 {
     struct job *job = rig_job(&rig, OP_BACKUP_CREATE);
@@ -516,6 +529,7 @@ int main(void)
         cmocka_unit_test(test_delete),
         cmocka_unit_test(test_delete_waits_for_readers),
         cmocka_unit_test(test_cancel_leaves_the_parent_usable),
+        cmocka_unit_test(test_slow_push_is_not_given_up),
         cmocka_unit_test(test_refusals),
         cmocka_unit_test(test_isolated_leaves_no_checkpoint),
         cmocka_unit_test(test_dry_run_shows_and_does_nothing),

@@ -41,25 +41,69 @@ static const struct step_type *const steps[] = {&step_freeze, &step_thaw, BACKUP
 
 static const struct backend_ops ops = {.kind = "libvirt", .verbs = verbs, .steps = steps, .only_here = true};
 
-/* ---- surroundings that say yes ---- */
+/* ---- the journal: two files, so that another process can go on ---- */
+
+static char *journal_path(const struct rig *rig, const char *name, char out[PATH_MAX])
+{
+    snprintf(out, PATH_MAX, "%s/%s", rig->root, name);
+    return out;
+}
 
 static int save_plan(void *context, const char *plan_json, struct err *err)
 {
     struct rig *rig = context;
+    char path[PATH_MAX];
 
     free(rig->plan);
     rig->plan = strdup(plan_json);
-    return rig->plan ? 0 : err_memory(err, "plan");
+    if (!rig->plan || file_remove(journal_path(rig, "steps", path), err) < 0)
+        return -1;
+    return file_write_atomic(journal_path(rig, "plan", path), plan_json, strlen(plan_json), 0600, err);
+}
+
+static bool crashes_here(struct rig *rig, const struct step_change *changes, size_t count, int done_when, int intent_when)
+{
+    struct plan plan = {0};
+    bool here = false;
+
+    if (!rig->crash_step[0] || plan_from_json(rig->plan, &ops, &plan, NULL) < 0)
+        return false;
+    for (size_t i = 0; i < count; i++) {
+        bool named = strcmp(plan.steps[changes[i].index].type->name, rig->crash_step) == 0;
+        bool done = changes[i].state == STEP_DONE || changes[i].state == STEP_PAID;
+
+        here = here || (named && done && rig->crash_when == done_when) ||
+               (named && changes[i].state == STEP_INTENT && rig->crash_when == intent_when);
+    }
+    plan_clear(&plan);
+    return here;
 }
 
 static int save_steps(void *context, const struct step_change *changes, size_t count, struct err *err)
 {
-    (void)context;
-    (void)changes;
-    (void)count;
-    (void)err;
+    struct rig *rig = context;
+    char path[PATH_MAX];
+    FILE *file;
+
+    if (crashes_here(rig, changes, count, CRASH_BEFORE_DONE, CRASH_BEFORE_INTENT))
+        raise(SIGKILL);
+    file = fopen(journal_path(rig, "steps", path), "a");
+    if (!file)
+        return err_errno(err, errno, path);
+    for (size_t i = 0; i < count; i++) {
+        CLEANUP(freep) char *facts = NULL;
+
+        if (changes[i].facts && facts_to_json(changes[i].facts, &facts, err) < 0)
+            return -1;
+        fprintf(file, "%zu %d %s\n", changes[i].index, (int)changes[i].state, facts ? facts : "{}");
+    }
+    fclose(file);
+    if (crashes_here(rig, changes, count, CRASH_AFTER_DONE, CRASH_AFTER_INTENT))
+        raise(SIGKILL);
     return 0;
 }
+
+/* ---- surroundings that say yes ---- */
 
 static enum trust confirm_lock(void *context, const struct plan *plan, char *detail)
 {
@@ -229,7 +273,7 @@ static void define(struct rig *rig, const char *name)
         fail_msg("define: %s", virGetLastErrorMessage());
 }
 
-static void connect_to(struct rig *rig)
+void rig_connect(struct rig *rig)
 {
     struct libvirt_backend *backend = calloc(1, sizeof *backend);
     struct err err = {0};
@@ -240,13 +284,17 @@ static void connect_to(struct rig *rig)
     if (!rig->connection)
         fail_msg("%s", err.text);
     assert_int_equal(libvirt_connect(backend, &err), 0);
+    rig->domain = virDomainLookupByName(rig->connection, rig->name);
+    if (!rig->domain)
+        define(rig, rig->name);
 }
 
-void rig_start(struct rig *rig, const char *name)
+void rig_prepare(struct rig *rig, const char *name)
 {
     struct err err = {0};
 
     *rig = (struct rig){0};
+    snprintf(rig->name, sizeof rig->name, "%s", name);
     snprintf(rig->root, sizeof rig->root, "/tmp/fs-rig-XXXXXX");
     assert_non_null(mkdtemp(rig->root));
     chmod(rig->root, 0755);
@@ -277,8 +325,12 @@ void rig_start(struct rig *rig, const char *name)
     make_disk(rig, "vda.img", "qcow2", "64M", "write -P 0x11 0 8M");
     make_disk(rig, "vdb.img", "qcow2", "32M", "write -P 0x22 4M 1M");
     make_disk(rig, "vdc.img", "raw", "16M", "write -P 0x33 1M 1M");
-    connect_to(rig);
-    define(rig, name);
+}
+
+void rig_start(struct rig *rig, const char *name)
+{
+    rig_prepare(rig, name);
+    rig_connect(rig);
 }
 
 static int remove_one(const char *path, const struct stat *status, int type, struct FTW *walk)
@@ -425,6 +477,61 @@ void rig_run(struct rig *rig, struct job *job, struct outcome *out)
     if (out->err.text[0] && getenv("RIG_VERBOSE"))
         fprintf(stderr, "  -> %s\n", out->err.text);
     job_free(job);
+}
+
+static void read_steps(struct rig *rig, struct journaled_plan *journaled)
+{
+    char path[PATH_MAX], line[65536];
+    FILE *file = fopen(journal_path(rig, "steps", path), "r");
+
+    while (file && fgets(line, sizeof line, file)) {
+        char *rest;
+        size_t index = strtoul(line, &rest, 10);
+        struct journaled_step *step = &journaled->steps[index];
+
+        step->state = (enum step_state)strtol(rest, &rest, 10);
+        facts_clear(&step->facts);
+        rest[strcspn(rest, "\n")] = '\0';
+        facts_from_json(&step->facts, rest + 1, NULL);
+    }
+    if (file)
+        fclose(file);
+}
+
+static bool read_journal(struct rig *rig, struct journaled_plan *out)
+{
+    CLEANUP(freep) char *json = NULL;
+    char path[PATH_MAX];
+    struct err err = {0};
+    size_t len;
+
+    if (file_read(journal_path(rig, "plan", path), 16 << 20, &json, &len, NULL) < 0)
+        return false;
+    rig->plan = strdup(json);
+    if (plan_from_json(json, &ops, &out->plan, &err) < 0)
+        fail_msg("%s", err.text);
+    out->steps = calloc(out->plan.count + 1, sizeof *out->steps);
+    read_steps(rig, out);
+    return true;
+}
+
+void rig_recover(struct rig *rig, struct job *job, struct outcome *out)
+{
+    struct runner_env env = environment(rig);
+    struct journaled_plan journaled = {0};
+
+    *out = (struct outcome){.kind = OUTCOME_REPLAN};
+    if (read_journal(rig, &journaled)) {
+        do {
+            outcome_clear(out);
+            runner_recover(&env, rig->backend, job, &journaled, out);
+        } while (out->kind == OUTCOME_AGAIN);
+        journaled_plan_clear(&journaled);
+    }
+    if (out->kind == OUTCOME_REPLAN || out->kind == OUTCOME_RETRY) {
+        outcome_clear(out);
+        runner_run(&env, rig->backend, job, out);
+    }
 }
 
 void rig_succeed(struct rig *rig, struct job *job, char id[37])

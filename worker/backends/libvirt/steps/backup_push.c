@@ -1,10 +1,14 @@
 /*
  * push: watches the job that "begin" began until it has ended, and says how. It owns nothing: a restarted worker adopts the job by the folder that it writes to.
  *
+ * A worker that is killed while libvirt (inside it, or a libvirtd that is killed) takes in the end of the first of several disks leaves a job that libvirt believes in and
+ * QEMU has no more, for ever. So a job without any block job is ended after a while and the backup made again: how it went, nobody knows.
+ *
  * A guest must never wait for our disk. Where the target fills up, QEMU fails the guest's own writes and pauses it (its copy-before-write has no other answer before
  * libvirt offers one), so the room is looked at several times a second and the job ended before; and a guest that is found paused by an I/O error while
  * our job runs is set free at once: first the job is aborted, then the guest is resumed, and its write is repeated by the device.
  */
+#include "base/clock.h"
 #include "base/file.h"
 #include "base/text.h"
 #include "worker/backends/libvirt/backup.h"
@@ -14,7 +18,7 @@
 #include <string.h>
 #include <time.h>
 
-enum { POLL_FIRST_MS = 10, POLL_MAX_MS = 100, OPERATION_BACKUP = VIR_DOMAIN_JOB_OPERATION_BACKUP };
+enum { STALLED_MS = 3000, POLL_FIRST_MS = 10, POLL_MAX_MS = 100, OPERATION_BACKUP = VIR_DOMAIN_JOB_OPERATION_BACKUP };
 
 struct push {
     const struct step_run *run;
@@ -24,6 +28,7 @@ struct push {
     struct chain_lease lease;
     int64_t rate;
     int64_t processed, total;
+    int64_t alive_ms; /* monotonic: when a block job was last seen */
 };
 
 static int render(const struct step_run *run, const struct step *step, struct text *command, struct text *lost,
@@ -111,6 +116,33 @@ static int watch_room(struct push *push, struct err *err)
     return refuse_room(push, err);
 }
 
+static bool any_block_job(struct push *push)
+{
+    CLEANUP(freep) char *disks = strdup(step_arg(push->step, "disks"));
+    char *rest = NULL;
+    virDomainBlockJobInfo info;
+
+    if (!disks)
+        return true;
+    for (char *disk = strtok_r(disks, " ", &rest); disk; disk = strtok_r(NULL, " ", &rest))
+        if (virDomainGetBlockJobInfo(push->domain, disk, &info, 0) != 0)
+            return true; /* there is one, or it cannot be told */
+    return false;
+}
+
+static int watch_stall(struct push *push, struct err *err)
+{
+    int64_t now = clock_monotonic_ms();
+
+    if (!push->alive_ms || any_block_job(push))
+        push->alive_ms = now;
+    if (now - push->alive_ms < STALLED_MS)
+        return 0;
+    if (backup_abort(push->domain, step_arg(push->step, "folder"), err) < 0)
+        return -1;
+    return err_set(err, ERR_RETRY, "libvirt lost the end of the backup job in a restart: it is made again");
+}
+
 /* ---- the job ---- */
 
 struct job_stats {
@@ -184,7 +216,7 @@ static int watch(struct push *push, struct err *err)
     while ((running = look(push, err)) > 0) {
         chain_lease_tick(&push->lease);
         set_rate(push);
-        if (set_guest_free(push, err) < 0 || watch_room(push, err) < 0)
+        if (set_guest_free(push, err) < 0 || watch_room(push, err) < 0 || watch_stall(push, err) < 0)
             return -1;
         if (step_cancelled(push->run))
             return err_set(err, ERR_CANCELLED, "asked to stop");

@@ -1,0 +1,358 @@
+/*
+ * The worker is killed around every step of the backup verbs, on real QEMU: before and after the INTENT, before and after the DONE. Another process opens the same
+ * host, finds the journal, and ends the job. Then always: the outcome is success, the data is right, no checkpoint, lease or file is left that no point names.
+ */
+#include "support/backup_rig.h"
+
+#include "base/err.h"
+#include "base/file.h"
+#include "base/uuid.h"
+
+#include <libvirt/virterror.h>
+
+#include <dirent.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+static struct rig rig;
+
+/* In the children, where an assertion of cmocka would jump into the parent's copy of the test. */
+#define DEMAND(condition)                                                                                              \
+    do {                                                                                                               \
+        if (!(condition)) {                                                                                            \
+            fprintf(stderr, "%s:%d: %s (libvirt: %s)\n", __FILE__, __LINE__, #condition, virGetLastErrorMessage());     \
+            _exit(1);                                                                                                  \
+        }                                                                                                              \
+    } while (0)
+
+typedef void child_work(struct job *job);
+
+static int in_child(child_work *work, struct job *job)
+{
+    int status;
+    pid_t pid = fork();
+
+    assert_true(pid >= 0);
+    if (pid == 0) {
+        alarm(60);
+        rig_connect(&rig);
+        work(job);
+        _exit(0);
+    }
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    return status;
+}
+
+static void run_it(struct job *job)
+{
+    struct outcome out;
+
+    rig_run(&rig, job, &out);
+    DEMAND(out.kind == OUTCOME_ENDED && out.state == STATE_SUCCEEDED);
+}
+
+static void recover_it(struct job *job)
+{
+    struct outcome out;
+
+    rig_recover(&rig, job, &out);
+    if (out.kind != OUTCOME_ENDED || out.state != STATE_SUCCEEDED)
+        fprintf(stderr, "outcome %d, state %d: %s\n", (int)out.kind, (int)out.state, out.err.text);
+    DEMAND(out.kind == OUTCOME_ENDED && out.state == STATE_SUCCEEDED);
+}
+
+static void power_on(struct job *job)
+{
+    (void)job;
+    DEMAND(virDomainCreate(rig.domain) == 0);
+}
+
+static void power_off(struct job *job)
+{
+    (void)job;
+    DEMAND(virDomainDestroyFlags(rig.domain, VIR_DOMAIN_DESTROY_GRACEFUL) == 0);
+}
+
+static void write_something(struct job *job)
+{
+    (void)job;
+    rig_write(&rig, "vda", (int)(random() % 255), "3M", "1M");
+}
+
+static void forget_journal(void)
+{
+    char path[PATH_MAX];
+
+    snprintf(path, sizeof path, "%s/plan", rig.root);
+    unlink(path);
+    snprintf(path, sizeof path, "%s/steps", rig.root);
+    unlink(path);
+}
+
+/* ---- what must be true afterwards ---- */
+
+static void count_points(size_t *complete, size_t *others)
+{
+    struct repository repository = {0};
+    struct list points = {0};
+    struct strings damaged = {0};
+
+    DEMAND(repository_open(rig.repository, NULL, &repository, NULL) == 0);
+    DEMAND(repository_points(&repository, rig.uuid, true, &points, &damaged, NULL) == 0);
+    *complete = *others = 0;
+    for (size_t i = 0; i < points.count; i++)
+        *(list_at(&points, struct restore_point, i)->state == POINT_COMPLETE ? complete : others) += 1;
+    *others += damaged.count;
+    points_clear(&points);
+    strings_clear(&damaged);
+    repository_clear(&repository);
+}
+
+static bool any_lease(void)
+{
+    char command[256];
+
+    snprintf(command, sizeof command, "find %s -path '*/leases/*' | grep -q .", rig.repository);
+    return system(command) == 0;
+}
+
+static bool any_leftover(void)
+{
+    char command[256];
+
+    snprintf(command, sizeof command, "find %s %s/pool %s/disks -name '*.part' -o -name '*.new' | grep -q .",
+             rig.repository, rig.root, rig.root);
+    return system(command) == 0;
+}
+
+static void check_clean(struct job *job)
+{
+    size_t complete, others;
+
+    (void)job;
+    count_points(&complete, &others);
+    DEMAND(others == 0);
+    DEMAND(!any_lease());
+    DEMAND(!any_leftover());
+}
+
+static void check_backup(struct job *job)
+{
+    struct restore_point point;
+    char file[PATH_MAX], live[PATH_MAX];
+
+    check_clean(job);
+    rig_manifest(&rig, job->job_id, &point);
+    DEMAND(point.state == POINT_COMPLETE);
+    snprintf(file, sizeof file, "%s/%s/%s/%s/vda.qcow2", rig.repository, rig.uuid, point.chain, point.id);
+    DEMAND(rig_same(rig_disk(&rig, "vda.img", live), "qcow2", file, "qcow2"));
+    for (size_t i = 0; i < point.disks.count; i++) { /* the checkpoints that exist are those that points name */
+        const struct point_disk *disk = list_at(&point.disks, struct point_disk, i);
+        virDomainCheckpointPtr checkpoint = disk->checkpoint ? virDomainCheckpointLookupByName(rig.domain, disk->checkpoint, 0) : NULL;
+
+        DEMAND(!disk->checkpoint || checkpoint);
+        if (checkpoint)
+            virDomainCheckpointFree(checkpoint);
+    }
+    restore_point_clear(&point);
+}
+
+static void check_restored(struct job *job)
+{
+    const struct params_backup_restore *params = job->params;
+    char file[PATH_MAX], live[PATH_MAX];
+    virDomainPtr domain = virDomainLookupByName(rig.connection, params->new_name);
+
+    check_clean(job);
+    DEMAND(domain && virDomainIsActive(domain) == 1);
+    snprintf(file, sizeof file, "%s/pool/%s/vda.qcow2", rig.root, params->new_name);
+    DEMAND(rig_same(rig_disk(&rig, "vda.img", live), "qcow2", file, "qcow2"));
+    DEMAND(virDomainDestroy(domain) == 0 && virDomainUndefine(domain) == 0);
+    virDomainFree(domain);
+}
+
+static void check_in_place(struct job *job)
+{
+    check_clean(job);
+    DEMAND(virDomainIsActive(rig.domain) == 1);
+}
+
+static void check_deleted(struct job *job)
+{
+    struct repository repository = {0};
+    struct restore_point point;
+
+    check_clean(job);
+    DEMAND(repository_open(rig.repository, NULL, &repository, NULL) == 0);
+    DEMAND(repository_find(&repository, rig.uuid, ((struct params_backup_delete *)job->params)->point, &point, NULL, NULL) < 0);
+}
+
+/* ---- the matrix ---- */
+
+static struct job *crash_and_recover(struct job *job, const char *step, int when, child_work *check)
+{
+    struct job *again = NULL;
+    int status;
+
+    forget_journal();
+    assert_int_equal(job_clone(job, &again, NULL), 0);
+    snprintf(rig.crash_step, sizeof rig.crash_step, "%s", step);
+    rig.crash_when = when;
+    rig.rate_limit = strcmp(step, "push") == 0 ? 4 << 20 : 0;
+    status = in_child(run_it, job);
+    if (!WIFSIGNALED(status))
+        fail_msg("not killed around %s (%d): the plan has no such step?", step, when);
+    rig.crash_step[0] = '\0';
+    rig.rate_limit = 0;
+    status = in_child(recover_it, again);
+    if (status != 0)
+        fail_msg("%s, killed %d: recovery: status %x", step, when, (unsigned)status);
+    status = in_child(check, again);
+    if (status != 0)
+        fail_msg("%s, killed %d: afterwards: status %x", step, when, (unsigned)status);
+    job_free(job);
+    return again;
+}
+
+static struct job *backup(int kind)
+{
+    struct job *job = rig_job(&rig, OP_BACKUP_CREATE);
+
+    ((struct params_backup_create *)job->params)->kind = kind;
+    return job;
+}
+
+static char base_point[37];
+
+static struct job *restore(bool in_place)
+{
+    struct job *job = rig_job(&rig, OP_BACKUP_RESTORE);
+    struct params_backup_restore *params = job->params;
+    char uuid[37];
+    static int number;
+
+    params->point = strdup(base_point);
+    params->start = in_place ? START_NO : START_PAUSED;
+    params->in_place = in_place;
+    if (in_place)
+        return job;
+    uuid_random(uuid);
+    string_set(&job->target.id, uuid, NULL);
+    if (asprintf(&params->new_name, "copy-%d", ++number) < 0)
+        params->new_name = NULL;
+    return job;
+}
+
+static void new_base(void)
+{
+    struct job *job = backup(BACKUP_FULL);
+
+    snprintf(base_point, sizeof base_point, "%s", job->job_id);
+    assert_int_equal(in_child(run_it, job), 0);
+    job_free(job);
+}
+
+static void test_incremental(void **state)
+{
+    static const char *const steps[] = {"folder", "backup-begin", "push", "link", "complete"};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof steps / sizeof *steps; i++)
+        for (int when = 0; when < CRASH_KINDS; when++) {
+            assert_int_equal(in_child(write_something, NULL), 0);
+            job_free(crash_and_recover(backup(BACKUP_INCREMENTAL), steps[i], when, check_backup));
+        }
+}
+
+static void test_full_prunes(void **state)
+{
+    (void)state;
+    for (int when = 0; when < CRASH_KINDS; when++)
+        job_free(crash_and_recover(backup(BACKUP_FULL), "prune", when, check_backup));
+}
+
+static void test_restore(void **state)
+{
+    static const char *const steps[] = {"restore-folder", "restore-disk", "restore-define", "restore-start"};
+
+    (void)state;
+    new_base();
+    for (size_t i = 0; i < sizeof steps / sizeof *steps; i++)
+        for (int when = 0; when < CRASH_KINDS; when++)
+            job_free(crash_and_recover(restore(false), steps[i], when, check_restored));
+}
+
+static void test_restore_in_place(void **state)
+{
+    static const char *const steps[] = {"restore-disk", "restore-stop", "restore-swap", "restore-forget"};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof steps / sizeof *steps; i++)
+        for (int when = 0; when < CRASH_KINDS; when++)
+            job_free(crash_and_recover(restore(true), steps[i], when, check_in_place));
+}
+
+static void test_delete(void **state)
+{
+    static const char *const steps[] = {"delete-mark", "delete-files", "delete-checkpoint"};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof steps / sizeof *steps; i++)
+        for (int when = 0; when < CRASH_KINDS; when++) {
+            struct job *made = backup(BACKUP_FULL), *job = rig_job(&rig, OP_BACKUP_DELETE);
+
+            ((struct params_backup_delete *)job->params)->point = strdup(made->job_id);
+            assert_int_equal(in_child(run_it, made), 0);
+            job_free(crash_and_recover(job, steps[i], when, check_deleted));
+            job_free(made);
+        }
+}
+
+static void test_off(void **state)
+{
+    (void)state;
+    assert_int_equal(in_child(power_off, NULL), 0);
+    for (int when = 0; when < CRASH_KINDS; when++)
+        job_free(crash_and_recover(backup(BACKUP_FULL), "convert", when, check_backup));
+}
+
+static int set_up(void **state)
+{
+    (void)state;
+    rig_prepare(&rig, "web-1");
+    if (in_child(power_on, NULL) != 0)
+        return -1;
+    new_base();
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    rig_connect(&rig);
+    rig_stop(&rig);
+    return 0;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_incremental),      cmocka_unit_test(test_full_prunes),
+        cmocka_unit_test(test_restore),          cmocka_unit_test(test_restore_in_place),
+        cmocka_unit_test(test_delete),           cmocka_unit_test(test_off),
+    };
+
+    if (!rig_possible()) {
+        fprintf(stderr, "skipped: needs root and qemu-system-x86_64\n");
+        return 0;
+    }
+    return cmocka_run_group_tests_name("libvirt backup, killed", tests, set_up, tear_down);
+}
