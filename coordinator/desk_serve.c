@@ -187,6 +187,7 @@ static void serve_opinion(struct coordinator *coordinator, struct desk_write *wr
         return;
     pthread_mutex_lock(&coordinator->lock);
     node->lost = lost;
+    coordinator->jobs_lost |= lost;
     pthread_mutex_unlock(&coordinator->lock);
     /* Above every number that this or an earlier leader gave: the clock in microseconds, as for a new journal. */
     event_send(coordinator, record->job, clock_real_us(), STATE_PUBLISHED,

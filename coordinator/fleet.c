@@ -66,3 +66,11 @@ bool fleet_silent(const struct fleet_host *host, int64_t now_ms, int64_t epoch_c
 
     return !host->alive && now_ms - sign >= silent_ms;
 }
+
+bool fleet_any_silent(const struct fleet *fleet, int64_t now_ms, int64_t epoch_changed_ms, int64_t silent_ms)
+{
+    for (const struct fleet_host *host = fleet->hosts; host; host = host->hh.next)
+        if (fleet_silent(host, now_ms, epoch_changed_ms, silent_ms))
+            return true;
+    return false;
+}

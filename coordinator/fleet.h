@@ -26,6 +26,8 @@ struct fleet_host *fleet_find(const struct fleet *fleet, const char *name);
 struct fleet_host *fleet_add(struct fleet *fleet, const char *name,
                              int64_t now_ms); /* or the one that is there; NULL: no memory */
 
+bool fleet_any_silent(const struct fleet *fleet, int64_t now_ms, int64_t epoch_changed_ms, int64_t silent_ms);
+
 /*
  * True if the host has given no sign of life for `silent_ms`: no heartbeat, no record, and we have looked for that long, without a change of epoch that would explain a
  * missing heartbeat. Pure.

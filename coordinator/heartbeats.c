@@ -23,13 +23,13 @@ static int list_hosts(struct coordinator *coordinator, struct host_list *out, st
     size_t room = 0;
 
     LOCK_SCOPE(&coordinator->lock);
-    for (struct ledger_node *node = ledger_first(coordinator->ledger); node; node = node->hh.next)
+    for (struct ledger_node *node = ledger_first_other(coordinator->ledger); node; node = node->next)
         room += node->entry && node->entry->kind == LEDGER_HOST;
     out->names = calloc(room + 1, sizeof *out->names);
     out->enrolled = calloc(room + 1, sizeof *out->enrolled);
     if (!out->names || !out->enrolled)
         return err_memory(err, "hosts");
-    for (struct ledger_node *node = ledger_first(coordinator->ledger); node; node = node->hh.next) {
+    for (struct ledger_node *node = ledger_first_other(coordinator->ledger); node; node = node->next) {
         if (!node->entry || node->entry->kind != LEDGER_HOST)
             continue;
         const struct ledger_host *host = node->entry->host;
@@ -94,6 +94,9 @@ static size_t list_doubts(struct coordinator *coordinator, int64_t epoch_changed
     size_t count = 0;
 
     LOCK_SCOPE(&coordinator->lock);
+    if (!coordinator->jobs_lost &&
+        !fleet_any_silent(coordinator->fleet, now_ms, epoch_changed_ms, coordinator->options.host_silent_ms))
+        return 0; /* the usual case must not walk a hundred thousand jobs under the lock */
     for (struct ledger_node *node = ledger_first_open_job(coordinator->ledger); node && count < max; node = node->next) {
         const struct ledger_job *record = node->entry ? node->entry->job : NULL;
         if (!record || !record->published_at_ms || record->outcome)

@@ -55,6 +55,7 @@ struct coordinator {
     pthread_mutex_t lock; /* protects ledger, fleet, state */
     struct ledger *ledger;
     struct fleet *fleet;
+    bool jobs_lost; /* some job was said to be LOST since this start */
     struct coordinator_state state;
     _Atomic int64_t position;  /* next offset of the ledger that the main loop reads */
     _Atomic int64_t in_flight; /* writes between their arrival and their answer */
@@ -83,6 +84,7 @@ struct coordinator {
     bool reload_wanted;    /* forget the ledger and read it again */
     bool step_down_wanted; /* decided inside a callback */
     char step_down_why[128];
+    int64_t refused;         /* records of the ledger that did not verify */
     int64_t sent, delivered; /* records of ours */
 };
 

@@ -20,7 +20,7 @@ struct host_name {
 
 struct ledger {
     struct ledger_node *nodes;
-    struct ledger_node *open, *ended; /* lists of jobs */
+    struct ledger_node *open, *ended, *others; /* lists: jobs, jobs, all else */
     size_t open_count;
     struct host_name *hosts;
     uint64_t generation, keys_version, holds_version;
@@ -60,6 +60,8 @@ static void unlist(struct ledger *ledger, struct ledger_node *node)
         return;
     if (node->ended)
         DL_DELETE(ledger->ended, node);
+    else if (node->entry->kind != LEDGER_JOB)
+        DL_DELETE(ledger->others, node);
     else {
         DL_DELETE(ledger->open, node);
         ledger->open_count--;
@@ -73,6 +75,8 @@ static void enlist(struct ledger *ledger, struct ledger_node *node)
         return;
     if (node->ended)
         DL_APPEND(ledger->ended, node);
+    else if (node->entry->kind != LEDGER_JOB)
+        DL_APPEND(ledger->others, node);
     else {
         DL_APPEND(ledger->open, node);
         ledger->open_count++;
@@ -182,6 +186,11 @@ struct ledger_node *ledger_find_job(const struct ledger *ledger, const char *job
 struct ledger_node *ledger_first(const struct ledger *ledger)
 {
     return ledger->nodes;
+}
+
+struct ledger_node *ledger_first_other(const struct ledger *ledger)
+{
+    return ledger->others;
 }
 
 struct ledger_node *ledger_first_open_job(const struct ledger *ledger)
@@ -316,8 +325,7 @@ struct ledger_node *ledger_add(struct ledger *ledger, struct ledger_entry *entry
     }
     node->entry = entry;
     HASH_ADD_KEYPTR(hh, ledger->nodes, node->key, strlen(node->key), node);
-    if (entry->kind == LEDGER_JOB)
-        enlist(ledger, node);
+    enlist(ledger, node);
     return node;
 }
 

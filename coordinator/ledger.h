@@ -43,7 +43,7 @@ struct ledger_node {
     struct ledger_ref newest;
     struct ledger_ref *older; /* records that wait for their tombstone */
     size_t older_count;
-    struct ledger_node *prev, *next; /* of the open jobs, or of those that ended (oldest first) */
+    struct ledger_node *prev, *next; /* of the open jobs, of those that ended (oldest first), or of what is no job */
     enum ledger_stage stage;
     bool listed;
     bool cancel_flagged, control_written, lost; /* said to Redis, or on the status topic, by this leader */
@@ -67,7 +67,8 @@ struct ledger_node *ledger_find_job(const struct ledger *ledger, const char *job
 /* A node for an entry that is not in the log yet; takes it over. */
 struct ledger_node *ledger_add(struct ledger *ledger, struct ledger_entry *entry, struct err *err);
 void ledger_remove(struct ledger *ledger, struct ledger_node *node);
-struct ledger_node *ledger_first(const struct ledger *ledger);           /* all, by node->hh.next */
+struct ledger_node *ledger_first(const struct ledger *ledger); /* all, by node->hh.next */
+struct ledger_node *ledger_first_other(const struct ledger *ledger); /* what is no job, by node->next: hosts, keys, tokens … */
 struct ledger_node *ledger_first_open_job(const struct ledger *ledger);  /* by node->next */
 struct ledger_node *ledger_first_ended_job(const struct ledger *ledger); /* by node->next; oldest first */
 size_t ledger_open_jobs(const struct ledger *ledger);

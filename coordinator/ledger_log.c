@@ -18,6 +18,8 @@
 #include <string.h>
 #include <utlist.h>
 
+enum { REFUSALS_LOGGED = 10 };
+
 static int send_entry(struct coordinator *coordinator, const struct ledger_entry *entry, struct err *err)
 {
     char key[LEDGER_KEY_TEXT];
@@ -213,7 +215,9 @@ static void refuse(struct coordinator *coordinator, const struct kafka_record *r
 {
     struct dead_letter *letter = dead_letter_of(record, why, NULL);
 
-    log_warning("ledger", "offset %lld is not believed: %s", (long long)record->offset, why);
+    if (++coordinator->refused <= REFUSALS_LOGGED)
+        log_warning("ledger", "offset %lld is not believed: %s%s", (long long)record->offset, why,
+                    coordinator->refused == REFUSALS_LOGGED ? "; more go to the dead letters without a line" : "");
     if (letter)
         coordinator_dead_letter(coordinator, letter);
 }

@@ -75,20 +75,36 @@ int coordinator_get(struct coordinator *coordinator, int kind, const char *id, s
 }
 
 /* Copies under the lock, calls without it. */
+static struct ledger_node *first_of_kind(struct coordinator *coordinator, int kind)
+{
+    return kind == LEDGER_JOB ? ledger_first(coordinator->ledger) : ledger_first_other(coordinator->ledger);
+}
+
+static struct ledger_node *next_of_kind(struct ledger_node *node, int kind)
+{
+    return kind == LEDGER_JOB ? node->hh.next : node->next;
+}
+
+static bool is_of_kind(const struct ledger_node *node, int kind)
+{
+    return (node->entry ? node->entry->kind : LEDGER_JOB) == kind;
+}
+
 static int copy_kind(struct coordinator *coordinator, int kind, struct ledger_entry ***out, size_t *out_count,
                      struct err *err)
 {
+    struct ledger_node *node;
     size_t room = 0;
 
     LOCK_SCOPE(&coordinator->lock);
-    for (struct ledger_node *node = ledger_first(coordinator->ledger); node; node = node->hh.next)
-        room += (node->entry ? node->entry->kind : LEDGER_JOB) == kind;
+    for (node = first_of_kind(coordinator, kind); node; node = next_of_kind(node, kind))
+        room += is_of_kind(node, kind);
     struct ledger_entry **copies = calloc(room + 1, sizeof *copies);
     if (!copies)
         return err_memory(err, "ledger");
     *out = copies;
-    for (struct ledger_node *node = ledger_first(coordinator->ledger); node; node = node->hh.next) {
-        if ((node->entry ? node->entry->kind : LEDGER_JOB) != kind)
+    for (node = first_of_kind(coordinator, kind); node; node = next_of_kind(node, kind)) {
+        if (!is_of_kind(node, kind))
             continue;
         if (entry_of(node, &copies[*out_count], err) < 0)
             return -1;

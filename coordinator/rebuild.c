@@ -172,7 +172,7 @@ static int note_held(struct held *held, const struct ledger_entry *entry, struct
 static int list_held(struct coordinator *coordinator, struct held *held, struct err *err)
 {
     LOCK_SCOPE(&coordinator->lock);
-    for (struct ledger_node *node = ledger_first(coordinator->ledger); node; node = node->hh.next)
+    for (struct ledger_node *node = ledger_first_other(coordinator->ledger); node; node = node->next)
         if (node->entry && !node->entry->gone && (node->entry->kind == LEDGER_HOLD || node->entry->kind == LEDGER_PIN) &&
             note_held(held, node->entry, err) < 0)
             return -1;

@@ -13,7 +13,8 @@ enum { ROWS_MAX = 16384, EVENTS_MAX = 200, EVENTS_SLACK = 50 };
 
 struct view_jobs {
     sqlite3 *db;
-    struct view_job_row *rows; /* oldest first */
+    struct view_job_row *rows;                   /* oldest first */
+    struct view_job_row *touched, **touched_end; /* since the last flush, in order */
     int64_t next_id;
     sqlite3_stmt *find, *insert, *update, *update_spec, *update_last, *add_event, *trim_events;
 };
@@ -99,6 +100,8 @@ void view_jobs_forget(struct view_jobs *jobs)
 {
     struct view_job_row *row, *next;
 
+    jobs->touched = NULL;
+    jobs->touched_end = &jobs->touched;
     HASH_ITER (hh, jobs->rows, row, next) {
         HASH_DEL(jobs->rows, row);
         row_free(row);
@@ -170,6 +173,7 @@ int view_jobs_open(sqlite3 *db, struct view_jobs **out, struct err *err)
     if (!jobs)
         return err_memory(err, "view");
     jobs->db = db;
+    jobs->touched_end = &jobs->touched;
     if (prepare_all(jobs, err) < 0)
         return -1;
     jobs->next_id = highest_id(db) + 1;
@@ -201,13 +205,24 @@ static void load_row(sqlite3_stmt *found, struct view_job_row *row)
     row->has_spec = sqlite3_column_int(found, 18);
 }
 
+static struct view_job_row *touch(struct view_jobs *jobs, struct view_job_row *row)
+{
+    if (row->touched)
+        return row;
+    row->touched = true;
+    row->next_touched = NULL;
+    *jobs->touched_end = row;
+    jobs->touched_end = &row->next_touched;
+    return row;
+}
+
 struct view_job_row *view_jobs_get(struct view_jobs *jobs, const char *job_id, struct err *err)
 {
     struct view_job_row *row;
 
     HASH_FIND_STR(jobs->rows, job_id, row);
     if (row)
-        return row;
+        return touch(jobs, row);
     row = calloc(1, sizeof *row);
     if (!row) {
         err_memory(err, "view");
@@ -221,7 +236,7 @@ struct view_job_row *view_jobs_get(struct view_jobs *jobs, const char *job_id, s
         row->id = jobs->next_id++;
     sqlite3_reset(jobs->find);
     HASH_ADD_STR(jobs->rows, job_id, row);
-    return row;
+    return touch(jobs, row);
 }
 
 static int keep_value(unsigned char **field, size_t *field_len, const void *value, size_t len, struct err *err)
@@ -362,22 +377,40 @@ static void written(struct view_job_row *row)
     row->dirty = false;
 }
 
-int view_jobs_flush(struct view_jobs *jobs, struct err *err)
+static void drop_row(struct view_jobs *jobs, struct view_job_row *row)
+{
+    HASH_DEL(jobs->rows, row);
+    row_free(row);
+}
+
+/* Called when nothing is touched. */
+static void drop_oldest(struct view_jobs *jobs)
 {
     struct view_job_row *row, *next;
     size_t excess = HASH_COUNT(jobs->rows) > ROWS_MAX ? HASH_COUNT(jobs->rows) - ROWS_MAX / 2 : 0;
 
-    HASH_ITER (hh, jobs->rows, row, next) {
-        if (row->dirty) {
-            if ((row->stored ? update_row(jobs, row, err) : insert_row(jobs, row, err)) < 0)
-                return -1;
-            written(row);
-        }
-        if (!row->stored || excess) { /* asked about and never said anything, or long untouched */
-            excess -= excess > 0;
-            HASH_DEL(jobs->rows, row);
-            row_free(row);
-        }
+    for (row = jobs->rows; row && excess; row = next, excess--) {
+        next = row->hh.next;
+        drop_row(jobs, row);
     }
+}
+
+int view_jobs_flush(struct view_jobs *jobs, struct err *err)
+{
+    struct view_job_row *row;
+
+    while ((row = jobs->touched)) {
+        if (row->dirty && (row->stored ? update_row(jobs, row, err) : insert_row(jobs, row, err)) < 0)
+            return -1;
+        if (row->dirty)
+            written(row);
+        jobs->touched = row->next_touched;
+        if (!jobs->touched)
+            jobs->touched_end = &jobs->touched;
+        row->touched = false;
+        if (!row->stored) /* asked about and never said anything */
+            drop_row(jobs, row);
+    }
+    drop_oldest(jobs);
     return 0;
 }

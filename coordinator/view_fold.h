@@ -20,6 +20,8 @@ struct view_job_row {
     UT_hash_handle hh;
     char job_id[UUID_TEXT];
     int64_t id;
+    struct view_job_row *next_touched; /* since the last flush */
+    bool touched;
     bool dirty, stored, has_spec;
     int op, class;
     char target[TARGET_TEXT], host[64];
