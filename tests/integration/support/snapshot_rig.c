@@ -206,11 +206,13 @@ void snap_start(struct snap_rig *rig, bool raw_disk)
 
 static void copy_guest(struct snap_rig *rig)
 {
-    const char *build[] = {SOURCE_DIR "/tests/guest/build", NULL};
+    char home[PATH_MAX];
+    const char *build[] = {"env", home, SOURCE_DIR "/tests/guest/build", NULL};
     CLEANUP(freep) char *folder = NULL;
     char from[PATH_MAX], to[PATH_MAX];
     struct err err = {0};
 
+    snprintf(home, sizeof home, "HOME=%s", getenv("HOME") ? getenv("HOME") : "/root");
     if (process_run(build, &(struct process_options){.inherit_fd = -1}, &folder, NULL, &err) < 0)
         fail_msg("%s", err.text);
     folder[strcspn(folder, "\n")] = '\0';
