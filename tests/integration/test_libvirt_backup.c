@@ -84,7 +84,6 @@ static void test_full_and_incremental(void **state)
     memcpy(last_point, incremental, sizeof last_point);
 }
 
-
 static char *restored_file(const char *name, const char *file, char out[PATH_MAX])
 {
     snprintf(out, PATH_MAX, "%s/pool/%s/%s", rig.root, name, file);
@@ -162,7 +161,8 @@ static void test_restore_in_place(void **state)
     (void)state;
     rig_write(&rig, "vda", 0x66, "2M", "1M");
     rig_write(&rig, "vdc", 0x66, "2M", "1M");
-    assert_false(rig_same(rig_disk(&rig, "vda.img", live), "qcow2", restored_file("web-1 copy", "vda.qcow2", copy), "qcow2"));
+    assert_false(
+        rig_same(rig_disk(&rig, "vda.img", live), "qcow2", restored_file("web-1 copy", "vda.qcow2", copy), "qcow2"));
     rig_succeed(&rig, restore_job(last_point, NULL), NULL);
     assert_disks_equal("web-1 copy");
     assert_int_equal(virDomainIsActive(rig.domain), 1);

@@ -25,12 +25,12 @@
 static struct rig rig;
 
 /* In the children, where an assertion of cmocka would jump into the parent's copy of the test. */
-#define DEMAND(condition)                                                                                              \
-    do {                                                                                                               \
-        if (!(condition)) {                                                                                            \
-            fprintf(stderr, "%s:%d: %s (libvirt: %s)\n", __FILE__, __LINE__, #condition, virGetLastErrorMessage());     \
-            _exit(1);                                                                                                  \
-        }                                                                                                              \
+#define DEMAND(condition)                                                                                           \
+    do {                                                                                                            \
+        if (!(condition)) {                                                                                         \
+            fprintf(stderr, "%s:%d: %s (libvirt: %s)\n", __FILE__, __LINE__, #condition, virGetLastErrorMessage()); \
+            _exit(1);                                                                                               \
+        }                                                                                                           \
     } while (0)
 
 typedef void child_work(struct job *job);
@@ -156,7 +156,9 @@ static void check_backup(struct job *job)
     DEMAND(rig_same(rig_disk(&rig, "vda.img", live), "qcow2", file, "qcow2"));
     for (size_t i = 0; i < point.disks.count; i++) { /* the checkpoints that exist are those that points name */
         const struct point_disk *disk = list_at(&point.disks, struct point_disk, i);
-        virDomainCheckpointPtr checkpoint = disk->checkpoint ? virDomainCheckpointLookupByName(rig.domain, disk->checkpoint, 0) : NULL;
+        virDomainCheckpointPtr checkpoint = disk->checkpoint
+                                                ? virDomainCheckpointLookupByName(rig.domain, disk->checkpoint, 0)
+                                                : NULL;
 
         DEMAND(!disk->checkpoint || checkpoint);
         if (checkpoint)
@@ -192,7 +194,8 @@ static void check_deleted(struct job *job)
 
     check_clean(job);
     DEMAND(repository_open(rig.repository, NULL, &repository, NULL) == 0);
-    DEMAND(repository_find(&repository, rig.uuid, ((struct params_backup_delete *)job->params)->point, &point, NULL, NULL) < 0);
+    DEMAND(repository_find(&repository, rig.uuid, ((struct params_backup_delete *)job->params)->point, &point, NULL,
+                           NULL) < 0);
 }
 
 /* ---- the matrix ---- */
@@ -345,9 +348,8 @@ static int tear_down(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_incremental),      cmocka_unit_test(test_full_prunes),
-        cmocka_unit_test(test_restore),          cmocka_unit_test(test_restore_in_place),
-        cmocka_unit_test(test_delete),           cmocka_unit_test(test_off),
+        cmocka_unit_test(test_incremental),      cmocka_unit_test(test_full_prunes), cmocka_unit_test(test_restore),
+        cmocka_unit_test(test_restore_in_place), cmocka_unit_test(test_delete),      cmocka_unit_test(test_off),
     };
 
     if (!rig_possible()) {

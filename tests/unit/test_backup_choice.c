@@ -79,7 +79,7 @@ static const struct choice_case {
     const char *unable;
     int64_t max_chain, days;
     /* expected */
-    int expect;            /* kind, or -1: refused */
+    int expect; /* kind, or -1: refused */
     const char *expect_parent, *reason;
 } cases[] = {
     {"nothing there", BACKUP_AUTO, .disks = "vda:qcow2", .empty = true, .expect = BACKUP_FULL, .reason = "no earlier"},
@@ -243,7 +243,7 @@ static const struct delete_case {
     const char *point;
     int scope;
     bool merge, really_last;
-    const char *set;     /* "c b a" in order, or NULL: refused with … */
+    const char *set; /* "c b a" in order, or NULL: refused with … */
     const char *refused;
 } deletes[] = {
     {"c", SCOPE_SELF, false, false, "c", NULL},

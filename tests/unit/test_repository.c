@@ -225,7 +225,8 @@ static void test_marking_deleted(void **state)
 
 static void test_a_newer_manifest_is_refused(void **state)
 {
-    static const char text[] = "{\"id\":\"a\",\"format\":2,\"revision\":1,\"kind\":\"backup\",\"state\":\"complete\",\"host\":\"h\","
+    static const char text[] =
+        "{\"id\":\"a\",\"format\":2,\"revision\":1,\"kind\":\"backup\",\"state\":\"complete\",\"host\":\"h\","
         "\"created_at\":\"2026-01-01T00:00:00.000Z\",\"target\":{\"kind\":\"libvirt\",\"id\":\"t\",\"name\":\"n\"},\"new\":1}";
     struct restore_point point = {0};
     struct err err = {0};

@@ -61,7 +61,8 @@ static int save_plan(void *context, const char *plan_json, struct err *err)
     return file_write_atomic(journal_path(rig, "plan", path), plan_json, strlen(plan_json), 0600, err);
 }
 
-static bool crashes_here(struct rig *rig, const struct step_change *changes, size_t count, int done_when, int intent_when)
+static bool crashes_here(struct rig *rig, const struct step_change *changes, size_t count, int done_when,
+                         int intent_when)
 {
     struct plan plan = {0};
     bool here = false;
@@ -314,7 +315,8 @@ void rig_prepare(struct rig *rig, const char *name)
         snprintf(path, sizeof path, "%s/%s", rig->root, *folder);
         mkdir(path, 0755);
     }
-    write_text(rig->root, "vm/etc/qemu.conf", "stdio_handler = \"file\"\nnamespaces = []\n"); /* no virtlogd; sees later mounts */
+    write_text(rig->root, "vm/etc/qemu.conf",
+               "stdio_handler = \"file\"\nnamespaces = []\n"); /* no virtlogd; sees later mounts */
     open_kvm(rig->root);
     snprintf(rig->uri, sizeof rig->uri, "qemu:///embed?root=%s/vm", rig->root);
     snprintf(rig->repository, sizeof rig->repository, "%s/backups", rig->root);

@@ -14,33 +14,33 @@
 #include <limits.h>
 
 struct rig {
-    char root[32];             /* of everything */
+    char root[32]; /* of everything */
     char uri[128];
-    char uuid[37];             /* of the domain */
+    char uuid[37]; /* of the domain */
     char name[64];
     char repository_id[37];
     char repository[128];
     struct backend_config config;
     struct strings pools, repositories;
     struct backend *backend;
-    virConnectPtr connection;  /* the test's own */
+    virConnectPtr connection; /* the test's own */
     virDomainPtr domain;
-    bool cancelled;            /* asked by a person */
-    int64_t cancel_at_bytes;   /* cancels when so much is done; 0: never */
+    bool cancelled;          /* asked by a person */
+    int64_t cancel_at_bytes; /* cancels when so much is done; 0: never */
     int64_t rate_limit;
-    int64_t fill_at_bytes;     /* fills the small repository when so much is done; 0: never */
-    char small[64];            /* a repository of a few MiB, with a file system of its own */
-    char crash_step[32];       /* kills this process around the step of that name … */
-    int crash_when;            /* … enum rig_crash */
-    char *plan;                /* of the running job */
+    int64_t fill_at_bytes; /* fills the small repository when so much is done; 0: never */
+    char small[64];        /* a repository of a few MiB, with a file system of its own */
+    char crash_step[32];   /* kills this process around the step of that name … */
+    int crash_when;        /* … enum rig_crash */
+    char *plan;            /* of the running job */
 };
 
 enum rig_crash { CRASH_BEFORE_INTENT, CRASH_AFTER_INTENT, CRASH_BEFORE_DONE, CRASH_AFTER_DONE, CRASH_KINDS };
 
-bool rig_possible(void); /* QEMU and libvirt are here, and we are root */
+bool rig_possible(void);                             /* QEMU and libvirt are here, and we are root */
 void rig_prepare(struct rig *rig, const char *name); /* folders, disks, repository; no libvirt yet */
-void rig_connect(struct rig *rig);                    /* opens the root; defines the domain if it is not there */
-void rig_start(struct rig *rig, const char *name);    /* both */
+void rig_connect(struct rig *rig);                   /* opens the root; defines the domain if it is not there */
+void rig_start(struct rig *rig, const char *name);   /* both */
 void rig_stop(struct rig *rig);
 void rig_power(struct rig *rig, bool on);
 /* Writes `bytes` of `pattern` at `offset` of a running guest's disk. */
@@ -51,7 +51,7 @@ void rig_small_repository(struct rig *rig, int mib);
 void rig_drop_small_repository(struct rig *rig);
 char *rig_disk(struct rig *rig, const char *file, char out[PATH_MAX]);
 
-struct job *rig_job(struct rig *rig, enum op op);          /* with default parameters and the rig's repository */
+struct job *rig_job(struct rig *rig, enum op op); /* with default parameters and the rig's repository */
 void rig_run(struct rig *rig, struct job *job, struct outcome *out); /* frees the job */
 /* What a restarted worker does with the journal that a killed process left: recovers, and plans afresh where that is the answer. */
 void rig_recover(struct rig *rig, struct job *job, struct outcome *out);
@@ -60,5 +60,6 @@ void rig_succeed(struct rig *rig, struct job *job, char id[37]);
 /* Runs and demands FAILED or a retry, with `text` in the error. */
 void rig_refused(struct rig *rig, struct job *job, const char *text);
 void rig_manifest(struct rig *rig, const char *id, struct restore_point *out);
-bool rig_same(const char *left, const char *left_format, const char *right, const char *right_format); /* qemu-img compare */
+bool rig_same(const char *left, const char *left_format, const char *right,
+              const char *right_format); /* qemu-img compare */
 int rig_checkpoints(struct rig *rig);

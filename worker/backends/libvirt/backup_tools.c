@@ -57,7 +57,8 @@ void chain_lease_tick(struct chain_lease *lease)
     if (!lease->job_id || clock_monotonic_ms() - lease->renewed_ms < LEASE_RENEW_MS)
         return;
     lease->renewed_ms = clock_monotonic_ms();
-    lease_renew(lease->folder, lease->job_id, NULL); /* tried again in ten seconds; sixty times before anyone calls it stale */
+    lease_renew(lease->folder, lease->job_id,
+                NULL); /* tried again in ten seconds; sixty times before anyone calls it stale */
 }
 
 void chain_lease_endp(struct chain_lease *lease)
@@ -186,8 +187,8 @@ static int checkpoint_judge(virDomainCheckpointPtr checkpoint, const struct rest
                             int64_t *dirty_bytes, struct err *err)
 {
     CLEANUP(freep)
-    char *xml = virDomainCheckpointGetXMLDesc(checkpoint, VIR_DOMAIN_CHECKPOINT_XML_NO_DOMAIN |
-                                                              VIR_DOMAIN_CHECKPOINT_XML_SIZE);
+    char *xml = virDomainCheckpointGetXMLDesc(checkpoint,
+                                              VIR_DOMAIN_CHECKPOINT_XML_NO_DOMAIN | VIR_DOMAIN_CHECKPOINT_XML_SIZE);
     CLEANUP(xml_freep) xmlDocPtr doc = NULL;
     int64_t bytes = 0;
 

@@ -6,12 +6,19 @@
 #include <limits.h>
 
 /* The job's repository: inside the worker's configured folders, marker there, id as asked. */
-int backup_repository(struct backend *backend, const struct repository_ref *ref, struct repository *out, struct err *err);
+int backup_repository(struct backend *backend, const struct repository_ref *ref, struct repository *out,
+                      struct err *err);
 /* Whose points a verify or delete is about: the job's target, or where that is the repository itself (the host of the guest is gone), the one found there; NULL: nobody's. */
 int backup_source(const struct job *job, const struct repository *repository, const char *point, char **out,
                   struct err *err);
-static inline void repository_endp(struct repository *repository) { repository_clear(repository); }
-static inline void point_endp(struct restore_point *point) { restore_point_clear(point); }
+static inline void repository_endp(struct repository *repository)
+{
+    repository_clear(repository);
+}
+static inline void point_endp(struct restore_point *point)
+{
+    restore_point_clear(point);
+}
 
 /* Holds the lease of this job on a chain until the end of the scope: CLEANUP(chain_lease_endp) struct chain_lease lease = {0}; */
 struct chain_lease {
@@ -23,7 +30,7 @@ int chain_lease_take(struct chain_lease *lease, const struct step_run *run, cons
 void chain_lease_tick(struct chain_lease *lease); /* renews when it is time; call often */
 void chain_lease_endp(struct chain_lease *lease);
 
-bool step_cancelled(const struct step_run *run); /* false where there is no attempt: undo, settle */
+bool step_cancelled(const struct step_run *run);                /* false where there is no attempt: undo, settle */
 const char *step_arg(const struct step *step, const char *key); /* never NULL: a plan without it is a bug */
 /* What people call the target. Not virDomainGetName(): that erases libvirt's last error before libvirt_err() reads it. */
 const char *step_subject(const struct step_run *run);

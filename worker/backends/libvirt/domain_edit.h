@@ -10,12 +10,13 @@ struct edit_disk {
 
 struct domain_edit {
     const char *name, *uuid;
-    const char *folder;              /* of the restored files: NVRAM, serial ports that are files */
-    const struct edit_disk *disks;   /* what is restored; every other writable disk is taken out, so that two guests never share one */
+    const char *folder; /* of the restored files: NVRAM, serial ports that are files */
+    const struct edit_disk
+        *disks; /* what is restored; every other writable disk is taken out, so that two guests never share one */
     size_t disk_count;
-    const struct facts *networks;    /* old network or bridge → network; may be empty */
-    bool new_identity;               /* new MACs, new generation id */
-    bool nvram;                      /* <nvram> becomes folder/nvram.fd */
+    const struct facts *networks; /* old network or bridge → network; may be empty */
+    bool new_identity;            /* new MACs, new generation id */
+    bool nvram;                   /* <nvram> becomes folder/nvram.fd */
 };
 
 /* ERR_PERMANENT when a disk that is restored is not in the definition. */

@@ -40,7 +40,8 @@ static void progress(void *context, const char *line)
                          watch->copy->total);
 }
 
-int qemu_img(const struct step_run *run, struct chain_lease *lease, const char *const argv[], int *out_status, struct err *err)
+int qemu_img(const struct step_run *run, struct chain_lease *lease, const char *const argv[], int *out_status,
+             struct err *err)
 {
     struct watch watch = {.run = run, .lease = lease};
     struct process_options options = {.inherit_fd = -1, .stop = stop, .context = &watch};
@@ -65,8 +66,8 @@ static int convert(const struct step_run *run, struct chain_lease *lease, const 
 {
     struct watch watch = {run, lease, copy};
     struct process_options options = {.inherit_fd = fd, .stop = stop, .line = progress, .context = &watch};
-    const char *argv[] = {"qemu-img", "convert", "-p", "-f", copy->source_format, "-O", copy->target_format, copy->source,
-                          part,       NULL,      NULL};
+    const char *argv[] = {"qemu-img",   "convert", "-p", "-f", copy->source_format, "-O", copy->target_format,
+                          copy->source, part,      NULL, NULL};
 
     if (copy->compress) {
         argv[7] = "-c";

@@ -6,13 +6,14 @@ struct image_copy {
     const char *source, *source_format;
     const char *target, *target_format; /* appears under this name only when it is whole */
     bool compress;
-    int64_t size_bytes;                 /* for progress: virtual size */
-    int64_t done_before, total;         /* of the whole job */
+    int64_t size_bytes;         /* for progress: virtual size */
+    int64_t done_before, total; /* of the whole job */
 };
 
 /* Flattens `source` with its backing files into `target`. A target that exists is finished work of an earlier attempt. */
 int image_copy(const struct step_run *run, struct chain_lease *lease, const struct image_copy *copy, struct err *err);
-int image_copy_undo(const char *target, struct err *err);                            /* ERR_RETRY while a leftover child still writes it */
+int image_copy_undo(const char *target, struct err *err); /* ERR_RETRY while a leftover child still writes it */
 int image_copy_settle(const char *target, enum settled *out, struct err *err);
 /* Runs one qemu-img with these arguments; out_status as in process_run. */
-int qemu_img(const struct step_run *run, struct chain_lease *lease, const char *const argv[], int *out_status, struct err *err);
+int qemu_img(const struct step_run *run, struct chain_lease *lease, const char *const argv[], int *out_status,
+             struct err *err);

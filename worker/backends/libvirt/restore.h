@@ -4,10 +4,10 @@
 
 struct restore_disk {
     char *name;
-    char *image;         /* the file in the repository: newest link of the chain */
-    char *target;        /* what it is restored to, first under this name */
-    char *format;        /* of the target */
-    char *place;         /* in place: the disk that it replaces; else NULL */
+    char *image;  /* the file in the repository: newest link of the chain */
+    char *target; /* what it is restored to, first under this name */
+    char *format; /* of the target */
+    char *place;  /* in place: the disk that it replaces; else NULL */
     int64_t size_bytes;
 };
 

@@ -14,8 +14,7 @@ static int render(const struct step_run *run, const struct step *step, struct te
 
     (void)lost;
     (void)err;
-    text_addf(command, "virsh backup-begin '%s' backup.xml%s\n# backup.xml\n%s",
-              step_subject(run),
+    text_addf(command, "virsh backup-begin '%s' backup.xml%s\n# backup.xml\n%s", step_subject(run),
               checkpoint ? " checkpoint.xml" : "", step_arg(step, "backup_xml"));
     if (checkpoint)
         text_addf(command, "# checkpoint.xml\n%s", checkpoint);
@@ -53,8 +52,8 @@ static int execute(const struct step_run *run, const struct step *step, struct f
 
     if (step_domain(run, &domain, err) < 0 || begun(domain, step, &already, err) < 0)
         return -1;
-    if (!already && virDomainBackupBegin(domain, step_arg(step, "backup_xml"),
-                                         facts_get(&step->args, "checkpoint_xml"), 0) < 0)
+    if (!already &&
+        virDomainBackupBegin(domain, step_arg(step, "backup_xml"), facts_get(&step->args, "checkpoint_xml"), 0) < 0)
         return libvirt_err(err, "backup of %s", step_subject(run));
     return learn(step, at, learned, err);
 }

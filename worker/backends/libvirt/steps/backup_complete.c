@@ -19,8 +19,8 @@ static int render(const struct step_run *run, const struct step *step, struct te
 {
     (void)lost;
     (void)err;
-    text_addf(command, "virsh dumpxml '%s' --inactive --security-info > '%s/domain.xml'\n",
-              step_subject(run), step_arg(step, "folder"));
+    text_addf(command, "virsh dumpxml '%s' --inactive --security-info > '%s/domain.xml'\n", step_subject(run),
+              step_arg(step, "folder"));
     text_addf(command, "sync -f '%s'\n# manifest.json: \"state\": \"complete\"", step_arg(step, "folder"));
     return 0;
 }

@@ -19,8 +19,17 @@ static int render(const struct step_run *run, const struct step *step, struct te
 
 static int execute(const struct step_run *run, const struct step *step, struct facts *learned, struct err *err)
 {
-    const char *argv[] = {"qemu-img", "rebase", "-u", "-f", "qcow2", "-F", "qcow2", "-b", step_arg(step, "backing"),
-                          step_arg(step, "file"), NULL};
+    const char *argv[] = {"qemu-img",
+                          "rebase",
+                          "-u",
+                          "-f",
+                          "qcow2",
+                          "-F",
+                          "qcow2",
+                          "-b",
+                          step_arg(step, "backing"),
+                          step_arg(step, "file"),
+                          NULL};
 
     (void)learned;
     return qemu_img(run, NULL, argv, NULL, err);

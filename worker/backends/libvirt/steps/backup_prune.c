@@ -18,8 +18,7 @@ static int render(const struct step_run *run, const struct step *step, struct te
     if (!names)
         return err_memory(err, "checkpoints");
     for (char *name = strtok_r(names, " ", &rest); name; name = strtok_r(NULL, " ", &rest))
-        text_addf(command, "%svirsh checkpoint-delete '%s' %s", command->len ? "\n" : "",
-                  step_subject(run), name);
+        text_addf(command, "%svirsh checkpoint-delete '%s' %s", command->len ? "\n" : "", step_subject(run), name);
     return 0;
 }
 

@@ -95,7 +95,8 @@ static int set_guest_free(struct push *push, struct err *err)
 
 static int refuse_room(struct push *push, struct err *err)
 {
-    err_set(err, ERR_RETRY, "repository %s: no room: what must stay free is reached, and a full one would stop the guest",
+    err_set(err, ERR_RETRY,
+            "repository %s: no room: what must stay free is reached, and a full one would stop the guest",
             push->repository.name);
     return err_hint(err, "delete old backups, or add space");
 }

@@ -24,9 +24,9 @@ static int execute(const struct step_run *run, const struct step *step, struct f
     (void)learned;
     if (step_domain(run, &domain, err) < 0)
         return -1;
-    checkpoint = virDomainCheckpointCreateXML(
-        domain, step_arg(step, "xml"),
-        VIR_DOMAIN_CHECKPOINT_CREATE_REDEFINE | VIR_DOMAIN_CHECKPOINT_CREATE_REDEFINE_VALIDATE);
+    checkpoint = virDomainCheckpointCreateXML(domain, step_arg(step, "xml"),
+                                              VIR_DOMAIN_CHECKPOINT_CREATE_REDEFINE |
+                                                  VIR_DOMAIN_CHECKPOINT_CREATE_REDEFINE_VALIDATE);
     return checkpoint ? 0 : libvirt_err(err, "define the parent's checkpoint again");
 }
 

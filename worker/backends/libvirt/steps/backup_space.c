@@ -58,7 +58,8 @@ static int add_full_disks(const struct step *step, virDomainPtr domain, const st
     return 0;
 }
 
-static int estimate(const struct step *step, virDomainPtr domain, int64_t *out_bytes, int64_t *out_dirty, struct err *err)
+static int estimate(const struct step *step, virDomainPtr domain, int64_t *out_bytes, int64_t *out_dirty,
+                    struct err *err)
 {
     CLEANUP(point_endp) struct restore_point parent = {0};
     const char *folder = facts_get(&step->args, "parent");
@@ -79,7 +80,8 @@ static int refuse(const struct repository *repository, int64_t need, int64_t roo
     char need_text[32], room_text[32];
 
     err_set(err, ERR_RETRY, "repository %s: no room: needs %s, has %s above what must stay free", repository->name,
-            format_size(need, need_text, sizeof need_text), format_size(room < 0 ? 0 : room, room_text, sizeof room_text));
+            format_size(need, need_text, sizeof need_text),
+            format_size(room < 0 ? 0 : room, room_text, sizeof room_text));
     return err_hint(err, "delete old backups, or add space");
 }
 

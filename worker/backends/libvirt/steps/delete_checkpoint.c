@@ -13,8 +13,8 @@ static int render(const struct step_run *run, const struct step *step, struct te
 {
     (void)lost;
     (void)err;
-    text_addf(command, "virsh checkpoint-delete '%s' NAME   # each of: %s",
-              step_subject(run), step_arg(step, "checkpoints"));
+    text_addf(command, "virsh checkpoint-delete '%s' NAME   # each of: %s", step_subject(run),
+              step_arg(step, "checkpoints"));
     return 0;
 }
 

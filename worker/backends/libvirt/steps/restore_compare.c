@@ -21,8 +21,9 @@ static int execute(const struct step_run *run, const struct step *step, struct f
 {
     CLEANUP(chain_lease_endp) struct chain_lease lease = {0};
     const char *target = step_arg(step, "target");
-    const char *argv[] = {"qemu-img", "compare", "-q", "-f", "qcow2", "-F", step_arg(step, "format"),
-                          step_arg(step, "image"), target, NULL};
+    const char *argv[] = {
+        "qemu-img", "compare", "-q", "-f", "qcow2", "-F", step_arg(step, "format"), step_arg(step, "image"),
+        target,     NULL};
     int status = 0;
 
     (void)learned;

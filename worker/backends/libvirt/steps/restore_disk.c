@@ -9,8 +9,8 @@ static int render(const struct step_run *run, const struct step *step, struct te
     (void)run;
     (void)lost;
     (void)err;
-    text_addf(command, "qemu-img convert -p -f qcow2 -O %s '%s' '%s'", step_arg(step, "format"), step_arg(step, "image"),
-              step_arg(step, "target"));
+    text_addf(command, "qemu-img convert -p -f qcow2 -O %s '%s' '%s'", step_arg(step, "format"),
+              step_arg(step, "image"), step_arg(step, "target"));
     return 0;
 }
 

@@ -20,9 +20,10 @@ static int render(const struct step_run *run, const struct step *step, struct te
     (void)step;
     (void)lost;
     (void)err;
-    text_addf(command,
-              "virsh checkpoint-delete '%s' NAME --metadata   # each\nvirsh snapshot-delete '%s' NAME --metadata   # each",
-              name, name);
+    text_addf(
+        command,
+        "virsh checkpoint-delete '%s' NAME --metadata   # each\nvirsh snapshot-delete '%s' NAME --metadata   # each",
+        name, name);
     return 0;
 }
 

@@ -12,7 +12,8 @@ static int render(const struct step_run *run, const struct step *step, struct te
     (void)run;
     (void)lost;
     (void)err;
-    text_addf(command, "qemu-img check -f qcow2 FILE   # each of '%s/%s' and its parents\nqemu-img info --backing-chain FILE",
+    text_addf(command,
+              "qemu-img check -f qcow2 FILE   # each of '%s/%s' and its parents\nqemu-img info --backing-chain FILE",
               step_arg(step, "chain_folder"), step_arg(step, "point"));
     return 0;
 }

@@ -206,8 +206,8 @@ static int add_space(struct create *create, struct plan *plan, struct err *err)
 
     if (!names)
         return err_memory(err, "disks");
-    if (parent &&
-        repository_point_folder(&create->repository, create->job->target.id, parent->chain, parent->id, &folder, err) < 0)
+    if (parent && repository_point_folder(&create->repository, create->job->target.id, parent->chain, parent->id,
+                                          &folder, err) < 0)
         return -1;
     return plan_add(plan, &step_backup_space, err, "repository", create->repository.path, "repository_id",
                     create->repository.id, "disks", names, "folder", create->folder, "parent", folder, NULL)
@@ -248,11 +248,11 @@ static int add_begin(struct create *create, struct plan *plan, struct err *err)
 
     if (backup_xml(&create->draft.disks, create->folder, parent ? checkpoint_name(parent->id, base) : NULL, &backup,
                    err) < 0 ||
-        (keeps && checkpoint_xml(&create->draft.disks, create->checkpoint, create->params->description, &checkpoint,
-                                 err) < 0))
+        (keeps &&
+         checkpoint_xml(&create->draft.disks, create->checkpoint, create->params->description, &checkpoint, err) < 0))
         return -1;
-    return plan_add(plan, &step_backup_begin, err, "folder", create->folder, "backup_xml", backup, "checkpoint_xml", checkpoint,
-                    "checkpoint", keeps ? create->checkpoint : NULL, NULL)
+    return plan_add(plan, &step_backup_begin, err, "folder", create->folder, "backup_xml", backup, "checkpoint_xml",
+                    checkpoint, "checkpoint", keeps ? create->checkpoint : NULL, NULL)
                ? 0
                : -1;
 }
@@ -353,8 +353,7 @@ int plan_backup_create(struct backend *backend, const struct job *job, struct pl
     if (libvirt_connect(create.backend, err) < 0 || look(&create, err) < 0 || decide(&create, err) < 0 ||
         draft(&create, err) < 0)
         return -1;
-    if (add_space(&create, plan, err) < 0 || add_folder(&create, plan, err) < 0 ||
-        add_redefine(&create, plan, err) < 0)
+    if (add_space(&create, plan, err) < 0 || add_folder(&create, plan, err) < 0 || add_redefine(&create, plan, err) < 0)
         return -1;
     if ((create.active ? add_running(&create, plan, err) : add_converts(&create, plan, err)) < 0)
         return -1;

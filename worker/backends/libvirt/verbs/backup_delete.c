@@ -61,7 +61,8 @@ static int add_marks(struct remove *remove, struct plan *plan, struct err *err)
             continue;
         if (folder_of(remove, point, &folder, err) < 0 || strings_add(&plan->taken_points, point->id, err) < 0 ||
             !plan_add(plan, &step_delete_mark, err, "repository", remove->repository.path, "point", point->id, "folder",
-                      folder, "source", remove->source, "set", set, "really_last", remove->params->really_last ? "yes" : NULL, NULL))
+                      folder, "source", remove->source, "set", set, "really_last",
+                      remove->params->really_last ? "yes" : NULL, NULL))
             return -1;
     }
     return 0;
@@ -71,10 +72,10 @@ static int lose(struct plan *plan, const struct restore_point *point, struct err
 {
     char when[64], size[32];
 
-    return plan_lose(plan, err, "the %s backup %s of %s, made %s, %s", point->backup_kind ? point->backup_kind : "unfinished",
-                     point->id, point->target.name ? point->target.name : point->target.id,
-                     format_time(point->created_at_ms, true, when, sizeof when),
-                     format_size(point->size_bytes, size, sizeof size));
+    return plan_lose(
+        plan, err, "the %s backup %s of %s, made %s, %s", point->backup_kind ? point->backup_kind : "unfinished",
+        point->id, point->target.name ? point->target.name : point->target.id,
+        format_time(point->created_at_ms, true, when, sizeof when), format_size(point->size_bytes, size, sizeof size));
 }
 
 static int add_files(struct remove *remove, struct plan *plan, struct err *err)

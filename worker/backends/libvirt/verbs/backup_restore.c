@@ -62,8 +62,8 @@ static int check_machine(struct restore *restore, xmlDocPtr doc, struct err *err
     CLEANUP(freep) char *arch = xml_get(doc, "/domain/os/type/@arch");
     CLEANUP(freep) char *machine = xml_get(doc, "/domain/os/type/@machine");
     CLEANUP(freep) char *type = xml_get(doc, "/domain/@type");
-    CLEANUP(freep) char *abilities = virConnectGetDomainCapabilities(restore->backend->connection, NULL, arch, machine,
-                                                                     type, 0);
+    CLEANUP(freep)
+    char *abilities = virConnectGetDomainCapabilities(restore->backend->connection, NULL, arch, machine, type, 0);
 
     if (abilities)
         return 0;
@@ -91,8 +91,9 @@ static int check_network(virConnectPtr connection, xmlNodePtr source, struct err
 static int check_networks(struct restore *restore, xmlDocPtr doc, struct err *err)
 {
     xmlXPathContextPtr context = xmlXPathNewContext(doc);
-    xmlXPathObjectPtr found =
-        context ? xmlXPathEvalExpression(BAD_CAST "/domain/devices/interface[@type='network']/source", context) : NULL;
+    xmlXPathObjectPtr found = context ? xmlXPathEvalExpression(
+                                            BAD_CAST "/domain/devices/interface[@type='network']/source", context)
+                                      : NULL;
     int result = found ? 0 : err_memory(err, "networks");
 
     for (int i = 0; result == 0 && found->nodesetval && i < found->nodesetval->nodeNr; i++)
@@ -136,8 +137,8 @@ int plan_restore_new(struct restore *restore, struct plan *plan, struct err *err
         !plan_add(plan, &step_restore_folder, err, "folder", folder, "point", restore->point.id, NULL) ||
         restore_add_disks(restore, plan, err) < 0 || add_define(restore, folder, plan, err) < 0)
         return -1;
-    if (restore->params->start != START_NO &&
-        !plan_add(plan, &step_restore_start, err, "paused", restore->params->start == START_PAUSED ? "yes" : NULL, NULL))
+    if (restore->params->start != START_NO && !plan_add(plan, &step_restore_start, err, "paused",
+                                                        restore->params->start == START_PAUSED ? "yes" : NULL, NULL))
         return -1;
     return 0;
 }
@@ -148,8 +149,7 @@ int plan_backup_restore(struct backend *backend, const struct job *job, struct p
 
     if (restore_open(&restore, backend, job, err) < 0)
         return -1;
-    return restore.params->in_place ? plan_restore_in_place(&restore, plan, err)
-                                    : plan_restore_new(&restore, plan, err);
+    return restore.params->in_place ? plan_restore_in_place(&restore, plan, err) : plan_restore_new(&restore, plan, err);
 }
 
 int report_backup_restore(struct backend *backend, const struct job *job, const struct facts *known,

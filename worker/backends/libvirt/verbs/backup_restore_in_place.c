@@ -116,11 +116,11 @@ static int add_swaps(struct restore *restore, const char *name, struct plan *pla
         struct step *step;
 
         text_addf(&old, "%s.fs-%s.old", disk->place, restore->job->job_id);
-        step = plan_add(plan, &step_restore_swap, err, "disk", disk->name, "new", disk->target, "place", disk->place, "old",
-                        text_str(&old), NULL);
+        step = plan_add(plan, &step_restore_swap, err, "disk", disk->name, "new", disk->target, "place", disk->place,
+                        "old", text_str(&old), NULL);
         text_free(&old);
-        if (!step || plan_lose(plan, err, "%s: what was written to disk %s since the backup (the old disk is kept)", name,
-                               disk->name) < 0)
+        if (!step || plan_lose(plan, err, "%s: what was written to disk %s since the backup (the old disk is kept)",
+                               name, disk->name) < 0)
             return -1;
     }
     return 0;
@@ -146,8 +146,9 @@ static int add_exchange(struct restore *restore, virDomainPtr domain, struct pla
     if (libvirt_domain_state(domain, &state, &reason, err) < 0)
         return -1;
     paused = restore->params->start == START_PAUSED || (active && state == VIR_DOMAIN_PAUSED) ? "yes" : NULL;
-    if (active && (!plan_add(plan, &step_restore_stop, err, "paused", paused, NULL) ||
-                   plan_lose(plan, err, "%s: what it has in memory; it is stopped and started", virDomainGetName(domain)) < 0))
+    if (active &&
+        (!plan_add(plan, &step_restore_stop, err, "paused", paused, NULL) ||
+         plan_lose(plan, err, "%s: what it has in memory; it is stopped and started", virDomainGetName(domain)) < 0))
         return -1;
     if (add_swaps(restore, virDomainGetName(domain), plan, err) < 0 || add_forget(restore, plan, err) < 0)
         return -1;
