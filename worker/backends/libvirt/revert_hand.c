@@ -1,7 +1,7 @@
 /*
  * S's state is in the file that was active when S was taken: the source in S's <domain>. It must never be written again, so the guest gets a new overlay on it.
  *
- *   check → overlay, per disk → stop → define → tree → [discard_saved] → start → [drop_checkpoints]
+ *   check → overlay, per disk → stop → define → [forget_checkpoints] → tree → [discard_saved] → start
  *
  * The overlays come before the stop: a full disk then stops nobody. The definition is the one of S's time with the new overlays; disks that S did not take stay as they are now.
  * The old overlays stay where they are.
@@ -316,10 +316,10 @@ int revert_hand_plan(const struct revert_hand *hand, struct plan *plan, struct e
         return -1;
     if (add_check(hand, &taken, plan, err) < 0 || add_overlays(hand, &taken, plan, err) < 0 ||
         add_stop(hand, plan, err) < 0 || add_define(hand, &taken, plan, err) < 0 ||
+        plan_forget_checkpoints(hand->domain, hand->scene->checkpoints, plan, err) < 0 ||
         add_tree(hand, &taken, plan, err) < 0)
         return -1;
     if (hand->scene->has_saved && !plan_add(plan, &step_discard_saved, err, NULL))
         return -1;
-    return add_start(hand, &taken, plan, err) < 0 ? -1
-                                                  : plan_drop_checkpoints(hand->scene->checkpoints, true, plan, err);
+    return add_start(hand, &taken, plan, err);
 }
