@@ -140,7 +140,7 @@ test_a_token_for_some_machines_and_classes() {
     as_token web snapshot delete shop-1 allowed --yes
     equal "exit code of class C" 8 "$code"
     as_token web targets --json
-    equal "targets in its list" 1 "$(jq length <<<"$out")"
+    holds 'length > 0 and all(.labels.tier == "web")'
     expect 0 token revoke web
     as_token web targets
     equal "exit code of a token that ended" 8 "$code"
