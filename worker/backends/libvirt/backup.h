@@ -40,8 +40,3 @@ extern const struct step_type step_delete_mark, step_delete_files, step_delete_c
         &step_restore_start, &step_restore_stop, &step_restore_resume, &step_restore_swap, &step_restore_forget,    \
         &step_verify_manifest, &step_verify_checksum, &step_verify_image, &step_verify_record, &step_delete_mark,   \
         &step_delete_files, &step_delete_checkpoint
-
-/* Verify and delete need no hypervisor: the repository backend has them too, for points whose host is gone. */
-#define BACKUP_REPOSITORY_STEPS                                                                                        \
-    &step_verify_manifest, &step_verify_checksum, &step_verify_image, &step_verify_record, &step_delete_mark,          \
-        &step_delete_files

@@ -1,12 +1,12 @@
 /*
- * The repository backend: targets "repository:<uuid>", which are directories with a marker in or at the configured folders. It makes new ones, tells what is there
- * and how much room it has, and verifies and deletes restore points whose own host is gone (the same plans as the libvirt backend's; they need no hypervisor).
+ * The repository backend: targets "repository:<uuid>", which are directories with a marker in or at the configured folders. It makes new ones, and tells what is there
+ * and how much room it has. Restore points are the business of the backends that make them, also where their guest is gone.
  */
 #include "base/err.h"
 #include "base/file.h"
 #include "model/inventory.h"
 #include "model/job.h"
-#include "worker/backends/libvirt/backup.h"
+#include "worker/backend.h"
 #include "worker/repository.h"
 
 #include <dirent.h>
@@ -248,12 +248,10 @@ static void close_backend(struct backend *backend)
 
 static const struct verb verbs[] = {
     {OP_REPOSITORY_INIT, plan_init, NULL},
-    {OP_BACKUP_VERIFY, plan_backup_verify, report_backup_verify},
-    {OP_BACKUP_DELETE, plan_backup_delete, report_backup_delete},
     {OP_NONE, NULL, NULL},
 };
 
-static const struct step_type *const steps[] = {&step_init, BACKUP_REPOSITORY_STEPS, NULL};
+static const struct step_type *const steps[] = {&step_init, NULL};
 
 const struct backend_ops repository_backend_ops = {
     .kind = "repository",
