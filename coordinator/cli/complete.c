@@ -116,7 +116,21 @@ static void take_option(struct words *words, const char *word)
     for (size_t i = 0; words->command && (candidate = command_option(words->command, i)); i++)
         if (word[1] == '-' ? strcmp(word + 2, candidate->name) == 0 : candidate->letter && word[1] == candidate->letter)
             row = row ? row : candidate;
-    words->pending = row && row->kind != OPT_FLAG && !row->implied ? row : NULL;
+    words->pending = row && row->kind != OPT_FLAG ? row : NULL;
+}
+
+/* As the parser does: an implied value gives way to a word that is none of the choices. */
+static bool is_value(const struct option_row *row, const char *word)
+{
+    size_t len = strlen(word);
+
+    for (const char *at = row->implied ? row->choices : NULL; at && *at;) {
+        size_t size = strcspn(at, "|");
+        if (size == len && strncmp(at, word, len) == 0)
+            return true;
+        at += size + (at[size] == '|');
+    }
+    return !row->implied;
 }
 
 static void take_name(struct words *words, const char *word)
@@ -140,11 +154,15 @@ static void analyse(struct words *words)
 {
     for (size_t i = 0; i < words->count; i++) {
         const char *word = words->items[i];
-        if (words->pending && strcmp(word, "=") != 0)
-            words->pending = NULL;
-        else if (*word == '-' && word[1])
+        const struct option_row *pending = words->pending;
+        if (strcmp(word, "=") == 0)
+            continue;
+        words->pending = NULL;
+        if (pending && is_value(pending, word))
+            continue;
+        if (*word == '-' && word[1])
             take_option(words, word);
-        else if (strcmp(word, "=") != 0)
+        else
             take_name(words, word);
     }
 }
@@ -214,7 +232,9 @@ int run_complete(struct cli *cli, const struct invocation *invocation)
     analyse(&words);
     if (words.pending)
         print_values(cli, &words);
-    else if (words.command && *words.current == '-')
+    if (words.pending && !words.pending->implied)
+        return EXIT_DONE;
+    if (words.command && *words.current == '-')
         print_options(cli, words.command);
     else if (words.command)
         print_arguments(cli, &words);

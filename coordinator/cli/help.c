@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-enum { LEFT = 30 };
+enum { LEFT = 27, WIDTH = 80 };
 
 static void print_usage(FILE *out, const struct command *command)
 {
@@ -31,15 +31,34 @@ void help_option_name(const struct option_row *row, char *out, size_t size)
     snprintf(out, size, "%s--%s%s", letter, row->name, value);
 }
 
+/* Words of text; lines after the first are indented. The cursor stands at `indent`. */
+static void print_wrapped(FILE *out, const char *text, size_t indent)
+{
+    size_t column = indent;
+
+    while (*text) {
+        size_t len = strcspn(text, " ");
+        if (column > indent && column + 1 + len > WIDTH) {
+            fprintf(out, "\n%*s", (int)indent, "");
+            column = indent;
+        }
+        fprintf(out, "%s%.*s", column > indent ? " " : "", (int)len, text);
+        column += len + (column > indent);
+        text += len + strspn(text + len, " ");
+    }
+    fputc('\n', out);
+}
+
 static void print_option(FILE *out, const struct option_row *row)
 {
     char name[160];
 
     help_option_name(row, name, sizeof name);
     if (strlen(name) > LEFT)
-        fprintf(out, "  %s\n  %*s %s\n", name, LEFT, "", row->doc);
+        fprintf(out, "  %s\n%*s", name, LEFT + 3, "");
     else
-        fprintf(out, "  %-*s %s\n", LEFT, name, row->doc);
+        fprintf(out, "  %-*s ", LEFT, name);
+    print_wrapped(out, row->doc, LEFT + 3);
 }
 
 /* Options of a group, those spelt as in virsh last. */
@@ -94,7 +113,7 @@ int help_all(FILE *out)
     for (size_t i = 0; (command = command_at(i)); i++) {
         if (command->flags & COMMAND_HIDDEN)
             continue;
-        if (strcmp(noun, command->noun) != 0)
+        if (strcmp(noun, command->noun) != 0 && *command->verb)
             fputc('\n', out);
         noun = command->noun;
         fprintf(out, "  %-20s %s\n", command_name(command, name, sizeof name), command->doc);

@@ -220,16 +220,33 @@ static int no_such_noun(const char *noun, struct err *err)
     return err_hint(err, "All commands: fleetsnap help");
 }
 
+static const char *nearest_verb(const char *noun, const char *verb)
+{
+    const struct command *command;
+    const char *best = NULL;
+    size_t least = 3;
+
+    for (size_t i = 0; verb && (command = command_at(i)); i++) {
+        size_t distance = strcmp(command->noun, noun) == 0 ? word_distance(verb, command->verb) : least;
+        best = distance < least ? command->verb : best;
+        least = distance < least ? distance : least;
+    }
+    return best;
+}
+
 static int no_such_verb(const char *noun, const char *verb, struct err *err)
 {
     const struct command *command;
+    const char *near = nearest_verb(noun, verb);
     char verbs[256] = "";
     size_t used = 0;
 
     for (size_t i = 0; (command = command_at(i)); i++)
         if (strcmp(command->noun, noun) == 0 && used < sizeof verbs)
             used += (size_t)snprintf(verbs + used, sizeof verbs - used, "%s%s", used ? ", " : "", command->verb);
-    if (verb)
+    if (near)
+        err_set(err, ERR_PERMANENT, "%s: no verb \"%s\". Did you mean %s?", noun, verb, near);
+    else if (verb)
         err_set(err, ERR_PERMANENT, "%s: no verb \"%s\"; there is %s", noun, verb, verbs);
     else
         err_set(err, ERR_PERMANENT, "%s: say what: %s", noun, verbs);

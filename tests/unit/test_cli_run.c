@@ -1,0 +1,478 @@
+/* The command against a real server over a coordinator in memory: what it prints, where, and its exit codes. */
+#include "coordinator/api/api.h"
+#include "coordinator/cli/cli.h"
+#include "coordinator/cli/command.h"
+#include "fake/fake_coordinator.h"
+
+#include "base/clock.h"
+#include "base/parse.h"
+#include "base/uuid.h"
+
+#include <dirent.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+struct world {
+    struct coordinator *fake;
+    struct api *api;
+    char folder[64], token_file[96];
+    char *out, *err; /* of the last run */
+    const char *answer; /* what the person types */
+    bool terminal;
+};
+
+static int make(void **state)
+{
+    struct world *world = calloc(1, sizeof *world);
+    struct api_config config = {.listen = "127.0.0.1:0", .worker_kafka_brokers = "k1:9092", .worker_redis_address = "r1:6379", .worker_redis_user = "worker", .worker_redis_password = "pa\"ss"};
+    char url[64];
+
+    strcpy(world->folder, "/tmp/test_cli_run.XXXXXX");
+    assert_non_null(mkdtemp(world->folder));
+    snprintf(world->token_file, sizeof world->token_file, "%s/admin.token", world->folder);
+    FILE *file = fopen(world->token_file, "w");
+    fputs("bootstrap-token-0123456789\n", file);
+    fclose(file);
+    chmod(world->token_file, 0600);
+    config.admin_token_file = world->token_file;
+    world->fake = fake_coordinator_new();
+    fake_load_fleet(world->fake);
+    assert_int_equal(api_start(&config, world->fake, fake_coordinator_view(world->fake), &world->api, NULL), 0);
+    snprintf(url, sizeof url, "http://127.0.0.1:%d", api_port(world->api));
+    setenv("FLEETSNAP_URL", url, 1);
+    setenv("FLEETSNAP_TOKEN_FILE", world->token_file, 1);
+    setenv("HOME", world->folder, 1);
+    unsetenv("FLEETSNAP_TOKEN");
+    unsetenv("XDG_CONFIG_HOME");
+    setenv("TZ", "UTC", 1);
+    *state = world;
+    return 0;
+}
+
+static int destroy(void **state)
+{
+    struct world *world = *state;
+    char command[128];
+
+    api_stop(world->api);
+    fake_coordinator_free(world->fake);
+    snprintf(command, sizeof command, "rm -rf %s", world->folder);
+    assert_int_equal(system(command), 0);
+    free(world->out);
+    free(world->err);
+    free(world);
+    return 0;
+}
+
+/* Runs the words of `line` (blanks between, '_' in a word that begins with '@' is a blank). */
+static int run(struct world *world, const char *line)
+{
+    struct cli cli = {.width = 100, .retry_ms = 0, .in_terminal = world->terminal, .err_terminal = world->terminal, .out_terminal = world->terminal};
+    const char *argv[40] = {"fleetsnap"};
+    char words[1024], *save = NULL;
+    size_t out_len, err_len;
+    int argc = 1;
+
+    free(world->out);
+    free(world->err);
+    snprintf(words, sizeof words, "%s", line);
+    for (char *word = strtok_r(words, " ", &save); word; word = strtok_r(NULL, " ", &save)) {
+        if (*word == '@')
+            for (char *c = word++; *c; c++)
+                *c = *c == '_' ? ' ' : *c;
+        argv[argc++] = word;
+    }
+    parse_time("2026-11-20T14:00:00Z", &cli.now_ms, NULL);
+    cli.out = open_memstream(&world->out, &out_len);
+    cli.err = open_memstream(&world->err, &err_len);
+    cli.in = fmemopen((void *)(size_t)(world->answer ? world->answer : "\n"), strlen(world->answer ? world->answer : "\n"), "r");
+    int code = cli_main(&cli, argc, argv);
+    cli_close(&cli);
+    fclose(cli.in);
+    fclose(cli.out);
+    fclose(cli.err);
+    return code;
+}
+
+static void expect(struct world *world, const char *line, int code, const char *out, const char *err)
+{
+    int got = run(world, line);
+
+    if (got != code)
+        fail_msg("%s: exit %d, not %d\n%s%s", line, got, code, world->out, world->err);
+    if (out)
+        assert_string_equal(world->out, out);
+    if (err)
+        assert_string_equal(world->err, err);
+}
+
+static void has(const char *text, const char *part)
+{
+    if (!strstr(text, part))
+        fail_msg("\"%s\" is not in:\n%s", part, text);
+}
+
+static void targets_are_a_table(void **state)
+{
+    expect(*state, "targets", EXIT_DONE,
+           "TARGET  HOST    STATE    LABELS             LAST BACKUP          VERIFIED  AGE      MIGRATABLE\n"
+           "shop-1  alpha   running  app=shop tier=web  incremental 1.2 MiB  boot      3h       no (1 snapshot)\n"
+           "shop-2  beta !  running  app=shop tier=db   –                    –         never !  yes\n"
+           "db      alpha   paused   –                  –                    –         never !  yes\n"
+           "db      beta !  shutoff  –                  –                    –         never !  yes\n",
+           "! no backup of the last 26 hours, or a host that is silent: fleetsnap targets --unprotected\n");
+    expect(*state, "target list -l app=shop,tier!=db", EXIT_DONE,
+           "TARGET  HOST   STATE    LABELS             LAST BACKUP          VERIFIED  AGE  MIGRATABLE\n"
+           "shop-1  alpha  running  app=shop tier=web  incremental 1.2 MiB  boot      3h   no (1 snapshot)\n",
+           "");
+}
+
+static void snapshots_are_a_tree(void **state)
+{
+    expect(*state, "snapshot list shop-1 --tree", EXIT_DONE,
+           "base\n"
+           "├─ before-deploy       external  disk-only  2026-11-20 14:02  filesystem\n"
+           "│  └─ after-migration  external  disk-only  2026-11-21 09:11  filesystem  ← current\n"
+           "└─ experiment          internal  shutoff    2026-11-18 08:00  –  (made by others)\n",
+           "");
+    expect(*state, "snapshots shop-1 --name --external --leaves", EXIT_DONE, "after-migration\n", "");
+    expect(*state, "snapshot list shop-1 --name --roots", EXIT_DONE, "before-deploy\nexperiment\n", "");
+    expect(*state, "snapshot list shop-1 --name --from before-deploy", EXIT_DONE, "after-migration\n", "");
+    expect(*state, "snapshot list shop-1 --count --inactive --disk-only", EXIT_DONE, "3\n", "");
+    expect(*state, "snapshot show shop-1 before-deply", EXIT_USAGE, "", "snapshot show: no snapshot \"before-deply\"\nDid you mean before-deploy?\n");
+    expect(*state, "snapshot show shop-1 before-deploy", EXIT_DONE, NULL, "");
+    has(((struct world *)*state)->out, "  children      after-migration\n");
+}
+
+static void json_is_alone_on_standard_output(void **state)
+{
+    static const char *const lists[] = {"targets --json", "hosts --json", "jobs --json", "backups --json", "repositories --json", "tokens --json", "snapshots shop-1 --json", "dlq list --json"};
+    static const char *const objects[] = {"target show shop-1 --json", "host show alpha --json", "backup show c000 --json", "repository show main --json", "doctor --json",
+                                          "snapshot show shop-1 --current --json"};
+    struct world *world = *state;
+
+    fake_load(world->fake, "dead_letters", "[]");
+    for (size_t i = 0; i < sizeof lists / sizeof *lists; i++) {
+        expect(world, lists[i], EXIT_DONE, NULL, NULL);
+        json_t *json = json_loads(world->out, 0, NULL);
+        if (!json_is_array(json))
+            fail_msg("%s: %s", lists[i], world->out);
+        json_decref(json);
+    }
+    for (size_t i = 0; i < sizeof objects / sizeof *objects; i++) {
+        run(world, objects[i]);
+        json_t *json = json_loads(world->out, 0, NULL);
+        if (!json_is_object(json))
+            fail_msg("%s: %s%s", objects[i], world->out, world->err);
+        json_decref(json);
+    }
+}
+
+static void everything_has_a_view_for_people(void **state)
+{
+    static const char *const lines[] = {"hosts", "host show alpha", "target show shop-1", "backups", "backups shop-1 --latest --full", "backup show c1000000", "repositories",
+                                        "repository show main", "tokens", "jobs", "help", "help topics", "help snapshot revert", "help backup", "version", "completion bash", "doctor --help"};
+
+    for (size_t i = 0; i < sizeof lines / sizeof *lines; i++) {
+        expect(*state, lines[i], EXIT_DONE, NULL, NULL);
+        assert_true(*((struct world *)*state)->out);
+    }
+}
+
+static void a_backup_is_waited_for(void **state)
+{
+    struct world *world = *state;
+
+    fake_script(world->fake, "backup.create",
+                "[{\"state\":\"ACCEPTED\",\"at\":\"2026-11-20T14:00:00Z\"},{\"state\":\"RUNNING\",\"phase\":\"freeze\",\"at\":\"2026-11-20T14:00:00Z\"},{\"state\":\"RUNNING\",\"phase\":\"push\"},"
+                "{\"state\":\"RUNNING\",\"phase\":\"push\",\"done\":524288,\"total\":1048576},"
+                "{\"state\":\"SUCCEEDED\",\"at\":\"2026-11-20T14:00:03.400Z\",\"result\":{\"point\":\"5f1e0000-0000-4000-8000-000000000000\","
+                "\"facts\":{\"frozen_ms\":\"38\",\"level\":\"filesystem\",\"size_bytes\":\"1395864371\",\"backup_kind\":\"incremental\",\"chain_length\":\"4\"}}}]");
+    expect(world, "backup create shop-1 --kind full", EXIT_DONE,
+           "shop-1 on alpha  freeze · push   done in 3.4 s, frozen 38 ms, filesystem-consistent\n"
+           "backup 5f1e0000-0000-4000-8000-000000000000, incremental, 1.3 GiB, chain of 4\n",
+           NULL);
+    has(world->err, "shop-1 on alpha: freeze\n");
+    has(world->err, "shop-1 on alpha: push\n");
+    const json_t *job = json_array_get(fake_submitted(world->fake), 0);
+    assert_string_equal(member_text(json_object_get(job, "params"), "kind"), "full");
+    expect(world, "backup create shop-1 --json", EXIT_DONE, NULL, NULL);
+    json_t *json = json_loads(world->out, 0, NULL);
+    assert_string_equal(member_text(json, "state"), "SUCCEEDED");
+    json_decref(json);
+}
+
+static void no_wait_prints_the_id(void **state)
+{
+    struct world *world = *state;
+    char id[64];
+
+    expect(world, "snapshot create shop-1 --no-wait --request-id r1", EXIT_DONE, NULL, "");
+    snprintf(id, sizeof id, "%s", world->out);
+    id[strcspn(id, "\n")] = '\0';
+    assert_true(uuid_valid(id));
+    expect(world, "snapshot create shop-1 --no-wait --request-id r1", EXIT_DONE, NULL, "");
+    assert_int_equal(strncmp(world->out, id, 36), 0); /* the same request */
+    expect(world, "jobs --open", EXIT_DONE, NULL, "");
+    has(world->out, "snapshot.create");
+}
+
+static void outcomes_become_exit_codes(void **state)
+{
+    static const struct {
+        const char *event, *err;
+        int code;
+    } cases[] = {
+        {"[{\"state\":\"FAILED\",\"error\":{\"kind\":\"permanent\",\"text\":\"no such disk vdz\",\"hint\":\"disks: vda\"}}]", "shop-1 on alpha: failed: no such disk vdz\ndisks: vda\n", EXIT_FAILED},
+        {"[{\"state\":\"REJECTED\",\"error\":{\"kind\":\"conflict\",\"text\":\"moved\"}}]", "shop-1 on alpha: refused: moved\nNothing was changed. \n", EXIT_FAILED},
+        {"[{\"state\":\"CANCELLED\"}]", "shop-1 on alpha: cancelled\n", EXIT_DECLINED},
+        {"[{\"state\":\"EXPIRED\"}]", "shop-1 on alpha: expired\n", EXIT_DECLINED},
+        {"[{\"state\":\"PARKED\"}]", "shop-1 on alpha: the outcome is not known\nThe target stays closed.", EXIT_UNKNOWN},
+    };
+    struct world *world = *state;
+
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        fake_script(world->fake, "snapshot.create", cases[i].event);
+        expect(world, "snapshot create shop-1", cases[i].code, "", NULL);
+        has(world->err, cases[i].err);
+    }
+}
+
+static const char plan[] = "[{\"state\":\"SUCCEEDED\",\"result\":{\"plan_digest\":\"d1g357\",\"steps\":[{\"name\":\"check\",\"class\":\"A\",\"command\":\"the snapshot holds the definition\"},"
+                           "{\"name\":\"stop\",\"class\":\"C\",\"command\":\"virsh destroy 'shop-1'\",\"lost\":\"the running state\"}],\"lost\":[\"2 h of disk changes\",\"3 checkpoints end\"]}}]";
+
+static void a_dry_run_shows_the_plan(void **state)
+{
+    struct world *world = *state;
+
+    fake_script(world->fake, "snapshot.revert?dry", plan);
+    expect(world, "snapshot revert shop-1 before-deploy --dry-run", EXIT_DONE,
+           "shop-1: would be done on alpha, in this order; nothing has been changed.\n"
+           "  1 check      the snapshot holds the definition\n"
+           "  2 stop       virsh destroy 'shop-1'   takes the running state\n"
+           "Lost by it: 2 h of disk changes; 3 checkpoints end.\n",
+           NULL);
+    assert_int_equal(json_array_size(fake_submitted(world->fake)), 1);
+}
+
+static void what_destroys_is_planned_asked_and_bound(void **state)
+{
+    struct world *world = *state;
+
+    fake_script(world->fake, "snapshot.revert?dry", plan);
+    fake_script(world->fake, "snapshot.revert", "[{\"state\":\"SUCCEEDED\"}]");
+    expect(world, "snapshot revert shop-1 before-deploy", EXIT_USAGE, "", NULL); /* nobody can be asked */
+    has(world->err, "--yes");
+    assert_int_equal(json_array_size(fake_submitted(world->fake)), 0);
+    world->terminal = true;
+    world->answer = "n\n";
+    expect(world, "snapshot revert shop-1 before-deploy", EXIT_DECLINED, "", NULL);
+    has(world->err, "Lost by it: 2 h of disk changes; 3 checkpoints end.\nDo it? [y/N] ");
+    assert_int_equal(json_array_size(fake_submitted(world->fake)), 1);
+    world->answer = "y\n";
+    expect(world, "snapshot revert shop-1 before-deploy --running", EXIT_DONE, NULL, NULL);
+    const json_t *job = json_array_get(fake_submitted(world->fake), 2);
+    assert_string_equal(member_text(job, "plan_digest"), "d1g357");
+    assert_string_equal(member_text(json_object_get(job, "params"), "after"), "running");
+    world->terminal = false;
+    expect(world, "snapshot revert shop-1 --current --yes", EXIT_DONE, NULL, NULL);
+    job = json_array_get(fake_submitted(world->fake), 4);
+    assert_string_equal(member_text(json_object_get(job, "params"), "name"), "after-migration");
+}
+
+static void a_plan_that_fails_ends_it(void **state)
+{
+    struct world *world = *state;
+
+    fake_script(world->fake, "snapshot.revert?dry", "[{\"state\":\"FAILED\",\"error\":{\"kind\":\"permanent\",\"text\":\"revert needs --force if-needed: hardware differs\"}}]");
+    expect(world, "snapshot revert shop-1 before-deploy --yes", EXIT_FAILED, "", NULL);
+    has(world->err, "hardware differs");
+    assert_int_equal(json_array_size(fake_submitted(world->fake)), 1);
+}
+
+static void selectors_make_many(void **state)
+{
+    struct world *world = *state;
+
+    fake_script(world->fake, "snapshot.create", "[{\"state\":\"SUCCEEDED\"}]");
+    expect(world, "snapshot create -l app=shop --name x", EXIT_DONE, NULL, NULL);
+    assert_int_equal(json_array_size(fake_submitted(world->fake)), 2);
+    expect(world, "snapshot create -l app=none", EXIT_USAGE, "", NULL);
+    fake_script(world->fake, "backup.create", "[{\"state\":\"SUCCEEDED\"}]");
+    expect(world, "backup create -l app=shop", EXIT_SOME, NULL, NULL); /* beta has no repository; alpha's ends */
+}
+
+static void errors_say_what_and_the_way_out(void **state)
+{
+    expect(*state, "backup create shpo-1", EXIT_USAGE, "", NULL);
+    expect(*state, "backup create shop-11", EXIT_USAGE, "", "backup create shop-11: no target \"shop-11\"\nDid you mean shop-1 (alpha), shop-2 (beta)?\n");
+    expect(*state, "snapshot create db", EXIT_USAGE, "", "snapshot create db: \"db\" is ambiguous: alpha/db (libvirt:a000…), beta/db (libvirt:a000…)\nSay which\n");
+    expect(*state, "backup show c0", EXIT_USAGE, "", NULL);
+    expect(*state, "snapshot create shop-1 --running", EXIT_USAGE, "",
+           "fleetsnap snapshot create: unknown option --running (it belongs to snapshot revert)\nSee: fleetsnap snapshot create --help\n");
+    fake_fail_next(((struct world *)*state)->fake, ERR_RETRY, "not leading", NULL);
+    expect(*state, "snapshot create shop-1", EXIT_UNREACHABLE, "", NULL);
+    fake_fail_next(((struct world *)*state)->fake, ERR_UNKNOWN, "no answer within 10 s", NULL);
+    expect(*state, "snapshot create shop-1 --request-id abc", EXIT_UNSEEN, "", NULL);
+    has(((struct world *)*state)->err, "--request-id abc");
+    setenv("FLEETSNAP_URL", "http://127.0.0.1:1", 1);
+    expect(*state, "targets", EXIT_UNREACHABLE, "", NULL);
+    setenv("FLEETSNAP_URL", "file:///etc/passwd", 1);
+    expect(*state, "targets", EXIT_UNREACHABLE, "", NULL);
+}
+
+static void tokens_decide(void **state)
+{
+    setenv("FLEETSNAP_TOKEN", "fst_nobody.0123456789abcdef", 1);
+    expect(*state, "targets", EXIT_FORBIDDEN, "", NULL);
+    setenv("FLEETSNAP_TOKEN", "blank in it", 1);
+    expect(*state, "targets", EXIT_USAGE, "", NULL);
+    unsetenv("FLEETSNAP_TOKEN");
+    expect(*state, "token create ci --role viewer", EXIT_DONE, NULL, NULL);
+    has(((struct world *)*state)->out, "fst_ci.");
+    expect(*state, "token revoke ci", EXIT_DONE, "token ci has ended\n", "");
+}
+
+static void jobs_are_watched_cancelled_resolved(void **state)
+{
+    struct world *world = *state;
+    char id[64], line[128];
+
+    fake_script(world->fake, "snapshot.create", "[{\"state\":\"PARKED\",\"error\":{\"kind\":\"unknown\",\"text\":\"it may have happened\"}}]");
+    expect(world, "snapshot create shop-1 --no-wait", EXIT_DONE, NULL, "");
+    snprintf(id, sizeof id, "%.36s", world->out);
+    snprintf(line, sizeof line, "job watch %.8s", id);
+    expect(world, line, EXIT_UNKNOWN, "", NULL);
+    snprintf(line, sizeof line, "job watch %.8s --json", id);
+    expect(world, line, EXIT_UNKNOWN, NULL, NULL);
+    assert_int_equal(*world->out, '{');
+    snprintf(line, sizeof line, "job show %.8s -v", id);
+    expect(world, line, EXIT_DONE, NULL, NULL);
+    has(world->out, "PARKED     it may have happened");
+    snprintf(line, sizeof line, "job resolve %.8s --as done --dry-run --reason looked", id);
+    expect(world, line, EXIT_DONE, NULL, "");
+    snprintf(line, sizeof line, "job resolve %.8s --as done --reason looked", id);
+    expect(world, line, EXIT_DONE, NULL, "");
+    snprintf(line, sizeof line, "job cancel %.8s", id);
+    expect(world, line, EXIT_FAILED, "", NULL);
+    snprintf(line, sizeof line, "job retry %.8s", id);
+    expect(world, line, EXIT_DONE, NULL, NULL);
+}
+
+static void a_waiting_job_says_for_what(void **state)
+{
+    struct world *world = *state;
+    char holder[64], script[512];
+
+    expect(world, "backup create shop-1 --no-wait", EXIT_DONE, NULL, "");
+    snprintf(holder, sizeof holder, "%.36s", world->out);
+    snprintf(script, sizeof script, "[{\"state\":\"WAITING\",\"waiting\":\"lock: alpha/%s\"}]", holder);
+    fake_script(world->fake, "snapshot.create", script);
+    expect(world, "snapshot create shop-1 --no-wait", EXIT_DONE, NULL, "");
+    char id[64];
+    snprintf(id, sizeof id, "%.36s", world->out);
+    fake_event(world->fake, id, "{\"state\":\"WAITING\",\"waiting\":\"lock: alpha/x\",\"lost\":true}");
+    char line[128];
+    snprintf(line, sizeof line, "job watch %.8s", id);
+    expect(world, line, EXIT_UNKNOWN, "", NULL);
+    has(world->err, "the job waits: shop-1 is locked by job");
+}
+
+static char *read_file(const struct world *world, const char *name)
+{
+    static char text[4096];
+    char path[256];
+
+    snprintf(path, sizeof path, "%s/%s", world->folder, name);
+    FILE *file = fopen(path, "r");
+    assert_non_null(file);
+    text[fread(text, 1, sizeof text - 1, file)] = '\0';
+    fclose(file);
+    return text;
+}
+
+static void bundles_of_many_hosts(void **state)
+{
+    struct world *world = *state;
+    char line[512], path[256], expected[1024];
+    struct stat about;
+
+    snprintf(path, sizeof path, "%s/hosts.txt", world->folder);
+    FILE *file = fopen(path, "w");
+    fputs("# the fleet\ngamma libvirt_uri=qemu:///embed?root=/x state_directory=/var/lib/g pools=/vm,/vm2\n\ndelta\n", file);
+    fclose(file);
+    snprintf(line, sizeof line, "host enroll --from %s --out %s/bundles", path, world->folder);
+    expect(world, line, EXIT_DONE, NULL, NULL);
+    assert_string_equal(read_file(world, "bundles/delta/host.key"), "1 key-of-delta\n");
+    assert_string_equal(read_file(world, "bundles/delta/redis.password"), "pa\"ss");
+    snprintf(expected, sizeof expected,
+             "# Made by fleetsnap host enroll for gamma. Options: fleetsnap-worker --help\nhost: \"gamma\"\nkafka:\n  brokers: \"k1:9092\"\nkey_file: \"%s/bundles/gamma/host.key\"\n"
+             "libvirt:\n  uri: \"qemu:///embed?root=/x\"\npools: [\"/vm\", \"/vm2\"]\nredis:\n  address: \"r1:6379\"\n  password_file: \"%s/bundles/gamma/redis.password\"\n  user: \"worker\"\n"
+             "state_directory: \"/var/lib/g\"\n",
+             world->folder, world->folder);
+    assert_string_equal(read_file(world, "bundles/gamma/worker.yaml"), expected);
+    snprintf(path, sizeof path, "%s/bundles/gamma/worker.yaml", world->folder);
+    assert_int_equal(stat(path, &about), 0);
+    assert_int_equal(about.st_mode & 0777, 0600);
+    expect(world, "host enroll epsilon", EXIT_USAGE, "", NULL);
+    expect(world, "host enroll Not_A_Host --out /tmp", EXIT_USAGE, "", NULL);
+}
+
+static void names_are_completed(void **state)
+{
+    expect(*state, "__complete -- target show @", EXIT_DONE, "shop-1\nshop-2\ndb\ndb\n", "");
+    expect(*state, "__complete -- snapshot revert shop-1 @", EXIT_DONE, "before-deploy\nafter-migration\nexperiment\n", "");
+    expect(*state, "__complete -- backup create shop-1 --kind @", EXIT_DONE, "auto\nfull\nincremental\ndifferential\n", "");
+    expect(*state, "__complete -- repository init x --host @", EXIT_DONE, "alpha\nbeta\n", "");
+    expect(*state, "__complete -- host @", EXIT_DONE, "list\nshow\nenroll\ndrain\nresume\nremove\n", "");
+}
+
+static void an_interrupt_detaches(void **state)
+{
+    struct world *world = *state;
+
+    expect(world, "backup create shop-1 --no-wait", EXIT_DONE, NULL, "");
+    char line[128];
+    snprintf(line, sizeof line, "job watch %.8s", world->out);
+    /* the handler is installed when the wait begins: a real ^C comes later */
+    if (fork() == 0) {
+        usleep(500000);
+        kill(getppid(), SIGINT);
+        _exit(0);
+    }
+    expect(world, line, EXIT_UNSEEN, "", NULL);
+    has(world->err, "detached; the job goes on.   fleetsnap job watch");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(targets_are_a_table, make, destroy),
+        cmocka_unit_test_setup_teardown(snapshots_are_a_tree, make, destroy),
+        cmocka_unit_test_setup_teardown(json_is_alone_on_standard_output, make, destroy),
+        cmocka_unit_test_setup_teardown(everything_has_a_view_for_people, make, destroy),
+        cmocka_unit_test_setup_teardown(a_backup_is_waited_for, make, destroy),
+        cmocka_unit_test_setup_teardown(no_wait_prints_the_id, make, destroy),
+        cmocka_unit_test_setup_teardown(outcomes_become_exit_codes, make, destroy),
+        cmocka_unit_test_setup_teardown(a_dry_run_shows_the_plan, make, destroy),
+        cmocka_unit_test_setup_teardown(what_destroys_is_planned_asked_and_bound, make, destroy),
+        cmocka_unit_test_setup_teardown(a_plan_that_fails_ends_it, make, destroy),
+        cmocka_unit_test_setup_teardown(selectors_make_many, make, destroy),
+        cmocka_unit_test_setup_teardown(errors_say_what_and_the_way_out, make, destroy),
+        cmocka_unit_test_setup_teardown(tokens_decide, make, destroy),
+        cmocka_unit_test_setup_teardown(jobs_are_watched_cancelled_resolved, make, destroy),
+        cmocka_unit_test_setup_teardown(a_waiting_job_says_for_what, make, destroy),
+        cmocka_unit_test_setup_teardown(bundles_of_many_hosts, make, destroy),
+        cmocka_unit_test_setup_teardown(names_are_completed, make, destroy),
+        cmocka_unit_test_setup_teardown(an_interrupt_detaches, make, destroy),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
