@@ -5,13 +5,17 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/file.h"
+#include "base/process.h"
+#include "model/inventory.h"
 #include "worker/backends/libvirt/libvirt.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include <cmocka.h>
 
@@ -382,6 +386,213 @@ static void list_and_show(void **state)
     snap_refused(&rig, snap_job(&rig, OP_SNAPSHOT_SHOW, "two"), ERR_PERMANENT, "there is none");
 }
 
+static void add_checkpoint(const char *name)
+{
+    char xml[300];
+    virDomainCheckpointPtr checkpoint;
+
+    snprintf(xml, sizeof xml,
+             "<domaincheckpoint><name>%s</name><disks><disk name='vda' checkpoint='bitmap'/></disks></domaincheckpoint>",
+             name);
+    checkpoint = virDomainCheckpointCreateXML(rig.host.domain, xml, 0);
+    if (!checkpoint)
+        fail_msg("%s", virGetLastErrorMessage());
+    virDomainCheckpointFree(checkpoint);
+}
+
+static struct job *revert_dropping(const char *name, const char *checkpoint)
+{
+    struct job *job = revert(name);
+
+    strings_add(&snap_revert_params(job)->drop_checkpoint, checkpoint, NULL);
+    return job;
+}
+
+/* Lethal call 1: QEMU refuses an internal revert with an active bitmap after libvirt has stopped the guest. */
+static void checkpoints_end_before_a_revert(void **state)
+{
+    struct job *job;
+
+    (void)state;
+    snap_write(&rig, "vda", 1);
+    snap_ok(&rig, create("off"), NULL);
+    rig_power(&rig.host, true);
+    job = create("on");
+    snap_create_params(job)->memory = MEMORY_YES;
+    snap_ok(&rig, job, NULL);
+    add_checkpoint("theirs");
+    add_checkpoint("fs-0d9b1c1e-8c0c-5b2f-9f3f-5a3c8f3d2b11");
+    snap_write(&rig, "vda", 2);
+    snap_refused(&rig, revert("on"), ERR_PERMANENT, "checkpoint theirs, made by others");
+    snap_ok(&rig, revert_dropping("on", "theirs"), NULL);
+    snap_expect_state(&rig, VIR_DOMAIN_RUNNING);
+    snap_expect(&rig, "vda", 1);
+    assert_int_equal(rig_checkpoints(&rig.host), 0);
+
+    add_checkpoint("again");
+    rig_power(&rig.host, false);
+    snap_ok(&rig, revert_dropping("off", "again"), NULL);
+    assert_int_equal(rig_checkpoints(&rig.host), 0);
+    rig_power(&rig.host, true);
+    add_checkpoint("again"); /* its bitmap is gone, too */
+    snap_ok(&rig, create("outside"), NULL);
+    snap_ok(&rig, revert_dropping("outside", "again"), NULL);
+    assert_int_equal(rig_checkpoints(&rig.host), 0);
+}
+
+static void halt_reuse_and_no_metadata(void **state)
+{
+    char file[PATH_MAX], active[PATH_MAX];
+    struct job *job = create("x");
+    const char *argv[] = {"qemu-img",
+                          "create",
+                          "-q",
+                          "-f",
+                          "qcow2",
+                          "-F",
+                          "qcow2",
+                          "-b",
+                          rig_disk(&rig.host, "vda.img", active),
+                          rig_disk(&rig.host, "mine.qcow2", file),
+                          NULL};
+
+    (void)state;
+    rig_power(&rig.host, true);
+    snap_create_params(job)->no_metadata = true;
+    snap_ok(&rig, job, NULL);
+    assert_int_equal(snap_count(&rig), 0);
+    assert_int_equal(snap_files(&rig), 3 + 2);
+
+    snap_start(&rig, false);
+    rig_power(&rig.host, true);
+    job = create("reused");
+    snap_create_params(job)->reuse_external = true;
+    snap_disk(job, "vda", "external", file);
+    snap_disk(job, "vdb", "no", NULL);
+    snap_refused(&rig, job, ERR_PERMANENT, "there is no such file");
+    assert_int_equal(process_run(argv, &(struct process_options){.inherit_fd = -1}, NULL, NULL, NULL), 0);
+    chmod(file, 0666);
+    job = create("reused");
+    snap_create_params(job)->reuse_external = true;
+    snap_disk(job, "vda", "external", file);
+    snap_disk(job, "vdb", "no", NULL);
+    snap_ok(&rig, job, NULL);
+    job = create("halted");
+    snap_create_params(job)->halt = true;
+    snap_create_params(job)->disk_only = true;
+    snap_ok(&rig, job, NULL);
+    snap_expect_state(&rig, VIR_DOMAIN_SHUTOFF);
+}
+
+static void metadata_comes_back(void **state)
+{
+    struct outcome out = {0};
+    struct job *job;
+    char *xml;
+
+    (void)state;
+    rig_power(&rig.host, true);
+    snap_write(&rig, "vda", 1);
+    snap_ok(&rig, create("one"), &out);
+    xml = strdup(out.report.result->xml);
+    outcome_clear(&out);
+    snap_write(&rig, "vda", 2);
+    job = del("one");
+    snap_delete_params(job)->metadata_only = true;
+    snap_ok(&rig, job, NULL);
+    assert_int_equal(snap_count(&rig), 0);
+    job = create(NULL);
+    snap_create_params(job)->redefine = xml;
+    snap_create_params(job)->current = true;
+    snap_ok(&rig, job, NULL);
+    snap_expect_current(&rig, "one");
+    snap_ok(&rig, revert("one"), NULL);
+    snap_expect(&rig, "vda", 1);
+}
+
+static void what_a_job_expects(void **state)
+{
+    struct job *job;
+
+    (void)state;
+    rig_power(&rig.host, true);
+    snap_ok(&rig, create("one"), NULL);
+    job = revert("one");
+    job->expect = calloc(1, sizeof *job->expect);
+    job->expect->current_snapshot = strdup("two");
+    snap_refused(&rig, job, ERR_CONFLICT, "the current snapshot is one");
+    job = revert("one");
+    job->expect = calloc(1, sizeof *job->expect);
+    job->expect->current_snapshot = strdup("one");
+    strings_add(&job->expect->disks, "vda", NULL);
+    snap_ok(&rig, job, NULL);
+}
+
+/* ---- inventory and events ---- */
+
+static int note_target(void *context, const struct inventory_target *target, struct err *err)
+{
+    return inventory_target_clone(target, context, err);
+}
+
+static void the_inventory(void **state)
+{
+    struct inventory_host host = {0};
+    struct inventory_target *target = NULL;
+    struct err err = {0};
+
+    (void)state;
+    rig_power(&rig.host, true);
+    snap_ok(&rig, create("one"), NULL);
+    add_checkpoint("theirs");
+    if (libvirt_backend_ops.inventory(rig.backend, &host, note_target, &target, &err) < 0)
+        fail_msg("%s", err.text);
+    assert_non_null(target);
+    assert_string_equal(target->target.id, rig.host.uuid);
+    assert_string_equal(target->state, "running");
+    assert_string_equal(target->agent, "none");
+    assert_int_equal(target->snapshots.count, 1);
+    assert_int_equal(target->checkpoints.count, 1);
+    assert_null(list_at(&target->checkpoints, struct inventory_checkpoint, 0)->owner);
+    assert_string_equal(target->migratable_reason, "1 snapshot");
+    assert_int_equal(list_at(&target->disks, struct inventory_disk, 0)->size_bytes, 16 << 20);
+    assert_int_equal(strlen(target->definition), 64);
+    assert_int_equal(host.pools.count, 1);
+    assert_true(list_at(&host.pools, struct inventory_space, 0)->free_bytes > 0);
+    assert_non_null(strstr(list_at(&host.backends, struct inventory_backend, 0)->version, "QEMU"));
+    inventory_target_free(target);
+    inventory_host_clear(&host);
+}
+
+static atomic_int everything, changes;
+
+static void on_change(void *context, const char *target_id)
+{
+    (void)context;
+    atomic_fetch_add(target_id ? &changes : &everything, 1);
+}
+
+static void wait_for(atomic_int *count)
+{
+    int64_t until = clock_monotonic_ms() + 10000;
+
+    while (atomic_load(count) == 0)
+        if (clock_monotonic_ms() > until)
+            fail_msg("no event came");
+}
+
+static void events(void **state)
+{
+    struct err err = {0};
+
+    (void)state;
+    assert_int_equal(libvirt_backend_ops.watch(&rig.host.config, on_change, NULL, &err), 0);
+    wait_for(&everything);
+    rig_power(&rig.host, true);
+    wait_for(&changes);
+    libvirt_backend_ops.unwatch();
+}
+
 /* ---- every step ---- */
 
 static void tree_of_two(void)
@@ -621,6 +832,12 @@ int main(int argc, char **argv)
         TEST_RAW(refusals_of_create),
         TEST(a_repeat_finds_its_own),
         TEST_RAW(list_and_show),
+        TEST(checkpoints_end_before_a_revert),
+        TEST(halt_reuse_and_no_metadata),
+        TEST(metadata_comes_back),
+        TEST(what_a_job_expects),
+        TEST(the_inventory),
+        TEST(events),
         TEST(a_cancelled_revert_changes_nothing),
         TEST(a_worker_may_die_in_a_revert),
         TEST_RAW(a_worker_may_die_in_create_and_delete),
