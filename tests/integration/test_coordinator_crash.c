@@ -57,21 +57,21 @@ static void end_it(struct rig *rig, struct rig_coordinator *coordinator, const c
 
 static void killed_at(struct rig *rig, const char *point, int expected_copies_max)
 {
-    struct rig_coordinator *coordinator = rig_start(rig, "c1", NULL, NULL);
+    struct rig_coordinator *coordinator = coordinator_rig_start(rig, "c1", NULL, NULL);
     char id[40];
 
     rig_wait_leading(coordinator, 30000);
     json_decref(rig_insist(coordinator, 10000, "enroll alpha"));
-    rig_stop(coordinator, 0);
+    coordinator_rig_stop(coordinator, 0);
 
-    coordinator = rig_start(rig, "c1", point, NULL);
+    coordinator = coordinator_rig_start(rig, "c1", point, NULL);
     rig_wait_leading(coordinator, 30000);
     json_t *answer = rig_ask(coordinator, "submit alpha t1 %s", point);
     json_decref(answer);
     assert_true(rig_wait_death(coordinator, 15000));
-    rig_stop(coordinator, 0);
+    coordinator_rig_stop(coordinator, 0);
 
-    coordinator = rig_start(rig, "c1", NULL, NULL);
+    coordinator = coordinator_rig_start(rig, "c1", NULL, NULL);
     rig_wait_leading(coordinator, 30000);
     submit_until_taken(coordinator, point, id);
     rig_wait_job(rig, id, 15000);
@@ -80,7 +80,7 @@ static void killed_at(struct rig *rig, const char *point, int expected_copies_ma
     assert_in_range(rig_copies(rig, id), 1, expected_copies_max);
     rig_wait_state(coordinator, id, "PUBLISHED", 10000, NULL);
     end_it(rig, coordinator, id, 10);
-    rig_stop(coordinator, 0);
+    coordinator_rig_stop(coordinator, 0);
     print_message("%s: %d record(s) of one job\n", point, rig_copies(rig, id));
 }
 
@@ -114,7 +114,7 @@ static void after_the_ledger(void **state)
 static void an_end_that_was_not_recorded_is_recorded_by_the_next(void **state)
 {
     struct rig *rig = *state;
-    struct rig_coordinator *coordinator = rig_start(rig, "c1", NULL, NULL);
+    struct rig_coordinator *coordinator = coordinator_rig_start(rig, "c1", NULL, NULL);
     char id[40];
 
     rig_wait_leading(coordinator, 30000);
@@ -122,9 +122,9 @@ static void an_end_that_was_not_recorded_is_recorded_by_the_next(void **state)
     submit_until_taken(coordinator, "-", id);
     rig_wait_job(rig, id, 15000);
     rig_wait_state(coordinator, id, "PUBLISHED", 10000, NULL);
-    rig_stop(coordinator, SIGKILL);
+    coordinator_rig_stop(coordinator, SIGKILL);
     rig_say(rig, id, &(struct rig_say){.state = STATE_FAILED, .seq = 3}); /* nobody listens */
-    coordinator = rig_start(rig, "c1", NULL, NULL);
+    coordinator = coordinator_rig_start(rig, "c1", NULL, NULL);
     rig_wait_leading(coordinator, 30000);
     rig_wait_state(coordinator, id, "FAILED", 15000, NULL);
     for (int i = 0; i < 300; i++) {
@@ -133,7 +133,7 @@ static void an_end_that_was_not_recorded_is_recorded_by_the_next(void **state)
         bool ended = outcome && strcmp(outcome, "FAILED") == 0;
         json_decref(ledger);
         if (ended) {
-            rig_stop(coordinator, 0);
+            coordinator_rig_stop(coordinator, 0);
             return;
         }
         poll(NULL, 0, 50);
@@ -144,12 +144,12 @@ static void an_end_that_was_not_recorded_is_recorded_by_the_next(void **state)
 static void the_standby_takes_over(void **state)
 {
     struct rig *rig = *state;
-    struct rig_coordinator *leader = rig_start(rig, "c1", NULL, NULL), *standby;
+    struct rig_coordinator *leader = coordinator_rig_start(rig, "c1", NULL, NULL), *standby;
     char id[40];
 
     rig_wait_leading(leader, 30000);
     json_decref(rig_insist(leader, 10000, "enroll alpha"));
-    standby = rig_start(rig, "c2", NULL, NULL);
+    standby = coordinator_rig_start(rig, "c2", NULL, NULL);
     submit_until_taken(leader, "-", id);
     rig_wait_job(rig, id, 15000);
     rig_wait_state(standby, id, "PUBLISHED", 15000, NULL); /* it follows */
@@ -158,7 +158,7 @@ static void the_standby_takes_over(void **state)
     json_decref(refused);
 
     int64_t died_ms = clock_monotonic_ms();
-    rig_stop(leader, SIGKILL);
+    coordinator_rig_stop(leader, SIGKILL);
     rig_wait_leading(standby, 20000);
     int64_t took_ms = clock_monotonic_ms() - died_ms;
     print_message("standby leads after %lld ms\n", (long long)took_ms);
@@ -167,7 +167,7 @@ static void the_standby_takes_over(void **state)
     submit_until_taken(standby, "-", id);
     rig_wait_job(rig, id, 15000);
     end_it(rig, standby, id, 10);
-    rig_stop(standby, 0);
+    coordinator_rig_stop(standby, 0);
 }
 
 static void flush_redis(struct rig *rig)
@@ -183,7 +183,7 @@ static void flush_redis(struct rig *rig)
 static void redis_without_memory_gets_a_new_epoch_and_all_tickets(void **state)
 {
     struct rig *rig = *state;
-    struct rig_coordinator *coordinator = rig_start(rig, "c1", NULL, NULL);
+    struct rig_coordinator *coordinator = coordinator_rig_start(rig, "c1", NULL, NULL);
     struct store_epoch epoch = {0};
     struct store_job job = {0};
     char id[40], done[40];
@@ -215,14 +215,14 @@ static void redis_without_memory_gets_a_new_epoch_and_all_tickets(void **state)
     assert_false(job.found);
     submit_until_taken(coordinator, "-", id);
     rig_wait_job(rig, id, 15000);
-    rig_stop(coordinator, 0);
+    coordinator_rig_stop(coordinator, 0);
 }
 
 static void a_silent_host_is_lost_until_it_speaks(void **state)
 {
     struct rig *rig = *state;
     const char *const options[] = {"host_silent=1s", NULL};
-    struct rig_coordinator *coordinator = rig_start(rig, "c1", NULL, options);
+    struct rig_coordinator *coordinator = coordinator_rig_start(rig, "c1", NULL, options);
     char id[40];
     bool lost = false;
 
@@ -238,7 +238,7 @@ static void a_silent_host_is_lost_until_it_speaks(void **state)
     assert_true(lost);
     rig_say(rig, id, &(struct rig_say){.state = STATE_SUCCEEDED, .seq = 7});
     rig_wait_state(coordinator, id, "SUCCEEDED", 10000, NULL);
-    rig_stop(coordinator, 0);
+    coordinator_rig_stop(coordinator, 0);
 }
 
 int main(int argc, char **argv)

@@ -22,7 +22,7 @@ static int set_up(void **state)
     struct scene *scene = calloc(1, sizeof *scene);
 
     scene->rig = rig_open("alpha");
-    scene->coordinator = rig_start(scene->rig, "c1", NULL, NULL);
+    scene->coordinator = coordinator_rig_start(scene->rig, "c1", NULL, NULL);
     rig_wait_leading(scene->coordinator, 30000);
     json_decref(rig_insist(scene->coordinator, 10000, "enroll alpha"));
     *state = scene;
@@ -33,7 +33,7 @@ static int tear_down(void **state)
 {
     struct scene *scene = *state;
 
-    rig_stop(scene->coordinator, 0);
+    coordinator_rig_stop(scene->coordinator, 0);
     rig_close(scene->rig);
     free(scene);
     return 0;

@@ -267,7 +267,7 @@ static void spawn(struct rig_coordinator *coordinator, char **argv, const char *
     coordinator->out_fd = from[0];
 }
 
-struct rig_coordinator *rig_start(struct rig *rig, const char *name, const char *crash, const char *const options[])
+struct rig_coordinator *coordinator_rig_start(struct rig *rig, const char *name, const char *crash, const char *const options[])
 {
     struct rig_coordinator *coordinator = calloc(1, sizeof *coordinator);
     char *argv[OPTIONS_MAX + 1] = {strdup("coordinator"), strdup("--coordinator")}, path[256];
@@ -312,7 +312,7 @@ bool rig_wait_death(struct rig_coordinator *coordinator, int timeout_ms)
     return coordinator->pid == 0;
 }
 
-void rig_stop(struct rig_coordinator *coordinator, int signal_number)
+void coordinator_rig_stop(struct rig_coordinator *coordinator, int signal_number)
 {
     if (!coordinator)
         return;

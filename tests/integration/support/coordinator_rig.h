@@ -22,8 +22,8 @@ void rig_close(struct rig *rig);
 const char *rig_host(const struct rig *rig);
 
 /* crash: FLEETSNAP_CRASH of the process, or NULL. options: more --name=value, NULL at the end; may be NULL. */
-struct rig_coordinator *rig_start(struct rig *rig, const char *name, const char *crash, const char *const options[]);
-void rig_stop(struct rig_coordinator *coordinator, int signal); /* sends it, waits, frees */
+struct rig_coordinator *coordinator_rig_start(struct rig *rig, const char *name, const char *crash, const char *const options[]);
+void coordinator_rig_stop(struct rig_coordinator *coordinator, int signal); /* sends it, waits, frees */
 bool rig_wait_death(struct rig_coordinator *coordinator, int timeout_ms);
 pid_t rig_pid(const struct rig_coordinator *coordinator);
 
