@@ -6,6 +6,7 @@ Rules of this file:
  - Time comes only from TIME, in milliseconds; clients' clocks never meet. A lock or slot has no expiry of Redis': whoever reads it compares.
  - Everything may be repeated. A client that had no answer cannot know whether the call ran, so the same call again gives the same answer.
  - A function that a leader calls takes its term first, refuses a lower one than the highest seen, and raises it.
+ - Numbers are written as text made by %d: Redis' own way of writing a Lua number takes half a microsecond.
  - Answers are arrays; the first element is the word, the rest is for that word.
 
 Keys (also in docs/protocol.md):
@@ -13,7 +14,7 @@ Keys (also in docs/protocol.md):
  fs:epoch:at          when it was written
  fs:term              highest term of a leader
  fs:leader            a hint who leads, 9 s
- fs:job:<job>         hash: term host target op class deadline state owner journal token attempt phase done total heartbeat cancel control slots
+ fs:job:<job>         hash: term host target deadline state owner journal token attempt phase done total heartbeat cancel control slots
  fs:lock:<target>     hash: owner ("host/job", empty: free) instance until fence parked (jobs that keep the target closed, one per line)
  fs:host:<host>       hash: instance boot directory version running space; gone when its claim has run out
  fs:sem:<name>        sorted set: job, by the time until which it holds a slot
@@ -21,8 +22,9 @@ Keys (also in docs/protocol.md):
  fs:hold              hash: "all", "host:<host>", "target:<target>" and the reason
  fs:pin:<key>         set: restore points that nobody may take away
 
-The fence never falls: it is above every token that was given, above the highest that the worker has seen (it has a journal, Redis may lose its memory),
-and above epoch * 2^32, so tokens of a new epoch are above all of the old one. Numbers stay below 2^53, where Lua's are exact.
+The fence never falls: a token is above every one that was given, above the highest that the worker has seen (it has a journal, Redis may lose its memory),
+and above epoch * 2^32, so tokens of a new epoch are above all of the old one. The last two come as one number, the least token that may be given.
+Numbers stay below 2^53, where Lua's are exact.
 ]]
 
 local EPOCH_STEP = 4294967296
@@ -32,7 +34,7 @@ local TERMINAL = { SUCCEEDED = true, FAILED = true, CANCELLED = true, EXPIRED = 
 
 local function now_ms()
   local time = redis.call('TIME')
-  return time[1] * 1000 + math.floor(time[2] / 1000)
+  return time[1] * 1000 + (time[2] - time[2] % 1000) / 1000
 end
 
 local function number(text)
@@ -150,47 +152,56 @@ end
 
 -- A ticket that exists keeps what it says: of what the leader knows, only what can never be taken back is added (an end, a cancel,
 -- a higher token, the journal).
-local function add_to_ticket(key, known, a)
-  local state, cancel, control, token = a[8], a[9], a[10], a[11]
+local function add_to_ticket(key, state_before, a)
+  local state, cancel, control, token, journal = a[6], a[7], a[8], a[9], a[10]
+  local known = redis.call('HMGET', key, 'cancel', 'control', 'token', 'journal')
   redis.call('HSET', key, 'term', a[1])
-  if TERMINAL[state] and not TERMINAL[known[2]] then
+  if TERMINAL[state] and not TERMINAL[state_before] then
     redis.call('HSET', key, 'state', state)
   end
-  if cancel ~= '' and not present(known[3]) then
+  if cancel ~= '' and not present(known[1]) then
     redis.call('HSET', key, 'cancel', cancel)
   end
-  if control ~= '' and not present(known[4]) then
+  if control ~= '' and not present(known[2]) then
     redis.call('HSET', key, 'control', control)
   end
-  if tonumber(token) > number(known[5]) then
+  if tonumber(token) > number(known[3]) then
     redis.call('HSET', key, 'token', token)
   end
-  if a[12] ~= '' and not present(known[6]) then
-    redis.call('HSET', key, 'journal', a[12])
+  if journal ~= '' and not present(known[4]) then
+    redis.call('HSET', key, 'journal', journal)
   end
 end
 
--- term job host target op class deadline state cancel control token journal ttl
+-- Empty fields are left out: they cost time and memory, and absent says the same. A worker that ended its job before this has left the end here.
+local function new_ticket(key, state_before, a)
+  redis.call('HSET', key, 'term', a[1], 'host', a[3], 'target', a[4], 'deadline', a[5])
+  if a[6] .. a[7] .. a[8] .. a[10] ~= '' or a[9] ~= '0' then
+    add_to_ticket(key, state_before, a)
+    if a[6] ~= '' and not state_before then
+      redis.call('HSET', key, 'state', a[6])
+    end
+  end
+  if a[11] ~= '0' then
+    redis.call('PEXPIRE', key, a[11])
+  else
+    redis.call('PERSIST', key)
+  end
+end
+
+-- term job host target deadline state cancel control token journal ttl
 local function ticket(_, a)
   if deposed(a[1]) then
     return { 'TERM' }
   end
   local key = 'fs:job:' .. a[2]
-  local known = redis.call('HMGET', key, 'host', 'state', 'cancel', 'control', 'token', 'journal')
+  local known = redis.call('HMGET', key, 'host', 'state')
   if known[1] then
-    add_to_ticket(key, known, a)
+    add_to_ticket(key, known[2], a)
   else
-    -- A worker that ended its job before its ticket was rebuilt has left the end here.
-    redis.call('HSET', key, 'term', a[1], 'host', a[3], 'target', a[4], 'op', a[5], 'class', a[6], 'deadline', a[7],
-      'state', known[2] or a[8], 'cancel', a[9], 'control', a[10], 'token', math.max(number(known[5]), tonumber(a[11])),
-      'journal', a[12])
-    if tonumber(a[13]) > 0 then
-      redis.call('PEXPIRE', key, a[13])
-    else
-      redis.call('PERSIST', key)
-    end
+    new_ticket(key, known[2], a)
   end
-  if a[8] == 'PARKED' and (not known[2] or known[2] == 'PARKED' or not TERMINAL[known[2]]) then
+  if a[6] == 'PARKED' and (known[2] == 'PARKED' or not TERMINAL[known[2]]) then
     close_target(a[4], a[2])
     redis.call('PERSIST', key)
   end
@@ -252,96 +263,95 @@ end
 
 -- ---- acquire, renew, finish ----
 
-local function held(key)
-  local hold = redis.call('HMGET', 'fs:hold', 'all', 'host:' .. key.host, 'target:' .. key.target)
-  return hold[1] or hold[2] or hold[3]
-end
-
--- Why the ticket lets this job not start, or nil.
-local function ticket_says(t, j, now)
-  if j.resolving then
-    return nil
-  end
-  if present(t[4]) then
-    return { 'CANCELLED', t[4] }
-  end
-  local deadline = number(t[5])
-  if deadline > 0 and now > deadline then
-    return { 'EXPIRED' }
-  end
-end
-
--- Another job's lock, or another instance of our worker. That one is dead if the host's claim is ours by now: a claim passes only from a dead one.
-local function lock_says(l, j, now)
-  if j.class == '0' then
-    return nil
-  end
-  if present(l[5]) and not has_line(l[5], j.job) then
+-- Why this job may not have the lock `l`: a PARKED job closes the target; another job's lock; or another instance of our worker, which is
+-- dead if the host's claim is ours by now, for a claim passes only from a dead one.
+local function lock_says(l, a, owner, now)
+  if present(l[5]) and not has_line(l[5], a[1]) then
     return { 'REFUSED', 'target is closed by a parked job: ' .. string.gsub(l[5], '\n', ' ') }
   end
   if present(l[1]) and number(l[3]) > now then
-    if l[1] ~= j.owner or redis.call('HGET', 'fs:host:' .. j.host, 'instance') ~= j.instance then
+    if l[1] ~= owner or redis.call('HGET', 'fs:host:' .. a[2], 'instance') ~= a[3] then
       return { 'HELD', number(l[3]) - now, l[1] }
     end
   end
 end
 
--- job host instance target journal class epoch run_id token attempt ttl [slot limit]...
-local function acquire(_, a)
-  if redis.call('GET', 'fs:epoch') ~= a[7] .. ':' .. a[8] then
-    return { 'EPOCH' }
-  end
-  local j = { job = a[1], host = a[2], instance = a[3], target = a[4], class = a[6], owner = a[2] .. '/' .. a[1] }
-  local job_key = 'fs:job:' .. j.job
-  local t = redis.call('HMGET', job_key, 'host', 'state', 'journal', 'cancel', 'deadline', 'control')
-  j.resolving = t[2] == 'PARKED' and present(t[6])
-  if TERMINAL[t[2]] and not j.resolving then
+-- Why the ticket `t` lets nobody have this job, or nil. A parked one with a control word goes on, to pay what it owes.
+local function ticket_says(t, a, resolving)
+  if TERMINAL[t[2]] and not resolving then
     return { 'TERMINAL', t[2] }
   end
   if not t[1] then
     return { 'NOTICKET' }
   end
-  if t[1] ~= j.host then
+  if t[1] ~= a[2] then
     return { 'REFUSED', 'the ticket is for host ' .. t[1] }
   end
-  if j.class == '2' and present(t[3]) and t[3] ~= a[5] then
+  if a[6] == '2' and present(t[3]) and t[3] ~= a[5] then
     return { 'REFUSED', 'journal: it began under another one' }
+  end
+end
+
+-- Why it must not start now, or nil.
+local function start_says(t, now)
+  if present(t[4]) then
+    return { 'CANCELLED', t[4] }
+  end
+  if t[5] and t[5] ~= '0' and now > tonumber(t[5]) then
+    return { 'EXPIRED' }
+  end
+end
+
+local function hold_says(a)
+  if redis.call('EXISTS', 'fs:hold') == 1 then
+    local hold = redis.call('HMGET', 'fs:hold', 'all', 'host:' .. a[2], 'target:' .. a[4])
+    local reason = hold[1] or hold[2] or hold[3]
+    return reason and { 'HOLD', reason }
+  end
+end
+
+-- job host instance target journal class epoch (as fs:epoch has it) least (token that may be given) attempt ttl [slot limit]...
+local function acquire(_, a)
+  if redis.call('GET', 'fs:epoch') ~= a[7] then
+    return { 'EPOCH' }
+  end
+  local job_key = 'fs:job:' .. a[1]
+  local t = redis.call('HMGET', job_key, 'host', 'state', 'journal', 'cancel', 'deadline', 'control')
+  local resolving = t[2] == 'PARKED' and present(t[6])
+  local no = ticket_says(t, a, resolving)
+  if no then
+    return no
   end
 
   local now = now_ms()
-  local till = now + tonumber(a[11])
-  local lock_key = 'fs:lock:' .. j.target
-  local l = j.class == '0' and {} or redis.call('HMGET', lock_key, 'owner', 'instance', 'until', 'fence', 'parked')
-  if l[1] == j.owner and l[2] == j.instance and number(l[3]) > now then
+  local till = string.format('%d', now + a[10])
+  local owner = a[2] .. '/' .. a[1]
+  local lock_key = a[6] ~= '0' and 'fs:lock:' .. a[4]
+  local l = lock_key and redis.call('HMGET', lock_key, 'owner', 'instance', 'until', 'fence', 'parked') or {}
+  if l[1] == owner and l[2] == a[3] and number(l[3]) > now then
     redis.call('HSET', lock_key, 'until', till)
-    take_slots(j.job, till, a, 12)
-    return { 'OK', number(l[4]) }
+    take_slots(a[1], till, a, 11)
+    return { 'OK', l[4] }
   end
-  local no = ticket_says(t, j, now)
+  no = not resolving and start_says(t, now) or hold_says(a) or lock_key and lock_says(l, a, owner, now)
   if no then
     return no
   end
-  local reason = held(j)
-  if reason then
-    return { 'HOLD', reason }
+  if a[11] then
+    local full = full_slot(a[1], now, a, 11)
+    if full then
+      return { 'SLOTS', full }
+    end
+    redis.call('HSET', job_key, 'slots', take_slots(a[1], till, a, 11))
   end
-  no = lock_says(l, j, now)
-  if no then
-    return no
+  local token = '0'
+  if lock_key then
+    token = number(l[4]) < tonumber(a[8]) and a[8] or string.format('%d', l[4] + 1)
+    redis.call('HSET', lock_key, 'owner', owner, 'instance', a[3], 'until', till, 'fence', token)
   end
-  local full = full_slot(j.job, now, a, 12)
-  if full then
-    return { 'SLOTS', full }
-  end
-
-  local fence = 0
-  if j.class ~= '0' then
-    fence = math.max(number(l[4]), tonumber(a[9]), tonumber(a[7]) * EPOCH_STEP) + 1
-    redis.call('HSET', lock_key, 'owner', j.owner, 'instance', j.instance, 'until', till, 'fence', fence)
-  end
-  redis.call('HSET', job_key, 'state', j.resolving and 'PARKED' or 'RUNNING', 'owner', j.instance, 'journal', a[5], 'token', fence,
-    'attempt', a[10], 'heartbeat', now, 'slots', take_slots(j.job, till, a, 12))
-  return { 'OK', fence }
+  redis.call('HSET', job_key, 'state', resolving and 'PARKED' or 'RUNNING', 'owner', a[3], 'journal', a[5],
+    'token', token, 'attempt', a[9])
+  return { 'OK', token }
 end
 
 --[[
@@ -435,11 +445,11 @@ local function release(a, l, token)
   local key, owner = 'fs:lock:' .. a[3], a[2] .. '/' .. a[1]
   local higher = token > 0 and number(l[2]) > token
   if l[1] == owner and not higher then
-    redis.call('HSET', key, 'owner', '', 'until', 0)
+    redis.call('HSET', key, 'owner', '')
   end
   if a[5] == 'PARKED' then
     close_target(a[3], a[1])
-  elseif a[5] ~= '' and has_line(l[3], a[1]) then
+  elseif a[5] ~= '' and present(l[3]) then
     redis.call('HSET', key, 'parked', without_line(l[3], a[1]))
   end
   return higher
@@ -472,8 +482,10 @@ local function finish(_, a)
   if token > 0 and number(t[3]) > token then
     return { 'STALE' }
   end
-  for name in lines(t[4]) do
-    redis.call('ZREM', 'fs:sem:' .. name, a[1])
+  if present(t[4]) then
+    for name in lines(t[4]) do
+      redis.call('ZREM', 'fs:sem:' .. name, a[1])
+    end
   end
   for i = 6, #a do
     redis.call('ZREM', 'fs:sem:' .. a[i], a[1])
