@@ -70,6 +70,36 @@ static void check_kafka(const struct api_config *config, const struct coordinato
         doctor_add(checks, "ok", "kafka", NULL, "answers");
 }
 
+static int add_made(void *context, const struct ledger_entry *entry, struct err *err)
+{
+    const struct ledger_repository *repository = entry->gone ? NULL : entry->repository;
+
+    (void)err;
+    if (repository && repository->host && repository->path)
+        json_array_append_new(context, json_pack("{s:s, s:s}", "host", repository->host, "path", repository->path));
+    return 0;
+}
+
+/* The repositories that were ever made: by the ledger, and by the jobs that made them. Caller decrefs. */
+static json_t *made_repositories(struct api_request *request)
+{
+    struct view_filter filter = {.op = "repository.init", .state = "SUCCEEDED", .limit = 1000};
+    json_t *made = json_array(), *page = NULL, *job;
+    size_t index;
+
+    coordinator_each(request->context->coordinator, LEDGER_REPOSITORY, add_made, made, NULL);
+    if (view_jobs(request->reader, &filter, &page, NULL) == 0) {
+        json_array_foreach(json_object_get(page, "items"), index, job)
+        {
+            const char *host = json_text(job, "host"), *path = json_text(json_object_get(job, "params"), "path");
+            if (host && path && !json_is_true(json_object_get(job, "dry_run")))
+                json_array_append_new(made, json_pack("{s:s, s:s}", "host", host, "path", path));
+        }
+    }
+    json_decref(page);
+    return made;
+}
+
 static void check_all_hosts(struct api_request *request, json_t *checks)
 {
     struct view_filter filter = {.limit = 1000};
@@ -83,7 +113,9 @@ static void check_all_hosts(struct api_request *request, json_t *checks)
     }
     if (json_array_size(json_object_get(page, "items")) == 0)
         doctor_add(checks, "warn", "hosts", "fleetsnap host enroll NAME --out DIR", "no host is enrolled");
-    json_array_foreach(json_object_get(page, "items"), index, host) doctor_host(host, clock_real_ms(), checks);
+    json_t *made = made_repositories(request);
+    json_array_foreach(json_object_get(page, "items"), index, host) doctor_host(host, made, clock_real_ms(), checks);
+    json_decref(made);
     json_decref(page);
 }
 

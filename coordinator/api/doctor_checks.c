@@ -23,7 +23,40 @@ static void check_backends(const json_t *host, const char *subject, json_t *chec
     }
 }
 
-static void check_space(const json_t *host, const char *subject, json_t *checks)
+/* Whether a repository was made there, or below it: then a missing marker means that something is not mounted. */
+static bool was_made(const json_t *made, const char *host, const char *path)
+{
+    const json_t *item;
+    size_t index, len = strlen(path);
+
+    json_array_foreach(made, index, item)
+    {
+        const char *own = json_text(item, "path");
+        if (own && strcmp(json_text(item, "host"), host) == 0 && strncmp(own, path, len) == 0 && (!own[len] || own[len] == '/'))
+            return true;
+    }
+    return false;
+}
+
+static void check_missing(const json_t *place, const json_t *made, const char *host, json_t *checks)
+{
+    const char *name = json_text(place, "name"), *path = json_text(place, "path"), *text = json_text(place, "text");
+    char subject[96], label[300];
+
+    snprintf(subject, sizeof subject, "host %s", host);
+    snprintf(label, sizeof label, "repository %s", name ? name : "?");
+    if (!json_text(place, "id") && path && !was_made(made, host, path)) {
+        char hint[400];
+        snprintf(hint, sizeof hint, "fleetsnap repository init NAME --host %.64s --path %.250s/NAME", host, path);
+        doctor_add(checks, "warn", subject, hint, "no repository in %s yet", path);
+        return;
+    }
+    bool said = text && strncmp(text, label, strlen(label)) == 0; /* the worker's text names it itself */
+    doctor_add(checks, "fail", subject, "Mount it, or take it out of worker.yaml", "%s%s%s", said ? "" : label, said ? "" : ": ",
+               text ? text : "is not usable");
+}
+
+static void check_space(const json_t *host, const json_t *made, const char *subject, json_t *checks)
 {
     const json_t *place;
     size_t index;
@@ -31,11 +64,10 @@ static void check_space(const json_t *host, const char *subject, json_t *checks)
 
     json_array_foreach(json_object_get(host, "repositories"), index, place)
     {
-        const char *name = json_text(place, "name"), *text = json_text(place, "text");
+        const char *name = json_text(place, "name");
         int64_t free_bytes = json_int(place, "free_bytes"), min_bytes = json_int(place, "min_free_bytes");
         if (!json_is_true(json_object_get(place, "ok")))
-            doctor_add(checks, "fail", subject, "Mount it, or take it out of worker.yaml", "repository %s: %s", name ? name : "?",
-                       text ? text : "is not usable");
+            check_missing(place, made, json_text(host, "host"), checks);
         else if (free_bytes < min_bytes)
             doctor_add(checks, "warn", subject, "Delete backups, or give it more room: fleetsnap repository show",
                        "repository %s has %s free, and keeps %s: backups to it are refused", name ? name : "?",
@@ -79,7 +111,7 @@ static void silent_host(const json_t *host, const char *subject, int64_t now_ms,
                "%s%s%s%s", since, at_ms && state ? "; last seen " : "", at_ms && state ? state : "", waiting);
 }
 
-void doctor_host(const json_t *host, int64_t now_ms, json_t *checks)
+void doctor_host(const json_t *host, const json_t *made, int64_t now_ms, json_t *checks)
 {
     const char *name = json_text(host, "host"), *own = json_text(host, "state"), *told = json_text(host, "ledger_state");
     char subject[96], text[256];
@@ -91,7 +123,7 @@ void doctor_host(const json_t *host, int64_t now_ms, json_t *checks)
     }
     size_t before = json_array_size(checks);
     check_backends(host, subject, checks);
-    check_space(host, subject, checks);
+    check_space(host, made, subject, checks);
     check_clock(host, subject, checks);
     if ((own && strcmp(own, "draining") == 0) || (told && strcmp(told, "draining") == 0))
         doctor_add(checks, "warn", subject, "Let it work again: fleetsnap host resume", "is draining: it takes no new jobs");

@@ -31,29 +31,44 @@ static const char *target_name(const json_t *job)
 }
 
 /* The whole command with -v, else its first line; the other lines are XML or the like. */
-static void print_command(struct cli *cli, FILE *out, const char *command)
+static void print_command(struct cli *cli, FILE *out, const char *command, int indent)
 {
     const char *line = command;
 
     do {
         size_t len = strcspn(line, "\n");
-        fprintf(out, "%s%.*s", line == command ? "" : "\n               ", (int)len, line);
+        if (line != command)
+            fprintf(out, "\n%*s", indent, "");
+        fprintf(out, "%.*s", (int)len, line);
         line += len + (line[len] == '\n');
     } while (cli->verbose && *line);
     if (*line)
         fputs(" …", out);
 }
 
-static void print_step(struct cli *cli, FILE *out, size_t number, const json_t *step)
+static int name_width(const json_t *steps)
+{
+    const json_t *step;
+    size_t index, width = 8;
+
+    json_array_foreach(steps, index, step)
+    {
+        size_t len = text_columns(member_text(step, "name"));
+        width = len > width ? len : width;
+    }
+    return width > 30 ? 30 : (int)width;
+}
+
+static void print_step(struct cli *cli, FILE *out, size_t number, int width, const json_t *step)
 {
     const char *lost = member_text(step, "lost");
 
-    fprintf(out, " %2zu %-10s ", number, member_text(step, "name"));
-    print_command(cli, out, member_text(step, "command"));
+    fprintf(out, " %2zu %-*s  ", number, width, member_text(step, "name"));
+    print_command(cli, out, member_text(step, "command"), width + 6);
     if (*lost)
         fprintf(out, "   takes %s", lost);
-    else if (strcmp(member_text(step, "class"), "C") == 0)
-        fputs("   takes away", out);
+    else if (cli->verbose && *member_text(step, "class"))
+        fprintf(out, "   (class %s)", member_text(step, "class"));
     fputc('\n', out);
 }
 
@@ -68,12 +83,13 @@ void plan_lost(const json_t *job, struct text *out)
 
 void plan_print(struct cli *cli, FILE *out, const json_t *job)
 {
-    const json_t *step;
+    const json_t *steps = json_object_get(json_object_get(job, "result"), "steps"), *step;
     size_t index;
     CLEANUP(text_free) struct text lost = {0};
 
     fprintf(out, "%s: would be done on %s, in this order; nothing has been changed.\n", target_name(job), member_text(job, "host"));
-    json_array_foreach(json_object_get(json_object_get(job, "result"), "steps"), index, step) print_step(cli, out, index + 1, step);
+    int width = name_width(steps);
+    json_array_foreach(steps, index, step) print_step(cli, out, index + 1, width, step);
     plan_lost(job, &lost);
     if (lost.len)
         fprintf(out, "Lost by it: %s.\n", text_str(&lost));
@@ -128,8 +144,8 @@ static void print_point(struct cli *cli, const json_t *job)
     if (!*point || strncmp(member_text(job, "op"), "backup.create", 13) != 0)
         return;
     text_addf(&line, "backup %s", point);
-    if (*fact(job, "backup_kind"))
-        text_addf(&line, ", %s", fact(job, "backup_kind"));
+    if (*fact(job, "kind"))
+        text_addf(&line, ", %s", fact(job, "kind"));
     add_fact(job, "size_bytes", "", true, &line);
     if (strtoll(fact(job, "chain_length"), NULL, 10) > 1)
         text_addf(&line, ", chain of %s", fact(job, "chain_length"));

@@ -162,7 +162,7 @@ static const char *what(const struct progress *progress)
     if (strcmp(progress->state, "RUNNING") == 0)
         return "plans";
     if (strcmp(progress->state, "ACCEPTED") == 0)
-        return "accepted";
+        return "waits its turn";
     return *progress->state ? "on its way" : "asked";
 }
 

@@ -1,6 +1,7 @@
 #include "coordinator/cli/table.h"
 
 #include "base/cleanup.h"
+#include "base/text.h"
 
 #include <stdarg.h>
 #include <string.h>
@@ -110,41 +111,47 @@ static void shrink(const struct table *table, size_t widths[TABLE_COLUMNS], size
     }
 }
 
-static void print_cell(FILE *out, const char *text, size_t width, bool right, bool last)
+static void add_cell(struct text *line, const char *text, size_t width, bool right)
 {
     size_t columns = text_columns(text), pad = columns < width ? width - columns : 0;
 
+    if (line->len)
+        text_addf(line, "%*s", GAP, "");
     if (right)
-        fprintf(out, "%*s", (int)pad, "");
+        text_addf(line, "%*s", (int)pad, "");
     if (columns > width)
-        fprintf(out, "%.*s…", (int)text_cut(text, width - 1), text);
+        text_addf(line, "%.*s…", (int)text_cut(text, width - 1), text);
     else
-        fputs(text, out);
-    if (!last)
-        fprintf(out, "%*s", (int)((right ? 0 : pad) + GAP), "");
+        text_add(line, text);
+    if (!right)
+        text_addf(line, "%*s", (int)pad, "");
 }
 
-static void print_titles(const struct table *table, FILE *out, const size_t *widths, bool colour)
+/* No blanks at the end: they wrap where the line is as wide as the terminal. */
+static void print_line(FILE *out, struct text *line, bool bold)
 {
-    fputs(colour ? "\033[1m" : "", out);
-    for (size_t c = 0; c < table->column_count; c++)
-        print_cell(out, table->columns[c].title, widths[c], table->columns[c].right, c + 1 == table->column_count);
-    fputs(colour ? "\033[0m\n" : "\n", out);
+    while (line->len && line->data[line->len - 1] == ' ')
+        line->data[--line->len] = '\0';
+    fprintf(out, "%s%s%s\n", bold ? "\033[1m" : "", text_str(line), bold ? "\033[0m" : "");
+    text_clear(line);
 }
 
 void table_print(struct table *table, FILE *out, int width, bool colour)
 {
     size_t widths[TABLE_COLUMNS];
     size_t total = measure(table, widths);
+    struct text line = {0};
 
     if (width > 0)
         shrink(table, widths, total, (size_t)width);
-    print_titles(table, out, widths, colour);
+    for (size_t c = 0; c < table->column_count; c++)
+        add_cell(&line, table->columns[c].title, widths[c], table->columns[c].right);
+    print_line(out, &line, colour);
     for (size_t i = 0; i < table->count; i++) {
         size_t c = i % table->column_count;
-        bool last = c + 1 == table->column_count || i + 1 == table->count;
-        print_cell(out, table->cells[i], widths[c], table->columns[c].right, last);
-        if (last)
-            fputc('\n', out);
+        add_cell(&line, table->cells[i], widths[c], table->columns[c].right);
+        if (c + 1 == table->column_count || i + 1 == table->count)
+            print_line(out, &line, false);
     }
+    text_free(&line);
 }

@@ -195,7 +195,7 @@ static void a_backup_is_waited_for(void **state)
                 "[{\"state\":\"ACCEPTED\",\"at\":\"2026-11-20T14:00:00Z\"},{\"state\":\"RUNNING\",\"phase\":\"freeze\",\"at\":\"2026-11-20T14:00:00Z\"},{\"state\":\"RUNNING\",\"phase\":\"push\"},"
                 "{\"state\":\"RUNNING\",\"phase\":\"push\",\"done\":524288,\"total\":1048576},"
                 "{\"state\":\"SUCCEEDED\",\"at\":\"2026-11-20T14:00:03.400Z\",\"result\":{\"point\":\"5f1e0000-0000-4000-8000-000000000000\","
-                "\"facts\":{\"frozen_ms\":\"38\",\"level\":\"filesystem\",\"size_bytes\":\"1395864371\",\"backup_kind\":\"incremental\",\"chain_length\":\"4\"}}}]");
+                "\"facts\":{\"frozen_ms\":\"38\",\"level\":\"filesystem\",\"size_bytes\":\"1395864371\",\"kind\":\"incremental\",\"chain_length\":\"4\"}}}]");
     expect(world, "backup create shop-1 --kind full", EXIT_DONE,
            "shop-1 on alpha  freeze · push   done in 3.4 s, frozen 38 ms, filesystem-consistent\n"
            "backup 5f1e0000-0000-4000-8000-000000000000, incremental, 1.3 GiB, chain of 4\n",
@@ -256,8 +256,8 @@ static void a_dry_run_shows_the_plan(void **state)
     fake_script(world->fake, "snapshot.revert?dry", plan);
     expect(world, "snapshot revert shop-1 before-deploy --dry-run", EXIT_DONE,
            "shop-1: would be done on alpha, in this order; nothing has been changed.\n"
-           "  1 check      the snapshot holds the definition\n"
-           "  2 stop       virsh destroy 'shop-1'   takes the running state\n"
+           "  1 check     the snapshot holds the definition\n"
+           "  2 stop      virsh destroy 'shop-1'   takes the running state\n"
            "Lost by it: 2 h of disk changes; 3 checkpoints end.\n",
            NULL);
     assert_int_equal(json_array_size(fake_submitted(world->fake)), 1);

@@ -1,0 +1,158 @@
+/* Lines for people, as they are drawn. */
+#include "base/err.h"
+#include "coordinator/cli/cli.h"
+#include "coordinator/cli/progress.h"
+#include "coordinator/cli/table.h"
+#include "coordinator/cli/tree.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static void tell(struct progress *progress, const char *json, int64_t now_ms)
+{
+    json_t *event = json_loads(json, 0, NULL);
+
+    assert_non_null(event);
+    progress_event(progress, event, now_ms);
+    json_decref(event);
+}
+
+static void line_is(const struct progress *progress, int64_t now_ms, size_t width, const char *expected)
+{
+    struct text line = {0};
+
+    progress_line(progress, now_ms, width, &line);
+    assert_string_equal(text_str(&line), expected);
+    text_free(&line);
+}
+
+static void plain_is(const struct progress *progress, int64_t now_ms, const char *expected)
+{
+    struct text line = {0};
+
+    progress_plain(progress, now_ms, &line);
+    assert_string_equal(text_str(&line), expected);
+    text_free(&line);
+}
+
+static void a_push_has_bar_bytes_rate_and_time_left(void **state)
+{
+    struct progress progress;
+
+    (void)state;
+    progress_begin(&progress, "shop-1", "alpha", "backup.create", 1000);
+    tell(&progress, "{\"state\":\"RUNNING\",\"phase\":\"push\",\"origin\":\"worker\"}", 1000);
+    tell(&progress, "{\"state\":\"RUNNING\",\"phase\":\"push\",\"done\":0,\"total\":1395864371,\"origin\":\"worker\"}", 1000);
+    tell(&progress, "{\"state\":\"RUNNING\",\"phase\":\"push\",\"done\":851443712,\"total\":1395864371,\"origin\":\"worker\"}", 3000);
+    line_is(&progress, 3000, 120, "  push     ██████████░░░░░░░  60 %   812 MiB of 1.3 GiB   406 MiB/s   2 s left");
+    line_is(&progress, 3000, 20, "  push     █████████");
+    plain_is(&progress, 3000, "shop-1 on alpha: push, 60 %, 812 MiB of 1.3 GiB, 406 MiB/s, 2 s left");
+    assert_false(progress.terminal);
+    tell(&progress, "{\"state\":\"SUCCEEDED\"}", 4000);
+    assert_true(progress.terminal);
+    progress_clear(&progress);
+}
+
+static void numbers_that_lie_do_no_harm(void **state)
+{
+    struct progress progress;
+
+    (void)state;
+    progress_begin(&progress, "x", "", "backup.create", 0);
+    tell(&progress, "{\"state\":\"RUNNING\",\"phase\":\"push\",\"done\":9000,\"total\":1000}", 0);
+    tell(&progress, "{\"state\":\"RUNNING\",\"phase\":\"push\",\"done\":-5,\"total\":1000}", 1000);
+    tell(&progress, "{\"state\":\"RUNNING\",\"phase\":\"push\",\"done\":9223372036854775807,\"total\":9223372036854775807}", 2000);
+    tell(&progress, "{\"state\":7,\"phase\":[],\"done\":\"x\"}", 3000);
+    struct text line = {0};
+    progress_line(&progress, 4000, 100, &line);
+    assert_true(line.len > 0);
+    text_free(&line);
+    progress_clear(&progress);
+}
+
+static void a_class_c_step_that_began_is_noted(void **state)
+{
+    json_t *steps = json_loads("[{\"name\":\"check\",\"class\":\"A\"},{\"name\":\"stop\",\"class\":\"C\"}]", 0, NULL);
+    struct progress progress;
+
+    (void)state;
+    progress_begin(&progress, "shop-1", "alpha", "snapshot.revert", 0);
+    progress.steps = steps;
+    tell(&progress, "{\"state\":\"RUNNING\",\"phase\":\"check\"}", 0);
+    assert_false(progress.class_c_begun);
+    tell(&progress, "{\"state\":\"RUNNING\",\"phase\":\"stop\"}", 0);
+    assert_true(progress.class_c_begun);
+    progress_clear(&progress);
+    json_decref(steps);
+}
+
+static char *print_table(int width)
+{
+    static const struct table_column columns[] = {{"NAME", false, true}, {"SIZE", true, false}, {"", false, false}};
+    struct table table;
+    char *text = NULL;
+    size_t len;
+    FILE *out = open_memstream(&text, &len);
+
+    table_init(&table, columns, 3);
+    table_cell(&table, "größer als gedacht");
+    table_cell(&table, "1.3 GiB");
+    table_cell(&table, "");
+    table_cell(&table, "b\x1b[31m\n");
+    table_cellf(&table, "%d B", 7);
+    table_cell(&table, "!");
+    table_print(&table, out, width, false);
+    table_free(&table);
+    fclose(out);
+    return text;
+}
+
+static void tables_align_cut_and_defuse(void **state)
+{
+    char *wide = print_table(0), *narrow = print_table(24);
+
+    (void)state;
+    assert_string_equal(wide, "NAME                   SIZE\ngrößer als gedacht  1.3 GiB\nb?[31m?                 7 B  !\n");
+    assert_string_equal(narrow, "NAME             SIZE\ngrößer als …  1.3 GiB\nb?[31m?           7 B  !\n");
+    free(wide);
+    free(narrow);
+}
+
+static char *print_tree(const char *json)
+{
+    json_t *snapshots = json_loads(json, 0, NULL);
+    char *text = NULL;
+    size_t len;
+    FILE *out = open_memstream(&text, &len);
+
+    tree_print(snapshots, true, out);
+    fclose(out);
+    json_decref(snapshots);
+    return text;
+}
+
+static void trees_survive_what_cannot_be(void **state)
+{
+    char *loop = print_tree("[{\"name\":\"a\",\"parent\":\"b\"},{\"name\":\"b\",\"parent\":\"a\"},{\"name\":\"c\",\"parent\":\"gone\"}]");
+    char *none = print_tree("[]");
+
+    (void)state;
+    assert_string_equal(none, "base\n");
+    assert_non_null(strstr(loop, "└─ c"));
+    free(loop);
+    free(none);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_push_has_bar_bytes_rate_and_time_left), cmocka_unit_test(numbers_that_lie_do_no_harm), cmocka_unit_test(a_class_c_step_that_began_is_noted),
+        cmocka_unit_test(tables_align_cut_and_defuse),             cmocka_unit_test(trees_survive_what_cannot_be),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
