@@ -90,10 +90,12 @@ static bool env_lock_lost(void *context)
     return hold_of(context)->lost;
 }
 
+/* Fixed by the job so far; steps ask again and again, so that it may be changed while one runs. */
 static int64_t env_rate_limit(void *context)
 {
-    (void)context;
-    return 0;
+    const struct job *job = ((struct executor *)context)->work->job;
+
+    return job->op == OP_BACKUP_CREATE ? ((const struct params_backup_create *)job->params)->rate_limit : 0;
 }
 
 static struct runner_env env_of(struct executor *executor)

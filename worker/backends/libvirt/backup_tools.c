@@ -123,6 +123,25 @@ static void pause_ms(int ms)
     nanosleep(&(struct timespec){.tv_nsec = ms * 1000000L}, NULL);
 }
 
+static size_t count_words(const char *words)
+{
+    size_t count = words[0] != '\0';
+
+    for (; *words; words++)
+        count += *words == ' ';
+    return count;
+}
+
+void backup_set_rate(virDomainPtr domain, const char *disks, int64_t rate)
+{
+    CLEANUP(freep) char *words = strdup(disks);
+    unsigned long each = rate > 0 ? (unsigned long)rate / count_words(disks) : 0;
+    char *rest = NULL;
+
+    for (char *disk = words ? strtok_r(words, " ", &rest) : NULL; disk; disk = strtok_r(NULL, " ", &rest))
+        virDomainBlockJobSetSpeed(domain, disk, each, VIR_DOMAIN_BLOCK_JOB_SPEED_BANDWIDTH_BYTES);
+}
+
 int backup_abort(virDomainPtr domain, const char *folder, struct err *err)
 {
     int64_t until = clock_monotonic_ms() + ABORT_WAIT_MS;

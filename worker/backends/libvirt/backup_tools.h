@@ -42,6 +42,9 @@ int backup_running(virDomainPtr domain, const char *folder, enum running_backup 
 /* Asks the running job to end if it is ours, and waits for that. None is success. */
 int backup_abort(virDomainPtr domain, const char *folder, struct err *err);
 
+/* Bytes per second for the whole push, shared by its disks ("vda vdb"); 0: no limit. A disk whose part has ended has no job: its refusal is no failure. */
+void backup_set_rate(virDomainPtr domain, const char *disks, int64_t rate);
+
 /* ERR_… or the state of the checkpoint of a restore point; dirty_bytes may be NULL. */
 int checkpoint_look(virDomainPtr domain, const struct restore_point *point, int *out_state, int64_t *dirty_bytes,
                     struct err *err);

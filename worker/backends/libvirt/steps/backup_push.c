@@ -50,29 +50,15 @@ static int render(const struct step_run *run, const struct step *step, struct te
 
 /* ---- rate ---- */
 
-static size_t count_words(const char *words)
-{
-    size_t count = words[0] != '\0';
-
-    for (; *words; words++)
-        count += *words == ' ';
-    return count;
-}
-
-/* The limit is the job's; libvirt's is each disk's. A disk whose part has ended has no job: its refusal is no failure. */
+/* It was set when the push began; here it follows changes. */
 static void set_rate(struct push *push)
 {
     int64_t rate = attempt_rate_limit(push->run->attempt);
-    CLEANUP(freep) char *disks = strdup(step_arg(push->step, "disks"));
-    char *rest = NULL;
 
-    if (rate == push->rate || !disks)
+    if (rate == push->rate)
         return;
     push->rate = rate;
-    for (char *disk = strtok_r(disks, " ", &rest); disk; disk = strtok_r(NULL, " ", &rest))
-        virDomainBlockJobSetSpeed(push->domain, disk,
-                                  (unsigned long)rate / (rate ? count_words(step_arg(push->step, "disks")) : 1),
-                                  VIR_DOMAIN_BLOCK_JOB_SPEED_BANDWIDTH_BYTES);
+    backup_set_rate(push->domain, step_arg(push->step, "disks"), rate);
 }
 
 /* ---- what must not happen ---- */

@@ -241,18 +241,21 @@ static int add_redefine(struct create *create, struct plan *plan, struct err *er
 static int add_begin(struct create *create, struct plan *plan, struct err *err)
 {
     const struct restore_point *parent = create->choice.parent;
+    CLEANUP(freep) char *names = backup_disk_names(&create->draft.disks);
     CLEANUP(freep) char *backup = NULL;
     CLEANUP(freep) char *checkpoint = NULL;
     char base[CHECKPOINT_NAME];
     bool keeps = create->checkpoint[0] != '\0';
 
+    if (!names)
+        return err_memory(err, "disks");
     if (backup_xml(&create->draft.disks, create->folder, parent ? checkpoint_name(parent->id, base) : NULL, &backup,
                    err) < 0 ||
         (keeps &&
          checkpoint_xml(&create->draft.disks, create->checkpoint, create->params->description, &checkpoint, err) < 0))
         return -1;
     return plan_add(plan, &step_backup_begin, err, "folder", create->folder, "backup_xml", backup, "checkpoint_xml",
-                    checkpoint, "checkpoint", keeps ? create->checkpoint : NULL, NULL)
+                    checkpoint, "checkpoint", keeps ? create->checkpoint : NULL, "disks", names, NULL)
                ? 0
                : -1;
 }
