@@ -19,14 +19,21 @@ find_record() { # JOB
 said_of() { "$record" list fleetsnap.status | jq -c --arg job "$1" 'select(.headers["fs-job"] == $job)' | wc -l; } # JOB
 
 # A harmless job that comes after: what was sent before it has been looked at when it has ended.
+# Helpers for `eventually`.
+more_said() { (($(said_of "$1") > $2)); }             # JOB THAN
+letters_are() { (($(dead_letters) == $1)); }          # COUNT
+letters_at_least() { (($(dead_letters) >= $1)); }     # COUNT
+phase_is() { [[ $(job_json "$1" | jq -r .phase) == "$2" ]]; } # JOB PHASE
+it_is_past() { (($(date +%s%3N) > $1)); }             # MS
+
 pass_by() { # VM
     expect 0 snapshot list "$1" --live
 }
 
 busy_backup() { # a backup that takes some seconds: sets job
-    guest "$host" "$vm" 'dd if=/dev/urandom of=/data/ballast bs=1M count=12 2>/dev/null; sync' || fail "no ballast in the guest"
-    start_job backup create "$vm" --repository "$host-backups" --kind full --rate-limit 2MiB
-    eventually 30 "the backup copies" eval '[[ $(job_json $job | jq -r "\(.state) \(.phase)") == "RUNNING push" ]]'
+    guest "$host" "$vm" 'dd if=/dev/urandom of=/data/ballast bs=1M count=8 2>/dev/null; sync' || fail "no ballast in the guest"
+    start_job backup create "$vm" --repository "$host-backups" --kind full --rate-limit 32MiB
+    eventually 30 "the backup copies" phase_is "$job" push
 }
 
 backup_went_well() { # JOB
@@ -44,7 +51,7 @@ test_the_same_record_twice() {
     find_record "$job"
     before=$(said_of "$job")
     "$record" again fleetsnap.jobs "$partition" "$offset" >/dev/null || fail "the record was not sent"
-    eventually 20 "the repeat is answered" eval '(($(said_of $job) > before))'
+    eventually 20 "the repeat is answered" more_said "$job" "$before"
     equal "snapshots" twice "$(names)"
     equal "state" SUCCEEDED "$(job_state "$job")"
     one_end "$job"
@@ -59,7 +66,7 @@ test_a_repeat_of_what_destroys() {
     local before
     before=$(said_of "$job")
     "$record" again fleetsnap.jobs "$partition" "$offset" >/dev/null || fail "the record was not sent"
-    eventually 20 "the repeat is answered" eval '(($(said_of $job) > before))'
+    eventually 20 "the repeat is answered" more_said "$job" "$before"
     pass_by "$vm"
     equal "snapshots" twice "$(names)"
     expect 0 snapshot delete "$vm" twice --yes
@@ -73,9 +80,10 @@ test_a_job_for_another_host() {
     local foreign=$job
     find_record "$foreign"
     local from=$partition at=$offset
-    start_job snapshot list "$vm" --live
+    start_job snapshot create "$vm" --name ours
     expect 0 job watch "$job"
     find_record "$job"
+    expect 0 snapshot delete "$vm" ours --yes
     before=$(job_json "$foreign" | jq '.events | length')
     "$record" again fleetsnap.jobs "$from" "$at" --to "$partition" >/dev/null || fail "the record was not sent"
     pass_by "$vm"
@@ -92,9 +100,9 @@ test_a_wrong_mac_and_a_job_redirected() {
     expect 0 job watch "$job"
     find_record "$job"
     "$record" again fleetsnap.jobs "$partition" "$offset" --header "fs-mac=1:$(head -c 32 /dev/zero | base64)" >/dev/null
-    eventually 20 "the forged record is a dead letter" eval '(($(dead_letters) == letters + 1))'
+    eventually 20 "the forged record is a dead letter" letters_are $((letters + 1))
     "$record" again fleetsnap.jobs "$partition" "$offset" --header "fs-job=00000000-0000-4000-8000-000000000000" >/dev/null
-    eventually 20 "so is one with another job's name" eval '(($(dead_letters) == letters + 2))'
+    eventually 20 "so is one with another job's name" letters_are $((letters + 2))
     expect_json 0 dlq list
     holds 'map(.reason) | all(length > 3)'
     expect 2 job show 00000000-0000-4000-8000-000000000000
@@ -104,7 +112,7 @@ test_a_wrong_mac_and_a_job_redirected() {
     local to=$partition
     find_record "$job"
     "$record" again fleetsnap.jobs "$partition" "$offset" --to "$to" --header "fs-host=$host" >/dev/null
-    eventually 20 "so is another host's order" eval '(($(dead_letters) == letters + 3))'
+    eventually 20 "so is another host's order" letters_are $((letters + 3))
     equal "snapshots" mine "$(names)"
     expect 0 snapshot delete "$vm" mine --yes
     expect 0 snapshot delete shop-2 theirs --yes
@@ -113,14 +121,15 @@ test_a_wrong_mac_and_a_job_redirected() {
 test_rubbish() {
     local letters
     letters=$(dead_letters)
-    start_job snapshot list "$vm" --live
+    start_job snapshot create "$vm" --name rubbish
     expect 0 job watch "$job"
     find_record "$job"
+    expect 0 snapshot delete "$vm" rubbish --yes
     head -c 3000 /dev/urandom | "$record" put fleetsnap.jobs "$partition" --header "fs-host=$host" --header 'fs-mac=rubbish' >/dev/null
     "$record" put fleetsnap.jobs "$partition" --header "fs-host=$host" </dev/null >/dev/null
     "$record" put fleetsnap.jobs "$partition" --tombstone --key "$host" --header "fs-host=$host" >/dev/null
     echo 'no headers at all' | "$record" put fleetsnap.jobs "$partition" >/dev/null
-    eventually 20 "what was for $host is among the dead letters" eval '(($(dead_letters) >= letters + 3))'
+    eventually 20 "what was for $host is among the dead letters" letters_at_least $((letters + 3))
     head -c 500 /dev/urandom | "$record" put fleetsnap.status 0 --header "fs-host=$host" --header "fs-job=$job" --header 'fs-mac=1:AAAA' >/dev/null
     head -c 500 /dev/urandom | "$record" put fleetsnap.catalog 0 --key rubbish --header "fs-host=$host" >/dev/null
     head -c 500 /dev/urandom | "$record" put fleetsnap.inventory 0 --key "$host" --header "fs-host=$host" >/dev/null
@@ -142,6 +151,7 @@ test_a_worker_that_is_away() {
     start_job snapshot create shop-2 --name late --deadline 1s
     late=$job
     start_job snapshot create shop-2 --name patient
+    eventually 5 "the deadline has passed" it_is_past $(($(date +%s%3N) + 1000))
     truth "the job has ended without its worker" eval '! job_ended $job'
     "$stack" worker start "$DIR" gamma || fail "the worker does not start"
     eventually 40 "the job is done" job_in "$job" SUCCEEDED

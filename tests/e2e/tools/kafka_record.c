@@ -47,9 +47,9 @@ static void print_record(const struct kafka_record *record)
     if (kafka_headers(record, &headers, &err) == 0)
         for (size_t i = 0; i < headers.count; i++)
             json_object_set_new(map, headers.items[i].key, json_string(headers.items[i].value));
-    json_t *line = json_pack("{s:i, s:I, s:s%?, s:I, s:b, s:o}", "partition", (int)record->partition, "offset", (json_int_t)record->offset, "key",
-                             record->key, record->key ? record->key_len : 0, "size", (json_int_t)record->value_len, "tombstone", !record->value,
-                             "headers", map);
+    json_t *key = record->key ? json_stringn(record->key, record->key_len) : NULL; /* NULL too for what is no text */
+    json_t *line = json_pack("{s:i, s:I, s:o, s:I, s:b, s:o}", "partition", (int)record->partition, "offset", (json_int_t)record->offset, "key",
+                             key ? key : json_null(), "size", (json_int_t)record->value_len, "tombstone", !record->value, "headers", map);
     json_dumpf(line, stdout, JSON_COMPACT);
     putchar('\n');
     json_decref(line);
