@@ -22,7 +22,7 @@ redis_create() {
         random_secret | write_private "$DIR/redis/$role.password"
     done
     {
-        echo "user default off"
+        echo "user default off ~* &* +@all" # cannot log in; but Redis 7.0 replays its append-only file with these rights
         for role in "${redis_roles[@]}"; do
             echo "user $role on #$(tr -d '\n' <"$DIR/redis/$role.password" | sha256sum | cut -d' ' -f1) $(redis_rights "$role")"
         done
