@@ -9,7 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { CONNECTION_MEMORY = 64 * 1024 };
+enum { CONNECTION_MEMORY = 32 * 1024 }; /* for the head of a request and what is on its way; longer heads are refused */
 
 static void fill_defaults(struct api_config *config)
 {

@@ -23,6 +23,7 @@ struct coordinator {
     json_t *order;   /* job ids, oldest first */
     json_t *events;  /* all, oldest first: index + 1 is the cursor */
     json_t *submitted;
+    json_t *shown;   /* copies that fake_submitted handed out: the server's threads go on writing the other */
     json_t *keys;    /* idempotency key → job_id */
     struct ledger_entry **ledger;
     size_t ledger_count;
@@ -49,6 +50,7 @@ struct coordinator *fake_coordinator_new(void)
     fake->order = json_array();
     fake->events = json_array();
     fake->submitted = json_array();
+    fake->shown = json_array();
     fake->keys = json_object();
     return fake;
 }
@@ -61,6 +63,7 @@ void fake_coordinator_free(struct coordinator *fake)
     json_decref(fake->order);
     json_decref(fake->events);
     json_decref(fake->submitted);
+    json_decref(fake->shown);
     json_decref(fake->keys);
     for (size_t i = 0; i < fake->ledger_count; i++)
         ledger_entry_free(fake->ledger[i]);
@@ -105,9 +108,13 @@ void fake_fail_next(struct coordinator *fake, enum err_kind kind, const char *te
         err_hint(&fake->next, "%s", hint);
 }
 
-const json_t *fake_submitted(const struct coordinator *fake)
+const json_t *fake_submitted(struct coordinator *fake)
 {
-    return fake->submitted;
+    LOCK_SCOPE(&fake->lock);
+    json_t *copy = json_deep_copy(fake->submitted);
+
+    json_array_append_new(fake->shown, copy);
+    return copy;
 }
 
 size_t fake_audits(const struct coordinator *fake)

@@ -20,8 +20,8 @@ void fake_script(struct coordinator *fake, const char *op, const char *events);
 void fake_event(struct coordinator *fake, const char *job_id, const char *event);
 /* The next write fails with this. */
 void fake_fail_next(struct coordinator *fake, enum err_kind kind, const char *text, const char *hint);
-/* The jobs that were submitted, as record_to_json: borrowed, newest last. */
-const json_t *fake_submitted(const struct coordinator *fake);
+/* The jobs that were submitted until now, as record_to_json, newest last; lives as long as the fake. */
+const json_t *fake_submitted(struct coordinator *fake);
 size_t fake_audits(const struct coordinator *fake);
 const char *fake_last_audit(const struct coordinator *fake); /* "api.refused /v1/tokens: why" */
 void fake_put_token(struct coordinator *fake, const char *name, const char *secret_hash, const char *role, const char *classes, const char *selector, int64_t expires_at_ms);
