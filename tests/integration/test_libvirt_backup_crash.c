@@ -18,6 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -35,7 +36,8 @@ static struct rig rig;
 
 typedef void child_work(struct job *job);
 
-static int in_child(child_work *work, struct job *job)
+/* `then` (may be NULL) runs after it in the same process: each opening of the host takes a second. */
+static int in_child_then(child_work *work, child_work *then, struct job *job)
 {
     int status;
     pid_t pid = fork();
@@ -43,12 +45,21 @@ static int in_child(child_work *work, struct job *job)
     assert_true(pid >= 0);
     if (pid == 0) {
         alarm(60);
+        /* QEMU sees that the last process is gone only when its loop comes round; a libvirt that connects before that gets a broken pipe, and kills the guest. */
+        nanosleep(&(struct timespec){.tv_nsec = 700000000}, NULL);
         rig_connect(&rig);
         work(job);
+        if (then)
+            then(job);
         _exit(0);
     }
     assert_int_equal(waitpid(pid, &status, 0), pid);
     return status;
+}
+
+static int in_child(child_work *work, struct job *job)
+{
+    return in_child_then(work, NULL, job);
 }
 
 static void run_it(struct job *job)
@@ -78,7 +89,7 @@ static void power_on(struct job *job)
 static void power_off(struct job *job)
 {
     (void)job;
-    DEMAND(virDomainDestroyFlags(rig.domain, VIR_DOMAIN_DESTROY_GRACEFUL) == 0);
+    DEMAND(virDomainDestroyFlags(rig.domain, VIR_DOMAIN_DESTROY_GRACEFUL) == 0 || virDomainIsActive(rig.domain) == 0);
 }
 
 static void write_something(struct job *job)
@@ -200,6 +211,14 @@ static void check_deleted(struct job *job)
 
 /* ---- the matrix ---- */
 
+/* The two in which something is begun and not known to be done; with FLEETSNAP_CRASH_ALL set all four, which take twice as long. */
+static int next_kind(int kind)
+{
+    if (getenv("FLEETSNAP_CRASH_ALL"))
+        return kind + 1;
+    return kind < CRASH_AFTER_INTENT ? CRASH_AFTER_INTENT : kind < CRASH_BEFORE_DONE ? CRASH_BEFORE_DONE : CRASH_KINDS;
+}
+
 static struct job *crash_and_recover(struct job *job, const char *step, int when, child_work *check)
 {
     struct job *again = NULL;
@@ -215,12 +234,9 @@ static struct job *crash_and_recover(struct job *job, const char *step, int when
         fail_msg("not killed around %s (%d): the plan has no such step?", step, when);
     rig.crash_step[0] = '\0';
     rig.rate_limit = 0;
-    status = in_child(recover_it, again);
+    status = in_child_then(recover_it, check, again);
     if (status != 0)
         fail_msg("%s, killed %d: recovery: status %x", step, when, (unsigned)status);
-    status = in_child(check, again);
-    if (status != 0)
-        fail_msg("%s, killed %d: afterwards: status %x", step, when, (unsigned)status);
     job_free(job);
     return again;
 }
@@ -269,7 +285,7 @@ static void test_incremental(void **state)
 
     (void)state;
     for (size_t i = 0; i < sizeof steps / sizeof *steps; i++)
-        for (int when = 0; when < CRASH_KINDS; when++) {
+        for (int when = next_kind(-1); when < CRASH_KINDS; when = next_kind(when)) {
             assert_int_equal(in_child(write_something, NULL), 0);
             job_free(crash_and_recover(backup(BACKUP_INCREMENTAL), steps[i], when, check_backup));
         }
@@ -278,7 +294,7 @@ static void test_incremental(void **state)
 static void test_full_prunes(void **state)
 {
     (void)state;
-    for (int when = 0; when < CRASH_KINDS; when++)
+    for (int when = next_kind(-1); when < CRASH_KINDS; when = next_kind(when))
         job_free(crash_and_recover(backup(BACKUP_FULL), "prune", when, check_backup));
 }
 
@@ -289,7 +305,7 @@ static void test_restore(void **state)
     (void)state;
     new_base();
     for (size_t i = 0; i < sizeof steps / sizeof *steps; i++)
-        for (int when = 0; when < CRASH_KINDS; when++)
+        for (int when = next_kind(-1); when < CRASH_KINDS; when = next_kind(when))
             job_free(crash_and_recover(restore(false), steps[i], when, check_restored));
 }
 
@@ -299,7 +315,7 @@ static void test_restore_in_place(void **state)
 
     (void)state;
     for (size_t i = 0; i < sizeof steps / sizeof *steps; i++)
-        for (int when = 0; when < CRASH_KINDS; when++)
+        for (int when = next_kind(-1); when < CRASH_KINDS; when = next_kind(when))
             job_free(crash_and_recover(restore(true), steps[i], when, check_in_place));
 }
 
@@ -309,7 +325,7 @@ static void test_delete(void **state)
 
     (void)state;
     for (size_t i = 0; i < sizeof steps / sizeof *steps; i++)
-        for (int when = 0; when < CRASH_KINDS; when++) {
+        for (int when = next_kind(-1); when < CRASH_KINDS; when = next_kind(when)) {
             struct job *made = backup(BACKUP_FULL), *job = rig_job(&rig, OP_BACKUP_DELETE);
 
             ((struct params_backup_delete *)job->params)->point = strdup(made->job_id);
@@ -323,7 +339,7 @@ static void test_off(void **state)
 {
     (void)state;
     assert_int_equal(in_child(power_off, NULL), 0);
-    for (int when = 0; when < CRASH_KINDS; when++)
+    for (int when = next_kind(-1); when < CRASH_KINDS; when = next_kind(when))
         job_free(crash_and_recover(backup(BACKUP_FULL), "convert", when, check_backup));
 }
 
