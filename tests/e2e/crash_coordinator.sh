@@ -3,7 +3,6 @@
 . "$(dirname "$(readlink -f "$0")")/lib/e2e.sh"
 target=$libvirtd/twin
 
-coordinator_ended() { ! "$stack" status "$DIR" | grep -q '^coordinator  *running'; }
 named() { fleetsnap snapshot list "$target" --json --live | jq -r --arg name "$1" '[.[] | select(.name == $name)] | length'; }
 
 # Whether the first request has ended or hangs: the same request again is the same job.
@@ -13,7 +12,7 @@ killed_at() { # POINT
     FLEETSNAP_CRASH=$1 "$stack" coordinator start "$DIR" || fail "the coordinator does not start"
     E2E_TIMEOUT=20 run snapshot create "$target" --name "$name" --kind internal --request-id "$name-$$" --no-wait
     [[ $code != 0 ]] || first=$out
-    eventually 20 "the coordinator dies at $1" coordinator_ended
+    eventually 20 "the coordinator dies at $1" process_ended coordinator
     "$stack" coordinator start "$DIR" || fail "the coordinator does not start again"
     expect 0 snapshot create "$target" --name "$name" --kind internal --request-id "$name-$$" --no-wait
     job=$out

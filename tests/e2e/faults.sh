@@ -31,8 +31,8 @@ pass_by() { # VM
 }
 
 busy_backup() { # a backup that takes some seconds: sets job
-    guest "$host" "$vm" 'dd if=/dev/urandom of=/data/ballast bs=1M count=8 2>/dev/null; sync' || fail "no ballast in the guest"
-    start_job backup create "$vm" --repository "$host-backups" --kind full --rate-limit 32MiB
+    guest "$host" "$vm" '[ -e /data/ballast ] || dd if=/dev/zero bs=1M count=120 2>/dev/null | tr "\0" x >/data/ballast; sync' || fail "no ballast in the guest"
+    start_job backup create "$vm" --repository "$host-backups" --kind full --rate-limit 16MiB
     eventually 30 "the backup copies" phase_is "$job" push
 }
 
@@ -208,7 +208,7 @@ test_the_worker_dies_while_the_guest_is_frozen() {
     eventually 40 "the host is alive" host_alive gamma
     start_job snapshot create shop-2 --name frozen --quiesce require
     eventually 30 "the worker dies" worker_ended gamma
-    truth "$vm is not frozen, so this test shows nothing" eval '! WRITES_TIMEOUT=2 writes gamma shop-2'
+    truth "shop-2 is not frozen, so this test shows nothing" eval '! WRITES_TIMEOUT=2 writes gamma shop-2'
     "$stack" worker start "$DIR" gamma || fail "the worker does not start again"
     eventually 20 "the guest writes again" writes gamma shop-2
     eventually 40 "the job is done" job_in "$job" SUCCEEDED

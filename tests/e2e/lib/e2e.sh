@@ -163,7 +163,12 @@ restart_worker() { # HOST
 
 host_alive() { [[ $(fleetsnap host show "$1" --json 2>/dev/null | jq .alive) == true ]]; }
 
-worker_ended() { ! "$stack" status "$DIR" | grep -q "^worker-$1  *running"; } # HOST
+process_ended() { # NAME
+    local all
+    all=$("$stack" status "$DIR") || return 1
+    ! grep -q "^$1  *running" <<<"$all"
+}
+worker_ended() { process_ended "worker-$1"; } # HOST
 
 doctor_green() { fleetsnap doctor --json 2>/dev/null | jq -e .ok >/dev/null; }
 
