@@ -1,9 +1,12 @@
 /*
- * From "127.0.0.1:6379", "[::1]:6379", "redis.example:6379" or "/run/redis.sock" to socket addresses. A name is looked up by glibc's asynchronous resolver: a name
- * server that does not answer may take ten seconds, and a worker's loop must not stand still for that.
+ * From "127.0.0.1:6379", "[::1]:6379", "redis.example:6379" or "/run/redis.sock" to socket addresses. A name is looked up by a
+ * thread of its own: a name server that does not answer may take ten seconds, and a worker's loop must not stand still for that. The thread and the connection
+ * share the struct lookup; whoever lets go of it last frees it, so neither ever waits for the other.
  */
 #include "redis/connection.h"
 
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,8 +14,10 @@
 #include <sys/un.h>
 
 struct lookup {
-    struct gaicb request, *list[1];
-    struct addrinfo hints;
+    atomic_int holders; /* the thread, the connection */
+    atomic_bool done;   /* code and result are written */
+    int code;           /* of getaddrinfo */
+    struct addrinfo *result;
     char host[256], port[16];
 };
 
@@ -65,19 +70,51 @@ static bool split(const char *address, char *host, size_t host_size, char *port,
     return true;
 }
 
-static int numeric_or_start(struct lookup *lookup, struct addrinfo **out, char *why, size_t why_size)
+static void let_go(struct lookup *lookup)
 {
+    if (atomic_fetch_sub(&lookup->holders, 1) > 1)
+        return;
+    if (lookup->result)
+        freeaddrinfo(lookup->result);
+    free(lookup);
+}
+
+static void *look_up(void *context)
+{
+    const struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICSERV};
+    struct lookup *lookup = context;
+
+    lookup->code = getaddrinfo(lookup->host, lookup->port, &hints, &lookup->result);
+    atomic_store(&lookup->done, true);
+    let_go(lookup);
+    return NULL;
+}
+
+static int start_thread(struct lookup *lookup)
+{
+    pthread_attr_t attributes;
+    pthread_t thread;
     int code;
 
-    lookup->hints = (struct addrinfo){.ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICHOST | AI_NUMERICSERV};
-    if (getaddrinfo(lookup->host, lookup->port, &lookup->hints, out) == 0)
+    pthread_attr_init(&attributes);
+    pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
+    atomic_store(&lookup->holders, 2);
+    code = pthread_create(&thread, &attributes, look_up, lookup);
+    pthread_attr_destroy(&attributes);
+    return code;
+}
+
+/* 0: *out is set, and the lookup not needed; 1: begun; -1: failed. */
+static int numeric_or_start(struct lookup *lookup, struct addrinfo **out, char *why, size_t why_size)
+{
+    const struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICHOST | AI_NUMERICSERV};
+    int code;
+
+    if (getaddrinfo(lookup->host, lookup->port, &hints, out) == 0)
         return 0;
-    lookup->hints.ai_flags = AI_NUMERICSERV;
-    lookup->request = (struct gaicb){.ar_name = lookup->host, .ar_service = lookup->port, .ar_request = &lookup->hints};
-    lookup->list[0] = &lookup->request;
-    code = getaddrinfo_a(GAI_NOWAIT, lookup->list, 1, NULL);
+    code = start_thread(lookup);
     if (code)
-        snprintf(why, why_size, "%s: %s", lookup->host, gai_strerror(code));
+        snprintf(why, why_size, "%s: %s", lookup->host, strerror(code));
     return code ? -1 : 1;
 }
 
@@ -104,25 +141,19 @@ int lookup_start(const char *address, struct lookup **out_lookup, struct addrinf
 
 int lookup_poll(struct lookup *lookup, struct addrinfo **out, char *why, size_t why_size)
 {
-    int code = gai_error(&lookup->request);
-
-    if (code == EAI_INPROGRESS)
+    if (!atomic_load(&lookup->done))
         return 1;
-    if (code) {
-        snprintf(why, why_size, "%s: %s", lookup->host, gai_strerror(code));
+    if (lookup->code) {
+        snprintf(why, why_size, "%s: %s", lookup->host, gai_strerror(lookup->code));
         return -1;
     }
-    *out = lookup->request.ar_result;
-    lookup->request.ar_result = NULL;
+    *out = lookup->result;
+    lookup->result = NULL;
     return 0;
 }
 
-/* A lookup that glibc is busy with cannot be taken back: it is left to it, a few hundred bytes. */
 void lookup_free(struct lookup *lookup)
 {
-    if (!lookup || (gai_error(&lookup->request) == EAI_INPROGRESS && gai_cancel(&lookup->request) == EAI_NOTCANCELED))
-        return;
-    if (lookup->request.ar_result)
-        freeaddrinfo(lookup->request.ar_result);
-    free(lookup);
+    if (lookup)
+        let_go(lookup);
 }
