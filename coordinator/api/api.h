@@ -13,7 +13,7 @@ struct facts;
 struct kafka_options;
 struct redis_options;
 
-struct api_config { /* zero or NULL: the default. All pointers outlive the api. */
+struct api_config {               /* zero or NULL: the default. All pointers outlive the api. */
     const char *listen;           /* "127.0.0.1:8420", "[::1]:8420"; port 0: any free one, see api_port() */
     const char *admin_token_file; /* 0600; its only line is a token with role admin; NULL: tokens of the ledger only */
     int threads;                  /* 4 */

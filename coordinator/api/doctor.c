@@ -22,8 +22,8 @@ void doctor_add(json_t *checks, const char *status, const char *subject, const c
     va_start(arguments, format);
     vsnprintf(text, sizeof text, format, arguments);
     va_end(arguments);
-    json_array_append_new(checks, json_pack("{s:s, s:s, s:s, s:s*}", "status", status, "subject", subject, "text", text,
-                                            "hint", hint));
+    json_array_append_new(
+        checks, json_pack("{s:s, s:s, s:s, s:s*}", "status", status, "subject", subject, "text", text, "hint", hint));
 }
 
 static void check_leader(const struct coordinator_state *state, json_t *checks)
@@ -52,11 +52,11 @@ static void check_topics(const struct api_config *config, json_t *checks)
         return;
     }
     if (count == 0)
-        doctor_add(checks, "ok", "kafka", NULL, "%d broker%s, %d topics as they should be", brokers, brokers == 1 ? "" : "s",
-                   TOPIC_COUNT);
+        doctor_add(checks, "ok", "kafka", NULL, "%d broker%s, %d topics as they should be", brokers,
+                   brokers == 1 ? "" : "s", TOPIC_COUNT);
     for (size_t i = 0; i < count; i++)
-        doctor_add(checks, "fail", problems[i].topic, "What would be created: fleetsnap topic init --config FILE --dry-run", "%s",
-                   problems[i].text);
+        doctor_add(checks, "fail", problems[i].topic,
+                   "What would be created: fleetsnap topic init --config FILE --dry-run", "%s", problems[i].text);
 }
 
 static void check_kafka(const struct api_config *config, const struct coordinator_state *state, json_t *checks)
@@ -108,7 +108,8 @@ static void check_all_hosts(struct api_request *request, json_t *checks)
     size_t index;
 
     if (view_hosts(request->reader, &filter, &page, &err) < 0) {
-        doctor_add(checks, "fail", "view", "It is a cache: stop the coordinator, delete it, start again", "%s", err.text);
+        doctor_add(checks, "fail", "view", "It is a cache: stop the coordinator, delete it, start again", "%s",
+                   err.text);
         return;
     }
     if (json_array_size(json_object_get(page, "items")) == 0)
@@ -182,11 +183,12 @@ int api_state(struct api_request *request, struct api_response *response)
     char started[40];
 
     coordinator_state(request->context->coordinator, &state);
-    return api_answer(
-        response, 200,
-        json_pack("{s:s, s:b, s:I, s:I, s:{s:b, s:s}, s:{s:b, s:s}, s:I, s:I, s:s, s:s}", "name", state.name, "leading",
-                  state.leading, "term", (json_int_t)state.term, "epoch", (json_int_t)state.epoch, "redis", "ok",
-                  state.redis_ok, "problem", state.redis_problem, "kafka", "ok", state.kafka_ok, "problem",
-                  state.kafka_problem, "jobs_open", (json_int_t)state.jobs_open, "ledger_lag", (json_int_t)state.ledger_lag,
-                  "started_at", format_rfc3339(state.started_at_ms, started, sizeof started), "version", FLEETSNAP_VERSION));
+    return api_answer(response, 200,
+                      json_pack("{s:s, s:b, s:I, s:I, s:{s:b, s:s}, s:{s:b, s:s}, s:I, s:I, s:s, s:s}", "name",
+                                state.name, "leading", state.leading, "term", (json_int_t)state.term, "epoch",
+                                (json_int_t)state.epoch, "redis", "ok", state.redis_ok, "problem", state.redis_problem,
+                                "kafka", "ok", state.kafka_ok, "problem", state.kafka_problem, "jobs_open",
+                                (json_int_t)state.jobs_open, "ledger_lag", (json_int_t)state.ledger_lag, "started_at",
+                                format_rfc3339(state.started_at_ms, started, sizeof started), "version",
+                                FLEETSNAP_VERSION));
 }

@@ -18,8 +18,8 @@ static void check_backends(const json_t *host, const char *subject, json_t *chec
     {
         const char *text = json_text(backend, "text"), *kind = json_text(backend, "kind");
         if (!json_is_true(json_object_get(backend, "ok")))
-            doctor_add(checks, "fail", subject, "On the host: systemctl status libvirtd; virsh list", "%s: %s", kind ? kind : "?",
-                       text ? text : "does not answer");
+            doctor_add(checks, "fail", subject, "On the host: systemctl status libvirtd; virsh list", "%s: %s",
+                       kind ? kind : "?", text ? text : "does not answer");
     }
 }
 
@@ -32,7 +32,8 @@ static bool was_made(const json_t *made, const char *host, const char *path)
     json_array_foreach(made, index, item)
     {
         const char *own = json_text(item, "path");
-        if (own && strcmp(json_text(item, "host"), host) == 0 && strncmp(own, path, len) == 0 && (!own[len] || own[len] == '/'))
+        if (own && strcmp(json_text(item, "host"), host) == 0 && strncmp(own, path, len) == 0 &&
+            (!own[len] || own[len] == '/'))
             return true;
     }
     return false;
@@ -52,8 +53,8 @@ static void check_missing(const json_t *place, const json_t *made, const char *h
         return;
     }
     bool said = text && strncmp(text, label, strlen(label)) == 0; /* the worker's text names it itself */
-    doctor_add(checks, "fail", subject, "Mount it, or take it out of worker.yaml", "%s%s%s", said ? "" : label, said ? "" : ": ",
-               text ? text : "is not usable");
+    doctor_add(checks, "fail", subject, "Mount it, or take it out of worker.yaml", "%s%s%s", said ? "" : label,
+               said ? "" : ": ", text ? text : "is not usable");
 }
 
 static void check_space(const json_t *host, const json_t *made, const char *subject, json_t *checks)
@@ -82,8 +83,9 @@ static void check_clock(const json_t *host, const char *subject, json_t *checks)
     char text[32];
 
     if (size >= SKEW_WARN_MS)
-        doctor_add(checks, size >= SKEW_FAIL_MS ? "fail" : "warn", subject, "On the host: chronyc tracking, or timedatectl",
-                   "its clock is %s %s", format_duration(size, text, sizeof text), skew < 0 ? "behind" : "ahead");
+        doctor_add(checks, size >= SKEW_FAIL_MS ? "fail" : "warn", subject,
+                   "On the host: chronyc tracking, or timedatectl", "its clock is %s %s",
+                   format_duration(size, text, sizeof text), skew < 0 ? "behind" : "ahead");
 }
 
 /* "libvirt 9.0.0, QEMU 7.2, clock +3 ms, journal 1.2 MiB, 0 waiting" */
@@ -93,7 +95,8 @@ static void describe(const json_t *host, char *out, size_t size)
     char journal[32];
 
     snprintf(out, size, "%s%sclock %+lld ms, journal %s, %lld waiting", version ? version : "", version ? ", " : "",
-             (long long)json_int(host, "clock_skew_ms"), format_size(json_int(host, "journal_bytes"), journal, sizeof journal),
+             (long long)json_int(host, "clock_skew_ms"),
+             format_size(json_int(host, "journal_bytes"), journal, sizeof journal),
              (long long)json_int(host, "waiting"));
 }
 
@@ -126,10 +129,12 @@ void doctor_host(const json_t *host, const json_t *made, int64_t now_ms, json_t 
     check_space(host, made, subject, checks);
     check_clock(host, subject, checks);
     if ((own && strcmp(own, "draining") == 0) || (told && strcmp(told, "draining") == 0))
-        doctor_add(checks, "warn", subject, "Let it work again: fleetsnap host resume", "is draining: it takes no new jobs");
+        doctor_add(checks, "warn", subject, "Let it work again: fleetsnap host resume",
+                   "is draining: it takes no new jobs");
     if (json_int(host, "parked") > 0)
         doctor_add(checks, "warn", subject, "fleetsnap jobs --state PARKED, then fleetsnap job resolve",
-                   "%lld parked: what they did is not known, and their targets are closed", (long long)json_int(host, "parked"));
+                   "%lld parked: what they did is not known, and their targets are closed",
+                   (long long)json_int(host, "parked"));
     describe(host, text, sizeof text);
     if (json_array_size(checks) == before)
         doctor_add(checks, "ok", subject, NULL, "%s", text);
@@ -146,7 +151,8 @@ void doctor_target(const json_t *target, json_t *checks)
         doctor_add(checks, "warn", name, "In the guest: systemctl status qemu-guest-agent",
                    "guest agent does not answer: backups will be crash-consistent");
     else if (strcmp(agent, "none") == 0)
-        doctor_add(checks, "warn", name, "Add the channel org.qemu.guest_agent.0, and install qemu-guest-agent in the guest",
+        doctor_add(checks, "warn", name,
+                   "Add the channel org.qemu.guest_agent.0, and install qemu-guest-agent in the guest",
                    "has no guest agent: backups will be crash-consistent");
 }
 
@@ -175,8 +181,8 @@ void doctor_redis_info(const char *info, json_t *checks)
     if (strcmp(append, "1") != 0)
         doctor_add(checks, "fail", "redis", "redis.conf: appendonly yes", "is not append-only: a restart loses locks");
     if (strcmp(policy, "noeviction") != 0)
-        doctor_add(checks, "fail", "redis", "redis.conf: maxmemory-policy noeviction", "may evict keys (%s): locks could vanish",
-                   policy);
+        doctor_add(checks, "fail", "redis", "redis.conf: maxmemory-policy noeviction",
+                   "may evict keys (%s): locks could vanish", policy);
     if (version[0] < '7' && version[1] == '.')
         doctor_add(checks, "fail", "redis", "Redis 7.0 or later has functions", "is version %s", version);
     if (json_array_size(checks) == before)

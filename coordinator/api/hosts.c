@@ -53,9 +53,9 @@ static json_t *facts_json(const struct facts *facts)
 static json_t *bundle(const struct api_config *config, const char *host, const char *key_file)
 {
     return json_pack("{s:s, s:s, s:s*, s:o, s:s*, s:s*, s:s*}", "host", host, "key_file", key_file, "kafka_brokers",
-                     config->worker_kafka_brokers, "kafka_extra", facts_json(config->worker_kafka_extra), "redis_address",
-                     config->worker_redis_address, "redis_user", config->worker_redis_user, "redis_password",
-                     config->worker_redis_password);
+                     config->worker_kafka_brokers, "kafka_extra", facts_json(config->worker_kafka_extra),
+                     "redis_address", config->worker_redis_address, "redis_user", config->worker_redis_user,
+                     "redis_password", config->worker_redis_password);
 }
 
 int api_hosts_enroll(struct api_request *request, struct api_response *response)
@@ -70,8 +70,8 @@ int api_hosts_enroll(struct api_request *request, struct api_response *response)
     if (!name_valid_host(host))
         return api_problem(response, 400, "usage", host, "Small letters, digits, '.', '_' and '-', at most 63",
                            "\"%s\" is no name for a host", host);
-    if (coordinator_enroll(request->context->coordinator, &request->caller, host, api_flag(request, "rotate"), &key_file,
-                           &err) < 0)
+    if (coordinator_enroll(request->context->coordinator, &request->caller, host, api_flag(request, "rotate"),
+                           &key_file, &err) < 0)
         return api_problem_err(response, host, &err);
     json_t *body = bundle(&request->context->config, host, key_file);
     explicit_bzero(key_file, strlen(key_file));

@@ -100,8 +100,8 @@ static struct MHD_Response *stream_response(struct api *api, struct MHD_Connecti
     if (!reader)
         return streams_close(api->context.streams, stream), NULL;
     *reader = (struct stream_reader){.streams = api->context.streams, .stream = stream, .connection = connection};
-    struct MHD_Response *response =
-        MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, 16 * 1024, read_stream, reader, free_stream);
+    struct MHD_Response *response = MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, 16 * 1024, read_stream, reader,
+                                                                      free_stream);
     if (!response)
         free_stream(reader);
     else
@@ -145,12 +145,14 @@ static void add_headers(struct MHD_Response *response, const struct api_response
 
 static enum MHD_Result answer(struct api *api, struct MHD_Connection *connection, struct api_response *answer_)
 {
-    struct MHD_Response *response = answer_->stream ? stream_response(api, connection, answer_->stream) : json_response(answer_);
+    struct MHD_Response *response = answer_->stream ? stream_response(api, connection, answer_->stream)
+                                                    : json_response(answer_);
 
     if (!response)
         return MHD_NO;
     add_headers(response, answer_);
-    enum MHD_Result result = MHD_queue_response(connection, (unsigned)(answer_->status ? answer_->status : 200), response);
+    enum MHD_Result result = MHD_queue_response(connection, (unsigned)(answer_->status ? answer_->status : 200),
+                                                response);
     MHD_destroy_response(response);
     return result;
 }
@@ -219,13 +221,14 @@ static void run(struct api *api, struct MHD_Connection *connection, struct api_r
 {
     struct err err = {0};
 
-    if (MHD_get_connection_values(connection, MHD_GET_ARGUMENT_KIND, add_query, &request->query) < 0 || request->query.count > 64)
+    if (MHD_get_connection_values(connection, MHD_GET_ARGUMENT_KIND, add_query, &request->query) < 0 ||
+        request->query.count > 64)
         api_problem(response, 400, "usage", "query", NULL, "the query cannot be read");
     else if (request->body_len && !is_json(connection))
         api_problem(response, 415, "usage", "Content-Type", NULL, "send the body as application/json");
     else if (!(request->reader = thread_reader(api, &err)) && strcmp(request->path, "/v1/health") != 0)
-        api_problem(response, 503, "retry", "view", "It is built within seconds after the start", "the view is not there: %s",
-                    err.text);
+        api_problem(response, 503, "retry", "view", "It is built within seconds after the start",
+                    "the view is not there: %s", err.text);
     else
         api_dispatch(request, response);
 }

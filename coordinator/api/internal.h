@@ -2,8 +2,8 @@
 /*
  * What the files of coordinator/api share. Only http.c and api.c know libmicrohttpd: a request is plain data, so everything else is tested without a socket.
  */
-#include "coordinator/api/api.h"
 #include "base/facts.h"
+#include "coordinator/api/api.h"
 #include "coordinator/coordinator.h"
 #include "coordinator/view.h"
 
@@ -22,7 +22,7 @@ enum {
     HASH_TEXT = 65,
 };
 
-struct api_context { /* lives as long as the api; read-only after start but for what has its own lock */
+struct api_context {          /* lives as long as the api; read-only after start but for what has its own lock */
     struct api_config config; /* with the defaults filled in */
     struct coordinator *coordinator;
     char *view_path;
@@ -73,7 +73,8 @@ extern const struct api_route api_routes[]; /* ends with method NULL */
 void api_dispatch(struct api_request *request, struct api_response *response);
 void api_request_clear(struct api_request *request); /* what dispatch filled in, and the query */
 void api_response_clear(struct api_response *response);
-bool api_route_match(const struct api_route *route, const char *path, char *arguments[ARGUMENTS_MAX]); /* arguments: caller frees */
+bool api_route_match(const struct api_route *route, const char *path,
+                     char *arguments[ARGUMENTS_MAX]); /* arguments: caller frees */
 
 /* ---- problem documents (RFC 9457): all return 0, so that `return api_problem(…)` ends a handler ---- */
 
@@ -94,9 +95,9 @@ int api_view(struct api_response *response, const char *subject, int failed, jso
 
 bool api_hash_equal(const char *a, const char *b); /* constant time for texts of equal length */
 void api_token_hash(const char *token, char out[HASH_TEXT]);
-bool api_token_name(const char *token, char *out, size_t size);          /* "fst_<name>.<secret>" → name */
-const char *api_bearer(const char *authorization);                       /* the token of "Bearer …", or NULL */
-enum api_role api_role_of(const char *name);                             /* ROLE_PUBLIC if unknown */
+bool api_token_name(const char *token, char *out, size_t size); /* "fst_<name>.<secret>" → name */
+const char *api_bearer(const char *authorization);              /* the token of "Bearer …", or NULL */
+enum api_role api_role_of(const char *name);                    /* ROLE_PUBLIC if unknown */
 bool api_class_allowed(const char *classes, enum job_class job_class);
 /* False: the response is a 401 or 403. */
 bool api_authenticate(struct api_request *request, struct api_response *response);
@@ -170,14 +171,15 @@ void streams_free(struct streams *streams);
 int streams_open(struct streams *streams, const char *job, int64_t cursor, int64_t *out_stream, struct err *err);
 void streams_close(struct streams *streams, int64_t stream);
 /* Up to max bytes; 0: none yet; -1: ended. `wake` is called (once) from the streams' thread when there is more after a 0. */
-long streams_read(struct streams *streams, int64_t stream, char *out, size_t max, void (*wake)(void *context), void *context);
+long streams_read(struct streams *streams, int64_t stream, char *out, size_t max, void (*wake)(void *context),
+                  void *context);
 
 /* ---- handlers, by noun ---- */
 
 api_handler api_health, api_state, api_doctor;
 api_handler api_hosts_list, api_hosts_show, api_hosts_enroll, api_hosts_drain, api_hosts_resume, api_hosts_remove;
 api_handler api_targets_list, api_targets_show, api_targets_snapshots;
-api_handler api_jobs_submit, api_jobs_list, api_jobs_show, api_jobs_events, api_events, api_jobs_cancel,
-    api_jobs_retry, api_jobs_resolve;
+api_handler api_jobs_submit, api_jobs_list, api_jobs_show, api_jobs_events, api_events, api_jobs_cancel, api_jobs_retry,
+    api_jobs_resolve;
 api_handler api_points_list, api_points_show, api_repositories_list, api_repositories_show, api_repositories_init;
 api_handler api_tokens_list, api_tokens_create, api_tokens_revoke, api_dead_letters_list, api_dead_letters_show;

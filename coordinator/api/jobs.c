@@ -172,7 +172,8 @@ int api_jobs_cancel(struct api_request *request, struct api_response *response)
         ;
     else if (is_terminal(job))
         api_problem(response, 409, "conflict", id, NULL, "job %.8s has already ended: %s", id, json_text(job, "state"));
-    else if (coordinator_cancel(request->context->coordinator, &request->caller, id, api_text(request, "reason"), &err) < 0)
+    else if (coordinator_cancel(request->context->coordinator, &request->caller, id, api_text(request, "reason"),
+                                &err) < 0)
         api_problem_err(response, id, &err);
     else
         api_answer(response, 202, job_answer(job));

@@ -7,7 +7,8 @@
 #include <string.h>
 
 /* The query's repository by name becomes its id; an id is taken as it is: also of a repository that no host has any more. */
-static bool filter_repository(struct api_request *request, struct api_response *response, char *id, struct view_filter *filter)
+static bool filter_repository(struct api_request *request, struct api_response *response, char *id,
+                              struct view_filter *filter)
 {
     struct api_repository repository = {0};
 
@@ -50,7 +51,8 @@ static json_t *chain_of(struct api_request *request, const json_t *point)
 {
     char text[TARGET_TEXT];
     const json_t *target = json_object_get(point, "target");
-    struct view_filter filter = {.target = text, .repository = json_text(point, "repository"), .kind = "backup", .limit = 1000};
+    struct view_filter filter = {
+        .target = text, .repository = json_text(point, "repository"), .kind = "backup", .limit = 1000};
     json_t *page = NULL, *chain = json_array(), *item;
     size_t index;
 

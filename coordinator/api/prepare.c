@@ -87,7 +87,8 @@ static const char *asked_repository(const struct submission *submission)
 
 static int set_repository(struct submission *submission, const struct api_repository *repository)
 {
-    json_t *value = json_pack("{s:s?, s:s?, s:s?}", "id", repository->id, "name", repository->name, "path", repository->path);
+    json_t *value = json_pack("{s:s?, s:s?, s:s?}", "id", repository->id, "name", repository->name, "path",
+                              repository->path);
 
     if (value && json_object_set_new(submission->params, "repository", value) == 0)
         return 0;
@@ -163,7 +164,8 @@ static int find_point(struct submission *submission, json_t **out)
         return usage(submission, "params.point", "is missing; or say at: latest or a time, with a target");
     if (strcmp(at, "latest") != 0 && parse_time(at, &at_ms, &err) < 0)
         return api_usage(submission->response, "params.at", &err), -1;
-    if (!submission->target || api_resolve_target(submission->request, submission->response, submission->target, &target) < 0)
+    if (!submission->target ||
+        api_resolve_target(submission->request, submission->response, submission->target, &target) < 0)
         return submission->target ? -1 : usage(submission, "target", "is missing");
     snprintf(text, sizeof text, "%s:%s", target.kind, target.id);
     int result = api_resolve_latest(submission->request, submission->response, text, at_ms, out);
@@ -199,7 +201,8 @@ static char *current_host(struct submission *submission, const json_t *target)
     return copy;
 }
 
-static int resolve_on(struct submission *submission, const char *repository, const char *host, struct api_repository *out)
+static int resolve_on(struct submission *submission, const char *repository, const char *host,
+                      struct api_repository *out)
 {
     struct api_response ignored = {0};
 
@@ -211,7 +214,8 @@ static int resolve_on(struct submission *submission, const char *repository, con
 /*
  * Where a job on a backup runs: where it was asked to; else where the machine is now, else where the backup was made, else anywhere that has the repository.
  */
-static int place_point_job(struct submission *submission, const json_t *point, const char *now_on, struct api_repository *out)
+static int place_point_job(struct submission *submission, const json_t *point, const char *now_on,
+                           struct api_repository *out)
 {
     const char *repository = json_text(point, "repository");
     const char *places[] = {submission->host, now_on, json_text(point, "host")};
@@ -234,8 +238,8 @@ static int point_job(struct submission *submission, const json_t *point)
         return -1;
     int result = set_repository(submission, &repository);
     if (result == 0)
-        result = submission_target(submission, json_text(target, "kind"), json_text(target, "id"), json_text(target, "name"),
-                                   repository.host);
+        result = submission_target(submission, json_text(target, "kind"), json_text(target, "id"),
+                                   json_text(target, "name"), repository.host);
     api_repository_clear(&repository);
     return result < 0 ? result : set_text(submission, submission->params, "point", json_text(point, "id"));
 }
@@ -307,8 +311,8 @@ static int restore_in_place(struct submission *submission, const json_t *point)
     if (now_on && strcmp(now_on, submission->job.host) == 0)
         return 0;
     if (now_on)
-        api_problem(submission->response, 409, "conflict", name, NULL, "%s is on host %s, and the repository is not there",
-                    name, now_on);
+        api_problem(submission->response, 409, "conflict", name, NULL,
+                    "%s is on host %s, and the repository is not there", name, now_on);
     else
         api_problem(submission->response, 422, "permanent", name, "Restore it to a new machine: --as NAME",
                     "%s does not exist any more, so it cannot be restored in place", name);

@@ -71,7 +71,8 @@ static bool check(struct api_request *request, struct api_response *response)
     const char *name = api_text(request, "name"), *host = api_text(request, "host"), *path = api_text(request, "path");
 
     if (!name || !name_valid_plain(name))
-        api_problem(response, 400, "usage", "name", NULL, "name: %s", name ? "is no name for a repository" : "is missing");
+        api_problem(response, 400, "usage", "name", NULL, "name: %s",
+                    name ? "is no name for a repository" : "is missing");
     else if (!host)
         api_problem(response, 400, "usage", "host", NULL, "host: is missing");
     else if (!path || *path != '/')

@@ -21,7 +21,8 @@ void api_target_clear(struct api_target *target)
 
 static int target_take(const json_t *item, struct api_target *out, struct err *err)
 {
-    if (string_set(&out->kind, json_text(item, "kind"), err) < 0 || string_set(&out->id, json_text(item, "id"), err) < 0 ||
+    if (string_set(&out->kind, json_text(item, "kind"), err) < 0 ||
+        string_set(&out->id, json_text(item, "id"), err) < 0 ||
         string_set(&out->name, json_text(item, "name"), err) < 0 ||
         string_set(&out->host, json_text(item, "host"), err) < 0 ||
         string_set(&out->state, json_text(item, "state"), err) < 0)
@@ -84,7 +85,8 @@ static int check_scope(struct api_request *request, struct api_response *respons
         return 0;
     if (allowed < 0)
         return api_problem_err(response, target->name, &err), -1;
-    coordinator_audit(request->context->coordinator, &request->caller, "api.refused", text, NULL, "outside its selector");
+    coordinator_audit(request->context->coordinator, &request->caller, "api.refused", text, NULL,
+                      "outside its selector");
     api_problem(response, 403, "forbidden", target->name, "Ask an admin for a token whose selector includes it",
                 "the token %s is for \"%s\" only, which does not include %s", request->caller.token,
                 request->caller.selector, target->name ? target->name : text);
@@ -192,8 +194,8 @@ static void keep_newest(json_t *page, int64_t at_ms)
         const char *created = json_text(point, "created_at");
         const char *state = json_text(point, "state");
         int64_t created_ms = 0;
-        bool good = created && parse_time(created, &created_ms, NULL) == 0 && (!at_ms || created_ms <= at_ms) && state &&
-                    strcmp(state, "complete") == 0;
+        bool good = created && parse_time(created, &created_ms, NULL) == 0 && (!at_ms || created_ms <= at_ms) &&
+                    state && strcmp(state, "complete") == 0;
         if (good)
             i++;
         else

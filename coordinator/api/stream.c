@@ -26,10 +26,10 @@ struct stream {
     char *job;  /* NULL: all */
     int64_t cursor;
     struct text buffer;
-    size_t sent;      /* of buffer */
+    size_t sent; /* of buffer */
     bool ended;
     int64_t alive_ms, progress_ms;
-    char *progress;   /* the last that was told */
+    char *progress;              /* the last that was told */
     void (*wake)(void *context); /* set while the connection sleeps */
     void *wake_context;
 };
@@ -390,7 +390,8 @@ void streams_close(struct streams *streams, int64_t id)
         stream_clear(stream);
 }
 
-long streams_read(struct streams *streams, int64_t id, char *out, size_t max, void (*function)(void *context), void *context)
+long streams_read(struct streams *streams, int64_t id, char *out, size_t max, void (*function)(void *context),
+                  void *context)
 {
     LOCK_SCOPE(&streams->lock);
     struct stream *stream = find(streams, id);

@@ -9,7 +9,8 @@
 #include <stdio.h>
 #include <string.h>
 
-int submission_target(struct submission *submission, const char *kind, const char *id, const char *name, const char *host)
+int submission_target(struct submission *submission, const char *kind, const char *id, const char *name,
+                      const char *host)
 {
     struct job *job = &submission->job;
     struct err err = {0};
@@ -76,19 +77,38 @@ static int answer(struct submission *submission, const char *job_id)
                                 "dry_run", job->dry_run));
 }
 
+/* A dry run is for a person who waits: on a host that does not answer it would wait for days. */
+static bool host_answers(struct submission *submission)
+{
+    const char *host = submission->job.host;
+    struct view_filter filter = {.host = host, .limit = 1};
+    json_t *page = NULL;
+
+    if (!submission->job.dry_run || view_hosts(submission->request->reader, &filter, &page, NULL) < 0)
+        return true;
+    const json_t *item = json_array_get(json_object_get(page, "items"), 0);
+    bool silent = item && json_is_false(json_object_get(item, "alive"));
+    json_decref(page);
+    if (silent)
+        api_problem(submission->response, 422, "permanent", host, "What is wrong with it: fleetsnap doctor",
+                    "host %s has no heartbeat, so nothing can be planned there", host);
+    return !silent;
+}
+
 int submission_send(struct submission *submission)
 {
     struct api_request *request = submission->request;
     char job_id[UUID_TEXT];
     struct err err = {0};
 
-    if (parse_params(submission) < 0 || !class_allowed(submission))
+    if (parse_params(submission) < 0 || !class_allowed(submission) || !host_answers(submission))
         return 0;
     if (string_set(&submission->job.request_id, request->idempotency_key, &err) < 0 ||
         coordinator_submit(request->context->coordinator, &request->caller, &submission->job, request->idempotency_key,
                            job_id, &err) < 0)
         return api_problem_err(submission->response,
-                               submission->job.target.name ? submission->job.target.name : submission->job.target.id, &err);
+                               submission->job.target.name ? submission->job.target.name : submission->job.target.id,
+                               &err);
     return answer(submission, job_id);
 }
 
@@ -185,8 +205,9 @@ static int take_members(struct submission *submission)
         take_int(submission, "priority", 0, 9, &job->priority) < 0 ||
         take_int(submission, "max_attempts", 1, 100, &job->max_attempts) < 0)
         return -1;
-    return take_time(submission, "deadline", &job->deadline_ms) < 0 ? -1
-                                                                    : take_time(submission, "not_before", &job->not_before_ms);
+    return take_time(submission, "deadline", &job->deadline_ms) < 0
+               ? -1
+               : take_time(submission, "not_before", &job->not_before_ms);
 }
 
 int api_jobs_submit(struct api_request *request, struct api_response *response)

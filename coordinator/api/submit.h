@@ -14,7 +14,8 @@ struct submission {
 /* Fills target, host and what the params leave open (prepare.c). -1: the response says why. */
 int submission_prepare(struct submission *submission);
 /* job.target and job.host from a resolved target. */
-int submission_target(struct submission *submission, const char *kind, const char *id, const char *name, const char *host);
+int submission_target(struct submission *submission, const char *kind, const char *id, const char *name,
+                      const char *host);
 /* Parses the params, checks the class, hands over, answers 202. */
 int submission_send(struct submission *submission);
 void submission_clear(struct submission *submission);

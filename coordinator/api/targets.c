@@ -32,7 +32,8 @@ int api_targets_list(struct api_request *request, struct api_response *response)
         return api_problem_err(response, "selector", &err);
     filter.selector = selector;
     if (view_targets(request->reader, &filter, &page, &err) < 0)
-        return err.kind == ERR_PERMANENT ? api_usage(response, "selector", &err) : api_problem_err(response, "targets", &err);
+        return err.kind == ERR_PERMANENT ? api_usage(response, "selector", &err)
+                                         : api_problem_err(response, "targets", &err);
     keep_matching(page, facts_get(&request->query, "q"));
     return api_answer(response, 200, page);
 }

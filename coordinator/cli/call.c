@@ -52,7 +52,8 @@ static int problem(struct cli *cli, const char *subject, const struct http_answe
     return code;
 }
 
-static int unreachable(struct cli *cli, const char *subject, const struct http_answer *answer, const struct err *err, const char *key)
+static int unreachable(struct cli *cli, const char *subject, const struct http_answer *answer, const struct err *err,
+                       const char *key)
 {
     if (!key || !answer->sent)
         return cli_fail_err(cli, EXIT_UNREACHABLE, subject, err);
@@ -166,8 +167,8 @@ int call_list(struct cli *cli, const char *subject, int64_t limit, json_t **out,
     return code;
 }
 
-int call_change(struct cli *cli, const char *subject, const char *method, const char *path, const json_t *body, const char *key,
-                json_t **out)
+int call_change(struct cli *cli, const char *subject, const char *method, const char *path, const json_t *body,
+                const char *key, json_t **out)
 {
     return exchange(cli, subject, method, path, body, key, out);
 }

@@ -28,7 +28,8 @@ static void on_signal(int number)
 
 void cli_catch_interrupts(void)
 {
-    struct sigaction action = {.sa_handler = on_signal, .sa_flags = (int)SA_RESETHAND}; /* the second ^C ends the process */
+    struct sigaction action = {.sa_handler = on_signal,
+                               .sa_flags = (int)SA_RESETHAND}; /* the second ^C ends the process */
 
     interrupted = 0;
     sigaction(SIGINT, &action, NULL);

@@ -13,15 +13,15 @@ struct err;
 struct http;
 
 enum exit_code { /* verbs.md, and the manual */
-    EXIT_DONE = 0,
-    EXIT_FAILED = 1,      /* failed, rejected, conflict */
-    EXIT_USAGE = 2,       /* usage, or no such target */
-    EXIT_UNKNOWN = 3,     /* PARKED, LOST */
-    EXIT_DECLINED = 4,    /* cancelled, expired, declined */
-    EXIT_UNREACHABLE = 5, /* not submitted */
-    EXIT_UNSEEN = 6,      /* submitted, outcome not seen */
-    EXIT_SOME = 7,        /* some of several failed */
-    EXIT_FORBIDDEN = 8,
+                 EXIT_DONE = 0,
+                 EXIT_FAILED = 1,      /* failed, rejected, conflict */
+                 EXIT_USAGE = 2,       /* usage, or no such target */
+                 EXIT_UNKNOWN = 3,     /* PARKED, LOST */
+                 EXIT_DECLINED = 4,    /* cancelled, expired, declined */
+                 EXIT_UNREACHABLE = 5, /* not submitted */
+                 EXIT_UNSEEN = 6,      /* submitted, outcome not seen */
+                 EXIT_SOME = 7,        /* some of several failed */
+                 EXIT_FORBIDDEN = 8,
 };
 
 struct cli {
@@ -29,7 +29,7 @@ struct cli {
     bool in_terminal, out_terminal, err_terminal;
     bool colour; /* of out */
     bool utc, json, verbose;
-    int width;   /* of out; 80 when not a terminal */
+    int width;      /* of out; 80 when not a terminal */
     int64_t now_ms; /* 0: the clock; tests set it */
     int retry_ms;   /* how long a 503 is asked again */
     char *url, *token;
@@ -55,8 +55,8 @@ int cli_fail_err(struct cli *cli, int code, const char *subject, const struct er
 
 /* ---- JSON ---- */
 
-const char *member_text(const json_t *object, const char *member);           /* "" if absent or null */
-int64_t member_int(const json_t *object, const char *member);                /* 0 if absent */
+const char *member_text(const json_t *object, const char *member); /* "" if absent or null */
+int64_t member_int(const json_t *object, const char *member);      /* 0 if absent */
 bool member_true(const json_t *object, const char *member);
-int64_t member_time(const json_t *object, const char *member);               /* ms; 0 if absent */
-void cli_print_json(struct cli *cli, const json_t *json);                    /* one line */
+int64_t member_time(const json_t *object, const char *member); /* ms; 0 if absent */
+void cli_print_json(struct cli *cli, const json_t *json);      /* one line */

@@ -23,7 +23,8 @@ static bool was_verified(const json_t *point)
 /* The first (newest) chain of each target that the list shows; chains are remembered in `seen`. */
 static bool is_latest(const json_t *point, json_t *seen)
 {
-    const char *target = member_text(json_object_get(point, "target"), "id"), *chain = show_or(member_text(point, "chain"), member_text(point, "id"));
+    const char *target = member_text(json_object_get(point, "target"), "id"),
+               *chain = show_or(member_text(point, "chain"), member_text(point, "id"));
 
     if (!json_object_get(seen, target))
         json_object_set_new(seen, target, json_string(chain));
@@ -65,8 +66,9 @@ static const char *shown_check(const json_t *point)
 
 static void print_table(struct cli *cli, const json_t *points)
 {
-    static const struct table_column columns[] = {{"BACKUP", false, false}, {"TARGET", false, true}, {"MADE", false, false}, {"KIND", false, false},
-                                                  {"SIZE", true, false}, {"CHAIN", true, false}, {"LEVEL", false, false}, {"VERIFIED", false, false}};
+    static const struct table_column columns[] = {
+        {"BACKUP", false, false}, {"TARGET", false, true}, {"MADE", false, false},  {"KIND", false, false},
+        {"SIZE", true, false},    {"CHAIN", true, false},  {"LEVEL", false, false}, {"VERIFIED", false, false}};
     struct table table;
     const json_t *point;
     size_t index;
@@ -82,7 +84,8 @@ static void print_table(struct cli *cli, const json_t *points)
             table_cellf(&table, "%.8s", member_text(point, "id"));
         table_cell(&table, show_target(point));
         table_cell(&table, show_time(cli, point, "created_at", time, sizeof time));
-        table_cell(&table, complete ? show_or(member_text(point, "backup_kind"), "–") : show_or(member_text(point, "state"), "–"));
+        table_cell(&table, complete ? show_or(member_text(point, "backup_kind"), "–")
+                                    : show_or(member_text(point, "state"), "–"));
         table_cell(&table, show_size(member_int(point, "size_bytes"), size, sizeof size));
         table_cellf(&table, "%lld", (long long)member_int(point, "chain_length"));
         table_cell(&table, show_or(member_text(point, "level"), "–"));
@@ -137,9 +140,10 @@ static void print_disks(struct cli *cli, const json_t *point)
     json_array_foreach(json_object_get(point, "disks"), index, disk)
     {
         const char *reason = member_text(disk, "reason"), *hash = member_text(disk, "sha256");
-        show_pair(cli, index ? "" : "disks", "%s  %s  %s, %s stored%s%s%s%s%.12s", member_text(disk, "name"), member_text(disk, "mode"),
-                  show_size(member_int(disk, "size_bytes"), size, sizeof size), show_size(member_int(disk, "stored_bytes"), stored, sizeof stored),
-                  *reason ? " (" : "", reason, *reason ? ")" : "", *hash ? "  sha256 " : "", hash);
+        show_pair(cli, index ? "" : "disks", "%s  %s  %s, %s stored%s%s%s%s%.12s", member_text(disk, "name"),
+                  member_text(disk, "mode"), show_size(member_int(disk, "size_bytes"), size, sizeof size),
+                  show_size(member_int(disk, "stored_bytes"), stored, sizeof stored), *reason ? " (" : "", reason,
+                  *reason ? ")" : "", *hash ? "  sha256 " : "", hash);
     }
 }
 
@@ -152,9 +156,9 @@ static void print_chain(struct cli *cli, const json_t *point)
     json_array_foreach(json_object_get(point, "points_of_chain"), index, item)
     {
         bool self = strcmp(member_text(item, "id"), member_text(point, "id")) == 0;
-        show_pair(cli, index ? "" : "chain", "%.8s  %-12s  %s  %s%s", member_text(item, "id"), member_text(item, "backup_kind"),
-                  show_time(cli, item, "created_at", time, sizeof time), show_size(member_int(item, "size_bytes"), size, sizeof size),
-                  self ? "  ← this one" : "");
+        show_pair(cli, index ? "" : "chain", "%.8s  %-12s  %s  %s%s", member_text(item, "id"),
+                  member_text(item, "backup_kind"), show_time(cli, item, "created_at", time, sizeof time),
+                  show_size(member_int(item, "size_bytes"), size, sizeof size), self ? "  ← this one" : "");
     }
 }
 
@@ -165,8 +169,8 @@ static void print_checks(struct cli *cli, const json_t *point)
     char time[48];
 
     json_array_foreach(json_object_get(point, "verified"), index, check)
-        show_pair(cli, index ? "" : "verified", "%s  %s  %s  %s", show_time(cli, check, "at", time, sizeof time), member_text(check, "depth"),
-                  member_true(check, "ok") ? "good" : "BAD", member_text(check, "text"));
+        show_pair(cli, index ? "" : "verified", "%s  %s  %s  %s", show_time(cli, check, "at", time, sizeof time),
+                  member_text(check, "depth"), member_true(check, "ok") ? "good" : "BAD", member_text(check, "text"));
     if (!index)
         show_pair(cli, "verified", "never");
 }
@@ -179,9 +183,11 @@ static void print_one(struct cli *cli, const json_t *point)
     fprintf(cli->out, "backup %s\n", member_text(point, "id"));
     show_pair(cli, "target", "%s on %s", show_target(point), member_text(point, "host"));
     show_pair(cli, "made", "%s", show_time(cli, point, "created_at", text, sizeof text));
-    show_pair(cli, "kind", "%s%s%s%s", show_or(member_text(point, "backup_kind"), "–"), *fallback ? " (because " : "", fallback, *fallback ? ")" : "");
+    show_pair(cli, "kind", "%s%s%s%s", show_or(member_text(point, "backup_kind"), "–"), *fallback ? " (because " : "",
+              fallback, *fallback ? ")" : "");
     show_pair(cli, "state", "%s", member_text(point, "state"));
-    show_pair(cli, "level", "%s%s%s%s", show_or(member_text(point, "level"), "–"), *why ? " (" : "", why, *why ? ")" : "");
+    show_pair(cli, "level", "%s%s%s%s", show_or(member_text(point, "level"), "–"), *why ? " (" : "", why,
+              *why ? ")" : "");
     show_pair(cli, "size", "%s", show_size(member_int(point, "size_bytes"), text, sizeof text));
     show_pair(cli, "frozen", "%s", format_duration(member_int(point, "frozen_ms"), text, sizeof text));
     show_pair(cli, "took", "%s", format_duration(member_int(point, "duration_ms"), text, sizeof text));

@@ -26,8 +26,9 @@ static int fetch(struct cli *cli, const struct invocation *invocation, json_t **
 
 int run_dlq_list(struct cli *cli, const struct invocation *invocation)
 {
-    static const struct table_column columns[] = {{"DLQ", false, false}, {"AT", false, false}, {"TOPIC", false, true}, {"OFFSET", true, false},
-                                                  {"BY", false, true}, {"REASON", false, true}};
+    static const struct table_column columns[] = {{"DLQ", false, false},  {"AT", false, false},
+                                                  {"TOPIC", false, true}, {"OFFSET", true, false},
+                                                  {"BY", false, true},    {"REASON", false, true}};
     json_t *letters = NULL, *letter;
     struct table table;
     size_t index;
@@ -41,7 +42,8 @@ int run_dlq_list(struct cli *cli, const struct invocation *invocation)
     table_init(&table, columns, sizeof columns / sizeof *columns);
     json_array_foreach(letters, index, letter)
     {
-        table_cellf(&table, "%lld %lld", (long long)member_int(letter, "dlq_partition"), (long long)member_int(letter, "dlq_offset"));
+        table_cellf(&table, "%lld %lld", (long long)member_int(letter, "dlq_partition"),
+                    (long long)member_int(letter, "dlq_offset"));
         table_cell(&table, show_time(cli, letter, "at", time, sizeof time));
         table_cellf(&table, "%s[%lld]", member_text(letter, "topic"), (long long)member_int(letter, "partition"));
         table_cellf(&table, "%lld", (long long)member_int(letter, "offset"));

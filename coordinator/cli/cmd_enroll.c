@@ -170,7 +170,8 @@ static int set_default(struct facts *options, const char *name, const char *valu
     return facts_get(options, name) || !*value ? 0 : facts_set(options, name, value, err);
 }
 
-int enroll_yaml(const struct enroll_host *host, const json_t *bundle, const char *folder, struct text *out, struct err *err)
+int enroll_yaml(const struct enroll_host *host, const json_t *bundle, const char *folder, struct text *out,
+                struct err *err)
 {
     CLEANUP(facts_clear) struct facts options = {0};
     char key[PATH_MAX], password[PATH_MAX] = "";
@@ -183,7 +184,8 @@ int enroll_yaml(const struct enroll_host *host, const json_t *bundle, const char
         set_default(&options, "kafka.brokers", member_text(bundle, "kafka_brokers"), err) < 0 ||
         set_default(&options, "redis.address", member_text(bundle, "redis_address"), err) < 0 ||
         set_default(&options, "redis.user", member_text(bundle, "redis_user"), err) < 0 ||
-        set_default(&options, "redis.password_file", password, err) < 0 || set_default(&options, "key_file", key, err) < 0)
+        set_default(&options, "redis.password_file", password, err) < 0 ||
+        set_default(&options, "key_file", key, err) < 0)
         return -1;
     text_addf(out, "# Made by fleetsnap host enroll for %s. Options: fleetsnap-worker --help\n", host->name);
     add_options(out, &options);
@@ -216,7 +218,8 @@ static int write_bundle(const struct enroll_host *host, const json_t *bundle, co
     return write_secret(folder, "worker.yaml", text_str(&yaml), err);
 }
 
-static int enroll_one(struct cli *cli, const struct invocation *invocation, const struct enroll_host *host, const char *out, json_t *done)
+static int enroll_one(struct cli *cli, const struct invocation *invocation, const struct enroll_host *host,
+                      const char *out, json_t *done)
 {
     CLEANUP(text_free) struct text path = {0};
     char folder[PATH_MAX], key[300];
@@ -291,7 +294,8 @@ int run_host_enroll(struct cli *cli, const struct invocation *invocation)
     code = code ? code : folder_of(cli, invocation, out);
     for (size_t i = 0; code == 0 && i < list.count; i++) {
         if (invocation_has(invocation, "dry-run"))
-            fprintf(cli->out, "%s  would get a bundle in %s/%s; nothing has been changed.\n", list.hosts[i].name, out, list.hosts[i].name);
+            fprintf(cli->out, "%s  would get a bundle in %s/%s; nothing has been changed.\n", list.hosts[i].name, out,
+                    list.hosts[i].name);
         else
             code = enroll_one(cli, invocation, &list.hosts[i], out, done);
     }

@@ -19,8 +19,9 @@ static const char *state_of(const json_t *host)
 
 int run_host_list(struct cli *cli, const struct invocation *invocation)
 {
-    static const struct table_column columns[] = {{"HOST", false, true}, {"STATE", false, false},  {"BACKEND", false, true}, {"RUNNING", true, false},
-                                                  {"WAITING", true, false}, {"OPEN", true, false}, {"HEARTBEAT", true, false}};
+    static const struct table_column columns[] = {
+        {"HOST", false, true},    {"STATE", false, false}, {"BACKEND", false, true},  {"RUNNING", true, false},
+        {"WAITING", true, false}, {"OPEN", true, false},   {"HEARTBEAT", true, false}};
     struct text path = {0};
     json_t *hosts = NULL, *host;
     struct table table;
@@ -62,9 +63,11 @@ static void show_places(struct cli *cli, const json_t *host, const char *member,
 
     json_array_foreach(json_object_get(host, member), index, place)
     {
-        show_pair(cli, index ? "" : title, "%s  %s  %s free of %s%s%s", member_text(place, "name"), member_text(place, "path"),
-                  show_size(member_int(place, "free_bytes"), left, sizeof left), show_size(member_int(place, "total_bytes"), total, sizeof total),
-                  member_true(place, "ok") ? "" : "  ! ", member_true(place, "ok") ? "" : show_or(member_text(place, "text"), "not usable"));
+        show_pair(cli, index ? "" : title, "%s  %s  %s free of %s%s%s", member_text(place, "name"),
+                  member_text(place, "path"), show_size(member_int(place, "free_bytes"), left, sizeof left),
+                  show_size(member_int(place, "total_bytes"), total, sizeof total),
+                  member_true(place, "ok") ? "" : "  ! ",
+                  member_true(place, "ok") ? "" : show_or(member_text(place, "text"), "not usable"));
     }
 }
 
@@ -79,13 +82,15 @@ static void show_host(struct cli *cli, const json_t *host)
     json_array_foreach(json_object_get(host, "backends"), index, backend)
     {
         bool ok = member_true(backend, "ok");
-        show_pair(cli, index ? "" : "backends", "%s  %s  %s%s%s", member_text(backend, "kind"), member_text(backend, "version"),
-                  member_text(backend, "uri"), ok ? "" : "  ! ", ok ? "" : member_text(backend, "text"));
+        show_pair(cli, index ? "" : "backends", "%s  %s  %s%s%s", member_text(backend, "kind"),
+                  member_text(backend, "version"), member_text(backend, "uri"), ok ? "" : "  ! ",
+                  ok ? "" : member_text(backend, "text"));
     }
     show_places(cli, host, "repositories", "repositories");
     show_places(cli, host, "pools", "pools");
-    show_pair(cli, "jobs", "%lld running, %lld waiting, %lld parked, %lld executors", (long long)member_int(host, "running"),
-              (long long)member_int(host, "waiting"), (long long)member_int(host, "parked"), (long long)member_int(host, "executors"));
+    show_pair(cli, "jobs", "%lld running, %lld waiting, %lld parked, %lld executors",
+              (long long)member_int(host, "running"), (long long)member_int(host, "waiting"),
+              (long long)member_int(host, "parked"), (long long)member_int(host, "executors"));
     show_pair(cli, "journal", "%s", show_size(member_int(host, "journal_bytes"), text, sizeof text));
     show_pair(cli, "clock", "%+lld ms", (long long)member_int(host, "clock_skew_ms"));
     show_pair(cli, "started", "%s", show_time(cli, host, "started_at", text, sizeof text));
@@ -120,7 +125,8 @@ int run_host_show(struct cli *cli, const struct invocation *invocation)
     return EXIT_DONE;
 }
 
-static int change(struct cli *cli, const struct invocation *invocation, const char *verb, const char *would, const char *done)
+static int change(struct cli *cli, const struct invocation *invocation, const char *verb, const char *would,
+                  const char *done)
 {
     CLEANUP(freep) char *path = host_path(invocation, verb);
     const char *host = invocation_argument(invocation, "HOST"), *reason = invocation_value(invocation, "reason");
@@ -141,7 +147,8 @@ static int change(struct cli *cli, const struct invocation *invocation, const ch
 
 int run_host_drain(struct cli *cli, const struct invocation *invocation)
 {
-    return change(cli, invocation, "drain", "would finish what it has and take no new jobs", "drains: it finishes what it has and takes no new jobs");
+    return change(cli, invocation, "drain", "would finish what it has and take no new jobs",
+                  "drains: it finishes what it has and takes no new jobs");
 }
 
 int run_host_resume(struct cli *cli, const struct invocation *invocation)
@@ -156,8 +163,10 @@ static int confirm_removal(struct cli *cli, const struct invocation *invocation,
     if (invocation_has(invocation, "yes"))
         return 0;
     if (!cli->in_terminal || !cli->err_terminal)
-        return cli_fail(cli, EXIT_USAGE, "host remove", "Say --yes", "this takes a host out of the fleet, and nobody can be asked here");
-    fprintf(cli->err, "Host %s leaves the fleet: its key ends, its worker is refused, its backups stay. Do it? [y/N] ", host);
+        return cli_fail(cli, EXIT_USAGE, "host remove", "Say --yes",
+                        "this takes a host out of the fleet, and nobody can be asked here");
+    fprintf(cli->err, "Host %s leaves the fleet: its key ends, its worker is refused, its backups stay. Do it? [y/N] ",
+            host);
     fflush(cli->err);
     if (fgets(line, sizeof line, cli->in) && (*line == 'y' || *line == 'Y'))
         return 0;
@@ -172,7 +181,10 @@ int run_host_remove(struct cli *cli, const struct invocation *invocation)
     json_t *answer = NULL;
 
     if (invocation_has(invocation, "dry-run"))
-        return fprintf(cli->out, "host %s would leave the fleet: its key ends, its backups stay; nothing has been changed.\n", host), EXIT_DONE;
+        return fprintf(cli->out,
+                       "host %s would leave the fleet: its key ends, its backups stay; nothing has been changed.\n",
+                       host),
+               EXIT_DONE;
     int code = confirm_removal(cli, invocation, host);
     if (code)
         return code;

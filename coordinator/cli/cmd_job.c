@@ -37,7 +37,8 @@ static int fetch(struct cli *cli, const struct invocation *invocation, json_t **
 /* "RUNNING push 61 %", "WAITING lock", "LOST" */
 static void add_state(struct table *table, const json_t *job)
 {
-    const char *state = member_text(job, "state"), *phase = member_text(job, "phase"), *waiting = member_text(job, "waiting");
+    const char *state = member_text(job, "state"), *phase = member_text(job, "phase"),
+               *waiting = member_text(job, "waiting");
     int64_t done = member_int(job, "done"), total = member_int(job, "total");
 
     if (member_true(job, "lost"))
@@ -54,8 +55,9 @@ static void add_state(struct table *table, const json_t *job)
 
 int run_job_list(struct cli *cli, const struct invocation *invocation)
 {
-    static const struct table_column columns[] = {{"JOB", false, false}, {"OPERATION", false, false}, {"TARGET", false, true}, {"HOST", false, true},
-                                                  {"STATE", false, true}, {"AGE", true, false}, {"BY", false, true}};
+    static const struct table_column columns[] = {
+        {"JOB", false, false},  {"OPERATION", false, false}, {"TARGET", false, true}, {"HOST", false, true},
+        {"STATE", false, true}, {"AGE", true, false},        {"BY", false, true}};
     json_t *jobs = NULL, *job;
     struct table table;
     size_t index;
@@ -124,15 +126,16 @@ static void print_event(struct cli *cli, const json_t *event, bool with_job)
     clock_text(cli, member_time(event, "at"), at, sizeof at);
     event_detail(cli, event, detail, sizeof detail);
     if (with_job)
-        fprintf(cli->out, "%s  %.8s  %-15s  %-16s  %-9s  %s\n", at, member_text(event, "job_id"), member_text(event, "op"), show_target(event),
-                member_text(event, "state"), detail);
+        fprintf(cli->out, "%s  %.8s  %-15s  %-16s  %-9s  %s\n", at, member_text(event, "job_id"),
+                member_text(event, "op"), show_target(event), member_text(event, "state"), detail);
     else
         fprintf(cli->out, "  %s  %-9s  %s\n", at, member_text(event, "state"), detail);
 }
 
 static void show_job(struct cli *cli, const json_t *job)
 {
-    const char *state = member_text(job, "state"), *by = member_text(job, "requested_by"), *reason = member_text(job, "reason");
+    const char *state = member_text(job, "state"), *by = member_text(job, "requested_by"),
+               *reason = member_text(job, "reason");
     const json_t *event;
     size_t index;
     char time[48];
@@ -140,7 +143,8 @@ static void show_job(struct cli *cli, const json_t *job)
     fprintf(cli->out, "%s  %s on %s    %s%s%s\n", member_text(job, "op"), show_target(job), member_text(job, "host"),
             member_true(job, "lost") ? "LOST, last " : "", state, member_true(job, "dry_run") ? " (dry run)" : "");
     show_pair(cli, "job", "%s", member_text(job, "job_id"));
-    show_pair(cli, "asked", "%s by %s%s%s", show_time(cli, job, "issued_at", time, sizeof time), show_or(by, "–"), *reason ? ", " : "", reason);
+    show_pair(cli, "asked", "%s by %s%s%s", show_time(cli, job, "issued_at", time, sizeof time), show_or(by, "–"),
+              *reason ? ", " : "", reason);
     if (*member_text(job, "replaces"))
         show_pair(cli, "replaces", "%s", member_text(job, "replaces"));
     if (*member_text(job, "waiting"))
@@ -218,8 +222,8 @@ static int watch_stream(struct cli *cli, const char *path, int64_t cursor)
     if (http_stream(http, path, &cursor, &watcher, &answer, &err) < 0)
         code = cli_fail_err(cli, EXIT_UNREACHABLE, "job watch", &err);
     else if (answer.status != 200)
-        code = cli_fail(cli, answer.status == 403 ? EXIT_FORBIDDEN : EXIT_USAGE, "job watch", member_text(answer.body, "hint"), "%s",
-                        member_text(answer.body, "detail"));
+        code = cli_fail(cli, answer.status == 403 ? EXIT_FORBIDDEN : EXIT_USAGE, "job watch",
+                        member_text(answer.body, "hint"), "%s", member_text(answer.body, "detail"));
     http_answer_clear(&answer);
     return code;
 }
@@ -262,8 +266,9 @@ static int would(struct cli *cli, const struct invocation *invocation, const cha
     int code = call_get(cli, "job", &job, "%s", path);
 
     if (code == 0)
-        fprintf(cli->out, "job %.8s (%s %s on %s, %s) would be %s; nothing has been changed.\n", member_text(job, "job_id"), member_text(job, "op"),
-                show_target(job), member_text(job, "host"), member_text(job, "state"), what);
+        fprintf(cli->out, "job %.8s (%s %s on %s, %s) would be %s; nothing has been changed.\n",
+                member_text(job, "job_id"), member_text(job, "op"), show_target(job), member_text(job, "host"),
+                member_text(job, "state"), what);
     json_decref(job);
     return code;
 }
@@ -280,8 +285,8 @@ int run_job_cancel(struct cli *cli, const struct invocation *invocation)
     if (code == 0 && cli->json)
         cli_print_json(cli, answer);
     else if (code == 0)
-        fprintf(cli->out, "job %.8s was asked to stop; what it has done is undone.   fleetsnap job watch %.8s\n", member_text(answer, "job_id"),
-                member_text(answer, "job_id"));
+        fprintf(cli->out, "job %.8s was asked to stop; what it has done is undone.   fleetsnap job watch %.8s\n",
+                member_text(answer, "job_id"), member_text(answer, "job_id"));
     json_decref(body);
     json_decref(answer);
     return code;
@@ -308,7 +313,8 @@ int run_job_resolve(struct cli *cli, const struct invocation *invocation)
     json_t *answer = NULL;
 
     if (!as || !reason)
-        return cli_fail(cli, EXIT_USAGE, "job resolve", NULL, "say how it ended and how you know: --as done|failed --reason TEXT");
+        return cli_fail(cli, EXIT_USAGE, "job resolve", NULL,
+                        "say how it ended and how you know: --as done|failed --reason TEXT");
     if (invocation_has(invocation, "dry-run"))
         return would(cli, invocation, "resolved, and its target opened");
     json_t *body = json_pack("{s:s, s:s}", "as", as, "reason", reason);
@@ -316,7 +322,8 @@ int run_job_resolve(struct cli *cli, const struct invocation *invocation)
     if (code == 0 && cli->json)
         cli_print_json(cli, answer);
     else if (code == 0)
-        fprintf(cli->out, "job %.8s is resolved as %s; its host pays what is owed and opens the target.\n", member_text(answer, "job_id"), as);
+        fprintf(cli->out, "job %.8s is resolved as %s; its host pays what is owed and opens the target.\n",
+                member_text(answer, "job_id"), as);
     json_decref(body);
     json_decref(answer);
     return code;

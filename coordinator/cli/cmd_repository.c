@@ -28,7 +28,8 @@ static int check(struct cli *cli, const struct invocation *invocation, int64_t *
     if (!path)
         return cli_fail(cli, EXIT_USAGE, "repository init", NULL, "say where: --path DIR");
     if (*path != '/')
-        return cli_fail(cli, EXIT_USAGE, "repository init", NULL, "--path: \"%s\" is not absolute; it is a directory on the host", path);
+        return cli_fail(cli, EXIT_USAGE, "repository init", NULL,
+                        "--path: \"%s\" is not absolute; it is a directory on the host", path);
     if (value && parse_int(value, 0, 90, percent, &err) < 0)
         return err_wrap(&err, "--min-free-percent"), cli_fail_err(cli, EXIT_USAGE, "repository init", &err);
     return 0;
@@ -45,7 +46,8 @@ static void wait_until_listed(struct cli *cli, const char *name)
     call_path(&path, name);
     while (!listed && !cli_interrupted() && clock_monotonic_ms() < until_ms) {
         struct http_answer answer = {0};
-        listed = http_request(cli_http(cli), "GET", text_str(&path), NULL, NULL, &answer, NULL) == 0 && answer.status != 404;
+        listed = http_request(cli_http(cli), "GET", text_str(&path), NULL, NULL, &answer, NULL) == 0 &&
+                 answer.status != 404;
         http_answer_clear(&answer);
         if (!listed)
             nanosleep(&(struct timespec){.tv_nsec = 50 * 1000000L}, NULL);
@@ -64,8 +66,9 @@ int run_repository_init(struct cli *cli, const struct invocation *invocation)
     if (code)
         return code;
     uuid_random(random);
-    json_t *body = json_pack("{s:s, s:s, s:s, s:b, s:s*}", "name", invocation_argument(invocation, "NAME"), "host", invocation_value(invocation, "host"),
-                             "path", invocation_value(invocation, "path"), "dry_run", invocation_has(invocation, "dry-run"), "reason",
+    json_t *body = json_pack("{s:s, s:s, s:s, s:b, s:s*}", "name", invocation_argument(invocation, "NAME"), "host",
+                             invocation_value(invocation, "host"), "path", invocation_value(invocation, "path"),
+                             "dry_run", invocation_has(invocation, "dry-run"), "reason",
                              invocation_value(invocation, "reason"));
     if (percent >= 0)
         json_object_set_new(body, "min_free_percent", json_integer(percent));
@@ -89,13 +92,16 @@ static void add_row(struct table *table, const json_t *repository, const json_t 
     table_cell(table, show_size(member_int(place, "free_bytes"), left, sizeof left));
     table_cellf(table, "%lld", (long long)member_int(repository, "points"));
     table_cell(table, show_size(member_int(repository, "size_bytes"), size, sizeof size));
-    table_cell(table, !place ? "no host has it" : member_true(place, "ok") ? "ok" : show_or(member_text(place, "text"), "not usable"));
+    table_cell(table, !place                     ? "no host has it"
+                      : member_true(place, "ok") ? "ok"
+                                                 : show_or(member_text(place, "text"), "not usable"));
 }
 
 int run_repository_list(struct cli *cli, const struct invocation *invocation)
 {
-    static const struct table_column columns[] = {{"REPOSITORY", false, true}, {"HOST", false, true}, {"PATH", false, true}, {"FREE", true, false},
-                                                  {"BACKUPS", true, false}, {"SIZE", true, false}, {"STATE", false, true}};
+    static const struct table_column columns[] = {
+        {"REPOSITORY", false, true}, {"HOST", false, true}, {"PATH", false, true}, {"FREE", true, false},
+        {"BACKUPS", true, false},    {"SIZE", true, false}, {"STATE", false, true}};
     json_t *repositories = NULL, *repository, *place;
     struct table table;
     size_t index, i;
@@ -129,10 +135,12 @@ static void show_repository(struct cli *cli, const json_t *repository)
 
     fprintf(cli->out, "repository %s\n", member_text(repository, "name"));
     show_pair(cli, "id", "%s", member_text(repository, "id"));
-    show_pair(cli, "backups", "%lld, %s", (long long)member_int(repository, "points"), show_size(member_int(repository, "size_bytes"), a, sizeof a));
+    show_pair(cli, "backups", "%lld, %s", (long long)member_int(repository, "points"),
+              show_size(member_int(repository, "size_bytes"), a, sizeof a));
     json_array_foreach(json_object_get(repository, "hosts"), index, place)
-        show_pair(cli, index ? "" : "hosts", "%s  %s  %s free of %s, keeps %s  %s", member_text(place, "host"), member_text(place, "path"),
-                  show_size(member_int(place, "free_bytes"), a, sizeof a), show_size(member_int(place, "total_bytes"), b, sizeof b),
+        show_pair(cli, index ? "" : "hosts", "%s  %s  %s free of %s, keeps %s  %s", member_text(place, "host"),
+                  member_text(place, "path"), show_size(member_int(place, "free_bytes"), a, sizeof a),
+                  show_size(member_int(place, "total_bytes"), b, sizeof b),
                   show_size(member_int(place, "min_free_bytes"), c, sizeof c),
                   member_true(place, "ok") ? "ok" : show_or(member_text(place, "text"), "not usable"));
 }

@@ -12,7 +12,8 @@
 #include <string.h>
 
 /* A job that only reads, run to its end without a word. 0 and *out, its job; or an exit code. */
-static int ask_host(struct cli *cli, const char *subject, const char *op, const char *target, json_t *params, json_t **out)
+static int ask_host(struct cli *cli, const char *subject, const char *op, const char *target, json_t *params,
+                    json_t **out)
 {
     json_t *request = json_pack("{s:s, s:s, s:o}", "op", op, "target", target, "params", params), *accepted = NULL;
     int code = call_change(cli, subject, "POST", "/v1/jobs", request, NULL, &accepted);
@@ -53,8 +54,9 @@ static int fetch(struct cli *cli, const struct invocation *invocation, const cha
 
 static void print_table(struct cli *cli, const json_t *snapshots)
 {
-    static const struct table_column columns[] = {{"SNAPSHOT", false, true}, {"KIND", false, false}, {"STATE", false, false}, {"MADE", false, false},
-                                                  {"PARENT", false, true}, {"LEVEL", false, false}, {"", false, false}};
+    static const struct table_column columns[] = {
+        {"SNAPSHOT", false, true}, {"KIND", false, false},  {"STATE", false, false}, {"MADE", false, false},
+        {"PARENT", false, true},   {"LEVEL", false, false}, {"", false, false}};
     struct table table;
     const json_t *item;
     size_t index;
@@ -69,7 +71,8 @@ static void print_table(struct cli *cli, const json_t *snapshots)
         table_cell(&table, show_time(cli, item, "created_at", time, sizeof time));
         table_cell(&table, show_or(member_text(item, "parent"), "–"));
         table_cell(&table, show_or(member_text(item, "level"), "–"));
-        table_cellf(&table, "%s%s", member_true(item, "current") ? "current " : "", *member_text(item, "owner") ? "" : "(made by others)");
+        table_cellf(&table, "%s%s", member_true(item, "current") ? "current " : "",
+                    *member_text(item, "owner") ? "" : "(made by others)");
     }
     show_table(cli, &table);
     table_free(&table);
@@ -138,12 +141,14 @@ static void print_one(struct cli *cli, const json_t *all, const json_t *item)
     if (*member_text(item, "description"))
         show_pair(cli, "description", "%s", member_text(item, "description"));
     show_pair(cli, "made", "%s", show_time(cli, item, "created_at", time, sizeof time));
-    show_pair(cli, "kind", "%s, %s", show_or(member_text(item, "location"), "–"), show_or(member_text(item, "state"), "–"));
+    show_pair(cli, "kind", "%s, %s", show_or(member_text(item, "location"), "–"),
+              show_or(member_text(item, "state"), "–"));
     show_pair(cli, "level", "%s", show_or(member_text(item, "level"), "–"));
     show_pair(cli, "parent", "%s", show_or(member_text(item, "parent"), "–"));
     print_children(cli, all, member_text(item, "name"));
     show_pair(cli, "made by", "%s", *member_text(item, "owner") ? member_text(item, "owner") : "others");
-    json_array_foreach(json_object_get(item, "files"), index, file) show_pair(cli, index ? "" : "files", "%s", json_string_value(file));
+    json_array_foreach(json_object_get(item, "files"), index, file)
+        show_pair(cli, index ? "" : "files", "%s", json_string_value(file));
 }
 
 static int show_xml(struct cli *cli, const struct invocation *invocation)

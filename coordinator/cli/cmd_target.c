@@ -32,7 +32,8 @@ static void add_backup(struct table *table, const json_t *backup)
     if (!json_is_object(backup))
         table_cell(table, "–");
     else
-        table_cellf(table, "%s %s", show_or(member_text(backup, "backup_kind"), show_or(member_text(backup, "kind"), "backup")),
+        table_cellf(table, "%s %s",
+                    show_or(member_text(backup, "backup_kind"), show_or(member_text(backup, "kind"), "backup")),
                     show_size(member_int(backup, "size_bytes"), size, sizeof size));
 }
 
@@ -51,13 +52,15 @@ static void add_migratable(struct table *table, const json_t *target)
     bool yes = member_true(target, "migratable");
     const char *reason = member_text(target, "migratable_reason");
 
-    table_cellf(table, "%s%s%s%s", yes ? "yes" : "no", !yes && *reason ? " (" : "", yes ? "" : reason, !yes && *reason ? ")" : "");
+    table_cellf(table, "%s%s%s%s", yes ? "yes" : "no", !yes && *reason ? " (" : "", yes ? "" : reason,
+                !yes && *reason ? ")" : "");
 }
 
 static size_t print_targets(struct cli *cli, const json_t *targets)
 {
-    static const struct table_column columns[] = {{"TARGET", false, true},      {"HOST", false, true},      {"STATE", false, false}, {"LABELS", false, true},
-                                                  {"LAST BACKUP", false, true}, {"VERIFIED", false, false}, {"AGE", false, false},   {"MIGRATABLE", false, true}};
+    static const struct table_column columns[] = {
+        {"TARGET", false, true},      {"HOST", false, true},      {"STATE", false, false}, {"LABELS", false, true},
+        {"LAST BACKUP", false, true}, {"VERIFIED", false, false}, {"AGE", false, false},   {"MIGRATABLE", false, true}};
     struct table table;
     size_t index, unprotected = 0;
     json_t *target;
@@ -70,7 +73,8 @@ static size_t print_targets(struct cli *cli, const json_t *targets)
         CLEANUP(freep) char *labels = show_labels(json_object_get(target, "labels"));
         bool good = is_protected(cli, target);
         table_cell(&table, show_target(target));
-        table_cellf(&table, "%s%s", member_text(target, "host"), json_is_false(json_object_get(target, "host_alive")) ? " !" : "");
+        table_cellf(&table, "%s%s", member_text(target, "host"),
+                    json_is_false(json_object_get(target, "host_alive")) ? " !" : "");
         table_cell(&table, show_or(member_text(target, "state"), "–"));
         table_cell(&table, labels ? labels : "");
         add_backup(&table, backup);
@@ -103,7 +107,8 @@ int run_target_list(struct cli *cli, const struct invocation *invocation)
     if (cli->json)
         cli_print_json(cli, targets);
     else if (print_targets(cli, targets) && !invocation_has(invocation, "unprotected"))
-        fprintf(cli->err, "! no backup of the last 26 hours, or a host that is silent: fleetsnap targets --unprotected\n");
+        fprintf(cli->err,
+                "! no backup of the last 26 hours, or a host that is silent: fleetsnap targets --unprotected\n");
     json_decref(targets);
     return EXIT_DONE;
 }
@@ -118,8 +123,10 @@ static void show_disks(struct cli *cli, const json_t *target)
     {
         const char *backup = member_text(disk, "backup"), *reason = member_text(disk, "reason");
         show_pair(cli, index ? "" : "disks", "%s  %s  %s  %s  backup: %s%s%s%s", member_text(disk, "name"),
-                  show_or(member_text(disk, "format"), "–"), show_size(member_int(disk, "size_bytes"), size, sizeof size),
-                  show_or(member_text(disk, "source"), "–"), show_or(backup, "–"), *reason ? " (" : "", reason, *reason ? ")" : "");
+                  show_or(member_text(disk, "format"), "–"),
+                  show_size(member_int(disk, "size_bytes"), size, sizeof size),
+                  show_or(member_text(disk, "source"), "–"), show_or(backup, "–"), *reason ? " (" : "", reason,
+                  *reason ? ")" : "");
     }
 }
 
@@ -129,7 +136,8 @@ static void show_last_backup(struct cli *cli, const json_t *target)
     char time[48], size[32];
 
     if (json_is_object(backup))
-        show_pair(cli, "last backup", "%s  %.8s  %s  verified: %s", show_time(cli, backup, "created_at", time, sizeof time), member_text(backup, "id"),
+        show_pair(cli, "last backup", "%s  %.8s  %s  verified: %s",
+                  show_time(cli, backup, "created_at", time, sizeof time), member_text(backup, "id"),
                   show_size(member_int(backup, "size_bytes"), size, sizeof size), verified(backup));
     else
         show_pair(cli, "last backup", "never !");
@@ -148,7 +156,8 @@ static void show_one(struct cli *cli, const json_t *target)
     show_disks(cli, target);
     show_pair(cli, "snapshots", "%zu", json_array_size(json_object_get(target, "snapshots")));
     show_pair(cli, "checkpoints", "%zu", json_array_size(json_object_get(target, "checkpoints")));
-    show_pair(cli, "migratable", "%s %s", member_true(target, "migratable") ? "yes" : "no", member_text(target, "migratable_reason"));
+    show_pair(cli, "migratable", "%s %s", member_true(target, "migratable") ? "yes" : "no",
+              member_text(target, "migratable_reason"));
     show_pair(cli, "repository", "%s", show_or(member_text(target, "default_repository"), "no default"));
     show_last_backup(cli, target);
     if (*member_text(target, "job"))

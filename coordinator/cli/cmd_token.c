@@ -15,15 +15,20 @@ int run_token_create(struct cli *cli, const struct invocation *invocation)
     if (!role)
         return cli_fail(cli, EXIT_USAGE, "token create", NULL, "say what it may do: --role viewer|operator|admin");
     if (invocation_has(invocation, "dry-run"))
-        return fprintf(cli->out, "token %s with role %s would be made; nothing has been changed.\n", name, role), EXIT_DONE;
-    json_t *body = json_pack("{s:s, s:s, s:s*, s:s*, s:s*}", "name", name, "role", role, "selector", invocation_value(invocation, "selector"), "classes",
-                             invocation_value(invocation, "classes"), "expires_in", invocation_value(invocation, "expires-in"));
-    int code = call_change(cli, "token create", "POST", "/v1/tokens", body, invocation_value(invocation, "request-id"), &answer);
+        return fprintf(cli->out, "token %s with role %s would be made; nothing has been changed.\n", name, role),
+               EXIT_DONE;
+    json_t *body = json_pack("{s:s, s:s, s:s*, s:s*, s:s*}", "name", name, "role", role, "selector",
+                             invocation_value(invocation, "selector"), "classes",
+                             invocation_value(invocation, "classes"), "expires_in",
+                             invocation_value(invocation, "expires-in"));
+    int code = call_change(cli, "token create", "POST", "/v1/tokens", body, invocation_value(invocation, "request-id"),
+                           &answer);
     if (code == 0 && cli->json) {
         cli_print_json(cli, answer);
     } else if (code == 0) {
         fprintf(cli->out, "%s\n", member_text(answer, "token"));
-        fprintf(cli->err, "This is the only time that it is shown. Keep it in a file of mode 0600: FLEETSNAP_TOKEN_FILE\n");
+        fprintf(cli->err,
+                "This is the only time that it is shown. Keep it in a file of mode 0600: FLEETSNAP_TOKEN_FILE\n");
     }
     json_decref(body);
     json_decref(answer);
@@ -32,8 +37,9 @@ int run_token_create(struct cli *cli, const struct invocation *invocation)
 
 int run_token_list(struct cli *cli, const struct invocation *invocation)
 {
-    static const struct table_column columns[] = {{"TOKEN", false, true}, {"ROLE", false, false}, {"CLASSES", false, false},
-                                                  {"SELECTOR", false, true}, {"EXPIRES", false, false}, {"BY", false, true}};
+    static const struct table_column columns[] = {{"TOKEN", false, true},    {"ROLE", false, false},
+                                                  {"CLASSES", false, false}, {"SELECTOR", false, true},
+                                                  {"EXPIRES", false, false}, {"BY", false, true}};
     json_t *tokens = NULL, *token;
     struct table table;
     size_t index;
@@ -53,7 +59,9 @@ int run_token_list(struct cli *cli, const struct invocation *invocation)
         table_cell(&table, member_text(token, "role"));
         table_cell(&table, member_text(token, "classes"));
         table_cell(&table, show_or(member_text(token, "selector"), "all"));
-        table_cellf(&table, "%s%s", member_time(token, "expires_at") ? show_time(cli, token, "expires_at", time, sizeof time) : "never", ended ? " !" : "");
+        table_cellf(&table, "%s%s",
+                    member_time(token, "expires_at") ? show_time(cli, token, "expires_at", time, sizeof time) : "never",
+                    ended ? " !" : "");
         table_cell(&table, show_or(member_text(token, "by"), "–"));
     }
     show_table(cli, &table);
@@ -72,7 +80,8 @@ int run_token_revoke(struct cli *cli, const struct invocation *invocation)
         return fprintf(cli->out, "token %s would end at once; nothing has been changed.\n", name), EXIT_DONE;
     text_add(&path, "/v1/tokens");
     call_path(&path, name);
-    int code = call_change(cli, "token revoke", "DELETE", text_str(&path), NULL, invocation_value(invocation, "request-id"), &answer);
+    int code = call_change(cli, "token revoke", "DELETE", text_str(&path), NULL,
+                           invocation_value(invocation, "request-id"), &answer);
     text_free(&path);
     if (code == 0 && cli->json)
         cli_print_json(cli, answer);

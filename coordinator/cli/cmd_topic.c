@@ -10,17 +10,21 @@
 
 enum { PROBLEMS_MAX = 64 };
 
-static int print_problems(struct cli *cli, const struct kafka_topic_problem *problems, size_t count, bool dry_run, bool failed)
+static int print_problems(struct cli *cli, const struct kafka_topic_problem *problems, size_t count, bool dry_run,
+                          bool failed)
 {
     for (size_t i = 0; i < count; i++)
         fprintf(dry_run ? cli->out : cli->err, "%s: %s\n", problems[i].topic, problems[i].text);
     if (!failed)
         return EXIT_DONE;
-    fprintf(cli->err, "Settings of topics that exist are never changed here. Change them with Kafka's own tools, or remove the topic while it is empty.\n");
+    fprintf(
+        cli->err,
+        "Settings of topics that exist are never changed here. Change them with Kafka's own tools, or remove the topic while it is empty.\n");
     return EXIT_FAILED;
 }
 
-static void print_json(struct cli *cli, const struct kafka_topic_problem *problems, size_t count, size_t created, bool dry_run)
+static void print_json(struct cli *cli, const struct kafka_topic_problem *problems, size_t count, size_t created,
+                       bool dry_run)
 {
     json_t *list = json_array();
 
@@ -44,8 +48,9 @@ static int init(struct cli *cli, const struct coordinator_options *options, bool
     bool failed = dry_run ? count > created : count > 0; /* dry: the missing ones are among the problems */
     if (cli->json)
         return print_json(cli, problems, count, created, dry_run), failed ? EXIT_FAILED : EXIT_DONE;
-    fprintf(cli->out, "%zu of %d topics %s, %zu as they should be%s\n", created, TOPIC_COUNT, dry_run ? "would be created" : "created",
-            (size_t)TOPIC_COUNT - (dry_run ? count : created + count), dry_run ? "; nothing has been changed" : "");
+    fprintf(cli->out, "%zu of %d topics %s, %zu as they should be%s\n", created, TOPIC_COUNT,
+            dry_run ? "would be created" : "created", (size_t)TOPIC_COUNT - (dry_run ? count : created + count),
+            dry_run ? "; nothing has been changed" : "");
     return print_problems(cli, problems, count, dry_run, failed);
 }
 

@@ -19,7 +19,7 @@ enum option_kind {
 
 struct option_row {
     const char *name;
-    char letter;         /* 0: none */
+    char letter; /* 0: none */
     enum option_kind kind;
     const char *value;   /* "NAME" in help; flags: NULL */
     const char *choices; /* CHOICE: "a|b|c" */
@@ -27,7 +27,7 @@ struct option_row {
     const char *param;   /* member of the job's params that it sets; NULL: the command reads it itself */
     const char *set;     /* FLAG: the text that it sets; NULL: true, "false": false */
     const char *doc;
-    bool virsh;          /* spelt as in virsh; listed apart */
+    bool virsh; /* spelt as in virsh; listed apart */
 };
 
 struct argument_row {
@@ -38,13 +38,13 @@ struct argument_row {
 };
 
 enum command_flags {
-    COMMAND_CHANGES = 1,      /* --request-id --reason */
-    COMMAND_JOB = 2,          /* --dry-run --no-wait --host --priority --deadline --not-before */
-    COMMAND_DESTROYS = 4,     /* --yes, and a question */
-    COMMAND_MANY = 8,         /* -l SELECTOR */
-    COMMAND_LIST = 16,        /* the plural of the noun means it */
+    COMMAND_CHANGES = 1,  /* --request-id --reason */
+    COMMAND_JOB = 2,      /* --dry-run --no-wait --host --priority --deadline --not-before */
+    COMMAND_DESTROYS = 4, /* --yes, and a question */
+    COMMAND_MANY = 8,     /* -l SELECTOR */
+    COMMAND_LIST = 16,    /* the plural of the noun means it */
     COMMAND_HIDDEN = 32,
-    COMMAND_DRY = 64,         /* --dry-run, handled by the command itself */
+    COMMAND_DRY = 64, /* --dry-run, handled by the command itself */
 };
 
 struct invocation;
@@ -64,8 +64,8 @@ struct command {
 };
 
 extern const struct command *const command_tables[]; /* NULL-terminated list of tables, each ends with noun NULL */
-extern const struct option_row options_everywhere[], options_changes[], options_job[], options_destroys[], options_many[],
-    options_dry[];
+extern const struct option_row options_everywhere[], options_changes[], options_job[], options_destroys[],
+    options_many[], options_dry[];
 
 /* Walks all commands: *index starts at 0. NULL at the end. */
 const struct command *command_at(size_t index);
@@ -93,7 +93,7 @@ struct invocation {
 /* Fills it from the words behind the program's name. ERR_PERMANENT: what is wrong, with the way out as hint. The words outlive the invocation. */
 int invocation_parse(int argc, const char *const argv[], struct invocation *out, struct err *err);
 bool invocation_has(const struct invocation *invocation, const char *option);
-const char *invocation_value(const struct invocation *invocation, const char *option); /* the last; NULL: not given */
+const char *invocation_value(const struct invocation *invocation, const char *option);  /* the last; NULL: not given */
 const char *invocation_argument(const struct invocation *invocation, const char *name); /* NULL: not given */
 /* The request of a job: op, target, params and the rest of what was typed. Caller decrefs. */
 int invocation_request(const struct invocation *invocation, json_t **out, struct err *err);
@@ -106,7 +106,7 @@ size_t word_distance(const char *a, const char *b); /* Levenshtein, at most 64 c
 
 int help_command(struct cli *cli, const struct command *command);
 int help_all(FILE *out);
-int help_noun(FILE *out, const char *noun); /* -1: no such noun */
+int help_noun(FILE *out, const char *noun);                                  /* -1: no such noun */
 void help_option_name(const struct option_row *row, char *out, size_t size); /* "-l, --selector SELECTOR" */
-void man_options(FILE *out);                /* the part of docs/man/fleetsnap.1 that follows from the tables */
+void man_options(FILE *out); /* the part of docs/man/fleetsnap.1 that follows from the tables */
 command_run run_help, run_completion, run_complete, run_version;

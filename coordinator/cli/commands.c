@@ -1,6 +1,6 @@
 /* The tables together, the options that many commands share, and how rows are found. */
-#include "coordinator/cli/command.h"
 #include "coordinator/cli/commands.h"
+#include "coordinator/cli/command.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -10,8 +10,14 @@ const struct option_row options_everywhere[] = {
     {.name = "json", .kind = OPT_FLAG, .doc = "print JSON, and nothing else, to standard output"},
     {.name = "utc", .kind = OPT_FLAG, .doc = "show times in UTC"},
     {.name = "verbose", .letter = 'v', .kind = OPT_FLAG, .doc = "show ids, tokens and every event"},
-    {.name = "url", .kind = OPT_TEXT, .value = "URL", .doc = "coordinator; default $FLEETSNAP_URL, the configuration file, http://127.0.0.1:8420"},
-    {.name = "token-file", .kind = OPT_TEXT, .value = "FILE", .doc = "file with the API token, mode 0600; default $FLEETSNAP_TOKEN, $FLEETSNAP_TOKEN_FILE"},
+    {.name = "url",
+     .kind = OPT_TEXT,
+     .value = "URL",
+     .doc = "coordinator; default $FLEETSNAP_URL, the configuration file, http://127.0.0.1:8420"},
+    {.name = "token-file",
+     .kind = OPT_TEXT,
+     .value = "FILE",
+     .doc = "file with the API token, mode 0600; default $FLEETSNAP_TOKEN, $FLEETSNAP_TOKEN_FILE"},
     {.name = NULL},
 };
 
@@ -26,8 +32,14 @@ const struct option_row options_job[] = {
     {.name = "no-wait", .kind = OPT_FLAG, .doc = "print the job's id instead of waiting for its end"},
     {.name = "host", .kind = OPT_TEXT, .value = "HOST", .doc = "the host, where the name alone does not say it"},
     {.name = "priority", .kind = OPT_INT, .value = "0-9", .doc = "9 first; default 5"},
-    {.name = "not-before", .kind = OPT_TIME, .value = "TIME", .doc = "do not start before this time, or this long from now"},
-    {.name = "deadline", .kind = OPT_TIME, .value = "TIME", .doc = "give up at this time, or this long from now; default 7d"},
+    {.name = "not-before",
+     .kind = OPT_TIME,
+     .value = "TIME",
+     .doc = "do not start before this time, or this long from now"},
+    {.name = "deadline",
+     .kind = OPT_TIME,
+     .value = "TIME",
+     .doc = "give up at this time, or this long from now; default 7d"},
     {.name = NULL},
 };
 
@@ -37,7 +49,11 @@ const struct option_row options_destroys[] = {
 };
 
 const struct option_row options_many[] = {
-    {.name = "selector", .letter = 'l', .kind = OPT_TEXT, .value = "SELECTOR", .doc = "every target with these labels, as in app=shop,tier!=db"},
+    {.name = "selector",
+     .letter = 'l',
+     .kind = OPT_TEXT,
+     .value = "SELECTOR",
+     .doc = "every target with these labels, as in app=shop,tier!=db"},
     {.name = NULL},
 };
 
@@ -46,7 +62,8 @@ const struct option_row options_dry[] = {
     {.name = NULL},
 };
 
-const struct command *const command_tables[] = {commands_fleet, commands_snapshot, commands_backup, commands_job, commands_help, NULL};
+const struct command *const command_tables[] = {commands_fleet, commands_snapshot, commands_backup,
+                                                commands_job,   commands_help,     NULL};
 
 const struct command *command_at(size_t index)
 {

@@ -85,9 +85,12 @@ static void print_kind(struct cli *cli, const char *kind, const char *target)
 {
     static const struct {
         const char *kind, *path, *member, *inner;
-    } sources[] = {{"targets", "/v1/targets?limit=1000", "name", "target"}, {"hosts", "/v1/hosts?limit=1000", "host", NULL},
-                   {"jobs", "/v1/jobs?limit=100", "job_id", NULL},          {"points", "/v1/points?kind=backup&limit=200", "id", NULL},
-                   {"tokens", "/v1/tokens", "name", NULL},                  {"repositories", "/v1/repositories", "name", NULL}};
+    } sources[] = {{"targets", "/v1/targets?limit=1000", "name", "target"},
+                   {"hosts", "/v1/hosts?limit=1000", "host", NULL},
+                   {"jobs", "/v1/jobs?limit=100", "job_id", NULL},
+                   {"points", "/v1/points?kind=backup&limit=200", "id", NULL},
+                   {"tokens", "/v1/tokens", "name", NULL},
+                   {"repositories", "/v1/repositories", "name", NULL}};
 
     if (strcmp(kind, "snapshots") == 0)
         print_snapshots(cli, target);
@@ -201,8 +204,8 @@ static void print_options(struct cli *cli, const struct command *command)
 
 static void print_values(struct cli *cli, const struct words *words)
 {
-    static const char *const kinds[][2] = {{"host", "hosts"}, {"on", "hosts"}, {"repository", "repositories"}, {"target", "targets"},
-                                           {"parent", "points"}, {"children-of", "points"}};
+    static const char *const kinds[][2] = {{"host", "hosts"},     {"on", "hosts"},      {"repository", "repositories"},
+                                           {"target", "targets"}, {"parent", "points"}, {"children-of", "points"}};
     const struct option_row *row = words->pending;
 
     for (const char *at = row->choices; at && *at;) {
@@ -227,7 +230,9 @@ static void print_arguments(struct cli *cli, const struct words *words)
 int run_complete(struct cli *cli, const struct invocation *invocation)
 {
     size_t count = invocation->argument_count;
-    struct words words = {.items = invocation->arguments, .count = count ? count - 1 : 0, .current = count ? invocation->arguments[count - 1] : ""};
+    struct words words = {.items = invocation->arguments,
+                          .count = count ? count - 1 : 0,
+                          .current = count ? invocation->arguments[count - 1] : ""};
 
     analyse(&words);
     if (words.pending)

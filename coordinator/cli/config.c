@@ -18,8 +18,16 @@ struct settings {
 };
 
 static const struct option rows[] = {
-    {.name = "url", .type = OPTION_STRING, .offset = offsetof(struct settings, url), .optional = true, .doc = "The coordinator, as in https://fleetsnap.example:8420."},
-    {.name = "token_file", .type = OPTION_PATH, .offset = offsetof(struct settings, token_file), .optional = true, .doc = "File with the API token, mode 0600."},
+    {.name = "url",
+     .type = OPTION_STRING,
+     .offset = offsetof(struct settings, url),
+     .optional = true,
+     .doc = "The coordinator, as in https://fleetsnap.example:8420."},
+    {.name = "token_file",
+     .type = OPTION_PATH,
+     .offset = offsetof(struct settings, token_file),
+     .optional = true,
+     .doc = "File with the API token, mode 0600."},
     {.name = NULL},
 };
 

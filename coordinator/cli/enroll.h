@@ -20,4 +20,5 @@ struct enroll_list {
 int enroll_parse(char *text, struct enroll_list *out, struct err *err);
 void enroll_list_clear(struct enroll_list *list);
 /* worker.yaml: what the line says, then what the coordinator says (bundle: the answer of POST /v1/hosts/{host}/enroll), files in `folder`. */
-int enroll_yaml(const struct enroll_host *host, const json_t *bundle, const char *folder, struct text *out, struct err *err);
+int enroll_yaml(const struct enroll_host *host, const json_t *bundle, const char *folder, struct text *out,
+                struct err *err);

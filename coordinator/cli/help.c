@@ -13,7 +13,11 @@ static void print_usage(FILE *out, const struct command *command)
     for (size_t i = 0; i < ARGUMENT_ROWS && command->arguments[i].name; i++) {
         const struct argument_row *row = &command->arguments[i];
         bool replaceable = i == 0 && (command->flags & COMMAND_MANY);
-        fprintf(out, row->optional ? " [%s]%s" : replaceable ? " %s|-l SELECTOR%s" : " %s%s", row->name, row->many ? "…" : "");
+        fprintf(out,
+                row->optional ? " [%s]%s"
+                : replaceable ? " %s|-l SELECTOR%s"
+                              : " %s%s",
+                row->name, row->many ? "…" : "");
     }
     fprintf(out, " [options]\n");
 }
@@ -118,7 +122,9 @@ int help_all(FILE *out)
         noun = command->noun;
         fprintf(out, "  %-20s %s\n", command_name(command, name, sizeof name), command->doc);
     }
-    fprintf(out, "\nEach has --help. Plurals are lists: targets, hosts, jobs, snapshots, backups, repositories, tokens.\nTopics: fleetsnap help topics\n");
+    fprintf(
+        out,
+        "\nEach has --help. Plurals are lists: targets, hosts, jobs, snapshots, backups, repositories, tokens.\nTopics: fleetsnap help topics\n");
     return EXIT_DONE;
 }
 
@@ -146,19 +152,17 @@ static const struct {
      "TARGET is a name (shop-1), host/name (alpha/shop-1) or libvirt:UUID. A name that two hosts have is an error\n"
      "that lists both. -l app=shop,tier!=db names all with these labels, as in kubectl. Jobs and backups can be\n"
      "given by any unambiguous beginning of their id, at least 4 characters.\n"},
-    {"exit-codes",
-     "0  done                               5  not submitted: the coordinator cannot be reached\n"
-     "1  failed, rejected or conflict       6  submitted, outcome not seen; the id is printed\n"
-     "2  usage, or no such target           7  some of several failed\n"
-     "3  outcome unknown (PARKED, LOST)     8  not allowed\n"
-     "4  cancelled, expired or declined\n"
-     "--request-id makes a repeat safe: the same id is the same request.\n"},
-    {"environment",
-     "FLEETSNAP_URL         the coordinator; default http://127.0.0.1:8420\n"
-     "FLEETSNAP_TOKEN       the API token, or\n"
-     "FLEETSNAP_TOKEN_FILE  a file with it, mode 0600\n"
-     "NO_COLOR              no colours\n"
-     "~/.config/fleetsnap/config.yaml may say url: and token_file: instead.\n"},
+    {"exit-codes", "0  done                               5  not submitted: the coordinator cannot be reached\n"
+                   "1  failed, rejected or conflict       6  submitted, outcome not seen; the id is printed\n"
+                   "2  usage, or no such target           7  some of several failed\n"
+                   "3  outcome unknown (PARKED, LOST)     8  not allowed\n"
+                   "4  cancelled, expired or declined\n"
+                   "--request-id makes a repeat safe: the same id is the same request.\n"},
+    {"environment", "FLEETSNAP_URL         the coordinator; default http://127.0.0.1:8420\n"
+                    "FLEETSNAP_TOKEN       the API token, or\n"
+                    "FLEETSNAP_TOKEN_FILE  a file with it, mode 0600\n"
+                    "NO_COLOR              no colours\n"
+                    "~/.config/fleetsnap/config.yaml may say url: and token_file: instead.\n"},
     {"classes",
      "A reads. B adds. C takes away data or a running state: it first shows what will be lost and asks, or needs\n"
      "--yes where nobody can be asked. What was shown is what is done: another plan is refused. Every dry run is A.\n"},
@@ -168,9 +172,8 @@ static const struct {
      "WAITING             for a lock, a slot, a time       CANCELLED, EXPIRED, REJECTED\n"
      "RUNNING             with the name of the step        PARKED     it is not known what it did: look, then job resolve\n"
      "LOST is said of a job whose host is silent; when the host is back the job ends by itself.\n"},
-    {"json",
-     "--json prints one object; lists print one array; watch prints one object per line. Names are the API's\n"
-     "(docs/openapi.yaml), times RFC 3339 in UTC, sizes bytes. Nothing else goes to standard output.\n"},
+    {"json", "--json prints one object; lists print one array; watch prints one object per line. Names are the API's\n"
+             "(docs/openapi.yaml), times RFC 3339 in UTC, sizes bytes. Nothing else goes to standard output.\n"},
 };
 
 static int help_topic(struct cli *cli, const char *name)
@@ -202,8 +205,8 @@ int run_help(struct cli *cli, const struct invocation *invocation)
         return help_command(cli, command);
     if (!*second && (help_topic(cli, first) == EXIT_DONE || help_noun(cli->out, first) == 0))
         return EXIT_DONE;
-    return cli_fail(cli, EXIT_USAGE, "help", "All commands: fleetsnap help; topics: fleetsnap help topics", "no command or topic \"%s%s%s\"", first,
-                    *second ? " " : "", second);
+    return cli_fail(cli, EXIT_USAGE, "help", "All commands: fleetsnap help; topics: fleetsnap help topics",
+                    "no command or topic \"%s%s%s\"", first, *second ? " " : "", second);
 }
 
 int run_version(struct cli *cli, const struct invocation *invocation)

@@ -9,7 +9,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { ANSWER_MAX = 64 * 1024 * 1024, EVENT_MAX = 4 * 1024 * 1024, CONNECT_S = 5, ANSWER_S = 60, SILENT_S = 30, TICK_MS = 100 };
+enum {
+    ANSWER_MAX = 64 * 1024 * 1024,
+    EVENT_MAX = 4 * 1024 * 1024,
+    CONNECT_S = 5,
+    ANSWER_S = 60,
+    SILENT_S = 30,
+    TICK_MS = 100
+};
 
 struct http {
     CURL *curl;
@@ -139,7 +146,8 @@ static bool may_have_arrived(CURLcode code)
            code != CURLE_PEER_FAILED_VERIFICATION;
 }
 
-static int perform(struct http *http, const char *problem, const struct text *text, struct http_answer *out, struct err *err)
+static int perform(struct http *http, const char *problem, const struct text *text, struct http_answer *out,
+                   struct err *err)
 {
     CURLcode code = curl_easy_perform(http->curl);
     long status = 0;

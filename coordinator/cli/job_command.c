@@ -11,11 +11,15 @@
 #include "base/uuid.h"
 #include "coordinator/cli/call.h"
 #include "coordinator/cli/commands.h"
+#include "coordinator/cli/http.h"
 #include "coordinator/cli/outcome.h"
 #include "coordinator/cli/wait.h"
 
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
+
+enum { REPORTED_MS = 1000 };
 
 struct task {
     json_t *request;
@@ -86,7 +90,8 @@ static int add_selected(struct batch *batch, const json_t *request, const char *
     if (code)
         return code;
     if (json_array_size(targets) == 0)
-        code = cli_fail(batch->cli, EXIT_USAGE, batch->subject, "All of them: fleetsnap targets", "no target has the labels \"%s\"", selector);
+        code = cli_fail(batch->cli, EXIT_USAGE, batch->subject, "All of them: fleetsnap targets",
+                        "no target has the labels \"%s\"", selector);
     json_array_foreach(targets, index, item)
     {
         const json_t *target = json_object_get(item, "target");
@@ -133,7 +138,8 @@ static bool names_a_snapshot(const struct batch *batch)
 /* Which snapshot: NAME or --current, exactly one of them. */
 static int check_name(struct batch *batch, json_t *request)
 {
-    bool named = json_object_get(json_object_get(request, "params"), "name"), current = invocation_has(batch->invocation, "current");
+    bool named = json_object_get(json_object_get(request, "params"), "name"),
+         current = invocation_has(batch->invocation, "current");
 
     if (named == current)
         return cli_fail(batch->cli, EXIT_USAGE, batch->subject, NULL, "say which snapshot: NAME or --current");
@@ -212,7 +218,8 @@ static int detach(struct cli *cli, const json_t *accepted, const struct progress
         snprintf(path, sizeof path, "/v1/jobs/%s/cancel", id);
         json_t *body = json_pack("{s:s}", "reason", "interrupted before anything was taken away");
         if (call_change(cli, "cancel", "POST", path, body, NULL, &answer) == 0)
-            fprintf(cli->err, "it has taken nothing away yet, and was asked to cancel.   fleetsnap job watch %.8s\n", id);
+            fprintf(cli->err, "it has taken nothing away yet, and was asked to cancel.   fleetsnap job watch %.8s\n",
+                    id);
         json_decref(body);
         json_decref(answer);
         return EXIT_UNSEEN;
@@ -228,25 +235,53 @@ static int not_seen(struct cli *cli, const json_t *accepted, enum wait_outcome o
     if (outcome == WAIT_DETACHED)
         return detach(cli, accepted, progress);
     if (outcome == WAIT_LOST)
-        return cli_fail(cli, EXIT_UNKNOWN, shown_target(accepted), "When the host is back its job ends by itself: fleetsnap job watch",
+        return cli_fail(cli, EXIT_UNKNOWN, shown_target(accepted),
+                        "When the host is back its job ends by itself: fleetsnap job watch",
                         "host %s is silent; whether job %.8s has done anything is not known", progress->host, id);
-    return cli_fail(cli, EXIT_UNSEEN, shown_target(accepted), "fleetsnap job watch", "job %s was submitted, its end was not seen", id);
+    return cli_fail(cli, EXIT_UNSEEN, shown_target(accepted), "fleetsnap job watch",
+                    "job %s was submitted, its end was not seen", id);
 }
 
-int job_wait(struct cli *cli, const char *subject, const json_t *accepted, json_t *plan, bool quiet, json_t **out_job, char **out_phases)
+int job_wait(struct cli *cli, const char *subject, const json_t *accepted, json_t *plan, bool quiet, json_t **out_job,
+             char **out_phases)
 {
     struct progress progress;
     const char *id = member_text(accepted, "job_id");
 
-    progress_begin(&progress, shown_target(accepted), member_text(accepted, "host"), member_text(accepted, "op"), clock_monotonic_ms());
+    progress_begin(&progress, shown_target(accepted), member_text(accepted, "host"), member_text(accepted, "op"),
+                   clock_monotonic_ms());
     progress.steps = plan ? json_object_get(json_object_get(plan, "result"), "steps") : NULL;
     cli_catch_interrupts();
     enum wait_outcome outcome = wait_for_job(cli, id, &progress, quiet);
-    int code = outcome == WAIT_ENDED ? job_fetch(cli, subject, id, out_job) : not_seen(cli, accepted, outcome, &progress);
+    int code = outcome == WAIT_ENDED ? job_fetch(cli, subject, id, out_job)
+                                     : not_seen(cli, accepted, outcome, &progress);
     if (code == 0 && out_phases)
         *out_phases = strdup(text_str(&progress.phases));
     progress_clear(&progress);
     return code;
+}
+
+/*
+ * What a host says of its machines comes a moment behind the end of a job. Who has made or deleted a snapshot looks at the list in the next line, so wait for the host's
+ * word, but not long: it is only a list.
+ */
+static void wait_until_reported(struct cli *cli, const json_t *job)
+{
+    const json_t *target = json_object_get(job, "target");
+    int64_t until_ms = clock_monotonic_ms() + (cli->retry_ms < REPORTED_MS ? cli->retry_ms : REPORTED_MS);
+    bool reported = strncmp(member_text(job, "op"), "snapshot.", 9) != 0 || member_true(job, "dry_run") ||
+                    strcmp(member_text(job, "state"), "SUCCEEDED") != 0;
+    char path[400];
+
+    snprintf(path, sizeof path, "/v1/targets/%.60s:%.250s", member_text(target, "kind"), member_text(target, "id"));
+    while (!reported && !cli_interrupted() && clock_monotonic_ms() < until_ms) {
+        struct http_answer answer = {0};
+        reported = http_request(cli_http(cli), "GET", path, NULL, NULL, &answer, NULL) < 0 || answer.status != 200 ||
+                   member_time(answer.body, "at") >= member_time(job, "ended_at");
+        http_answer_clear(&answer);
+        if (!reported)
+            nanosleep(&(struct timespec){.tv_nsec = 30 * 1000000L}, NULL);
+    }
 }
 
 int job_finish(struct cli *cli, const char *subject, const json_t *accepted, json_t *plan, bool no_wait)
@@ -267,9 +302,12 @@ int job_finish(struct cli *cli, const char *subject, const json_t *accepted, jso
         cli_print_json(cli, job);
     } else if (code == 0) {
         code = member_true(job, "dry_run") && strcmp(member_text(job, "state"), "SUCCEEDED") == 0
-                   ? plan_print(cli, cli->out, job), EXIT_DONE
-                   : outcome_print(cli, job, phases ? phases : "");
+            ? plan_print(cli, cli->out, job),
+        EXIT_DONE : outcome_print(cli, job, phases ? phases : "");
+        fflush(cli->out);
     }
+    if (job)
+        wait_until_reported(cli, job);
     json_decref(job);
     return code;
 }
@@ -363,7 +401,8 @@ static int confirm(struct batch *batch)
 
 static int run_one(struct batch *batch, struct task *task)
 {
-    return job_finish(batch->cli, batch->subject, task->accepted, task->plan, invocation_has(batch->invocation, "no-wait"));
+    return job_finish(batch->cli, batch->subject, task->accepted, task->plan,
+                      invocation_has(batch->invocation, "no-wait"));
 }
 
 static int run_all(struct batch *batch)
@@ -383,7 +422,8 @@ static int run_all(struct batch *batch)
         code = task->code ? task->code : code;
     }
     if (batch->count > 1 && good && good < batch->count)
-        code = cli_fail(batch->cli, EXIT_SOME, batch->subject, NULL, "%zu of %zu failed", batch->count - good, batch->count);
+        code = cli_fail(batch->cli, EXIT_SOME, batch->subject, NULL, "%zu of %zu failed", batch->count - good,
+                        batch->count);
     return code;
 }
 

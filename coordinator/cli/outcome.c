@@ -14,7 +14,7 @@ int outcome_exit(const char *state)
     static const struct {
         const char *state;
         int code;
-    } codes[] = {{"SUCCEEDED", EXIT_DONE},   {"FAILED", EXIT_FAILED},     {"REJECTED", EXIT_FAILED},
+    } codes[] = {{"SUCCEEDED", EXIT_DONE},     {"FAILED", EXIT_FAILED},    {"REJECTED", EXIT_FAILED},
                  {"CANCELLED", EXIT_DECLINED}, {"EXPIRED", EXIT_DECLINED}, {"PARKED", EXIT_UNKNOWN}};
 
     for (size_t i = 0; i < sizeof codes / sizeof *codes; i++)
@@ -87,7 +87,8 @@ void plan_print(struct cli *cli, FILE *out, const json_t *job)
     size_t index;
     CLEANUP(text_free) struct text lost = {0};
 
-    fprintf(out, "%s: would be done on %s, in this order; nothing has been changed.\n", target_name(job), member_text(job, "host"));
+    fprintf(out, "%s: would be done on %s, in this order; nothing has been changed.\n", target_name(job),
+            member_text(job, "host"));
     int width = name_width(steps);
     json_array_foreach(steps, index, step) print_step(cli, out, index + 1, width, step);
     plan_lost(job, &lost);
@@ -108,7 +109,8 @@ static void add_fact(const json_t *job, const char *name, const char *label, boo
     int64_t value = strtoll(fact(job, name), NULL, 10);
 
     if (value > 0)
-        text_addf(out, ", %s%s", label, bytes ? format_size(value, text, sizeof text) : format_duration(value, text, sizeof text));
+        text_addf(out, ", %s%s", label,
+                  bytes ? format_size(value, text, sizeof text) : format_duration(value, text, sizeof text));
 }
 
 static void add_level(const char *level, struct text *out)
@@ -162,7 +164,8 @@ static void print_success(struct cli *cli, const json_t *job, const char *phases
     if (*fact(job, "steps"))
         phases = fact(job, "steps");
     outcome_text(job, &text);
-    fprintf(cli->out, "%s on %s  %s%s%s\n", target_name(job), member_text(job, "host"), phases, *phases ? "   " : "", text_str(&text));
+    fprintf(cli->out, "%s on %s  %s%s%s\n", target_name(job), member_text(job, "host"), phases, *phases ? "   " : "",
+            text_str(&text));
     print_point(cli, job);
     if (strcmp(member_text(job, "op"), "snapshot.create") == 0 && *fact(job, "name"))
         fprintf(cli->out, "snapshot %s\n", fact(job, "name"));
@@ -171,8 +174,11 @@ static void print_success(struct cli *cli, const json_t *job, const char *phases
 
 static int print_failure(struct cli *cli, const json_t *job, const char *state)
 {
-    static const char *const words[][2] = {{"FAILED", "failed"},       {"REJECTED", "refused"}, {"CANCELLED", "cancelled"},
-                                           {"EXPIRED", "expired"},     {"PARKED", "the outcome is not known"}};
+    static const char *const words[][2] = {{"FAILED", "failed"},
+                                           {"REJECTED", "refused"},
+                                           {"CANCELLED", "cancelled"},
+                                           {"EXPIRED", "expired"},
+                                           {"PARKED", "the outcome is not known"}};
     const json_t *error = json_object_get(job, "error");
     const char *word = state, *kind = member_text(error, "kind"), *text = member_text(error, "text");
     char subject[320], name[300];
@@ -190,7 +196,8 @@ static int print_failure(struct cli *cli, const json_t *job, const char *state)
     if (*member_text(error, "hint") || strcmp(kind, "conflict") == 0 || strcmp(state, "REJECTED") == 0)
         fputc('\n', cli->err);
     if (strcmp(state, "PARKED") == 0)
-        fprintf(cli->err, "The target stays closed. Look at it, then: fleetsnap job resolve %.8s --as done|failed --reason …\n",
+        fprintf(cli->err,
+                "The target stays closed. Look at it, then: fleetsnap job resolve %.8s --as done|failed --reason …\n",
                 member_text(job, "job_id"));
     fprintf(cli->err, "More: fleetsnap job show %.8s -v\n", member_text(job, "job_id"));
     return outcome_exit(state);

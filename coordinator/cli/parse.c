@@ -92,7 +92,8 @@ static int unknown_option(const struct command *command, const char *word, const
     if (near)
         err_set(err, ERR_PERMANENT, "unknown option %s. Did you mean --%s?", word, near);
     else if (owner && owner != command)
-        err_set(err, ERR_PERMANENT, "unknown option %s (it belongs to %s)", word, command_name(owner, other, sizeof other));
+        err_set(err, ERR_PERMANENT, "unknown option %s (it belongs to %s)", word,
+                command_name(owner, other, sizeof other));
     else
         err_set(err, ERR_PERMANENT, "unknown option %s", word);
     return err_hint(err, "See: fleetsnap %s --help", own);
@@ -118,7 +119,8 @@ static int take_value(struct words *words, const struct option_row *row, const c
     const char *next = next_word(words);
 
     if (row->kind == OPT_FLAG)
-        return attached ? err_set(err, ERR_PERMANENT, "--%s takes no value", row->name) : add_value(words, row, NULL, err);
+        return attached ? err_set(err, ERR_PERMANENT, "--%s takes no value", row->name)
+                        : add_value(words, row, NULL, err);
     if (attached)
         return add_value(words, row, attached, err);
     if (row->implied && (!next || !row->choices || !choice_valid(row->choices, next)))
@@ -196,7 +198,8 @@ static const struct command *plural(const char *word)
     for (size_t i = 0; (command = command_at(i)); i++) {
         size_t len = strlen(command->noun);
         bool ies = command->noun[len - 1] == 'y';
-        snprintf(plural_text, sizeof plural_text, "%.*s%s", (int)(ies ? len - 1 : len), command->noun, ies ? "ies" : "s");
+        snprintf(plural_text, sizeof plural_text, "%.*s%s", (int)(ies ? len - 1 : len), command->noun,
+                 ies ? "ies" : "s");
         if ((command->flags & COMMAND_LIST) && strcmp(plural_text, word) == 0)
             return command;
     }
@@ -216,7 +219,8 @@ static int no_such_noun(const char *noun, struct err *err)
             best = command->noun;
         }
     }
-    err_set(err, ERR_PERMANENT, "no command \"%s\"%s%s%s", noun, best ? ". Did you mean " : "", best ? best : "", best ? "?" : "");
+    err_set(err, ERR_PERMANENT, "no command \"%s\"%s%s%s", noun, best ? ". Did you mean " : "", best ? best : "",
+            best ? "?" : "");
     return err_hint(err, "All commands: fleetsnap help");
 }
 
@@ -259,7 +263,8 @@ static bool takes_next(const char *word)
     if (strchr(word, '='))
         return false;
     for (const struct option_row *row = options_everywhere; row->name; row++) {
-        bool same = word[1] == '-' ? strcmp(word + 2, row->name) == 0 : row->letter && word[1] == row->letter && !word[2];
+        bool same = word[1] == '-' ? strcmp(word + 2, row->name) == 0
+                                   : row->letter && word[1] == row->letter && !word[2];
         if (same)
             return row->kind != OPT_FLAG;
     }

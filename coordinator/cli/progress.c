@@ -87,7 +87,8 @@ static bool is_terminal(const char *state)
 /* Its ends count: what was never published is cancelled there. */
 static bool of_coordinator(const json_t *event)
 {
-    return strcmp(member_text(event, "origin"), "coordinator") == 0 && !member_true(event, "lost") && !is_terminal(member_text(event, "state"));
+    return strcmp(member_text(event, "origin"), "coordinator") == 0 && !member_true(event, "lost") &&
+           !is_terminal(member_text(event, "state"));
 }
 
 bool progress_worth_a_line(const struct progress *progress)
@@ -103,8 +104,11 @@ bool progress_event(struct progress *progress, const json_t *event, int64_t now_
     progress->with_host = progress->with_host || strcmp(member_text(event, "origin"), "worker") == 0;
     bool changed = *state && copy(progress->state, sizeof progress->state, state);
 
-    changed = copy(progress->waiting, sizeof progress->waiting, strcmp(state, "WAITING") == 0 ? member_text(event, "waiting") : "") || changed;
-    if (strcmp(state, "RUNNING") == 0 && *phase && strcmp(phase, "plan") != 0 && copy(progress->phase, sizeof progress->phase, phase)) {
+    changed = copy(progress->waiting, sizeof progress->waiting,
+                   strcmp(state, "WAITING") == 0 ? member_text(event, "waiting") : "") ||
+              changed;
+    if (strcmp(state, "RUNNING") == 0 && *phase && strcmp(phase, "plan") != 0 &&
+        copy(progress->phase, sizeof progress->phase, phase)) {
         new_phase(progress, now_ms);
         changed = true;
     }
@@ -184,7 +188,8 @@ void progress_line(const struct progress *progress, int64_t now_ms, size_t width
     struct text line = {0};
     const char *name = what(progress);
 
-    text_addf(&line, "  %s%*s", name, text_columns(name) < PHASE_COLUMNS ? (int)(PHASE_COLUMNS - text_columns(name)) : 1, "");
+    text_addf(&line, "  %s%*s", name,
+              text_columns(name) < PHASE_COLUMNS ? (int)(PHASE_COLUMNS - text_columns(name)) : 1, "");
     if (progress->total > 0 && strcmp(progress->state, "RUNNING") == 0) {
         add_bar(progress, &line);
         text_add(&line, "  ");

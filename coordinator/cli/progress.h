@@ -12,16 +12,16 @@
 struct progress {
     char target[256], host[64], op[32];
     char state[16], phase[64], waiting[256];
-    struct text phases;        /* "freeze · begin · thaw" */
-    int64_t begun_ms;          /* when watching began */
-    int64_t phase_ms;          /* when the phase began */
+    struct text phases; /* "freeze · begin · thaw" */
+    int64_t begun_ms;   /* when watching began */
+    int64_t phase_ms;   /* when the phase began */
     int64_t done, total;
     int64_t sample_ms, sample_done;
-    double rate;               /* bytes per second, smoothed */
+    double rate; /* bytes per second, smoothed */
     bool terminal, lost;
-    bool with_host;            /* the host has spoken */
-    bool class_c_begun;        /* a step of class C was seen to begin */
-    json_t *steps;             /* of the dry run, if there was one; borrowed */
+    bool with_host;     /* the host has spoken */
+    bool class_c_begun; /* a step of class C was seen to begin */
+    json_t *steps;      /* of the dry run, if there was one; borrowed */
 };
 
 void progress_begin(struct progress *progress, const char *target, const char *host, const char *op, int64_t now_ms);

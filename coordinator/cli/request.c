@@ -87,8 +87,9 @@ static int add_diskspec(json_t *params, const struct option_row *row, const char
     json_t *list = json_object_get(params, "disks"), *disk = json_object();
 
     if (!len || memchr(value, '=', len))
-        return json_decref(disk), err_set(err, ERR_PERMANENT, "--%s: \"%s\" does not begin with a disk, as in vda,snapshot=external",
-                                          row->name, value);
+        return json_decref(disk),
+               err_set(err, ERR_PERMANENT, "--%s: \"%s\" does not begin with a disk, as in vda,snapshot=external",
+                       row->name, value);
     if (!list)
         put(params, "disks", list = json_array(), err);
     json_object_set_new(disk, "name", json_stringn(value, len));
@@ -149,7 +150,8 @@ static int number(const struct option_row *row, const char *value, int64_t *out,
     return result < 0 ? err_wrap(err, "--%s", row->name) : 0;
 }
 
-static int add_number(json_t *object, const char *member, const struct option_row *row, const char *value, struct err *err)
+static int add_number(json_t *object, const char *member, const struct option_row *row, const char *value,
+                      struct err *err)
 {
     int64_t result;
     char text[40];

@@ -23,7 +23,8 @@ const json_t *snapshots_find(const json_t *snapshots, const char *name)
 static bool is_state(const json_t *item, const char *which)
 {
     const char *state = member_text(item, "state");
-    bool inactive = strcmp(state, "shutoff") == 0 || strcmp(state, "shut off") == 0, disk_only = strcmp(state, "disk-only") == 0;
+    bool inactive = strcmp(state, "shutoff") == 0 || strcmp(state, "shut off") == 0,
+         disk_only = strcmp(state, "disk-only") == 0;
 
     if (strcmp(which, "inactive") == 0)
         return inactive;
@@ -59,8 +60,10 @@ static bool descends(const json_t *snapshots, const json_t *item, const char *fr
 /* Or within a group, and between groups. */
 static bool passes_groups(const json_t *item, const struct invocation *invocation)
 {
-    static const char *const groups[][4] = {
-        {"leaves", "no-leaves", NULL}, {"metadata", "no-metadata", NULL}, {"inactive", "active", "disk-only", NULL}, {"internal", "external", NULL}};
+    static const char *const groups[][4] = {{"leaves", "no-leaves", NULL},
+                                            {"metadata", "no-metadata", NULL},
+                                            {"inactive", "active", "disk-only", NULL},
+                                            {"internal", "external", NULL}};
 
     for (size_t g = 0; g < sizeof groups / sizeof *groups; g++) {
         bool asked = false, good = false;

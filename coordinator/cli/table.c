@@ -102,7 +102,8 @@ static void shrink(const struct table *table, size_t widths[TABLE_COLUMNS], size
     while (total > width) {
         size_t widest = table->column_count;
         for (size_t c = 0; c < table->column_count; c++)
-            if (table->columns[c].shrink && widths[c] > SHRINK_LEAST && (widest == table->column_count || widths[c] > widths[widest]))
+            if (table->columns[c].shrink && widths[c] > SHRINK_LEAST &&
+                (widest == table->column_count || widths[c] > widths[widest]))
                 widest = c;
         if (widest == table->column_count)
             return;

@@ -42,12 +42,14 @@ static bool is_child(const json_t *snapshots, const json_t *item, const char *pa
 
 static void print_facts(const struct tree *tree, const json_t *item)
 {
-    const char *location = member_text(item, "location"), *state = member_text(item, "state"), *level = member_text(item, "level");
+    const char *location = member_text(item, "location"), *state = member_text(item, "state"),
+               *level = member_text(item, "level");
     char time[40];
 
     format_time(member_time(item, "created_at"), tree->utc, time, sizeof time);
-    fprintf(tree->out, "  %-8s  %-9s  %s  %s%s%s\n", *location ? location : "–", *state ? state : "–", time, *level ? level : "–",
-            *member_text(item, "owner") ? "" : "  (made by others)", member_true(item, "current") ? "  ← current" : "");
+    fprintf(tree->out, "  %-8s  %-9s  %s  %s%s%s\n", *location ? location : "–", *state ? state : "–", time,
+            *level ? level : "–", *member_text(item, "owner") ? "" : "  (made by others)",
+            member_true(item, "current") ? "  ← current" : "");
 }
 
 static void print_node(struct tree *tree, const json_t *item, const char *indent, bool last)
@@ -55,13 +57,15 @@ static void print_node(struct tree *tree, const json_t *item, const char *indent
     CLEANUP(freep) char *name = text_plain(member_text(item, "name"));
     size_t used = text_columns(indent) + 3 + text_columns(name ? name : "");
 
-    fprintf(tree->out, "%s%s %s%*s", indent, last ? "└─" : "├─", name ? name : "", (int)(tree->width > used ? tree->width - used : 0), "");
+    fprintf(tree->out, "%s%s %s%*s", indent, last ? "└─" : "├─", name ? name : "",
+            (int)(tree->width > used ? tree->width - used : 0), "");
     print_facts(tree, item);
 }
 
 static size_t next_child(const struct tree *tree, const char *parent, size_t from)
 {
-    while (from < json_array_size(tree->snapshots) && !is_child(tree->snapshots, json_array_get(tree->snapshots, from), parent))
+    while (from < json_array_size(tree->snapshots) &&
+           !is_child(tree->snapshots, json_array_get(tree->snapshots, from), parent))
         from++;
     return from;
 }

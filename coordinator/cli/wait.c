@@ -15,7 +15,7 @@
 #include <string.h>
 #include <time.h>
 
-enum { PLAIN_MS = 10000, GIVE_UP_MS = 60000, PAUSE_MS = 500 };
+enum { PLAIN_MS = 10000, GIVE_UP_MS = 60000, PAUSE_MS = 500, SILENCE_MS = 4000 };
 
 struct waiter {
     struct cli *cli;
@@ -23,6 +23,7 @@ struct waiter {
     bool live, quiet, drawn;
     int64_t plain_ms, heard_ms;
     char told_waiting[256];
+    bool told_silence;
 };
 
 static void erase(struct waiter *waiter)
@@ -84,8 +85,8 @@ static void tell_waiting(struct waiter *waiter)
     erase(waiter);
     if (strncmp(waiting, "lock", 4) == 0 && slash) {
         describe_holder(waiter, slash + 1, holder, sizeof holder);
-        fprintf(waiter->cli->err, "the job waits: %s is locked by job %.8s%s. It starts by itself; ^C detaches.\n", waiter->progress->target,
-                slash + 1, holder);
+        fprintf(waiter->cli->err, "the job waits: %s is locked by job %.8s%s. It starts by itself; ^C detaches.\n",
+                waiter->progress->target, slash + 1, holder);
     } else {
         fprintf(waiter->cli->err, "the job waits: %s. It starts by itself; ^C detaches.\n", waiting);
     }
@@ -106,11 +107,31 @@ static enum stream_verdict on_event(void *context, const char *name, const json_
     bool changed = progress_event(waiter->progress, data, waiter->heard_ms);
     if (waiter->cli->verbose && strcmp(name, "status") == 0 && !waiter->quiet) {
         erase(waiter);
-        fprintf(waiter->cli->err, "  %s  %-9s  %s\n", member_text(data, "at"), member_text(data, "state"), member_text(data, "phase"));
-    } else if (changed && !waiter->live && !waiter->quiet && !waiter->progress->terminal && progress_worth_a_line(waiter->progress)) {
+        fprintf(waiter->cli->err, "  %s  %-9s  %s\n", member_text(data, "at"), member_text(data, "state"),
+                member_text(data, "phase"));
+    } else if (changed && !waiter->live && !waiter->quiet && !waiter->progress->terminal &&
+               progress_worth_a_line(waiter->progress)) {
         print_plain(waiter);
     }
     return waiter->progress->terminal || waiter->progress->lost || has_news(waiter) ? STREAM_STOP : STREAM_GO_ON;
+}
+
+/* The job is on its topic, and nobody takes it: say so once, also where nothing else is shown. */
+static void tell_silence(struct waiter *waiter)
+{
+    const struct progress *progress = waiter->progress;
+    bool taken = *progress->state && strcmp(progress->state, "PLANNED") != 0 &&
+                 strcmp(progress->state, "PUBLISHED") != 0;
+
+    if (waiter->told_silence || taken || clock_monotonic_ms() - progress->begun_ms < SILENCE_MS)
+        return;
+    waiter->told_silence = true;
+    erase(waiter);
+    fprintf(
+        waiter->cli->err,
+        "%s: host %s has not taken the job yet. It starts when the host answers; ^C detaches.   fleetsnap host show %s\n",
+        progress->target, progress->host, progress->host);
+    fflush(waiter->cli->err);
 }
 
 static enum stream_verdict on_tick(void *context)
@@ -119,6 +140,7 @@ static enum stream_verdict on_tick(void *context)
 
     if (cli_interrupted())
         return STREAM_STOP;
+    tell_silence(waiter);
     if (waiter->live)
         draw(waiter);
     else if (!waiter->quiet && clock_monotonic_ms() - waiter->plain_ms >= PLAIN_MS)
@@ -144,7 +166,8 @@ static int follow_once(struct waiter *waiter, const char *path, int64_t *cursor)
     if (result == 0 && answer.status != 200) {
         erase(waiter);
         if (answer.status != 503 && answer.status != 404)
-            cli_fail(waiter->cli, 0, waiter->progress->target, member_text(answer.body, "hint"), "%s", member_text(answer.body, "detail"));
+            cli_fail(waiter->cli, 0, waiter->progress->target, member_text(answer.body, "hint"), "%s",
+                     member_text(answer.body, "detail"));
         result = answer.status == 503 || answer.status == 404 ? -1 : answer.status;
     }
     http_answer_clear(&answer);
@@ -153,7 +176,11 @@ static int follow_once(struct waiter *waiter, const char *path, int64_t *cursor)
 
 enum wait_outcome wait_for_job(struct cli *cli, const char *job_id, struct progress *progress, bool quiet)
 {
-    struct waiter waiter = {.cli = cli, .progress = progress, .quiet = quiet, .plain_ms = clock_monotonic_ms(), .heard_ms = clock_monotonic_ms()};
+    struct waiter waiter = {.cli = cli,
+                            .progress = progress,
+                            .quiet = quiet,
+                            .plain_ms = clock_monotonic_ms(),
+                            .heard_ms = clock_monotonic_ms()};
     char path[128];
     int64_t cursor = 0;
 

@@ -23,8 +23,8 @@ struct coordinator {
     json_t *order;   /* job ids, oldest first */
     json_t *events;  /* all, oldest first: index + 1 is the cursor */
     json_t *submitted;
-    json_t *shown;   /* copies that fake_submitted handed out: the server's threads go on writing the other */
-    json_t *keys;    /* idempotency key → job_id */
+    json_t *shown; /* copies that fake_submitted handed out: the server's threads go on writing the other */
+    json_t *keys;  /* idempotency key → job_id */
     struct ledger_entry **ledger;
     size_t ledger_count;
     struct err next;
@@ -36,7 +36,13 @@ struct view_reader {
     struct coordinator *fake;
 };
 
-struct coordinator_state fake_state = {.leading = true, .name = "c1", .term = 7, .epoch = 3, .redis_ok = true, .kafka_ok = true, .started_at_ms = 1763630000000};
+struct coordinator_state fake_state = {.leading = true,
+                                       .name = "c1",
+                                       .term = 7,
+                                       .epoch = 3,
+                                       .redis_ok = true,
+                                       .kafka_ok = true,
+                                       .started_at_ms = 1763630000000};
 
 struct coordinator *fake_coordinator_new(void)
 {
@@ -129,44 +135,49 @@ const char *fake_last_audit(const struct coordinator *fake)
 
 void fake_load_fleet(struct coordinator *fake)
 {
-    fake_load(fake, "hosts",
-              "[{\"host\":\"alpha\",\"version\":\"0.1.0\",\"state\":\"running\",\"alive\":true,\"enrolled\":true,\"heartbeat_at\":\"2026-11-20T14:00:00Z\",\"open_jobs\":0,"
-              "\"running\":0,\"waiting\":0,\"executors\":4,\"journal_bytes\":1258291,\"clock_skew_ms\":3,"
-              "\"backends\":[{\"kind\":\"libvirt\",\"uri\":\"qemu:///system\",\"version\":\"libvirt 9.0.0, QEMU 7.2\",\"ok\":true}],"
-              "\"repositories\":[{\"id\":\"b0000000-0000-4000-8000-000000000001\",\"name\":\"main\",\"path\":\"/backup/main\",\"free_bytes\":500000000000,\"total_bytes\":1000000000000,\"min_free_bytes\":100000000000,\"ok\":true}]},"
-              "{\"host\":\"beta\",\"version\":\"0.1.0\",\"state\":\"running\",\"alive\":false,\"enrolled\":true,\"heartbeat_at\":\"2026-11-20T13:55:48Z\",\"open_jobs\":2}]");
-    fake_load(fake, "targets",
-              "[{\"host\":\"alpha\",\"target\":{\"kind\":\"libvirt\",\"id\":\"a0000000-0000-4000-8000-000000000001\",\"name\":\"shop-1\"},\"state\":\"running\",\"agent\":\"answers\","
-              "\"labels\":{\"app\":\"shop\",\"tier\":\"web\"},\"host_alive\":true,\"migratable\":false,\"migratable_reason\":\"1 snapshot\",\"at\":\"2026-11-20T14:00:00Z\","
-              "\"disks\":[{\"name\":\"vda\",\"device\":\"disk\",\"format\":\"qcow2\",\"source\":\"/vm/shop-1.qcow2\",\"size_bytes\":10737418240,\"backup\":\"incremental\"}],"
-              "\"snapshots\":[{\"name\":\"before-deploy\",\"state\":\"disk-only\",\"created_at\":\"2026-11-20T14:02:00Z\",\"children\":1,\"current\":false,\"has_metadata\":true,\"location\":\"external\",\"owner\":\"d0000000-0000-4000-8000-000000000001\",\"level\":\"filesystem\"},"
-              "{\"name\":\"after-migration\",\"parent\":\"before-deploy\",\"state\":\"disk-only\",\"created_at\":\"2026-11-21T09:11:00Z\",\"children\":0,\"current\":true,\"has_metadata\":true,\"location\":\"external\",\"owner\":\"d0000000-0000-4000-8000-000000000002\",\"level\":\"filesystem\"},"
-              "{\"name\":\"experiment\",\"state\":\"shutoff\",\"created_at\":\"2026-11-18T08:00:00Z\",\"children\":0,\"current\":false,\"has_metadata\":true,\"location\":\"internal\"}],"
-              "\"last_backup\":{\"id\":\"c0000000-0000-4000-8000-000000000002\",\"kind\":\"incremental\",\"created_at\":\"2026-11-20T11:00:00Z\",\"size_bytes\":1258291,\"verified\":\"boot\"}},"
-              "{\"host\":\"beta\",\"target\":{\"kind\":\"libvirt\",\"id\":\"a0000000-0000-4000-8000-000000000002\",\"name\":\"shop-2\"},\"state\":\"running\",\"agent\":\"silent\","
-              "\"labels\":{\"app\":\"shop\",\"tier\":\"db\"},\"host_alive\":false,\"migratable\":true,\"last_backup\":null},"
-              "{\"host\":\"alpha\",\"target\":{\"kind\":\"libvirt\",\"id\":\"a0000000-0000-4000-8000-000000000003\",\"name\":\"db\"},\"state\":\"paused\",\"host_alive\":true,\"migratable\":true,\"last_backup\":null},"
-              "{\"host\":\"beta\",\"target\":{\"kind\":\"libvirt\",\"id\":\"a0000000-0000-4000-8000-000000000004\",\"name\":\"db\"},\"state\":\"shutoff\",\"host_alive\":false,\"migratable\":true,\"last_backup\":null}]");
-    fake_load(fake, "repositories",
-              "[{\"id\":\"b0000000-0000-4000-8000-000000000001\",\"name\":\"main\",\"points\":2,\"size_bytes\":1259549696,"
-              "\"hosts\":[{\"host\":\"alpha\",\"path\":\"/backup/main\",\"total_bytes\":1000000000000,\"free_bytes\":500000000000,\"min_free_bytes\":100000000000,\"ok\":true}]}]");
-    fake_load(fake, "points",
-              "[{\"id\":\"c0000000-0000-4000-8000-000000000002\",\"kind\":\"backup\",\"state\":\"complete\",\"target\":{\"kind\":\"libvirt\",\"id\":\"a0000000-0000-4000-8000-000000000001\",\"name\":\"shop-1\"},"
-              "\"host\":\"alpha\",\"created_at\":\"2026-11-20T11:00:00Z\",\"backup_kind\":\"incremental\",\"parent\":\"c1000000-0000-4000-8000-000000000001\",\"chain\":\"c1000000-0000-4000-8000-000000000001\",\"chain_length\":2,"
-              "\"repository\":\"b0000000-0000-4000-8000-000000000001\",\"level\":\"filesystem\",\"size_bytes\":1258291,\"frozen_ms\":38,\"duration_ms\":3400},"
-              "{\"id\":\"c1000000-0000-4000-8000-000000000001\",\"kind\":\"backup\",\"state\":\"complete\",\"target\":{\"kind\":\"libvirt\",\"id\":\"a0000000-0000-4000-8000-000000000001\",\"name\":\"shop-1\"},"
-              "\"host\":\"alpha\",\"created_at\":\"2026-11-19T11:00:00Z\",\"backup_kind\":\"full\",\"chain\":\"c1000000-0000-4000-8000-000000000001\",\"chain_length\":1,"
-              "\"repository\":\"b0000000-0000-4000-8000-000000000001\",\"level\":\"filesystem\",\"size_bytes\":1258291405,"
-              "\"verified\":[{\"at\":\"2026-11-19T12:00:00Z\",\"depth\":\"checksum\",\"ok\":true}]},"
-              "{\"id\":\"d0000000-0000-4000-8000-000000000001\",\"kind\":\"snapshot\",\"state\":\"complete\",\"target\":{\"kind\":\"libvirt\",\"id\":\"a0000000-0000-4000-8000-000000000001\",\"name\":\"shop-1\"},"
-              "\"host\":\"alpha\",\"name\":\"before-deploy\",\"created_at\":\"2026-11-20T14:02:00Z\"}]");
+    fake_load(
+        fake, "hosts",
+        "[{\"host\":\"alpha\",\"version\":\"0.1.0\",\"state\":\"running\",\"alive\":true,\"enrolled\":true,\"heartbeat_at\":\"2026-11-20T14:00:00Z\",\"open_jobs\":0,"
+        "\"running\":0,\"waiting\":0,\"executors\":4,\"journal_bytes\":1258291,\"clock_skew_ms\":3,"
+        "\"backends\":[{\"kind\":\"libvirt\",\"uri\":\"qemu:///system\",\"version\":\"libvirt 9.0.0, QEMU 7.2\",\"ok\":true}],"
+        "\"repositories\":[{\"id\":\"b0000000-0000-4000-8000-000000000001\",\"name\":\"main\",\"path\":\"/backup/main\",\"free_bytes\":500000000000,\"total_bytes\":1000000000000,\"min_free_bytes\":100000000000,\"ok\":true}]},"
+        "{\"host\":\"beta\",\"version\":\"0.1.0\",\"state\":\"running\",\"alive\":false,\"enrolled\":true,\"heartbeat_at\":\"2026-11-20T13:55:48Z\",\"open_jobs\":2}]");
+    fake_load(
+        fake, "targets",
+        "[{\"host\":\"alpha\",\"target\":{\"kind\":\"libvirt\",\"id\":\"a0000000-0000-4000-8000-000000000001\",\"name\":\"shop-1\"},\"state\":\"running\",\"agent\":\"answers\","
+        "\"labels\":{\"app\":\"shop\",\"tier\":\"web\"},\"host_alive\":true,\"migratable\":false,\"migratable_reason\":\"1 snapshot\",\"at\":\"2026-11-20T14:00:00Z\","
+        "\"disks\":[{\"name\":\"vda\",\"device\":\"disk\",\"format\":\"qcow2\",\"source\":\"/vm/shop-1.qcow2\",\"size_bytes\":10737418240,\"backup\":\"incremental\"}],"
+        "\"snapshots\":[{\"name\":\"before-deploy\",\"state\":\"disk-only\",\"created_at\":\"2026-11-20T14:02:00Z\",\"children\":1,\"current\":false,\"has_metadata\":true,\"location\":\"external\",\"owner\":\"d0000000-0000-4000-8000-000000000001\",\"level\":\"filesystem\"},"
+        "{\"name\":\"after-migration\",\"parent\":\"before-deploy\",\"state\":\"disk-only\",\"created_at\":\"2026-11-21T09:11:00Z\",\"children\":0,\"current\":true,\"has_metadata\":true,\"location\":\"external\",\"owner\":\"d0000000-0000-4000-8000-000000000002\",\"level\":\"filesystem\"},"
+        "{\"name\":\"experiment\",\"state\":\"shutoff\",\"created_at\":\"2026-11-18T08:00:00Z\",\"children\":0,\"current\":false,\"has_metadata\":true,\"location\":\"internal\"}],"
+        "\"last_backup\":{\"id\":\"c0000000-0000-4000-8000-000000000002\",\"kind\":\"incremental\",\"created_at\":\"2026-11-20T11:00:00Z\",\"size_bytes\":1258291,\"verified\":\"boot\"}},"
+        "{\"host\":\"beta\",\"target\":{\"kind\":\"libvirt\",\"id\":\"a0000000-0000-4000-8000-000000000002\",\"name\":\"shop-2\"},\"state\":\"running\",\"agent\":\"silent\","
+        "\"labels\":{\"app\":\"shop\",\"tier\":\"db\"},\"host_alive\":false,\"migratable\":true,\"last_backup\":null},"
+        "{\"host\":\"alpha\",\"target\":{\"kind\":\"libvirt\",\"id\":\"a0000000-0000-4000-8000-000000000003\",\"name\":\"db\"},\"state\":\"paused\",\"host_alive\":true,\"migratable\":true,\"last_backup\":null},"
+        "{\"host\":\"beta\",\"target\":{\"kind\":\"libvirt\",\"id\":\"a0000000-0000-4000-8000-000000000004\",\"name\":\"db\"},\"state\":\"shutoff\",\"host_alive\":false,\"migratable\":true,\"last_backup\":null}]");
+    fake_load(
+        fake, "repositories",
+        "[{\"id\":\"b0000000-0000-4000-8000-000000000001\",\"name\":\"main\",\"points\":2,\"size_bytes\":1259549696,"
+        "\"hosts\":[{\"host\":\"alpha\",\"path\":\"/backup/main\",\"total_bytes\":1000000000000,\"free_bytes\":500000000000,\"min_free_bytes\":100000000000,\"ok\":true}]}]");
+    fake_load(
+        fake, "points",
+        "[{\"id\":\"c0000000-0000-4000-8000-000000000002\",\"kind\":\"backup\",\"state\":\"complete\",\"target\":{\"kind\":\"libvirt\",\"id\":\"a0000000-0000-4000-8000-000000000001\",\"name\":\"shop-1\"},"
+        "\"host\":\"alpha\",\"created_at\":\"2026-11-20T11:00:00Z\",\"backup_kind\":\"incremental\",\"parent\":\"c1000000-0000-4000-8000-000000000001\",\"chain\":\"c1000000-0000-4000-8000-000000000001\",\"chain_length\":2,"
+        "\"repository\":\"b0000000-0000-4000-8000-000000000001\",\"level\":\"filesystem\",\"size_bytes\":1258291,\"frozen_ms\":38,\"duration_ms\":3400},"
+        "{\"id\":\"c1000000-0000-4000-8000-000000000001\",\"kind\":\"backup\",\"state\":\"complete\",\"target\":{\"kind\":\"libvirt\",\"id\":\"a0000000-0000-4000-8000-000000000001\",\"name\":\"shop-1\"},"
+        "\"host\":\"alpha\",\"created_at\":\"2026-11-19T11:00:00Z\",\"backup_kind\":\"full\",\"chain\":\"c1000000-0000-4000-8000-000000000001\",\"chain_length\":1,"
+        "\"repository\":\"b0000000-0000-4000-8000-000000000001\",\"level\":\"filesystem\",\"size_bytes\":1258291405,"
+        "\"verified\":[{\"at\":\"2026-11-19T12:00:00Z\",\"depth\":\"checksum\",\"ok\":true}]},"
+        "{\"id\":\"d0000000-0000-4000-8000-000000000001\",\"kind\":\"snapshot\",\"state\":\"complete\",\"target\":{\"kind\":\"libvirt\",\"id\":\"a0000000-0000-4000-8000-000000000001\",\"name\":\"shop-1\"},"
+        "\"host\":\"alpha\",\"name\":\"before-deploy\",\"created_at\":\"2026-11-20T14:02:00Z\"}]");
 }
 
 /* ---- jobs ---- */
 
 static void merge_event(json_t *job, const json_t *event)
 {
-    static const char *const members[] = {"state", "phase", "done", "total", "waiting", "token", "attempt", "error", "result", "at", "lost"};
+    static const char *const members[] = {"state",   "phase", "done",   "total", "waiting", "token",
+                                          "attempt", "error", "result", "at",    "lost"};
     const char *state = json_string_value(json_object_get(event, "state"));
     int index = state ? name_index(job_state_names, state) : -1;
 
@@ -255,7 +266,8 @@ static void add_job(struct coordinator *fake, const struct caller *caller, const
     run_script(fake, job_id, job);
 }
 
-int coordinator_submit(struct coordinator *fake, const struct caller *caller, const struct job *job, const char *idempotency_key, char *out_job_id, struct err *err)
+int coordinator_submit(struct coordinator *fake, const struct caller *caller, const struct job *job,
+                       const char *idempotency_key, char *out_job_id, struct err *err)
 {
     LOCK_SCOPE(&fake->lock);
     const char *known = idempotency_key ? json_string_value(json_object_get(fake->keys, idempotency_key)) : NULL;
@@ -284,14 +296,16 @@ static int add_state(struct coordinator *fake, const char *job_id, const char *s
     return 0;
 }
 
-int coordinator_cancel(struct coordinator *fake, const struct caller *caller, const char *job_id, const char *reason, struct err *err)
+int coordinator_cancel(struct coordinator *fake, const struct caller *caller, const char *job_id, const char *reason,
+                       struct err *err)
 {
     (void)caller;
     (void)reason;
     return add_state(fake, job_id, "CANCELLED", err);
 }
 
-int coordinator_resolve(struct coordinator *fake, const struct caller *caller, const char *job_id, bool done, const char *reason, struct err *err)
+int coordinator_resolve(struct coordinator *fake, const struct caller *caller, const char *job_id, bool done,
+                        const char *reason, struct err *err)
 {
     (void)caller;
     (void)reason;
@@ -299,13 +313,15 @@ int coordinator_resolve(struct coordinator *fake, const struct caller *caller, c
     return add_state(fake, job_id, "PARKED", err);
 }
 
-int coordinator_retry(struct coordinator *fake, const struct caller *caller, const char *job_id, char *out_job_id, struct err *err)
+int coordinator_retry(struct coordinator *fake, const struct caller *caller, const char *job_id, char *out_job_id,
+                      struct err *err)
 {
     (void)caller;
     LOCK_SCOPE(&fake->lock);
     if (fails(fake, err) < 0)
         return -1;
-    json_t *copy = json_deep_copy(json_object_get(fake->jobs, job_id)), *event = json_pack("{s:s}", "state", "SUCCEEDED");
+    json_t *copy = json_deep_copy(json_object_get(fake->jobs, job_id)),
+           *event = json_pack("{s:s}", "state", "SUCCEEDED");
     uuid_random(out_job_id);
     json_object_set_new(copy, "job_id", json_string(out_job_id));
     json_object_set_new(copy, "events", json_array());
@@ -327,7 +343,8 @@ static size_t find(const struct coordinator *fake, int kind, const char *id)
     return i;
 }
 
-int coordinator_put(struct coordinator *fake, const struct caller *caller, const struct ledger_entry *entry, struct err *err)
+int coordinator_put(struct coordinator *fake, const struct caller *caller, const struct ledger_entry *entry,
+                    struct err *err)
 {
     struct ledger_entry *copy;
 
@@ -354,7 +371,9 @@ int coordinator_get(struct coordinator *fake, int kind, const char *id, struct l
     return at < fake->ledger_count && !fake->ledger[at]->gone ? ledger_entry_clone(fake->ledger[at], out, err) : 0;
 }
 
-int coordinator_each(struct coordinator *fake, int kind, int (*each)(void *context, const struct ledger_entry *entry, struct err *err), void *context, struct err *err)
+int coordinator_each(struct coordinator *fake, int kind,
+                     int (*each)(void *context, const struct ledger_entry *entry, struct err *err), void *context,
+                     struct err *err)
 {
     for (size_t i = 0; i < fake->ledger_count; i++)
         if (fake->ledger[i]->kind == kind && !fake->ledger[i]->gone && each(context, fake->ledger[i], err) < 0)
@@ -362,7 +381,8 @@ int coordinator_each(struct coordinator *fake, int kind, int (*each)(void *conte
     return 0;
 }
 
-void fake_put_token(struct coordinator *fake, const char *name, const char *secret_hash, const char *role, const char *classes, const char *selector, int64_t expires_at_ms)
+void fake_put_token(struct coordinator *fake, const char *name, const char *secret_hash, const char *role,
+                    const char *classes, const char *selector, int64_t expires_at_ms)
 {
     struct ledger_entry entry = {.kind = LEDGER_TOKEN};
 
@@ -378,7 +398,8 @@ void fake_put_token(struct coordinator *fake, const char *name, const char *secr
     ledger_entry_clear(&entry);
 }
 
-int coordinator_enroll(struct coordinator *fake, const struct caller *caller, const char *host, bool rotate, char **out_key_file, struct err *err)
+int coordinator_enroll(struct coordinator *fake, const struct caller *caller, const char *host, bool rotate,
+                       char **out_key_file, struct err *err)
 {
     (void)caller;
     LOCK_SCOPE(&fake->lock);
@@ -387,7 +408,8 @@ int coordinator_enroll(struct coordinator *fake, const struct caller *caller, co
     return asprintf(out_key_file, "%d key-of-%s\n", rotate ? 2 : 1, host) < 0 ? err_memory(err, "key") : 0;
 }
 
-void coordinator_audit(struct coordinator *fake, const struct caller *caller, const char *action, const char *subject, const char *reason, const char *outcome)
+void coordinator_audit(struct coordinator *fake, const struct caller *caller, const char *action, const char *subject,
+                       const char *reason, const char *outcome)
 {
     (void)caller;
     (void)reason;
@@ -439,7 +461,8 @@ static bool labels_match(const json_t *item, const char *text_)
 
     if (selector_parse(text_, &selector, NULL) < 0)
         return false;
-    json_object_foreach(json_object_get(item, "labels"), key, value) facts_set(&labels, key, json_string_value(value), NULL);
+    json_object_foreach(json_object_get(item, "labels"), key, value)
+        facts_set(&labels, key, json_string_value(value), NULL);
     bool match = selector_match(selector, &labels);
     facts_clear(&labels);
     selector_free(selector);
@@ -457,11 +480,14 @@ static bool matches(const json_t *item, const struct view_filter *filter)
 {
     const char *id = *text(item, "job_id") ? text(item, "job_id") : text(item, "id");
 
-    return (!filter->target || same_target(json_object_get(item, "target"), filter->target)) && (!filter->host || strcmp(text(item, "host"), filter->host) == 0) &&
-           (!filter->state || strcmp(text(item, "state"), filter->state) == 0) && (!filter->op || strcmp(text(item, "op"), filter->op) == 0) &&
-           (!filter->kind || strcmp(text(item, "kind"), filter->kind) == 0) && (!filter->repository || strcmp(text(item, "repository"), filter->repository) == 0) &&
-           (!filter->id_prefix || strncmp(id, filter->id_prefix, strlen(filter->id_prefix)) == 0) && (!filter->selector || labels_match(item, filter->selector)) &&
-           (!filter->open_only || !ended(item));
+    return (!filter->target || same_target(json_object_get(item, "target"), filter->target)) &&
+           (!filter->host || strcmp(text(item, "host"), filter->host) == 0) &&
+           (!filter->state || strcmp(text(item, "state"), filter->state) == 0) &&
+           (!filter->op || strcmp(text(item, "op"), filter->op) == 0) &&
+           (!filter->kind || strcmp(text(item, "kind"), filter->kind) == 0) &&
+           (!filter->repository || strcmp(text(item, "repository"), filter->repository) == 0) &&
+           (!filter->id_prefix || strncmp(id, filter->id_prefix, strlen(filter->id_prefix)) == 0) &&
+           (!filter->selector || labels_match(item, filter->selector)) && (!filter->open_only || !ended(item));
 }
 
 /* Cursor: the index of the next item. */
@@ -482,11 +508,13 @@ static int page_of(const json_t *all, const struct view_filter *filter, json_t *
         if (matches(json_array_get(all, index), filter))
             json_array_append_new(items, json_deep_copy(json_array_get(all, index)));
     }
-    *out = json_pack("{s:o, s:o, s:s}", "items", items, "next", next, "as_of", format_rfc3339(clock_real_ms(), as_of, sizeof as_of));
+    *out = json_pack("{s:o, s:o, s:s}", "items", items, "next", next, "as_of",
+                     format_rfc3339(clock_real_ms(), as_of, sizeof as_of));
     return 0;
 }
 
-static int list(struct view_reader *reader, const char *what, const struct view_filter *filter, json_t **out, struct err *err)
+static int list(struct view_reader *reader, const char *what, const struct view_filter *filter, json_t **out,
+                struct err *err)
 {
     struct selector *selector = NULL;
 
@@ -529,7 +557,8 @@ int view_jobs(struct view_reader *reader, const struct view_filter *filter, json
     (void)err;
     LOCK_SCOPE(&reader->fake->lock);
     for (size_t i = json_array_size(reader->fake->order); i-- > 0;)
-        json_array_append(all, json_object_get(reader->fake->jobs, json_string_value(json_array_get(reader->fake->order, i))));
+        json_array_append(
+            all, json_object_get(reader->fake->jobs, json_string_value(json_array_get(reader->fake->order, i))));
     page_of(all, filter, out);
     json_decref(all);
     return 0;
@@ -543,7 +572,8 @@ int view_job(struct view_reader *reader, const char *job_id, json_t **out, struc
     return 0;
 }
 
-int view_follow(struct view_reader *reader, const char *job_id, int64_t *cursor, int timeout_ms, json_t **out, struct err *err)
+int view_follow(struct view_reader *reader, const char *job_id, int64_t *cursor, int timeout_ms, json_t **out,
+                struct err *err)
 {
     struct coordinator *fake = reader->fake;
     json_t *events = json_array();
@@ -569,7 +599,8 @@ static bool is_named(const json_t *item, const char *wanted)
 
     if (strchr(wanted, ':'))
         return same_target(target, wanted);
-    if (slash && (strncmp(text(item, "host"), wanted, (size_t)(slash - wanted)) != 0 || text(item, "host")[slash - wanted]))
+    if (slash &&
+        (strncmp(text(item, "host"), wanted, (size_t)(slash - wanted)) != 0 || text(item, "host")[slash - wanted]))
         return false;
     return strcmp(text(target, "name"), slash ? slash + 1 : wanted) == 0;
 }
@@ -587,8 +618,8 @@ static json_t *brief(const json_t *item)
 {
     const json_t *target = json_object_get(item, "target");
 
-    return json_pack("{s:s, s:s, s:s, s:s, s:s}", "kind", text(target, "kind"), "id", text(target, "id"), "name", text(target, "name"), "host", text(item, "host"),
-                     "state", text(item, "state"));
+    return json_pack("{s:s, s:s, s:s, s:s, s:s}", "kind", text(target, "kind"), "id", text(target, "id"), "name",
+                     text(target, "name"), "host", text(item, "host"), "state", text(item, "state"));
 }
 
 int view_resolve(struct view_reader *reader, const char *wanted, json_t **out, json_t **out_similar, struct err *err)

@@ -24,5 +24,6 @@ void fake_fail_next(struct coordinator *fake, enum err_kind kind, const char *te
 const json_t *fake_submitted(struct coordinator *fake);
 size_t fake_audits(const struct coordinator *fake);
 const char *fake_last_audit(const struct coordinator *fake); /* "api.refused /v1/tokens: why" */
-void fake_put_token(struct coordinator *fake, const char *name, const char *secret_hash, const char *role, const char *classes, const char *selector, int64_t expires_at_ms);
+void fake_put_token(struct coordinator *fake, const char *name, const char *secret_hash, const char *role,
+                    const char *classes, const char *selector, int64_t expires_at_ms);
 extern struct coordinator_state fake_state; /* what coordinator_state answers */

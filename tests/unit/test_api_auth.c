@@ -47,11 +47,17 @@ static int destroy(void **state)
 }
 
 /* One request; the answer's status. The response stays for a look until the next. */
-static int ask(struct world *world, const char *token, const char *key, const char *method, const char *path, const char *body)
+static int ask(struct world *world, const char *token, const char *key, const char *method, const char *path,
+               const char *body)
 {
     char authorization[600];
-    struct api_request request = {.context = &world->context, .reader = world->reader, .method = method, .path = path, .idempotency_key = key,
-                                  .body = body, .body_len = body ? strlen(body) : 0};
+    struct api_request request = {.context = &world->context,
+                                  .reader = world->reader,
+                                  .method = method,
+                                  .path = path,
+                                  .idempotency_key = key,
+                                  .body = body,
+                                  .body_len = body ? strlen(body) : 0};
 
     snprintf(authorization, sizeof authorization, "Bearer %s", token ? token : "");
     request.authorization = token ? authorization : NULL;
@@ -61,7 +67,8 @@ static int ask(struct world *world, const char *token, const char *key, const ch
     return world->response.status;
 }
 
-static void grant(struct world *world, const char *role, const char *classes, const char *selector, int64_t expires_at_ms)
+static void grant(struct world *world, const char *role, const char *classes, const char *selector,
+                  int64_t expires_at_ms)
 {
     char hash[HASH_TEXT];
 
@@ -169,7 +176,8 @@ static void selectors_limit_what_is_seen(void **state)
     assert_int_equal(json_array_size(json_object_get(world->response.body, "items")), 3);
     assert_int_equal(ask(world, secret, NULL, "GET", "/v1/events", NULL), 403);
     assert_int_equal(ask(world, secret, NULL, "POST", "/v1/hosts/alpha/drain", "{}"), 403);
-    assert_int_equal(ask(world, secret, NULL, "POST", "/v1/jobs", "{\"op\":\"snapshot.create\",\"target\":\"shop-2\"}"), 403);
+    assert_int_equal(ask(world, secret, NULL, "POST", "/v1/jobs", "{\"op\":\"snapshot.create\",\"target\":\"shop-2\"}"),
+                     403);
     assert_int_equal(json_array_size(fake_submitted(world->fake)), 0);
 }
 
@@ -177,7 +185,8 @@ static void classes_limit_what_is_started(void **state)
 {
     struct world *world = *state;
     const char *revert = "{\"op\":\"snapshot.revert\",\"target\":\"shop-1\",\"params\":{\"name\":\"before-deploy\"}}";
-    const char *dry = "{\"op\":\"snapshot.revert\",\"target\":\"shop-1\",\"params\":{\"name\":\"before-deploy\"},\"dry_run\":true}";
+    const char *dry =
+        "{\"op\":\"snapshot.revert\",\"target\":\"shop-1\",\"params\":{\"name\":\"before-deploy\"},\"dry_run\":true}";
 
     grant(world, "operator", "AB", NULL, 0);
     assert_int_equal(ask(world, secret, NULL, "POST", "/v1/jobs", revert), 403);
@@ -192,7 +201,9 @@ static void tokens_are_shown_once_and_kept_as_hashes(void **state)
     const char *admin = "bootstrap-token-0123456789";
     char token[600];
 
-    assert_int_equal(ask(world, admin, NULL, "POST", "/v1/tokens", "{\"name\":\"ci\",\"role\":\"operator\",\"expires_in\":\"90d\"}"), 201);
+    assert_int_equal(
+        ask(world, admin, NULL, "POST", "/v1/tokens", "{\"name\":\"ci\",\"role\":\"operator\",\"expires_in\":\"90d\"}"),
+        201);
     snprintf(token, sizeof token, "%s", member(world, "token"));
     assert_int_equal(strncmp(token, "fst_ci.", 7), 0);
     assert_int_equal(strlen(token), 7 + 43);
@@ -211,9 +222,13 @@ static void tokens_are_shown_once_and_kept_as_hashes(void **state)
 
 static void bad_tokens_are_not_made(void **state)
 {
-    static const char *const bodies[] = {"{\"role\":\"viewer\"}", "{\"name\":\"a b\",\"role\":\"viewer\"}", "{\"name\":\"a\",\"role\":\"root\"}",
-                                         "{\"name\":\"a\",\"role\":\"viewer\",\"classes\":\"D\"}", "{\"name\":\"a\",\"role\":\"viewer\",\"selector\":\"a=(\"}",
-                                         "{\"name\":\"a\",\"role\":\"viewer\",\"expires_in\":\"soon\"}", "{\"name\":\"bootstrap\",\"role\":\"viewer\"}",
+    static const char *const bodies[] = {"{\"role\":\"viewer\"}",
+                                         "{\"name\":\"a b\",\"role\":\"viewer\"}",
+                                         "{\"name\":\"a\",\"role\":\"root\"}",
+                                         "{\"name\":\"a\",\"role\":\"viewer\",\"classes\":\"D\"}",
+                                         "{\"name\":\"a\",\"role\":\"viewer\",\"selector\":\"a=(\"}",
+                                         "{\"name\":\"a\",\"role\":\"viewer\",\"expires_in\":\"soon\"}",
+                                         "{\"name\":\"bootstrap\",\"role\":\"viewer\"}",
                                          "{\"name\":\"a\",\"role\":\"viewer\",\"more\":1}"};
 
     for (size_t i = 0; i < sizeof bodies / sizeof *bodies; i++)

@@ -44,12 +44,13 @@ static void says(const char *json, const char *made, const char *expected)
 static void hosts(void **state)
 {
     (void)state;
-    says("{\"host\":\"a\",\"alive\":true,\"state\":\"running\",\"journal_bytes\":1258291,\"clock_skew_ms\":3,\"backends\":[{\"kind\":\"libvirt\",\"version\":\"libvirt 9.0.0\",\"ok\":true}]}", "[]",
-         "ok libvirt 9.0.0, clock +3 ms, journal 1.2 MiB, 0 waiting\n");
-    says("{\"host\":\"a\",\"alive\":false,\"state\":\"draining\",\"heartbeat_at\":\"2026-11-20T13:55:48Z\",\"open_jobs\":2}", "[]",
-         "fail no heartbeat for 4 min 12 s; last seen draining; 2 jobs wait for it\n");
+    says("{\"host\":\"a\",\"alive\":true,\"state\":\"running\",\"journal_bytes\":1258291,\"clock_skew_ms\":3,\"backends\":[{\"kind\":\"libvirt\",\"version\":\"libvirt 9.0.0\",\"ok\":true}]}",
+         "[]", "ok libvirt 9.0.0, clock +3 ms, journal 1.2 MiB, 0 waiting\n");
+    says("{\"host\":\"a\",\"alive\":false,\"state\":\"draining\",\"heartbeat_at\":\"2026-11-20T13:55:48Z\",\"open_jobs\":2}",
+         "[]", "fail no heartbeat for 4 min 12 s; last seen draining; 2 jobs wait for it\n");
     says("{\"host\":\"a\",\"alive\":false,\"open_jobs\":1}", "[]", "fail it never reported; 1 job waits for it\n");
-    says("{\"host\":\"a\",\"alive\":true,\"backends\":[{\"kind\":\"libvirt\",\"ok\":false,\"text\":\"connection refused\"}]}", "[]", "fail libvirt: connection refused\n");
+    says("{\"host\":\"a\",\"alive\":true,\"backends\":[{\"kind\":\"libvirt\",\"ok\":false,\"text\":\"connection refused\"}]}",
+         "[]", "fail libvirt: connection refused\n");
     says("{\"host\":\"a\",\"alive\":true,\"clock_skew_ms\":-31000}", "[]", "fail its clock is 31 s behind\n");
     says("{\"host\":\"a\",\"alive\":true,\"ledger_state\":\"draining\",\"parked\":1}", "[]",
          "warn is draining: it takes no new jobs\nwarn 1 parked: what they did is not known, and their targets are closed\n");
@@ -58,14 +59,16 @@ static void hosts(void **state)
 
 static void repositories(void **state)
 {
-    const char *missing = "{\"host\":\"a\",\"alive\":true,\"repositories\":[{\"name\":\"/r\",\"path\":\"/r\",\"ok\":false,\"text\":\"repository /r: the marker is missing\"}]}";
+    const char *missing =
+        "{\"host\":\"a\",\"alive\":true,\"repositories\":[{\"name\":\"/r\",\"path\":\"/r\",\"ok\":false,\"text\":\"repository /r: the marker is missing\"}]}";
 
     (void)state;
     says(missing, "[]", "warn no repository in /r yet\n");
     says(missing, "[{\"host\":\"a\",\"path\":\"/r/main\"}]", "fail repository /r: the marker is missing\n");
-    says(missing, "[{\"host\":\"b\",\"path\":\"/r/main\"},{\"host\":\"a\",\"path\":\"/rr\"}]", "warn no repository in /r yet\n");
-    says("{\"host\":\"a\",\"alive\":true,\"repositories\":[{\"id\":\"x\",\"name\":\"main\",\"path\":\"/r\",\"ok\":true,\"free_bytes\":1024,\"min_free_bytes\":1048576}]}", "[]",
-         "warn repository main has 1 KiB free, and keeps 1 MiB: backups to it are refused\n");
+    says(missing, "[{\"host\":\"b\",\"path\":\"/r/main\"},{\"host\":\"a\",\"path\":\"/rr\"}]",
+         "warn no repository in /r yet\n");
+    says("{\"host\":\"a\",\"alive\":true,\"repositories\":[{\"id\":\"x\",\"name\":\"main\",\"path\":\"/r\",\"ok\":true,\"free_bytes\":1024,\"min_free_bytes\":1048576}]}",
+         "[]", "warn repository main has 1 KiB free, and keeps 1 MiB: backups to it are refused\n");
 }
 
 static size_t redis_says(const char *info, const char *status)
@@ -83,7 +86,8 @@ static size_t redis_says(const char *info, const char *status)
 static void redis(void **state)
 {
     (void)state;
-    assert_int_equal(redis_says("# Server\r\nredis_version:7.0.15\r\naof_enabled:1\r\nmaxmemory_policy:noeviction\r\n", "ok"), 1);
+    assert_int_equal(
+        redis_says("# Server\r\nredis_version:7.0.15\r\naof_enabled:1\r\nmaxmemory_policy:noeviction\r\n", "ok"), 1);
     assert_int_equal(redis_says("redis_version:6.2.1\r\naof_enabled:0\r\nmaxmemory_policy:allkeys-lru\r\n", "fail"), 3);
     assert_int_equal(redis_says("", "fail"), 2);
 }

@@ -69,7 +69,9 @@ static int destroy(void **state)
 
 static int dial(const struct world *world)
 {
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons((uint16_t)api_port(world->api)), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    struct sockaddr_in address = {.sin_family = AF_INET,
+                                  .sin_port = htons((uint16_t)api_port(world->api)),
+                                  .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     struct timeval limit = {.tv_sec = 10};
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
@@ -127,7 +129,10 @@ static void requests_are_answered_in_json(void **state)
     assert_int_equal(exchange(world, "GET /v1/health HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"), 200);
     assert_non_null(strstr(world->answer, "Content-Type: application/json"));
     assert_non_null(strstr(world->answer, "Cache-Control: no-store"));
-    assert_int_equal(exchange(world, "GET /v1/targets?selector=app%3Dshop&limit=1 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n" AUTH "\r\n"), 200);
+    assert_int_equal(
+        exchange(world, "GET /v1/targets?selector=app%3Dshop&limit=1 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n" AUTH
+                        "\r\n"),
+        200);
     assert_non_null(strstr(world->answer, "shop-1"));
     assert_null(strstr(world->answer, "shop-2"));
 }
@@ -139,9 +144,13 @@ static void errors_are_problem_documents(void **state)
     assert_int_equal(exchange(world, "GET /v1/targets HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"), 401);
     assert_non_null(strstr(world->answer, "application/problem+json"));
     assert_non_null(strstr(world->answer, "WWW-Authenticate: Bearer"));
-    assert_int_equal(exchange(world, "GET /v1/targets?colour=red HTTP/1.1\r\nHost: x\r\nConnection: close\r\n" AUTH "\r\n"), 400);
-    assert_int_equal(exchange(world, "GET /v1/targets?limit=1x HTTP/1.1\r\nHost: x\r\nConnection: close\r\n" AUTH "\r\n"), 400);
-    assert_int_equal(exchange(world, "GET /v1/targets?selector=a%3D%28 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n" AUTH "\r\n"), 400);
+    assert_int_equal(
+        exchange(world, "GET /v1/targets?colour=red HTTP/1.1\r\nHost: x\r\nConnection: close\r\n" AUTH "\r\n"), 400);
+    assert_int_equal(
+        exchange(world, "GET /v1/targets?limit=1x HTTP/1.1\r\nHost: x\r\nConnection: close\r\n" AUTH "\r\n"), 400);
+    assert_int_equal(
+        exchange(world, "GET /v1/targets?selector=a%3D%28 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n" AUTH "\r\n"),
+        400);
 }
 
 static void bodies_must_be_json_and_short(void **state)
@@ -150,11 +159,30 @@ static void bodies_must_be_json_and_short(void **state)
     size_t len = 300 * 1024;
     char *big = malloc(len + 512);
 
-    assert_int_equal(exchange(world, "POST /v1/jobs HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: text/plain\r\nContent-Length: 2\r\n" AUTH "\r\n{}"), 415);
-    assert_int_equal(exchange(world, "POST /v1/jobs HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: 1\r\n" AUTH "\r\n{"), 400);
-    assert_int_equal(exchange(world, "POST /v1/jobs HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: 300000\r\n" AUTH "\r\n"), 413);
+    assert_int_equal(
+        exchange(
+            world,
+            "POST /v1/jobs HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: text/plain\r\nContent-Length: 2\r\n" AUTH
+            "\r\n{}"),
+        415);
+    assert_int_equal(
+        exchange(
+            world,
+            "POST /v1/jobs HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: 1\r\n" AUTH
+            "\r\n{"),
+        400);
+    assert_int_equal(
+        exchange(
+            world,
+            "POST /v1/jobs HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: 300000\r\n" AUTH
+            "\r\n"),
+        413);
     /* a length that is not announced */
-    int head = snprintf(big, 512, "POST /v1/jobs HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n" AUTH "\r\n%zx\r\n", len);
+    int head = snprintf(
+        big, 512,
+        "POST /v1/jobs HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n" AUTH
+        "\r\n%zx\r\n",
+        len);
     memset(big + head, ' ', len);
     memcpy(big + (size_t)head + len, "\r\n0\r\n\r\n", 8);
     assert_int_equal(exchange(world, big), 413);
@@ -181,8 +209,14 @@ static void heads_are_limited(void **state)
 
 static void rubbish_is_survived(void **state)
 {
-    static const char *const requests[] = {"\r\n\r\n", "GET\r\n\r\n", "\x16\x03\x01\x02", "GET / HTTP/9.9\r\n\r\n", "POST /v1/jobs HTTP/1.1\r\nContent-Length: -1\r\n" AUTH "\r\n",
-                                           "GET /v1/targets/%00 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n" AUTH "\r\n", "GET /v1/jobs?target=%ff%fe HTTP/1.1\r\nHost: x\r\nConnection: close\r\n" AUTH "\r\n"};
+    static const char *const requests[] = {
+        "\r\n\r\n",
+        "GET\r\n\r\n",
+        "\x16\x03\x01\x02",
+        "GET / HTTP/9.9\r\n\r\n",
+        "POST /v1/jobs HTTP/1.1\r\nContent-Length: -1\r\n" AUTH "\r\n",
+        "GET /v1/targets/%00 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n" AUTH "\r\n",
+        "GET /v1/jobs?target=%ff%fe HTTP/1.1\r\nHost: x\r\nConnection: close\r\n" AUTH "\r\n"};
 
     for (size_t i = 0; i < sizeof requests / sizeof *requests; i++)
         exchange(*state, requests[i]);
@@ -195,8 +229,11 @@ static void submit(struct world *world, char id[UUID_TEXT])
     const char *body = "{\"op\":\"snapshot.create\",\"target\":\"shop-1\"}";
     char request[512];
 
-    snprintf(request, sizeof request, "POST /v1/jobs HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: %zu\r\n" AUTH "\r\n%s",
-             strlen(body), body);
+    snprintf(
+        request, sizeof request,
+        "POST /v1/jobs HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: %zu\r\n" AUTH
+        "\r\n%s",
+        strlen(body), body);
     assert_int_equal(exchange(world, request), 202);
     const char *found = strstr(world->answer, "\"job_id\":\"");
     assert_non_null(found);
@@ -208,7 +245,8 @@ static int open_stream(struct world *world, const char *path, const char *last)
     char request[512];
     int fd = dial(world);
 
-    snprintf(request, sizeof request, "GET %s HTTP/1.1\r\nHost: x\r\n%s%s%s" AUTH "\r\n", path, last ? "Last-Event-ID: " : "", last ? last : "", last ? "\r\n" : "");
+    snprintf(request, sizeof request, "GET %s HTTP/1.1\r\nHost: x\r\n%s%s%s" AUTH "\r\n", path,
+             last ? "Last-Event-ID: " : "", last ? last : "", last ? "\r\n" : "");
     send_all(fd, request, strlen(request));
     return fd;
 }
@@ -313,7 +351,8 @@ static void stopping_ends_open_streams(void **state)
 
 static void bad_configurations_are_refused(void **state)
 {
-    static const char *const listens[] = {"", "8420", "127.0.0.1", "127.0.0.1:99999", "somewhere:1", "[::1:1", "127.0.0.1:1x"};
+    static const char *const listens[] = {"",       "8420",        "127.0.0.1", "127.0.0.1:99999", "somewhere:1",
+                                          "[::1:1", "127.0.0.1:1x"};
     struct world *world = *state;
     struct api *api = NULL;
     struct err err = {0};

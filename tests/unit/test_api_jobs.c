@@ -1,7 +1,7 @@
 /* What people leave open is filled in; what cannot be meant is refused with a way out. */
+#include "base/uuid.h"
 #include "coordinator/api/internal.h"
 #include "fake/fake_coordinator.h"
-#include "base/uuid.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -49,8 +49,14 @@ static int destroy(void **state)
 
 static int ask(struct world *world, const char *key, const char *method, const char *path, const char *body)
 {
-    struct api_request request = {.context = &world->context, .reader = world->reader, .method = method, .path = path, .authorization = admin,
-                                  .idempotency_key = key, .body = body, .body_len = body ? strlen(body) : 0};
+    struct api_request request = {.context = &world->context,
+                                  .reader = world->reader,
+                                  .method = method,
+                                  .path = path,
+                                  .authorization = admin,
+                                  .idempotency_key = key,
+                                  .body = body,
+                                  .body_len = body ? strlen(body) : 0};
 
     api_response_clear(&world->response);
     api_dispatch(&request, &world->response);
@@ -87,7 +93,11 @@ static void names_become_targets(void **state)
 {
     struct world *world = *state;
 
-    assert_int_equal(submit(world, "{\"op\":\"snapshot.create\",\"target\":\"shop-1\",\"params\":{\"name\":\"x\",\"quiesce\":\"require\"},\"reason\":\"deploy\"}"), 202);
+    assert_int_equal(
+        submit(
+            world,
+            "{\"op\":\"snapshot.create\",\"target\":\"shop-1\",\"params\":{\"name\":\"x\",\"quiesce\":\"require\"},\"reason\":\"deploy\"}"),
+        202);
     assert_string_equal(at(last_job(world), "target.id"), "a0000000-0000-4000-8000-000000000001");
     assert_string_equal(at(last_job(world), "host"), "alpha");
     assert_string_equal(at(last_job(world), "params.quiesce"), "require");
@@ -99,7 +109,8 @@ static void names_become_targets(void **state)
     assert_string_equal(at(last_job(world), "host"), "beta");
     assert_int_equal(submit(world, "{\"op\":\"snapshot.create\",\"target\":\"db\",\"host\":\"alpha\"}"), 202);
     assert_string_equal(at(last_job(world), "target.id"), "a0000000-0000-4000-8000-000000000003");
-    assert_int_equal(submit(world, "{\"op\":\"noop\",\"target\":\"null:n1\",\"host\":\"alpha\",\"params\":{\"spin_us\":5}}"), 202);
+    assert_int_equal(
+        submit(world, "{\"op\":\"noop\",\"target\":\"null:n1\",\"host\":\"alpha\",\"params\":{\"spin_us\":5}}"), 202);
 }
 
 static void ambiguous_names_list_the_candidates(void **state)
@@ -108,7 +119,8 @@ static void ambiguous_names_list_the_candidates(void **state)
 
     assert_int_equal(submit(world, "{\"op\":\"snapshot.create\",\"target\":\"db\"}"), 409);
     assert_string_equal(at(world->response.body, "kind"), "ambiguous");
-    assert_string_equal(at(world->response.body, "detail"), "\"db\" is ambiguous: alpha/db (libvirt:a000…), beta/db (libvirt:a000…)");
+    assert_string_equal(at(world->response.body, "detail"),
+                        "\"db\" is ambiguous: alpha/db (libvirt:a000…), beta/db (libvirt:a000…)");
     assert_int_equal(json_array_size(json_object_get(world->response.body, "candidates")), 2);
 }
 
@@ -125,13 +137,26 @@ static void unknown_names_say_what_is_near(void **state)
 static void malformed_requests_are_refused(void **state)
 {
     static const char *const bodies[] = {
-        "", "[]", "{", "{\"op\":\"snapshot.create\",\"op\":\"noop\"}", "{\"op\":7}", "{\"op\":\"snapshot.burn\",\"target\":\"shop-1\"}", "{\"op\":\"none\",\"target\":\"shop-1\"}",
-        "{\"op\":\"snapshot.create\"}", "{\"op\":\"snapshot.create\",\"target\":\"shop-1\",\"colour\":\"red\"}",
-        "{\"op\":\"snapshot.create\",\"target\":\"shop-1\",\"params\":[]}", "{\"op\":\"snapshot.create\",\"target\":\"shop-1\",\"params\":{\"quiesce\":\"maybe\"}}",
-        "{\"op\":\"snapshot.create\",\"target\":\"shop-1\",\"params\":{\"burn\":true}}", "{\"op\":\"snapshot.create\",\"target\":\"shop-1\",\"priority\":10}",
-        "{\"op\":\"snapshot.create\",\"target\":\"shop-1\",\"priority\":\"5\"}", "{\"op\":\"snapshot.create\",\"target\":\"shop-1\",\"deadline\":\"soon\"}",
-        "{\"op\":\"snapshot.create\",\"target\":\"shop-1\",\"dry_run\":\"yes\"}", "{\"op\":\"repository.init\",\"target\":\"shop-1\"}",
-        "{\"op\":\"backup.restore\",\"params\":{\"point\":\"c000\"}}", "{\"op\":\"backup.verify\"}", "{\"op\":\"noop\",\"target\":\"null:x\"}"};
+        "",
+        "[]",
+        "{",
+        "{\"op\":\"snapshot.create\",\"op\":\"noop\"}",
+        "{\"op\":7}",
+        "{\"op\":\"snapshot.burn\",\"target\":\"shop-1\"}",
+        "{\"op\":\"none\",\"target\":\"shop-1\"}",
+        "{\"op\":\"snapshot.create\"}",
+        "{\"op\":\"snapshot.create\",\"target\":\"shop-1\",\"colour\":\"red\"}",
+        "{\"op\":\"snapshot.create\",\"target\":\"shop-1\",\"params\":[]}",
+        "{\"op\":\"snapshot.create\",\"target\":\"shop-1\",\"params\":{\"quiesce\":\"maybe\"}}",
+        "{\"op\":\"snapshot.create\",\"target\":\"shop-1\",\"params\":{\"burn\":true}}",
+        "{\"op\":\"snapshot.create\",\"target\":\"shop-1\",\"priority\":10}",
+        "{\"op\":\"snapshot.create\",\"target\":\"shop-1\",\"priority\":\"5\"}",
+        "{\"op\":\"snapshot.create\",\"target\":\"shop-1\",\"deadline\":\"soon\"}",
+        "{\"op\":\"snapshot.create\",\"target\":\"shop-1\",\"dry_run\":\"yes\"}",
+        "{\"op\":\"repository.init\",\"target\":\"shop-1\"}",
+        "{\"op\":\"backup.restore\",\"params\":{\"point\":\"c000\"}}",
+        "{\"op\":\"backup.verify\"}",
+        "{\"op\":\"noop\",\"target\":\"null:x\"}"};
 
     for (size_t i = 0; i < sizeof bodies / sizeof *bodies; i++)
         if (submit(*state, bodies[i]) != 400)
@@ -145,13 +170,19 @@ static void a_backup_finds_its_repository(void **state)
 
     assert_int_equal(submit(world, "{\"op\":\"backup.create\",\"target\":\"shop-1\"}"), 202);
     assert_string_equal(at(last_job(world), "params.repository.path"), "/backup/main");
-    assert_int_equal(submit(world, "{\"op\":\"backup.create\",\"target\":\"shop-1\",\"params\":{\"repository\":\"main\",\"parent\":\"c100\"}}"), 202);
+    assert_int_equal(
+        submit(
+            world,
+            "{\"op\":\"backup.create\",\"target\":\"shop-1\",\"params\":{\"repository\":\"main\",\"parent\":\"c100\"}}"),
+        202);
     assert_string_equal(at(last_job(world), "params.repository.id"), "b0000000-0000-4000-8000-000000000001");
     assert_string_equal(at(last_job(world), "params.parent"), "c1000000-0000-4000-8000-000000000001");
-    assert_int_equal(submit(world, "{\"op\":\"backup.create\",\"target\":\"shop-1\",\"params\":{\"repository\":\"attic\"}}"), 404);
+    assert_int_equal(
+        submit(world, "{\"op\":\"backup.create\",\"target\":\"shop-1\",\"params\":{\"repository\":\"attic\"}}"), 404);
     assert_int_equal(submit(world, "{\"op\":\"backup.create\",\"target\":\"shop-2\"}"), 422);
     assert_non_null(strstr(at(world->response.body, "detail"), "host beta has no repository"));
-    assert_int_equal(submit(world, "{\"op\":\"backup.create\",\"target\":\"shop-2\",\"params\":{\"repository\":\"main\"}}"), 422);
+    assert_int_equal(
+        submit(world, "{\"op\":\"backup.create\",\"target\":\"shop-2\",\"params\":{\"repository\":\"main\"}}"), 422);
     assert_non_null(strstr(at(world->response.body, "detail"), "is not on host beta; it is on alpha"));
 }
 
@@ -159,12 +190,14 @@ static void several_repositories_must_be_told_apart(void **state)
 {
     struct world *world = *state;
 
-    fake_load(world->fake, "repositories",
-              "[{\"id\":\"b0000000-0000-4000-8000-000000000001\",\"name\":\"main\",\"hosts\":[{\"host\":\"alpha\",\"path\":\"/a\",\"ok\":true}]},"
-              "{\"id\":\"b1000000-0000-4000-8000-000000000001\",\"name\":\"attic\",\"hosts\":[{\"host\":\"alpha\",\"path\":\"/b\",\"ok\":true}]}]");
+    fake_load(
+        world->fake, "repositories",
+        "[{\"id\":\"b0000000-0000-4000-8000-000000000001\",\"name\":\"main\",\"hosts\":[{\"host\":\"alpha\",\"path\":\"/a\",\"ok\":true}]},"
+        "{\"id\":\"b1000000-0000-4000-8000-000000000001\",\"name\":\"attic\",\"hosts\":[{\"host\":\"alpha\",\"path\":\"/b\",\"ok\":true}]}]");
     assert_int_equal(submit(world, "{\"op\":\"backup.create\",\"target\":\"shop-1\"}"), 409);
     assert_string_equal(at(world->response.body, "detail"), "alpha has several repositories: main, attic");
-    assert_int_equal(submit(world, "{\"op\":\"backup.create\",\"target\":\"shop-1\",\"params\":{\"repository\":\"b100\"}}"), 202);
+    assert_int_equal(
+        submit(world, "{\"op\":\"backup.create\",\"target\":\"shop-1\",\"params\":{\"repository\":\"b100\"}}"), 202);
     assert_string_equal(at(last_job(world), "params.repository.path"), "/b");
 }
 
@@ -172,24 +205,31 @@ static void a_point_is_found_by_its_beginning(void **state)
 {
     struct world *world = *state;
 
-    assert_int_equal(submit(world, "{\"op\":\"backup.verify\",\"params\":{\"point\":\"c100\",\"depth\":\"image\"}}"), 202);
+    assert_int_equal(submit(world, "{\"op\":\"backup.verify\",\"params\":{\"point\":\"c100\",\"depth\":\"image\"}}"),
+                     202);
     assert_string_equal(at(last_job(world), "params.point"), "c1000000-0000-4000-8000-000000000001");
     assert_string_equal(at(last_job(world), "host"), "alpha");
     assert_string_equal(at(last_job(world), "target.name"), "shop-1");
     assert_int_equal(submit(world, "{\"op\":\"backup.verify\",\"params\":{\"point\":\"ffff\"}}"), 404);
     assert_int_equal(submit(world, "{\"op\":\"backup.verify\",\"params\":{\"point\":\"c1\"}}"), 404);
     assert_int_equal(submit(world, "{\"op\":\"backup.delete\",\"params\":{\"point\":\"d000\"}}"), 422); /* a snapshot */
-    assert_int_equal(submit(world, "{\"op\":\"backup.verify\",\"target\":\"shop-1\",\"params\":{\"at\":\"latest\"}}"), 202);
+    assert_int_equal(submit(world, "{\"op\":\"backup.verify\",\"target\":\"shop-1\",\"params\":{\"at\":\"latest\"}}"),
+                     202);
     assert_string_equal(at(last_job(world), "params.point"), "c0000000-0000-4000-8000-000000000002");
-    assert_int_equal(submit(world, "{\"op\":\"backup.verify\",\"target\":\"shop-1\",\"params\":{\"at\":\"2026-11-20T00:00:00Z\"}}"), 202);
+    assert_int_equal(
+        submit(world, "{\"op\":\"backup.verify\",\"target\":\"shop-1\",\"params\":{\"at\":\"2026-11-20T00:00:00Z\"}}"),
+        202);
     assert_string_equal(at(last_job(world), "params.point"), "c1000000-0000-4000-8000-000000000001");
-    assert_int_equal(submit(world, "{\"op\":\"backup.verify\",\"target\":\"shop-1\",\"params\":{\"at\":\"2025-11-20T00:00:00Z\"}}"), 404);
+    assert_int_equal(
+        submit(world, "{\"op\":\"backup.verify\",\"target\":\"shop-1\",\"params\":{\"at\":\"2025-11-20T00:00:00Z\"}}"),
+        404);
 }
 
 static void a_restore_gets_a_new_identity_that_a_repeat_has_too(void **state)
 {
     struct world *world = *state;
-    const char *body = "{\"op\":\"backup.restore\",\"params\":{\"point\":\"c000\",\"new_name\":\"shop-1-copy\",\"start\":\"running\"}}";
+    const char *body =
+        "{\"op\":\"backup.restore\",\"params\":{\"point\":\"c000\",\"new_name\":\"shop-1-copy\",\"start\":\"running\"}}";
     char id[UUID_TEXT];
 
     assert_int_equal(ask(world, "restore-1", "POST", "/v1/jobs", body), 202);
@@ -202,13 +242,20 @@ static void a_restore_gets_a_new_identity_that_a_repeat_has_too(void **state)
     assert_string_equal(at(world->response.body, "class"), "B");
     assert_int_equal(ask(world, "restore-2", "POST", "/v1/jobs", body), 202);
     assert_string_not_equal(id, at(last_job(world), "target.id"));
-    assert_int_equal(submit(world, "{\"op\":\"backup.restore\",\"params\":{\"point\":\"c000\",\"new_name\":\"shop-1\"}}"), 409);
-    assert_int_equal(submit(world, "{\"op\":\"backup.restore\",\"params\":{\"point\":\"c000\",\"new_name\":\"a/b\"}}"), 400);
-    assert_int_equal(submit(world, "{\"op\":\"backup.restore\",\"params\":{\"point\":\"c000\",\"new_name\":\"x\",\"in_place\":true}}"), 400);
-    assert_int_equal(submit(world, "{\"op\":\"backup.restore\",\"params\":{\"point\":\"c000\",\"in_place\":true}}"), 202);
+    assert_int_equal(
+        submit(world, "{\"op\":\"backup.restore\",\"params\":{\"point\":\"c000\",\"new_name\":\"shop-1\"}}"), 409);
+    assert_int_equal(submit(world, "{\"op\":\"backup.restore\",\"params\":{\"point\":\"c000\",\"new_name\":\"a/b\"}}"),
+                     400);
+    assert_int_equal(
+        submit(world, "{\"op\":\"backup.restore\",\"params\":{\"point\":\"c000\",\"new_name\":\"x\",\"in_place\":true}}"),
+        400);
+    assert_int_equal(submit(world, "{\"op\":\"backup.restore\",\"params\":{\"point\":\"c000\",\"in_place\":true}}"),
+                     202);
     assert_string_equal(at(last_job(world), "target.id"), "a0000000-0000-4000-8000-000000000001");
     assert_string_equal(at(world->response.body, "class"), "C");
-    assert_int_equal(submit(world, "{\"op\":\"backup.restore\",\"host\":\"beta\",\"params\":{\"point\":\"c000\",\"new_name\":\"x\"}}"), 422);
+    assert_int_equal(
+        submit(world, "{\"op\":\"backup.restore\",\"host\":\"beta\",\"params\":{\"point\":\"c000\",\"new_name\":\"x\"}}"),
+        422);
 }
 
 static void errors_of_the_coordinator_keep_their_kind(void **state)
@@ -249,16 +296,31 @@ static void jobs_are_cancelled_retried_resolved(void **state)
     assert_int_equal(ask(world, NULL, "GET", "/v1/jobs/00000000-0000-4000-8000-000000000000", NULL), 404);
 }
 
+static void nothing_is_planned_on_a_silent_host(void **state)
+{
+    struct world *world = *state;
+
+    assert_int_equal(submit(world, "{\"op\":\"snapshot.create\",\"target\":\"shop-2\",\"dry_run\":true}"), 422);
+    assert_string_equal(at(world->response.body, "detail"),
+                        "host beta has no heartbeat, so nothing can be planned there");
+    assert_int_equal(submit(world, "{\"op\":\"snapshot.create\",\"target\":\"shop-2\"}"), 202); /* waits for it */
+}
+
 static void repositories_are_made_by_a_job(void **state)
 {
     struct world *world = *state;
 
-    assert_int_equal(ask(world, "r1", "POST", "/v1/repositories", "{\"name\":\"attic\",\"host\":\"alpha\",\"path\":\"/backup/attic\",\"min_free_percent\":5}"), 202);
+    assert_int_equal(ask(world, "r1", "POST", "/v1/repositories",
+                         "{\"name\":\"attic\",\"host\":\"alpha\",\"path\":\"/backup/attic\",\"min_free_percent\":5}"),
+                     202);
     assert_string_equal(at(last_job(world), "target.kind"), "repository");
     assert_string_equal(at(last_job(world), "params.path"), "/backup/attic");
-    assert_int_equal(ask(world, NULL, "POST", "/v1/repositories", "{\"name\":\"attic\",\"host\":\"gamma\",\"path\":\"/x\"}"), 404);
-    assert_int_equal(ask(world, NULL, "POST", "/v1/repositories", "{\"name\":\"attic\",\"host\":\"alpha\",\"path\":\"x\"}"), 400);
-    assert_int_equal(ask(world, NULL, "POST", "/v1/repositories", "{\"name\":\"../x\",\"host\":\"alpha\",\"path\":\"/x\"}"), 400);
+    assert_int_equal(
+        ask(world, NULL, "POST", "/v1/repositories", "{\"name\":\"attic\",\"host\":\"gamma\",\"path\":\"/x\"}"), 404);
+    assert_int_equal(
+        ask(world, NULL, "POST", "/v1/repositories", "{\"name\":\"attic\",\"host\":\"alpha\",\"path\":\"x\"}"), 400);
+    assert_int_equal(
+        ask(world, NULL, "POST", "/v1/repositories", "{\"name\":\"../x\",\"host\":\"alpha\",\"path\":\"/x\"}"), 400);
 }
 
 static void hosts_are_enrolled_drained_removed(void **state)
@@ -297,6 +359,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_restore_gets_a_new_identity_that_a_repeat_has_too, make, destroy),
         cmocka_unit_test_setup_teardown(errors_of_the_coordinator_keep_their_kind, make, destroy),
         cmocka_unit_test_setup_teardown(jobs_are_cancelled_retried_resolved, make, destroy),
+        cmocka_unit_test_setup_teardown(nothing_is_planned_on_a_silent_host, make, destroy),
         cmocka_unit_test_setup_teardown(repositories_are_made_by_a_job, make, destroy),
         cmocka_unit_test_setup_teardown(hosts_are_enrolled_drained_removed, make, destroy),
         cmocka_unit_test_setup_teardown(other_methods_and_routes_are_refused, make, destroy),

@@ -56,23 +56,39 @@ static void refuses(const char *line, const char *why)
 static void options_become_params(void **state)
 {
     (void)state;
-    accepts("snapshot create shop-1 --name before-deploy --quiesce require",
-            "{\"op\":\"snapshot.create\",\"params\":{\"name\":\"before-deploy\",\"quiesce\":\"require\"},\"target\":\"shop-1\"}");
-    accepts("snapshot create --quiesce shop-1", "{\"op\":\"snapshot.create\",\"params\":{\"quiesce\":\"require\"},\"target\":\"shop-1\"}");
-    accepts("snapshot create shop-1 --quiesce=never --ttl 7d --no-atomic", "{\"op\":\"snapshot.create\",\"params\":{\"atomic\":false,\"quiesce\":\"never\",\"ttl_ms\":604800000},\"target\":\"shop-1\"}");
-    accepts("snapshot create shop-1 --diskspec vda,snapshot=external,file=/x,driver=qcow2 --diskspec vdb,snapshot=no --disk-only",
-            "{\"op\":\"snapshot.create\",\"params\":{\"disk_only\":true,\"disks\":[{\"driver\":\"qcow2\",\"file\":\"/x\",\"mode\":\"external\",\"name\":\"vda\"},{\"mode\":\"no\",\"name\":\"vdb\"}]},\"target\":\"shop-1\"}");
-    accepts("snapshot create shop-1 --memspec file=/m,snapshot=external --live", "{\"op\":\"snapshot.create\",\"params\":{\"live\":true,\"memory\":\"file\",\"memory_file\":\"/m\"},\"target\":\"shop-1\"}");
-    accepts("snapshot revert shop-1 old --running --force --yes", "{\"op\":\"snapshot.revert\",\"params\":{\"after\":\"running\",\"force\":\"if_needed\",\"name\":\"old\"},\"target\":\"shop-1\"}");
-    accepts("snapshot revert shop-1 old --force if-needed --drop-checkpoint a,b --drop-checkpoint c",
-            "{\"op\":\"snapshot.revert\",\"params\":{\"drop_checkpoint\":[\"a\",\"b\",\"c\"],\"force\":\"if_needed\",\"name\":\"old\"},\"target\":\"shop-1\"}");
-    accepts("snapshot delete shop-1 x --children --metadata", "{\"op\":\"snapshot.delete\",\"params\":{\"metadata_only\":true,\"name\":\"x\",\"scope\":\"children\"},\"target\":\"shop-1\"}");
-    accepts("backup create shop-1 --kind full --repository main --rate-limit 100MiB --include vda,vdb --dry-run --priority 8 --host alpha",
-            "{\"dry_run\":true,\"host\":\"alpha\",\"op\":\"backup.create\",\"params\":{\"include\":[\"vda\",\"vdb\"],\"kind\":\"full\",\"rate_limit\":104857600,\"repository\":\"main\"},\"priority\":8,\"target\":\"shop-1\"}");
-    accepts("backup restore 5f1e --as copy --on beta --map-network a=b --start running --keep-identity",
-            "{\"host\":\"beta\",\"op\":\"backup.restore\",\"params\":{\"map_network\":{\"a\":\"b\"},\"new_identity\":false,\"new_name\":\"copy\",\"point\":\"5f1e\",\"start\":\"running\"}}");
-    accepts("backup restore shop-1 --at latest --as x", "{\"op\":\"backup.restore\",\"params\":{\"at\":\"latest\",\"new_name\":\"x\",\"point\":\"shop-1\"}}");
-    accepts("backup verify 5f1e --depth image", "{\"op\":\"backup.verify\",\"params\":{\"depth\":\"image\",\"point\":\"5f1e\"}}");
+    accepts(
+        "snapshot create shop-1 --name before-deploy --quiesce require",
+        "{\"op\":\"snapshot.create\",\"params\":{\"name\":\"before-deploy\",\"quiesce\":\"require\"},\"target\":\"shop-1\"}");
+    accepts("snapshot create --quiesce shop-1",
+            "{\"op\":\"snapshot.create\",\"params\":{\"quiesce\":\"require\"},\"target\":\"shop-1\"}");
+    accepts(
+        "snapshot create shop-1 --quiesce=never --ttl 7d --no-atomic",
+        "{\"op\":\"snapshot.create\",\"params\":{\"atomic\":false,\"quiesce\":\"never\",\"ttl_ms\":604800000},\"target\":\"shop-1\"}");
+    accepts(
+        "snapshot create shop-1 --diskspec vda,snapshot=external,file=/x,driver=qcow2 --diskspec vdb,snapshot=no --disk-only",
+        "{\"op\":\"snapshot.create\",\"params\":{\"disk_only\":true,\"disks\":[{\"driver\":\"qcow2\",\"file\":\"/x\",\"mode\":\"external\",\"name\":\"vda\"},{\"mode\":\"no\",\"name\":\"vdb\"}]},\"target\":\"shop-1\"}");
+    accepts(
+        "snapshot create shop-1 --memspec file=/m,snapshot=external --live",
+        "{\"op\":\"snapshot.create\",\"params\":{\"live\":true,\"memory\":\"file\",\"memory_file\":\"/m\"},\"target\":\"shop-1\"}");
+    accepts(
+        "snapshot revert shop-1 old --running --force --yes",
+        "{\"op\":\"snapshot.revert\",\"params\":{\"after\":\"running\",\"force\":\"if_needed\",\"name\":\"old\"},\"target\":\"shop-1\"}");
+    accepts(
+        "snapshot revert shop-1 old --force if-needed --drop-checkpoint a,b --drop-checkpoint c",
+        "{\"op\":\"snapshot.revert\",\"params\":{\"drop_checkpoint\":[\"a\",\"b\",\"c\"],\"force\":\"if_needed\",\"name\":\"old\"},\"target\":\"shop-1\"}");
+    accepts(
+        "snapshot delete shop-1 x --children --metadata",
+        "{\"op\":\"snapshot.delete\",\"params\":{\"metadata_only\":true,\"name\":\"x\",\"scope\":\"children\"},\"target\":\"shop-1\"}");
+    accepts(
+        "backup create shop-1 --kind full --repository main --rate-limit 100MiB --include vda,vdb --dry-run --priority 8 --host alpha",
+        "{\"dry_run\":true,\"host\":\"alpha\",\"op\":\"backup.create\",\"params\":{\"include\":[\"vda\",\"vdb\"],\"kind\":\"full\",\"rate_limit\":104857600,\"repository\":\"main\"},\"priority\":8,\"target\":\"shop-1\"}");
+    accepts(
+        "backup restore 5f1e --as copy --on beta --map-network a=b --start running --keep-identity",
+        "{\"host\":\"beta\",\"op\":\"backup.restore\",\"params\":{\"map_network\":{\"a\":\"b\"},\"new_identity\":false,\"new_name\":\"copy\",\"point\":\"5f1e\",\"start\":\"running\"}}");
+    accepts("backup restore shop-1 --at latest --as x",
+            "{\"op\":\"backup.restore\",\"params\":{\"at\":\"latest\",\"new_name\":\"x\",\"point\":\"shop-1\"}}");
+    accepts("backup verify 5f1e --depth image",
+            "{\"op\":\"backup.verify\",\"params\":{\"depth\":\"image\",\"point\":\"5f1e\"}}");
     accepts("-v snapshot --json create -- -odd-", "{\"op\":\"snapshot.create\",\"params\":{},\"target\":\"-odd-\"}");
 }
 
@@ -106,8 +122,9 @@ static void mistakes_say_what_was_meant(void **state)
 
 static void plurals_are_lists(void **state)
 {
-    static const char *const lines[][2] = {{"targets", "target"}, {"hosts", "host"},       {"jobs --open", "job"},         {"snapshots shop-1", "snapshot"},
-                                           {"backups", "backup"}, {"tokens", "token"}, {"repositories", "repository"}};
+    static const char *const lines[][2] = {
+        {"targets", "target"}, {"hosts", "host"},   {"jobs --open", "job"},        {"snapshots shop-1", "snapshot"},
+        {"backups", "backup"}, {"tokens", "token"}, {"repositories", "repository"}};
     struct invocation invocation;
     struct err err = {0};
 
@@ -244,7 +261,8 @@ static char *read_all(const char *path)
 
 static void the_manual_follows_from_the_tables(void **state)
 {
-    static const char path[] = SOURCE_DIR "/docs/man/fleetsnap.1", begin[] = ".SH OPTIONS OF EVERY COMMAND\n", end[] = ".SH EXIT STATUS\n";
+    static const char path[] = SOURCE_DIR "/docs/man/fleetsnap.1", begin[] = ".SH OPTIONS OF EVERY COMMAND\n",
+                      end[] = ".SH EXIT STATUS\n";
     CLEANUP(freep) char *page = read_all(path), *generated = NULL;
     size_t len;
     FILE *out = open_memstream(&generated, &len);

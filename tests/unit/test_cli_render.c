@@ -47,8 +47,11 @@ static void a_push_has_bar_bytes_rate_and_time_left(void **state)
     (void)state;
     progress_begin(&progress, "shop-1", "alpha", "backup.create", 1000);
     tell(&progress, "{\"state\":\"RUNNING\",\"phase\":\"push\",\"origin\":\"worker\"}", 1000);
-    tell(&progress, "{\"state\":\"RUNNING\",\"phase\":\"push\",\"done\":0,\"total\":1395864371,\"origin\":\"worker\"}", 1000);
-    tell(&progress, "{\"state\":\"RUNNING\",\"phase\":\"push\",\"done\":851443712,\"total\":1395864371,\"origin\":\"worker\"}", 3000);
+    tell(&progress, "{\"state\":\"RUNNING\",\"phase\":\"push\",\"done\":0,\"total\":1395864371,\"origin\":\"worker\"}",
+         1000);
+    tell(&progress,
+         "{\"state\":\"RUNNING\",\"phase\":\"push\",\"done\":851443712,\"total\":1395864371,\"origin\":\"worker\"}",
+         3000);
     line_is(&progress, 3000, 120, "  push     ██████████░░░░░░░  60 %   812 MiB of 1.3 GiB   406 MiB/s   2 s left");
     line_is(&progress, 3000, 20, "  push     █████████");
     plain_is(&progress, 3000, "shop-1 on alpha: push, 60 %, 812 MiB of 1.3 GiB, 406 MiB/s, 2 s left");
@@ -66,7 +69,8 @@ static void numbers_that_lie_do_no_harm(void **state)
     progress_begin(&progress, "x", "", "backup.create", 0);
     tell(&progress, "{\"state\":\"RUNNING\",\"phase\":\"push\",\"done\":9000,\"total\":1000}", 0);
     tell(&progress, "{\"state\":\"RUNNING\",\"phase\":\"push\",\"done\":-5,\"total\":1000}", 1000);
-    tell(&progress, "{\"state\":\"RUNNING\",\"phase\":\"push\",\"done\":9223372036854775807,\"total\":9223372036854775807}", 2000);
+    tell(&progress,
+         "{\"state\":\"RUNNING\",\"phase\":\"push\",\"done\":9223372036854775807,\"total\":9223372036854775807}", 2000);
     tell(&progress, "{\"state\":7,\"phase\":[],\"done\":\"x\"}", 3000);
     struct text line = {0};
     progress_line(&progress, 4000, 100, &line);
@@ -117,7 +121,8 @@ static void tables_align_cut_and_defuse(void **state)
     char *wide = print_table(0), *narrow = print_table(24);
 
     (void)state;
-    assert_string_equal(wide, "NAME                   SIZE\ngrößer als gedacht  1.3 GiB\nb?[31m?                 7 B  !\n");
+    assert_string_equal(wide,
+                        "NAME                   SIZE\ngrößer als gedacht  1.3 GiB\nb?[31m?                 7 B  !\n");
     assert_string_equal(narrow, "NAME             SIZE\ngrößer als …  1.3 GiB\nb?[31m?           7 B  !\n");
     free(wide);
     free(narrow);
@@ -138,7 +143,8 @@ static char *print_tree(const char *json)
 
 static void trees_survive_what_cannot_be(void **state)
 {
-    char *loop = print_tree("[{\"name\":\"a\",\"parent\":\"b\"},{\"name\":\"b\",\"parent\":\"a\"},{\"name\":\"c\",\"parent\":\"gone\"}]");
+    char *loop = print_tree(
+        "[{\"name\":\"a\",\"parent\":\"b\"},{\"name\":\"b\",\"parent\":\"a\"},{\"name\":\"c\",\"parent\":\"gone\"}]");
     char *none = print_tree("[]");
 
     (void)state;
@@ -151,8 +157,11 @@ static void trees_survive_what_cannot_be(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_push_has_bar_bytes_rate_and_time_left), cmocka_unit_test(numbers_that_lie_do_no_harm), cmocka_unit_test(a_class_c_step_that_began_is_noted),
-        cmocka_unit_test(tables_align_cut_and_defuse),             cmocka_unit_test(trees_survive_what_cannot_be),
+        cmocka_unit_test(a_push_has_bar_bytes_rate_and_time_left),
+        cmocka_unit_test(numbers_that_lie_do_no_harm),
+        cmocka_unit_test(a_class_c_step_that_began_is_noted),
+        cmocka_unit_test(tables_align_cut_and_defuse),
+        cmocka_unit_test(trees_survive_what_cannot_be),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -24,7 +24,7 @@ struct world {
     struct coordinator *fake;
     struct api *api;
     char folder[64], token_file[96];
-    char *out, *err; /* of the last run */
+    char *out, *err;    /* of the last run */
     const char *answer; /* what the person types */
     bool terminal;
 };
@@ -32,7 +32,11 @@ struct world {
 static int make(void **state)
 {
     struct world *world = calloc(1, sizeof *world);
-    struct api_config config = {.listen = "127.0.0.1:0", .worker_kafka_brokers = "k1:9092", .worker_redis_address = "r1:6379", .worker_redis_user = "worker", .worker_redis_password = "pa\"ss"};
+    struct api_config config = {.listen = "127.0.0.1:0",
+                                .worker_kafka_brokers = "k1:9092",
+                                .worker_redis_address = "r1:6379",
+                                .worker_redis_user = "worker",
+                                .worker_redis_password = "pa\"ss"};
     char url[64];
 
     strcpy(world->folder, "/tmp/test_cli_run.XXXXXX");
@@ -75,7 +79,11 @@ static int destroy(void **state)
 /* Runs the words of `line` (blanks between, '_' in a word that begins with '@' is a blank). */
 static int run(struct world *world, const char *line)
 {
-    struct cli cli = {.width = 100, .retry_ms = 0, .in_terminal = world->terminal, .err_terminal = world->terminal, .out_terminal = world->terminal};
+    struct cli cli = {.width = 100,
+                      .retry_ms = 0,
+                      .in_terminal = world->terminal,
+                      .err_terminal = world->terminal,
+                      .out_terminal = world->terminal};
     const char *argv[40] = {"fleetsnap"};
     char words[1024], *save = NULL;
     size_t out_len, err_len;
@@ -93,7 +101,8 @@ static int run(struct world *world, const char *line)
     parse_time("2026-11-20T14:00:00Z", &cli.now_ms, NULL);
     cli.out = open_memstream(&world->out, &out_len);
     cli.err = open_memstream(&world->err, &err_len);
-    cli.in = fmemopen((void *)(size_t)(world->answer ? world->answer : "\n"), strlen(world->answer ? world->answer : "\n"), "r");
+    cli.in = fmemopen((void *)(size_t)(world->answer ? world->answer : "\n"),
+                      strlen(world->answer ? world->answer : "\n"), "r");
     int code = cli_main(&cli, argc, argv);
     cli_close(&cli);
     fclose(cli.in);
@@ -147,16 +156,20 @@ static void snapshots_are_a_tree(void **state)
     expect(*state, "snapshot list shop-1 --name --roots", EXIT_DONE, "before-deploy\nexperiment\n", "");
     expect(*state, "snapshot list shop-1 --name --from before-deploy", EXIT_DONE, "after-migration\n", "");
     expect(*state, "snapshot list shop-1 --count --inactive --disk-only", EXIT_DONE, "3\n", "");
-    expect(*state, "snapshot show shop-1 before-deply", EXIT_USAGE, "", "snapshot show: no snapshot \"before-deply\"\nDid you mean before-deploy?\n");
+    expect(*state, "snapshot show shop-1 before-deply", EXIT_USAGE, "",
+           "snapshot show: no snapshot \"before-deply\"\nDid you mean before-deploy?\n");
     expect(*state, "snapshot show shop-1 before-deploy", EXIT_DONE, NULL, "");
     has(((struct world *)*state)->out, "  children      after-migration\n");
 }
 
 static void json_is_alone_on_standard_output(void **state)
 {
-    static const char *const lists[] = {"targets --json", "hosts --json", "jobs --json", "backups --json", "repositories --json", "tokens --json", "snapshots shop-1 --json", "dlq list --json"};
-    static const char *const objects[] = {"target show shop-1 --json", "host show alpha --json", "backup show c000 --json", "repository show main --json", "doctor --json",
-                                          "snapshot show shop-1 --current --json"};
+    static const char *const lists[] = {"targets --json",          "hosts --json",        "jobs --json",
+                                        "backups --json",          "repositories --json", "tokens --json",
+                                        "snapshots shop-1 --json", "dlq list --json"};
+    static const char *const objects[] = {
+        "target show shop-1 --json",   "host show alpha --json", "backup show c000 --json",
+        "repository show main --json", "doctor --json",          "snapshot show shop-1 --current --json"};
     struct world *world = *state;
 
     fake_load(world->fake, "dead_letters", "[]");
@@ -178,8 +191,23 @@ static void json_is_alone_on_standard_output(void **state)
 
 static void everything_has_a_view_for_people(void **state)
 {
-    static const char *const lines[] = {"hosts", "host show alpha", "target show shop-1", "backups", "backups shop-1 --latest --full", "backup show c1000000", "repositories",
-                                        "repository show main", "tokens", "jobs", "help", "help topics", "help snapshot revert", "help backup", "version", "completion bash", "doctor --help"};
+    static const char *const lines[] = {"hosts",
+                                        "host show alpha",
+                                        "target show shop-1",
+                                        "backups",
+                                        "backups shop-1 --latest --full",
+                                        "backup show c1000000",
+                                        "repositories",
+                                        "repository show main",
+                                        "tokens",
+                                        "jobs",
+                                        "help",
+                                        "help topics",
+                                        "help snapshot revert",
+                                        "help backup",
+                                        "version",
+                                        "completion bash",
+                                        "doctor --help"};
 
     for (size_t i = 0; i < sizeof lines / sizeof *lines; i++) {
         expect(*state, lines[i], EXIT_DONE, NULL, NULL);
@@ -191,11 +219,12 @@ static void a_backup_is_waited_for(void **state)
 {
     struct world *world = *state;
 
-    fake_script(world->fake, "backup.create",
-                "[{\"state\":\"ACCEPTED\",\"at\":\"2026-11-20T14:00:00Z\"},{\"state\":\"RUNNING\",\"phase\":\"freeze\",\"at\":\"2026-11-20T14:00:00Z\"},{\"state\":\"RUNNING\",\"phase\":\"push\"},"
-                "{\"state\":\"RUNNING\",\"phase\":\"push\",\"done\":524288,\"total\":1048576},"
-                "{\"state\":\"SUCCEEDED\",\"at\":\"2026-11-20T14:00:03.400Z\",\"result\":{\"point\":\"5f1e0000-0000-4000-8000-000000000000\","
-                "\"facts\":{\"frozen_ms\":\"38\",\"level\":\"filesystem\",\"size_bytes\":\"1395864371\",\"kind\":\"incremental\",\"chain_length\":\"4\"}}}]");
+    fake_script(
+        world->fake, "backup.create",
+        "[{\"state\":\"ACCEPTED\",\"at\":\"2026-11-20T14:00:00Z\"},{\"state\":\"RUNNING\",\"phase\":\"freeze\",\"at\":\"2026-11-20T14:00:00Z\"},{\"state\":\"RUNNING\",\"phase\":\"push\"},"
+        "{\"state\":\"RUNNING\",\"phase\":\"push\",\"done\":524288,\"total\":1048576},"
+        "{\"state\":\"SUCCEEDED\",\"at\":\"2026-11-20T14:00:03.400Z\",\"result\":{\"point\":\"5f1e0000-0000-4000-8000-000000000000\","
+        "\"facts\":{\"frozen_ms\":\"38\",\"level\":\"filesystem\",\"size_bytes\":\"1395864371\",\"kind\":\"incremental\",\"chain_length\":\"4\"}}}]");
     expect(world, "backup create shop-1 --kind full", EXIT_DONE,
            "shop-1 on alpha  freeze · push   done in 3.4 s, frozen 38 ms, filesystem-consistent\n"
            "backup 5f1e0000-0000-4000-8000-000000000000, incremental, 1.3 GiB, chain of 4\n",
@@ -231,8 +260,10 @@ static void outcomes_become_exit_codes(void **state)
         const char *event, *err;
         int code;
     } cases[] = {
-        {"[{\"state\":\"FAILED\",\"error\":{\"kind\":\"permanent\",\"text\":\"no such disk vdz\",\"hint\":\"disks: vda\"}}]", "shop-1 on alpha: failed: no such disk vdz\ndisks: vda\n", EXIT_FAILED},
-        {"[{\"state\":\"REJECTED\",\"error\":{\"kind\":\"conflict\",\"text\":\"moved\"}}]", "shop-1 on alpha: refused: moved\nNothing was changed. \n", EXIT_FAILED},
+        {"[{\"state\":\"FAILED\",\"error\":{\"kind\":\"permanent\",\"text\":\"no such disk vdz\",\"hint\":\"disks: vda\"}}]",
+         "shop-1 on alpha: failed: no such disk vdz\ndisks: vda\n", EXIT_FAILED},
+        {"[{\"state\":\"REJECTED\",\"error\":{\"kind\":\"conflict\",\"text\":\"moved\"}}]",
+         "shop-1 on alpha: refused: moved\nNothing was changed. \n", EXIT_FAILED},
         {"[{\"state\":\"CANCELLED\"}]", "shop-1 on alpha: cancelled\n", EXIT_DECLINED},
         {"[{\"state\":\"EXPIRED\"}]", "shop-1 on alpha: expired\n", EXIT_DECLINED},
         {"[{\"state\":\"PARKED\"}]", "shop-1 on alpha: the outcome is not known\nThe target stays closed.", EXIT_UNKNOWN},
@@ -246,8 +277,9 @@ static void outcomes_become_exit_codes(void **state)
     }
 }
 
-static const char plan[] = "[{\"state\":\"SUCCEEDED\",\"result\":{\"plan_digest\":\"d1g357\",\"steps\":[{\"name\":\"check\",\"class\":\"A\",\"command\":\"the snapshot holds the definition\"},"
-                           "{\"name\":\"stop\",\"class\":\"C\",\"command\":\"virsh destroy 'shop-1'\",\"lost\":\"the running state\"}],\"lost\":[\"2 h of disk changes\",\"3 checkpoints end\"]}}]";
+static const char plan[] =
+    "[{\"state\":\"SUCCEEDED\",\"result\":{\"plan_digest\":\"d1g357\",\"steps\":[{\"name\":\"check\",\"class\":\"A\",\"command\":\"the snapshot holds the definition\"},"
+    "{\"name\":\"stop\",\"class\":\"C\",\"command\":\"virsh destroy 'shop-1'\",\"lost\":\"the running state\"}],\"lost\":[\"2 h of disk changes\",\"3 checkpoints end\"]}}]";
 
 static void a_dry_run_shows_the_plan(void **state)
 {
@@ -292,7 +324,9 @@ static void a_plan_that_fails_ends_it(void **state)
 {
     struct world *world = *state;
 
-    fake_script(world->fake, "snapshot.revert?dry", "[{\"state\":\"FAILED\",\"error\":{\"kind\":\"permanent\",\"text\":\"revert needs --force if-needed: hardware differs\"}}]");
+    fake_script(
+        world->fake, "snapshot.revert?dry",
+        "[{\"state\":\"FAILED\",\"error\":{\"kind\":\"permanent\",\"text\":\"revert needs --force if-needed: hardware differs\"}}]");
     expect(world, "snapshot revert shop-1 before-deploy --yes", EXIT_FAILED, "", NULL);
     has(world->err, "hardware differs");
     assert_int_equal(json_array_size(fake_submitted(world->fake)), 1);
@@ -313,11 +347,14 @@ static void selectors_make_many(void **state)
 static void errors_say_what_and_the_way_out(void **state)
 {
     expect(*state, "backup create shpo-1", EXIT_USAGE, "", NULL);
-    expect(*state, "backup create shop-11", EXIT_USAGE, "", "backup create shop-11: no target \"shop-11\"\nDid you mean shop-1 (alpha), shop-2 (beta)?\n");
-    expect(*state, "snapshot create db", EXIT_USAGE, "", "snapshot create db: \"db\" is ambiguous: alpha/db (libvirt:a000…), beta/db (libvirt:a000…)\nSay which\n");
+    expect(*state, "backup create shop-11", EXIT_USAGE, "",
+           "backup create shop-11: no target \"shop-11\"\nDid you mean shop-1 (alpha), shop-2 (beta)?\n");
+    expect(*state, "snapshot create db", EXIT_USAGE, "",
+           "snapshot create db: \"db\" is ambiguous: alpha/db (libvirt:a000…), beta/db (libvirt:a000…)\nSay which\n");
     expect(*state, "backup show c0", EXIT_USAGE, "", NULL);
-    expect(*state, "snapshot create shop-1 --running", EXIT_USAGE, "",
-           "fleetsnap snapshot create: unknown option --running (it belongs to snapshot revert)\nSee: fleetsnap snapshot create --help\n");
+    expect(
+        *state, "snapshot create shop-1 --running", EXIT_USAGE, "",
+        "fleetsnap snapshot create: unknown option --running (it belongs to snapshot revert)\nSee: fleetsnap snapshot create --help\n");
     fake_fail_next(((struct world *)*state)->fake, ERR_RETRY, "not leading", NULL);
     expect(*state, "snapshot create shop-1", EXIT_UNREACHABLE, "", NULL);
     fake_fail_next(((struct world *)*state)->fake, ERR_UNKNOWN, "no answer within 10 s", NULL);
@@ -346,7 +383,8 @@ static void jobs_are_watched_cancelled_resolved(void **state)
     struct world *world = *state;
     char id[64], line[128];
 
-    fake_script(world->fake, "snapshot.create", "[{\"state\":\"PARKED\",\"error\":{\"kind\":\"unknown\",\"text\":\"it may have happened\"}}]");
+    fake_script(world->fake, "snapshot.create",
+                "[{\"state\":\"PARKED\",\"error\":{\"kind\":\"unknown\",\"text\":\"it may have happened\"}}]");
     expect(world, "snapshot create shop-1 --no-wait", EXIT_DONE, NULL, "");
     snprintf(id, sizeof id, "%.36s", world->out);
     snprintf(line, sizeof line, "job watch %.8s", id);
@@ -407,17 +445,19 @@ static void bundles_of_many_hosts(void **state)
 
     snprintf(path, sizeof path, "%s/hosts.txt", world->folder);
     FILE *file = fopen(path, "w");
-    fputs("# the fleet\ngamma libvirt_uri=qemu:///embed?root=/x state_directory=/var/lib/g pools=/vm,/vm2\n\ndelta\n", file);
+    fputs("# the fleet\ngamma libvirt_uri=qemu:///embed?root=/x state_directory=/var/lib/g pools=/vm,/vm2\n\ndelta\n",
+          file);
     fclose(file);
     snprintf(line, sizeof line, "host enroll --from %s --out %s/bundles", path, world->folder);
     expect(world, line, EXIT_DONE, NULL, NULL);
     assert_string_equal(read_file(world, "bundles/delta/host.key"), "1 key-of-delta\n");
     assert_string_equal(read_file(world, "bundles/delta/redis.password"), "pa\"ss");
-    snprintf(expected, sizeof expected,
-             "# Made by fleetsnap host enroll for gamma. Options: fleetsnap-worker --help\nhost: \"gamma\"\nkafka:\n  brokers: \"k1:9092\"\nkey_file: \"%s/bundles/gamma/host.key\"\n"
-             "libvirt:\n  uri: \"qemu:///embed?root=/x\"\npools: [\"/vm\", \"/vm2\"]\nredis:\n  address: \"r1:6379\"\n  password_file: \"%s/bundles/gamma/redis.password\"\n  user: \"worker\"\n"
-             "state_directory: \"/var/lib/g\"\n",
-             world->folder, world->folder);
+    snprintf(
+        expected, sizeof expected,
+        "# Made by fleetsnap host enroll for gamma. Options: fleetsnap-worker --help\nhost: \"gamma\"\nkafka:\n  brokers: \"k1:9092\"\nkey_file: \"%s/bundles/gamma/host.key\"\n"
+        "libvirt:\n  uri: \"qemu:///embed?root=/x\"\npools: [\"/vm\", \"/vm2\"]\nredis:\n  address: \"r1:6379\"\n  password_file: \"%s/bundles/gamma/redis.password\"\n  user: \"worker\"\n"
+        "state_directory: \"/var/lib/g\"\n",
+        world->folder, world->folder);
     assert_string_equal(read_file(world, "bundles/gamma/worker.yaml"), expected);
     snprintf(path, sizeof path, "%s/bundles/gamma/worker.yaml", world->folder);
     assert_int_equal(stat(path, &about), 0);
@@ -429,8 +469,10 @@ static void bundles_of_many_hosts(void **state)
 static void names_are_completed(void **state)
 {
     expect(*state, "__complete -- target show @", EXIT_DONE, "shop-1\nshop-2\ndb\ndb\n", "");
-    expect(*state, "__complete -- snapshot revert shop-1 @", EXIT_DONE, "before-deploy\nafter-migration\nexperiment\n", "");
-    expect(*state, "__complete -- backup create shop-1 --kind @", EXIT_DONE, "auto\nfull\nincremental\ndifferential\n", "");
+    expect(*state, "__complete -- snapshot revert shop-1 @", EXIT_DONE, "before-deploy\nafter-migration\nexperiment\n",
+           "");
+    expect(*state, "__complete -- backup create shop-1 --kind @", EXIT_DONE, "auto\nfull\nincremental\ndifferential\n",
+           "");
     expect(*state, "__complete -- repository init x --host @", EXIT_DONE, "alpha\nbeta\n", "");
     expect(*state, "__complete -- host @", EXIT_DONE, "list\nshow\nenroll\ndrain\nresume\nremove\n", "");
 }
