@@ -37,6 +37,7 @@ int attempt_pay(struct attempt *attempt, bool first, bool *out_any, char **owed,
 void attempt_park(struct attempt *attempt, const struct err *why, size_t index, const char *owed, struct outcome *out);
 /* runner_recover.c: pays what must be paid first, asks the world about each open INTENT, then forward or back. */
 void attempt_recover(struct attempt *attempt, struct outcome *out);
+int attempt_remember(struct attempt *attempt, struct err *err); /* what planning and the DONE steps knew */
 /* runner_render.c */
 void attempt_render(struct attempt *attempt, struct outcome *out);
 void outcome_end(struct outcome *out, enum job_state state, const struct err *err);

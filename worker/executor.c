@@ -162,7 +162,7 @@ static void execute(struct executor *executor, struct work *work)
     else if (work->task == TASK_PAY)
         pay(&env, backend, work);
     else if (work->task == TASK_RECOVER)
-        runner_recover(&env, backend, work->job, work->plan, &work->outcome);
+        (work->give_up ? runner_give_up : runner_recover)(&env, backend, work->job, work->plan, &work->outcome);
     else
         runner_run(&env, backend, work->job, &work->outcome);
     executor->work = NULL;

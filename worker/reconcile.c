@@ -88,20 +88,11 @@ static int found(void *context, const struct inbox_row *row, struct err *err)
     return custody_enter(&worker->custody, work, err);
 }
 
-static bool owes_only_harmless(const struct journaled_plan *plan)
-{
-    for (size_t i = 0; i < plan->plan.count; i++)
-        if (plan->plan.steps[i].type->owes && !plan->plan.steps[i].type->owes->pay_first)
-            return false;
-    return true;
-}
-
 static int park(struct worker *worker, struct work *work, struct err *err)
 {
     struct err why = {0};
 
-    err_set(&why, ERR_UNKNOWN, "the worker died twice while it ran; what it left is not known%s",
-            work->plan && !owes_only_harmless(work->plan) ? ", and it may owe its guest a start" : "");
+    err_set(&why, ERR_UNKNOWN, "the worker died twice while it ran; what it left is not known");
     return custody_end(&worker->custody, work, STATE_PARKED, &why, NULL, err);
 }
 
@@ -142,8 +133,9 @@ static int go_on(struct worker *worker, struct work *work, bool rebooted, struct
         work->stage = WORK_PARKED;
         return custody_close_parked(&worker->custody, work, err);
     }
-    if (work->state == STATE_RUNNING && work->crashes >= CRASHES_MAX)
-        return park(worker, work, err);
+    work->give_up = work->plan && work->crashes >= CRASHES_MAX;
+    if (work->state == STATE_RUNNING && (work->crashes > CRASHES_MAX || (work->crashes == CRASHES_MAX && !work->plan)))
+        return park(worker, work, err); /* even giving up brought it down */
     if (work->plan)
         return recover(worker, work, err);
     if (work->state == STATE_RUNNING && work->attempt > 0)

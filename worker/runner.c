@@ -159,6 +159,18 @@ void runner_recover(const struct runner_env *env, struct backend *backend, const
 	text_free(&attempt.story);
 }
 
+void runner_give_up(const struct runner_env *env, struct backend *backend, const struct job *job, struct journaled_plan *journaled, struct outcome *out)
+{
+	struct attempt attempt = { .env = env, .backend = backend, .job = job, .plan = *journaled, .recovering = true };
+	struct err why = { 0 }, ignored = { 0 };
+
+	err_set(&why, ERR_UNKNOWN, "%s: the worker died twice while it ran; what it left is not known", op_names[job->op]);
+	attempt_remember(&attempt, &ignored);
+	attempt_park(&attempt, &why, attempt.plan.plan.count, NULL, out);
+	*journaled = attempt.plan;
+	facts_clear(&attempt.known);
+}
+
 int runner_pay_owed(const struct runner_env *env, struct backend *backend, const struct job *job, struct journaled_plan *journaled, struct err *err)
 {
 	struct attempt attempt = { .env = env, .backend = backend, .job = job, .plan = *journaled };

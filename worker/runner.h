@@ -71,5 +71,7 @@ void outcome_clear(struct outcome *outcome);
 void runner_run(const struct runner_env *env, struct backend *backend, const struct job *job, struct outcome *out);
 /* Goes on with a plan found in the journal: pay_first debts, settle, then forward or back. */
 void runner_recover(const struct runner_env *env, struct backend *backend, const struct job *job, struct journaled_plan *journaled, struct outcome *out);
+/* A job that brought the worker down twice is not tried again: harmless debts (a thaw) are paid, the rest is evidence, and it is PARKED. */
+void runner_give_up(const struct runner_env *env, struct backend *backend, const struct job *job, struct journaled_plan *journaled, struct outcome *out);
 /* Pays what a PARKED job still owes when a person resolves it (start, resume). */
 int runner_pay_owed(const struct runner_env *env, struct backend *backend, const struct job *job, struct journaled_plan *journaled, struct err *err);

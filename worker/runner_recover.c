@@ -17,8 +17,10 @@ enum way { WAY_FORWARD, WAY_BACK, WAY_AGAIN, WAY_PARKED };
 
 static inline void facts_clearp(struct facts *facts) { facts_clear(facts); }
 
-static int remember_done(struct attempt *attempt, struct err *err)
+int attempt_remember(struct attempt *attempt, struct err *err)
 {
+	if (facts_merge(&attempt->known, &attempt->plan.plan.facts, err) < 0)
+		return -1;
 	for (size_t i = 0; i < attempt->plan.plan.count; i++) {
 		const struct journaled_step *step = &attempt->plan.steps[i];
 
@@ -130,7 +132,7 @@ void attempt_recover(struct attempt *attempt, struct outcome *out)
 	bool any = false;
 	enum way way;
 
-	if (remember_done(attempt, &err) < 0 || attempt_pay(attempt, true, &any, &owed, &err) < 0) {
+	if (attempt_remember(attempt, &err) < 0 || attempt_pay(attempt, true, &any, &owed, &err) < 0) {
 		ask_again(&err, out);
 		return;
 	}

@@ -61,6 +61,7 @@ struct work {
 
     struct hold *hold;         /* while it runs */
     struct journaled_plan *plan; /* TASK_RECOVER, TASK_PAY */
+    bool give_up;                /* TASK_RECOVER: it brought the worker down twice; pay what is harmless, then PARKED */
     struct outcome outcome;    /* filled by the executor */
     size_t heap_index;         /* in the backlog's heaps */
     struct work *next, *previous; /* all in custody; linked by the custody */

@@ -374,6 +374,28 @@ static void test_settle_busy_is_asked_again(void **state)
 	fake_world_free(world);
 }
 
+/* Twice is enough: the guest is thawed, and a person decides about the rest. */
+static void test_giving_up_still_thaws(void **state)
+{
+	struct fake_world *world = fake_world_new();
+	struct job job = job_of(OP_SNAPSHOT_CREATE);
+	struct runner_env env = fake_env(world);
+	struct journaled_plan plan;
+	struct outcome out = { 0 };
+
+	(void)state;
+	assert_true(run_and_crash(world, &job, "effect.after:freeze"));
+	assert_true(world->frozen);
+	assert_true(fake_journaled(world, &plan));
+	runner_give_up(&env, fake_backend(), &job, &plan, &out);
+	assert_int_equal(out.state, STATE_PARKED);
+	assert_false(world->frozen);
+	assert_int_equal(world->applied[FAKE_SNAP], 0);
+	outcome_clear(&out);
+	journaled_plan_clear(&plan);
+	fake_world_free(world);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -388,6 +410,7 @@ int main(void)
 		cmocka_unit_test(test_crash_while_going_back),
 		cmocka_unit_test(test_settle_unknown),
 		cmocka_unit_test(test_settle_busy_is_asked_again),
+		cmocka_unit_test(test_giving_up_still_thaws),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
