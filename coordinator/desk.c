@@ -212,6 +212,8 @@ static int check_class(const struct job *job, const struct caller *caller, struc
 static int check_host(struct coordinator *coordinator, const struct job *job, struct err *err)
 {
     LOCK_SCOPE(&coordinator->lock);
+    if (!coordinator->state.leading) /* what the ledger says is not known yet */
+        return err_set(err, ERR_RETRY, "this coordinator does not lead");
     const struct ledger_node *node = ledger_find(coordinator->ledger, LEDGER_HOST, job->host);
     const struct fleet_host *host = fleet_find(coordinator->fleet, job->host);
     const char *state = node && node->entry && !node->entry->gone && node->entry->host ? node->entry->host->state : NULL;
