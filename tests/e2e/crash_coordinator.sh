@@ -7,14 +7,14 @@ named() { fleetsnap snapshot list "$target" --json --live | jq -r --arg name "$1
 
 # Whether the first request has ended or hangs: the same request again is the same job.
 killed_at() { # POINT
-    local name=${1//./-} first=''
+    local name=${1//./-}-$$ first=''
     "$stack" coordinator stop "$DIR"
     FLEETSNAP_CRASH=$1 "$stack" coordinator start "$DIR" || fail "the coordinator does not start"
-    E2E_TIMEOUT=20 run snapshot create "$target" --name "$name" --kind internal --request-id "$name-$$" --no-wait
+    E2E_TIMEOUT=20 run snapshot create "$target" --name "$name" --kind internal --request-id "$name" --no-wait
     [[ $code != 0 ]] || first=$out
     eventually 20 "the coordinator dies at $1" process_ended coordinator
     "$stack" coordinator start "$DIR" || fail "the coordinator does not start again"
-    expect 0 snapshot create "$target" --name "$name" --kind internal --request-id "$name-$$" --no-wait
+    expect 0 snapshot create "$target" --name "$name" --kind internal --request-id "$name" --no-wait
     job=$out
     [[ -z $first ]] || equal "id of the repeated request" "$first" "$job"
     eventually 40 "the job is done" job_in "$job" SUCCEEDED
