@@ -44,7 +44,7 @@ static void add_command(FILE *out, const struct command *command)
     add_text(out, command->doc);
     fputs(".\n", out);
     for (size_t i = 0; i < EXAMPLES && command->examples[i]; i++) {
-        fputs(i ? ".br\n" : ".PP\n.nf\n", out);
+        fputs(i ? "" : ".PP\n.nf\n", out);
         fputs("    fleetsnap ", out);
         add_text(out, command->examples[i]);
         fputc('\n', out);
