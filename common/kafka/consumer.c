@@ -21,7 +21,7 @@
 
 #define QUEUE_KBYTES "16384"
 
-enum { FETCH_WAIT_MS = 5000, SOCKET_SLACK_MS = 10000 };
+enum { FETCH_WAIT_MS = 5000, SOCKET_SLACK_MS = 10000, INTRODUCE_MS = 300 };
 
 /* Commits serve monitoring only, so a refusal (no ACL on the group) is worth one line, not an error. */
 static void on_commit(rd_kafka_t *handle, rd_kafka_resp_err_t code, rd_kafka_topic_partition_list_t *offsets,
@@ -173,6 +173,27 @@ static int change(struct kafka_consumer *consumer, rd_kafka_topic_partition_list
     return -1;
 }
 
+/*
+ * librdkafka looks for the leader of a topic that is new to it only once a second. Asking for its metadata at once saves that second before the first record. The
+ * answer is not needed, and not waited for when no broker can be reached.
+ */
+static void introduce(struct kafka_consumer *consumer, const char *name)
+{
+    const struct rd_kafka_metadata *metadata;
+    rd_kafka_topic_t *topic;
+
+    for (int i = 0; i < consumer->assigned->cnt; i++) {
+        if (strcmp(consumer->assigned->elems[i].topic, name) == 0)
+            return;
+    }
+    topic = rd_kafka_topic_new(consumer->client.handle, name, NULL);
+    if (!topic)
+        return;
+    if (!rd_kafka_metadata(consumer->client.handle, 0, topic, &metadata, INTRODUCE_MS))
+        rd_kafka_metadata_destroy(metadata);
+    rd_kafka_topic_destroy(topic);
+}
+
 int kafka_consumer_assign(struct kafka_consumer *consumer, const char *topic, int32_t partition, int64_t offset,
                           struct err *err)
 {
@@ -181,6 +202,7 @@ int kafka_consumer_assign(struct kafka_consumer *consumer, const char *topic, in
     if (!one)
         return err_memory(err, "kafka assignment");
     rd_kafka_topic_partition_list_add(one, topic, partition)->offset = offset;
+    introduce(consumer, topic);
     if (rd_kafka_topic_partition_list_find(consumer->assigned, topic, partition)) {
         if (change(consumer, one, false, err) < 0)
             return -1;

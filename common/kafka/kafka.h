@@ -84,7 +84,7 @@ int kafka_consumer_open(const struct kafka_options *options, const char *group_f
                         struct err *err);
 /* Its records must have been freed. Waits for nothing; NULL is fine. */
 void kafka_consumer_close(struct kafka_consumer *consumer);
-/* Adds one partition from `offset` (or KAFKA_FROM_*). May be called for several; a repeat moves the position. */
+/* Adds one partition from `offset` (or KAFKA_FROM_*). May be called for several; a repeat moves the position. The first of a topic may take 0.3 s. */
 int kafka_consumer_assign(struct kafka_consumer *consumer, const char *topic, int32_t partition, int64_t offset,
                           struct err *err);
 /*

@@ -21,22 +21,44 @@ struct fixture {
     struct kafka_options options;
     struct kafka_producer *producer;
     struct kafka_consumer *consumer;
+    char topic[16];
 };
+
+static struct fixture fixture_of_all;
+
+/* One broker for all tests, because ending it takes a second; a topic of its own for each. */
+static int start_broker(void **state)
+{
+    struct fixture *fixture = &fixture_of_all;
+    struct err err = {0};
+
+    (void)state;
+    if (kafka_mock_open(1, &fixture->mock, &err) < 0)
+        return -1;
+    fixture->options = (struct kafka_options){
+        .brokers = kafka_mock_brokers(fixture->mock), .client_id = "test", .linger_us = 200, .fetch_wait_ms = 10};
+    return kafka_producer_open(&fixture->options, &fixture->producer, &err);
+}
+
+static int end_broker(void **state)
+{
+    (void)state;
+    kafka_producer_close(fixture_of_all.producer, 1000);
+    kafka_mock_close(fixture_of_all.mock);
+    return 0;
+}
 
 static int set_up(void **state)
 {
-    static struct fixture fixture;
+    static int number;
+    struct fixture *fixture = &fixture_of_all;
     struct err err = {0};
 
-    fixture = (struct fixture){0};
-    if (kafka_mock_open(1, &fixture.mock, &err) < 0 || kafka_mock_topic(fixture.mock, "jobs", 8, &err) < 0)
+    *state = fixture;
+    snprintf(fixture->topic, sizeof fixture->topic, "jobs-%d", number++);
+    if (kafka_mock_topic(fixture->mock, fixture->topic, 8, &err) < 0)
         return -1;
-    fixture.options = (struct kafka_options){
-        .brokers = kafka_mock_brokers(fixture.mock), .client_id = "test", .linger_us = 200, .fetch_wait_ms = 10};
-    *state = &fixture;
-    return kafka_producer_open(&fixture.options, &fixture.producer, &err) < 0
-               ? -1
-               : kafka_consumer_open(&fixture.options, "fleetsnap.alpha", &fixture.consumer, &err);
+    return kafka_consumer_open(&fixture->options, "fleetsnap.alpha", &fixture->consumer, &err);
 }
 
 static int tear_down(void **state)
@@ -44,8 +66,6 @@ static int tear_down(void **state)
     struct fixture *fixture = *state;
 
     kafka_consumer_close(fixture->consumer);
-    kafka_producer_close(fixture->producer, 1000);
-    kafka_mock_close(fixture->mock);
     return 0;
 }
 
@@ -66,8 +86,9 @@ static void produce(struct fixture *fixture, int32_t partition, int first, int c
 
     for (int i = first; i < first + count; i++) {
         snprintf(value, sizeof value, "%d", i);
-        assert_int_equal(
-            kafka_produce(fixture->producer, "jobs", partition, "alpha", 5, value, strlen(value), NULL, 0, 0, &err), 0);
+        assert_int_equal(kafka_produce(fixture->producer, fixture->topic, partition, "alpha", 5, value, strlen(value),
+                                       NULL, 0, 0, &err),
+                         0);
     }
     flush(fixture);
 }
@@ -110,7 +131,7 @@ static void assign(struct fixture *fixture, int32_t partition, int64_t offset)
 {
     struct err err = {0};
 
-    if (kafka_consumer_assign(fixture->consumer, "jobs", partition, offset, &err) < 0)
+    if (kafka_consumer_assign(fixture->consumer, fixture->topic, partition, offset, &err) < 0)
         fail_msg("%s", err.text);
 }
 
@@ -235,8 +256,8 @@ static void absent_and_empty_are_told_apart(void **state)
     struct kafka_record record;
     struct err err = {0};
 
-    assert_int_equal(kafka_produce(fixture->producer, "jobs", 0, "key", 3, NULL, 0, NULL, 0, 0, &err), 0);
-    assert_int_equal(kafka_produce(fixture->producer, "jobs", 0, NULL, 0, "", 0, NULL, 0, 0, &err), 0);
+    assert_int_equal(kafka_produce(fixture->producer, fixture->topic, 0, "key", 3, NULL, 0, NULL, 0, 0, &err), 0);
+    assert_int_equal(kafka_produce(fixture->producer, fixture->topic, 0, NULL, 0, "", 0, NULL, 0, 0, &err), 0);
     flush(fixture);
     assign(fixture, 0, 0);
     one_record(fixture, &record);
@@ -264,7 +285,7 @@ static void headers_are_given_only_as_text(void **state)
     memset(longest, 'x', sizeof longest);
     memset(longer, 'x', sizeof longer);
     longest[1024] = longer[1025] = '\0';
-    assert_int_equal(kafka_produce(fixture->producer, "jobs", 0, "k", 1, "v", 1, headers, 6, 0, &err), 0);
+    assert_int_equal(kafka_produce(fixture->producer, fixture->topic, 0, "k", 1, "v", 1, headers, 6, 0, &err), 0);
     flush(fixture);
     assign(fixture, 0, 0);
     one_record(fixture, &record);
@@ -297,7 +318,7 @@ static void a_position_out_of_range_is_a_conflict_and_can_be_mended(void **state
         got = kafka_consume(fixture->consumer, 50, &record, 1, &err);
     assert_int_equal(got, -1);
     assert_int_equal(err.kind, ERR_CONFLICT);
-    assert_non_null(strstr(err.text, "jobs[3]"));
+    assert_non_null(strstr(err.text, fixture->topic));
     assign(fixture, 3, KAFKA_FROM_BEGINNING);
     expect_run(fixture, 0, 5);
 }
@@ -326,10 +347,10 @@ static void commits_neither_wait_nor_fail(void **state)
     produce(fixture, 3, 0, 5);
     assign(fixture, 3, 0);
     expect_run(fixture, 0, 5);
-    assert_int_equal(kafka_commit_async(fixture->consumer, "jobs", 3, 3, &err), 0);
+    assert_int_equal(kafka_commit_async(fixture->consumer, fixture->topic, 3, 3, &err), 0);
     expect_silence(fixture);
     kafka_mock_fail(fixture->mock, KAFKA_MOCK_OFFSET_COMMIT, NO_GROUP_ACL, 1);
-    assert_int_equal(kafka_commit_async(fixture->consumer, "jobs", 3, 5, &err), 0);
+    assert_int_equal(kafka_commit_async(fixture->consumer, fixture->topic, 3, 5, &err), 0);
     expect_silence(fixture);
     produce(fixture, 3, 5, 1);
     expect_run(fixture, 5, 1);
@@ -346,28 +367,28 @@ static void looks_at_one_record_without_disturbing(void **state)
     struct err err = {0};
 
     produce(fixture, 3, 0, 5);
-    assert_int_equal(kafka_produce(fixture->producer, "jobs", 3, "key", 3, NULL, 0, &header, 1, 0, &err), 0);
+    assert_int_equal(kafka_produce(fixture->producer, fixture->topic, 3, "key", 3, NULL, 0, &header, 1, 0, &err), 0);
     flush(fixture);
     assign(fixture, 3, 0);
     expect_run(fixture, 0, 5);
-    assert_int_equal(kafka_watermarks(fixture->consumer, "jobs", 3, &low, &high, DEADLINE_MS, &err), 0);
+    assert_int_equal(kafka_watermarks(fixture->consumer, fixture->topic, 3, &low, &high, DEADLINE_MS, &err), 0);
     assert_int_equal(low, 0);
     assert_int_equal(high, 6);
-    assert_int_equal(kafka_record_at(fixture->consumer, "jobs", 3, 5, &record, &found, DEADLINE_MS, &err), 0);
+    assert_int_equal(kafka_record_at(fixture->consumer, fixture->topic, 3, 5, &record, &found, DEADLINE_MS, &err), 0);
     assert_true(found);
     assert_int_equal(record.offset, 5);
-    assert_string_equal(record.topic, "jobs");
+    assert_string_equal(record.topic, fixture->topic);
     assert_null(record.value);
     assert_memory_equal(record.key, "key", 3);
     assert_string_equal(kafka_header(&record, "fs-job"), "0d9b");
     kafka_records_free(&record, 1);
-    assert_int_equal(kafka_record_at(fixture->consumer, "jobs", 3, 2, &record, &found, DEADLINE_MS, &err), 0);
+    assert_int_equal(kafka_record_at(fixture->consumer, fixture->topic, 3, 2, &record, &found, DEADLINE_MS, &err), 0);
     assert_true(found);
     assert_memory_equal(record.value, "2", 1);
     kafka_records_free(&record, 1);
-    assert_int_equal(kafka_record_at(fixture->consumer, "jobs", 3, 6, &record, &found, DEADLINE_MS, &err), 0);
+    assert_int_equal(kafka_record_at(fixture->consumer, fixture->topic, 3, 6, &record, &found, DEADLINE_MS, &err), 0);
     assert_false(found);
-    assert_int_equal(kafka_record_at(fixture->consumer, "jobs", 3, 1000, &record, &found, DEADLINE_MS, &err), 0);
+    assert_int_equal(kafka_record_at(fixture->consumer, fixture->topic, 3, 1000, &record, &found, DEADLINE_MS, &err), 0);
     assert_false(found);
     one_record(fixture, &record);
     assert_int_equal(record.offset, 5);
@@ -388,9 +409,9 @@ static void a_question_has_its_time_limit(void **state)
 
     options.brokers = "127.0.0.1:1";
     assert_int_equal(kafka_consumer_open(&options, NULL, &consumer, &err), 0);
-    assert_int_equal(kafka_watermarks(consumer, "jobs", 0, &low, &high, 200, &err), -1);
+    assert_int_equal(kafka_watermarks(consumer, fixture->topic, 0, &low, &high, 200, &err), -1);
     assert_int_equal(err.kind, ERR_RETRY);
-    assert_int_equal(kafka_record_at(consumer, "jobs", 0, 0, &record, &found, 200, &err), -1);
+    assert_int_equal(kafka_record_at(consumer, fixture->topic, 0, 0, &record, &found, 200, &err), -1);
     assert_int_equal(err.kind, ERR_RETRY);
     assert_int_equal(kafka_cluster_id(&options, 200, id, &err), -1);
     assert_int_equal(err.kind, ERR_RETRY);
@@ -405,7 +426,7 @@ static void knows_the_number_of_partitions(void **state)
     char id[64] = "";
     struct err err = {0};
 
-    assert_int_equal(kafka_partition_count(&fixture->options, "jobs", DEADLINE_MS, &partitions, &err), 0);
+    assert_int_equal(kafka_partition_count(&fixture->options, fixture->topic, DEADLINE_MS, &partitions, &err), 0);
     assert_int_equal(partitions, 8);
     assert_int_equal(kafka_broker_info(&fixture->options, DEADLINE_MS, &brokers, &err), 0);
     assert_int_equal(brokers, 1);
@@ -434,5 +455,5 @@ int main(void)
         TEST(a_question_has_its_time_limit),
         TEST(knows_the_number_of_partitions),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, start_broker, end_broker);
 }
