@@ -1,6 +1,6 @@
 /*
  * Enrolling a host: its key is derived, not stored; the ledger only says which generations there are and when one ended. A rotation leaves the old key a while, so that the
- * host can be given the new file before what it says is no longer believed. What is sent to it is signed with the new key at once.
+ * host can be given the new file before what it says is no longer believed. What is sent to it meanwhile is signed so that both files verify it (publisher.c).
  */
 #include "base/clock.h"
 #include "base/err.h"
@@ -9,7 +9,8 @@
 #include <stdio.h>
 #include <string.h>
 
-static const int64_t ROTATION_MS = 15LL * 60 * 1000;
+/* Longer than the topics keep what was signed with it for a worker. */
+static const int64_t WORKER_KEEPS_MS = 15LL * 24 * 3600 * 1000;
 
 static size_t known_generations(struct coordinator *coordinator, const char *host, struct ledger_generation *out,
                                 size_t max)
@@ -56,6 +57,8 @@ static int format_ring(struct coordinator *coordinator, const char *host, char *
     int result = 0;
 
     for (size_t i = 0; result == 0 && i < count; i++) {
+        if (generations[i].ended_at_ms && generations[i].ended_at_ms < clock_real_ms() - WORKER_KEEPS_MS)
+            continue;
         struct host_key *key = &ring.items[ring.count++];
         key->generation = generations[i].generation;
         key->not_after_ms = generations[i].ended_at_ms;
@@ -67,6 +70,20 @@ static int format_ring(struct coordinator *coordinator, const char *host, char *
     return result;
 }
 
+/* The new generation first: a crash in between leaves a host with two keys, never with none. What an earlier one left open ends too. */
+static int rotate_key(struct coordinator *coordinator, const struct caller *caller, const char *host,
+                      const struct ledger_generation *known, size_t count, struct err *err)
+{
+    int64_t end_ms = clock_real_ms() + coordinator->options.key_overlap_ms;
+
+    if (put_key(coordinator, caller, host, known[0].generation + 1, 0, err) < 0)
+        return -1;
+    for (size_t i = 0; i < count; i++)
+        if (!known[i].ended_at_ms && put_key(coordinator, caller, host, known[i].generation, end_ms, err) < 0)
+            return -1;
+    return 0;
+}
+
 int coordinator_enroll(struct coordinator *coordinator, const struct caller *caller, const char *host, bool rotate,
                        char **out_key_file, struct err *err)
 {
@@ -76,9 +93,8 @@ int coordinator_enroll(struct coordinator *coordinator, const struct caller *cal
     if (!name_valid_host(host))
         return err_set(err, ERR_PERMANENT, "\"%.64s\" cannot be the name of a host", host);
     count = known_generations(coordinator, host, known, KEY_RING_MAX);
-    if (rotate && count && known[0].ended_at_ms == 0) {
-        if (put_key(coordinator, caller, host, known[0].generation + 1, 0, err) < 0 ||
-            put_key(coordinator, caller, host, known[0].generation, clock_real_ms() + ROTATION_MS, err) < 0)
+    if (rotate && count) {
+        if (rotate_key(coordinator, caller, host, known, count, err) < 0)
             return -1;
     } else if (!count && put_key(coordinator, caller, host, next_generation(coordinator, host), 0, err) < 0)
         return -1;

@@ -1,6 +1,7 @@
 #include "coordinator/publisher.h"
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/err.h"
 #include "crypto/mac.h"
 #include "kafka/kafka.h"
@@ -12,7 +13,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { METADATA_TIMEOUT_MS = 10000 };
+enum { METADATA_TIMEOUT_MS = 10000, KEY_ENDS_SOON_MS = 5 * 60 * 1000 };
 
 struct publisher {
     struct kafka_producer *producer;
@@ -132,6 +133,21 @@ int publisher_send(struct publisher *publisher, const struct publication *public
     return 0;
 }
 
+/*
+ * A host whose key was just rotated may still have the old file: until shortly before the old key ends, jobs are signed with it, for both files verify that. A job signed with a
+ * key that its host does not have would be a dead letter.
+ */
+static struct key_ring job_ring(const struct key_ring *ring)
+{
+    int64_t soon_ms = clock_real_ms() + KEY_ENDS_SOON_MS;
+    struct key_ring one = {.count = ring->count ? 1 : 0};
+
+    one.items[0] = ring->items[0];
+    if (ring->count > 1 && ring->items[1].not_after_ms > soon_ms)
+        one.items[0] = ring->items[1];
+    return one;
+}
+
 int publisher_send_job(struct publisher *publisher, const struct job *job, uint64_t opaque, struct err *err)
 {
     const struct topic_info *topic = &topic_table[TOPIC_JOBS];
@@ -153,8 +169,11 @@ int publisher_send_job(struct publisher *publisher, const struct job *job, uint6
                               .value_len = len,
                               .fs_host = job->host,
                               .fs_job = job->job_id};
-    return sign_and_produce(publisher, ring, &input, publisher_partition(publisher, TOPIC_JOBS, job->host),
-                            job->traceparent, opaque, err);
+    struct key_ring one = job_ring(ring);
+    int result = sign_and_produce(publisher, &one, &input, publisher_partition(publisher, TOPIC_JOBS, job->host),
+                                  job->traceparent, opaque, err);
+    explicit_bzero(&one, sizeof one);
+    return result;
 }
 
 int32_t publisher_partition(const struct publisher *publisher, enum topic topic, const char *host)

@@ -168,9 +168,9 @@ static void serve_line(struct coordinator *coordinator, char *line)
         return;
     if (strcmp(verb, "state") == 0)
         command_state(coordinator);
-    else if (strcmp(verb, "enroll") == 0) {
+    else if (strcmp(verb, "enroll") == 0 || strcmp(verb, "rotate") == 0) {
         CLEANUP(freep) char *file = NULL;
-        int result = coordinator_enroll(coordinator, &tester, a, false, &file, &err);
+        int result = coordinator_enroll(coordinator, &tester, a, *verb == 'r', &file, &err);
         say_result(result, &err, json_pack("{s:s?}", "key_file", file));
     } else if (strcmp(verb, "submit") == 0 || strcmp(verb, "destroy") == 0) {
         int result = submit(coordinator, a, b, c, *verb == 'd', id, &err);
