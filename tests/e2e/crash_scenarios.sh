@@ -4,7 +4,7 @@
 #   before_snapshot_create  before each point: what the verb needs, and `ask`; names hold $tag, which is new for each point
 #   effect_snapshot_create  true when what was asked has happened, once
 #   after_snapshot_create   takes it back with ordinary commands, the next job on that machine
-# and where needed prepare_ and finish_ (once), at_death_ (while the worker is dead). snapshot_create__internal is a variant.
+# and where needed prepare_ and finish_ (once), unplan_ (after the look at the plan), at_death_ (while the worker is dead). snapshot_create__internal is a variant.
 # From the matrix: host, vm, repository, tag, job (its id). Without a worker: between_workers removes what no verb removes.
 
 declare -A no_plan=([snapshot_list]=1 [snapshot_show]=1) # no --dry-run and no --no-wait: they only read
@@ -55,10 +55,12 @@ finish_snapshot_show() { done_by snapshot delete "$host/$vm" base --yes; }
 
 ask_snapshot_revert() { ask=(snapshot revert "$host/$vm" "$tag" --yes); }
 before_snapshot_revert() {
+    guest "$host" "$vm" "rm -f /data/mistake /data/later; sync" || fail "$vm does not answer"
     done_by snapshot create "$host/$vm" --name "$tag"
-    guest "$host" "$vm" "rm -f /data/later; echo $tag >/data/mistake; sync" || fail "$vm does not take the mistake"
+    guest "$host" "$vm" "echo $tag >/data/mistake; sync" || fail "$vm does not take the mistake"
     ask_snapshot_revert
 }
+unplan_snapshot_revert() { done_by snapshot delete "$host/$vm" "$tag" --yes; }
 # Reverted already, and running again: then what is written now must survive.
 at_death_snapshot_revert() {
     rm -f "$DIR/written"
@@ -85,6 +87,7 @@ forget_kept() {
 # ---- snapshot.delete ----
 
 ask_snapshot_delete() { ask=(snapshot delete "$host/$vm" "$tag" --yes); }
+unplan_snapshot_delete() { done_by snapshot delete "$host/$vm" "$tag" --yes; }
 before_snapshot_delete() {
     fleetsnap snapshot show "$host/$vm" "$tag" >/dev/null 2>&1 || done_by snapshot create "$host/$vm" --name "$tag"
     guest "$host" "$vm" "echo $tag >/data/newest; sync" || fail "$vm does not write"
@@ -135,6 +138,7 @@ before_backup_delete() {
     doomed=$(newest_backup)
     ask_backup_delete
 }
+unplan_backup_delete() { done_by backup delete "$doomed" --yes; }
 effect_backup_delete() {
     equal "backups of that id" 0 "$(point_count "$doomed")"
     equal "folders of that id" 0 "$(folders_of "$doomed")"
