@@ -203,14 +203,25 @@ static int end_chain(struct attempt *attempt, size_t first, size_t last, struct 
 	return 0;
 }
 
+/* The next start goes on from the journal, but nobody knows when that is: no guest stays frozen until then. */
+static void leave(struct attempt *attempt, const struct err *err, struct outcome *out)
+{
+	CLEANUP(freep) char *owed = NULL;
+	struct err ignored = { 0 };
+	bool any;
+
+	attempt_pay(attempt, true, &any, &owed, &ignored);
+	out->kind = OUTCOME_LEFT;
+	out->err = *err;
+}
+
 static void forward_failed(struct attempt *attempt, size_t at, const struct err *err, struct outcome *out)
 {
 	const struct step *step = &attempt->plan.plan.steps[at];
 	bool destroyed_perhaps = err->kind == ERR_UNKNOWN && step->class == STEP_DESTROYS;
 
 	if (attempt->journal_failed || attempt_why_stop(attempt) == STOP_SHUTDOWN) {
-		out->kind = OUTCOME_LEFT;
-		out->err = *err;
+		leave(attempt, err, out);
 	} else if (attempt->final_begun || destroyed_perhaps) {
 		attempt_park(attempt, err, at, NULL, out);
 	} else {

@@ -396,6 +396,29 @@ static void test_giving_up_still_thaws(void **state)
 	fake_world_free(world);
 }
 
+/* A worker that is stopped hard in the middle of a freeze leaves its plan to the next start, and the guest thawed. */
+static void test_a_hard_stop_leaves_no_guest_frozen(void **state)
+{
+	struct fake_world *world = fake_world_new();
+	struct job job = job_of(OP_SNAPSHOT_CREATE);
+	struct outcome out;
+
+	(void)state;
+	strcpy(world->fail_step, "snap");
+	world->fail_kind = ERR_CANCELLED;
+	world->fail_times = 1;
+	world->fail_late = world->stop_on_failure = true;
+	run(world, &job, &out);
+	assert_int_equal(out.kind, OUTCOME_LEFT);
+	assert_false(world->frozen);
+	outcome_clear(&out);
+	world->stopping = false;
+	assert_int_equal(recover(world, &job), STATE_SUCCEEDED);
+	assert_whole(world);
+	assert_int_equal(world->executed[FAKE_SNAP], 2); /* not consistent any more: taken back, and made afresh */
+	fake_world_free(world);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -411,6 +434,7 @@ int main(void)
 		cmocka_unit_test(test_settle_unknown),
 		cmocka_unit_test(test_settle_busy_is_asked_again),
 		cmocka_unit_test(test_giving_up_still_thaws),
+		cmocka_unit_test(test_a_hard_stop_leaves_no_guest_frozen),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -39,6 +39,7 @@ static int should_fail(const struct step *step, struct err *err)
 		return 0;
 	if (world->fail_times > 0)
 		world->fail_times--;
+	world->stopping = world->stopping || world->stop_on_failure;
 	return err_set(err, world->fail_kind, "told to fail");
 }
 

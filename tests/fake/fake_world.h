@@ -18,6 +18,7 @@ struct fake_world {
 	enum err_kind fail_kind;
 	int fail_times;             /* … so many times (-1: always), after half of its effect if `fail_late` */
 	bool fail_late;
+	bool stop_on_failure;       /* the worker begins to stop hard when it fails */
 	bool settle_unknown;        /* settle() cannot tell */
 	int settle_busy;            /* settle() says BUSY so many times */
 	int thaw_failures;
