@@ -319,13 +319,14 @@ static void test_cancel_leaves_the_parent_usable(void **state)
     (void)state;
     back_up(BACKUP_FULL, full);
     before = rig_checkpoints(&rig);
-    rig_write(&rig, "vda", 0x73, "11M", "4M");
+    rig_write(&rig, "vda", 0x73, "64M", "200M");
     snprintf(id, sizeof id, "%s", job->job_id);
     ((struct params_backup_create *)job->params)->kind = BACKUP_INCREMENTAL;
     rig.rate_limit = 1 << 20;
-    rig.cancel_at_bytes = 1;
+    rig.cancel_at_phase = "push";
     rig_run(&rig, job, &out);
-    rig.rate_limit = rig.cancel_at_bytes = 0;
+    rig.rate_limit = 0;
+    rig.cancel_at_phase = NULL;
     assert_int_equal(out.kind, OUTCOME_ENDED);
     assert_int_equal(out.state, STATE_CANCELLED);
     outcome_clear(&out);
@@ -490,17 +491,19 @@ static void test_full_repository_never_stops_the_guest(void **state)
     int domain_state;
 
     (void)state;
-    rig_small_repository(&rig, 24);
+    rig_small_repository(&rig, 150);
     string_set(&((struct params_backup_create *)job->params)->repository->path, rig.small, NULL);
     rig_write(&rig, "vda", 0x76, "30M", "12M");
     rig_refused(&rig, job, "no room");
     job = create_job(BACKUP_FULL);
     string_set(&((struct params_backup_create *)job->params)->repository->path, rig.small, NULL);
     strings_add(&((struct params_backup_create *)job->params)->include, "vdb", NULL);
-    rig.fill_at_bytes = 1; /* somebody else fills it while the job runs */
+    rig_write(&rig, "vdb", 0x75, "64M", "100M");
+    rig.fill_at_phase = "backup-begin"; /* somebody else fills it after room was found */
     rig.rate_limit = 256 << 10;
-    rig_refused(&rig, job, "no room");
-    rig.rate_limit = rig.fill_at_bytes = 0;
+    rig_refused(&rig, job, "No space left");
+    rig.rate_limit = 0;
+    rig.fill_at_phase = NULL;
     assert_int_equal(virDomainGetState(rig.domain, &domain_state, NULL, 0), 0);
     assert_int_equal(domain_state, VIR_DOMAIN_RUNNING);
     rig_write(&rig, "vdb", 0x77, "4M", "64k");

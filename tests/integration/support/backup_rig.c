@@ -142,13 +142,6 @@ static int reserve(void *context, const char *repository, int64_t bytes, int64_t
     return 0;
 }
 
-static void phase(void *context, const char *name)
-{
-    (void)context;
-    if (getenv("RIG_VERBOSE"))
-        fprintf(stderr, "  %s\n", name);
-}
-
 static void fill(struct rig *rig)
 {
     char path[PATH_MAX], block[65536] = {0};
@@ -163,17 +156,23 @@ static void fill(struct rig *rig)
     fclose(file);
 }
 
-static void progress(void *context, int64_t done, int64_t total)
+static void phase(void *context, const char *name)
 {
     struct rig *rig = context;
 
-    (void)total;
-    if (rig->fill_at_bytes && done >= rig->fill_at_bytes) {
-        rig->fill_at_bytes = 0;
+    if (getenv("RIG_VERBOSE"))
+        fprintf(stderr, "  %s\n", name);
+    if (rig->fill_at_phase && strcmp(name, rig->fill_at_phase) == 0)
         fill(rig);
-    }
-    if (rig->cancel_at_bytes && done >= rig->cancel_at_bytes)
+    if (rig->cancel_at_phase && strcmp(name, rig->cancel_at_phase) == 0)
         rig->cancelled = true;
+}
+
+static void progress(void *context, int64_t done, int64_t total)
+{
+    (void)context;
+    (void)done;
+    (void)total;
 }
 
 static bool cancelled(void *context)
@@ -334,8 +333,8 @@ void rig_prepare(struct rig *rig, const char *name)
                                           .agent_timeout_ms = 2000,
                                           .frozen_limit_ms = 5000};
     assert_int_equal(repository_init(rig->repository, rig->repository_id, "rig", 1, &err), 0);
-    make_disk(rig, "vda.img", "qcow2", "64M", "write -P 0x11 0 8M");
-    make_disk(rig, "vdb.img", "qcow2", "32M", "write -P 0x22 4M 1M");
+    make_disk(rig, "vda.img", "qcow2", "512M", "write -P 0x11 0 8M");
+    make_disk(rig, "vdb.img", "qcow2", "256M", "write -P 0x22 4M 1M");
     make_disk(rig, "vdc.img", "raw", "16M", "write -P 0x33 1M 1M");
 }
 

@@ -26,9 +26,9 @@ struct rig {
     virConnectPtr connection; /* the test's own */
     virDomainPtr domain;
     bool cancelled;          /* asked by a person */
-    int64_t cancel_at_bytes; /* cancels when so much is done; 0: never */
+    const char *cancel_at_phase; /* cancels when this step begins; NULL: never. By bytes it would be a race: a small push has ended before it is looked at */
     int64_t rate_limit;
-    int64_t fill_at_bytes; /* fills the small repository when so much is done; 0: never */
+    const char *fill_at_phase; /* fills the small repository when this step begins; NULL: never */
     char small[64];        /* a repository of a few MiB, with a file system of its own */
     char crash_step[32];   /* kills this process around the step of that name … */
     int crash_when;        /* … enum rig_crash */
