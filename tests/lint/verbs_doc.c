@@ -34,7 +34,8 @@ static enum job_class class_of(enum op op, void *params)
     return job_class(&job);
 }
 
-static void try_value(enum op op, enum job_class least, const struct field *field, void *params, const char *value, struct text *out)
+static void try_value(enum op op, enum job_class least, const struct field *field, void *params, const char *value,
+                      struct text *out)
 {
     enum job_class now = class_of(op, params);
 
@@ -231,7 +232,9 @@ static void add_virsh(struct text *out)
 {
     const struct command *command;
 
-    text_add(out, "\n## Spelt as in virsh\n\nThese options have the name that virsh gives them, so that what the hands know works here too.\n\n| command | options |\n|---|---|\n");
+    text_add(
+        out,
+        "\n## Spelt as in virsh\n\nThese options have the name that virsh gives them, so that what the hands know works here too.\n\n| command | options |\n|---|---|\n");
     for (size_t i = 0; (command = command_at(i)); i++) {
         bool any = false;
         for (const struct option_row *row = command->options; row && row->name; row++) {
@@ -261,7 +264,8 @@ int main(int argc, char **argv)
     if (argc < 2) {
         fputs(text_str(&text), stdout);
     } else if (file_read(argv[1], 1 << 20, &now, &len, &err) < 0 || strcmp(now, text_str(&text)) != 0) {
-        fprintf(stderr, "%s is not what the tables say: %s\nregenerate it: verbs_doc > docs/verbs.md\n", argv[1], err.text);
+        fprintf(stderr, "%s is not what the tables say: %s\nregenerate it: verbs_doc > docs/verbs.md\n", argv[1],
+                err.text);
         differs = 1;
     }
     free(now);
