@@ -11,7 +11,7 @@
 struct ring_of_host {
     UT_hash_handle hh;
     char host[64];
-    bool enrolled;
+    bool enrolled; /* true of all that are kept */
     struct key_ring ring;
 };
 
@@ -79,7 +79,7 @@ static struct ring_of_host *add_ring(struct trust *trust, const char *host)
     if (!ring || strlen(host) >= sizeof ring->host)
         return NULL;
     strcpy(ring->host, host);
-    if (derive_ring(trust, ring) < 0)
+    if (derive_ring(trust, ring) < 0 || !ring->enrolled) /* anybody can name hosts: only those of the ledger are remembered */
         return NULL;
     HASH_ADD_STR(trust->rings, host, ring);
     return TAKE_PTR(ring);
@@ -96,5 +96,5 @@ const struct key_ring *trust_ring(struct trust *trust, const char *host)
     HASH_FIND_STR(trust->rings, host, ring);
     if (!ring)
         ring = add_ring(trust, host);
-    return ring && ring->enrolled ? &ring->ring : NULL;
+    return ring ? &ring->ring : NULL;
 }
