@@ -403,6 +403,22 @@ static void differences_are_said(void **state)
     assert_string_equal(said.items[1], "disk vdb is gone");
 }
 
+/* What a dry run shows travels: secrets must not be in it, neither of a domain nor of a snapshot that holds one. */
+static void secrets_are_not_shown(void **state)
+{
+    static const char *const xml =
+        "<domainsnapshot><name>s</name><domain><devices><graphics type='vnc' passwd='hunter2' passwdValidTo='2026-01-01T00:00:00'/>"
+        "<disk><source protocol='https'><cookies><cookie name='a'>hunter3</cookie></cookies></source></disk></devices></domain></domainsnapshot>";
+    char *shown = NULL;
+    struct err err = {0};
+
+    (void)state;
+    assert_int_equal(definition_without_secrets(xml, &shown, &err), 0);
+    assert_non_null(strstr(shown, "<graphics type=\"vnc\"/>"));
+    assert_null(strstr(shown, "hunter"));
+    free(shown);
+}
+
 static void edits_of_definitions(void **state)
 {
     CLEANUP(xml_freep) xmlDocPtr doc = parse(domain_text);
@@ -494,6 +510,7 @@ int main(void)
         cmocka_unit_test(digests_ignore_disks_and_labels),
         cmocka_unit_test(differences_are_said),
         cmocka_unit_test(edits_of_definitions),
+        cmocka_unit_test(secrets_are_not_shown),
         cmocka_unit_test(chains_and_kept_files),
     };
 

@@ -143,6 +143,7 @@ int definition_without_secrets(const char *xml, char **out, struct err *err)
         return -1;
     xml_remove_all(xmlDocGetRootElement(doc), "//graphics/@passwd");
     xml_remove_all(xmlDocGetRootElement(doc), "//graphics/@passwdValidTo");
+    xml_remove_all(xmlDocGetRootElement(doc), "//source/cookies");
     return xml_format(doc, out, err);
 }
 

@@ -1,7 +1,8 @@
 /*
  * redefine: puts metadata back that libvirt has lost, or replaces it: the snapshot's full XML, as it was shown once. The files that it names are neither made nor checked.
- * args: name, xml (with our mark), flags, former (the XML that it replaces, with secrets; absent: there was none), current (the current snapshot of before)
+ * args: name, xml (with our mark, and with secrets), flags, former (the XML that it replaces, with secrets; absent: there was none), current (the current snapshot of before)
  */
+#include "worker/backends/libvirt/definition.h"
 #include "worker/backends/libvirt/snapshots.h"
 #include "worker/backends/libvirt/steps/steps.h"
 
@@ -10,11 +11,14 @@
 static int render_redefine(const struct step_run *run, const struct step *step, struct text *command, struct text *lost,
                            struct err *err)
 {
-    (void)err;
+    CLEANUP(freep) char *xml = NULL;
+
+    if (definition_without_secrets(facts_get_or(&step->args, "xml", ""), &xml, err) < 0)
+        return -1;
     text_addf(command, "virsh snapshot-create '%s' /dev/stdin --redefine%s\n%s",
               run->job->target.name ? run->job->target.name : run->job->target.id,
               facts_get_int(&step->args, "flags", 0) & VIR_DOMAIN_SNAPSHOT_CREATE_CURRENT ? " --current" : "",
-              facts_get_or(&step->args, "xml", ""));
+              xml);
     if (facts_get(&step->args, "former"))
         text_add(lost, "the metadata that the snapshot had");
     return 0;

@@ -139,13 +139,17 @@ static int check_images(const struct look *look, struct err *err)
     return 0;
 }
 
-/* A snapshot without a definition gets the present one: asked for by force, after the text that says what that means. */
+/* A snapshot without a definition gets the present one, whole: without its secrets the guest would come back with an open console. Asked for by force, after the text that says
+ * what that means. */
 static int add_redefine(const struct look *look, struct plan *plan, struct err *err)
 {
-    CLEANUP(xml_freep) xmlDocPtr copy = xmlCopyDoc(look->snapshot, 1);
+    CLEANUP(xml_freep) xmlDocPtr copy = xmlCopyDoc(look->snapshot, 1), whole = NULL;
     CLEANUP(freep) char *xml = NULL, *former = NULL;
-    xmlNodePtr domain = copy ? xmlDocCopyNode(xmlDocGetRootElement(look->definition), copy, 1) : NULL;
+    xmlNodePtr domain;
 
+    if (libvirt_domain_xml(look->domain, VIR_DOMAIN_XML_INACTIVE | VIR_DOMAIN_XML_SECURE, &whole, err) < 0)
+        return -1;
+    domain = copy ? xmlDocCopyNode(xmlDocGetRootElement(whole), copy, 1) : NULL;
     if (!domain || !xmlAddChild(xmlDocGetRootElement(copy), domain))
         return err_memory(err, "revert");
     if (xml_format(copy, &xml, err) < 0 || xml_format(look->snapshot, &former, err) < 0)
