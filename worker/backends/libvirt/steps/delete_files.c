@@ -46,6 +46,15 @@ static void remove_empty_above(const char *folder)
     }
 }
 
+/* A job that died after its mark cannot tell any more: the point would stay in the catalog for ever. */
+static int learn_deleted(const struct restore_point *point, struct facts *learned, struct err *err)
+{
+    char key[160];
+
+    snprintf(key, sizeof key, "deleted.%s", point->id);
+    return facts_set_int(learned, key, point->revision + 1, err);
+}
+
 static int execute(const struct step_run *run, const struct step *step, struct facts *learned, struct err *err)
 {
     CLEANUP(point_endp) struct restore_point point = {0};
@@ -57,7 +66,7 @@ static int execute(const struct step_run *run, const struct step *step, struct f
     if (manifest_read(folder, &point, NULL) == 0) {
         if (point.state != POINT_DELETED)
             return err_set(err, ERR_CONFLICT, "restore point %s is not marked as deleted", point.id);
-        if (remove_data(folder, &point, err) < 0)
+        if (remove_data(folder, &point, err) < 0 || learn_deleted(&point, learned, err) < 0)
             return -1;
     }
     if (folder_remove(folder, err) < 0)
