@@ -19,7 +19,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { LEASE_STALE_MS = 10 * 60 * 1000, LEASE_HOST_MAX = 256 };
+enum { LEASE_STALE_MS = 10 * 60 * 1000, LEASE_HOST_MAX = 256, LEASE_TRIES = 10 };
 
 static int lease_path(const char *chain_folder, const char *job_id, char out[PATH_MAX], struct err *err)
 {
@@ -47,9 +47,13 @@ int lease_take(const char *chain_folder, const char *job_id, const char *host, s
     if (lease_path(chain_folder, job_id, path, err) < 0)
         return -1;
     snprintf(folder, sizeof folder, "%s/leases", chain_folder);
-    if (mkdir(folder, 0755) < 0 && errno != EEXIST)
-        return err_errno(err, errno, folder);
-    fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0644);
+    for (int try = 1; fd < 0 && try <= LEASE_TRIES; try++) { /* whoever drops the last lease removes the folder, perhaps between these two */
+        if (mkdir(folder, 0755) < 0 && errno != EEXIST)
+            return err_errno(err, errno, folder);
+        fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0644);
+        if (fd < 0 && errno != ENOENT)
+            break;
+    }
     if (fd < 0)
         return err_errno(err, errno, path);
     if (write(fd, host, strlen(host)) != (ssize_t)strlen(host))
