@@ -3,8 +3,10 @@
 . "$(dirname "$(readlink -f "$0")")/lib/e2e.sh"
 
 finds() { # STATUS SUBJECT: in the doctor's list
-    fleetsnap doctor --json 2>/dev/null | jq -e --arg status "$1" --arg subject "$2" \
-        '.checks[] | select(.status == $status and (.subject | contains($subject)) and .hint != null)' >/dev/null
+    local list
+    list=$(fleetsnap doctor --json 2>/dev/null) # its exit code is 1 when something is wrong
+    jq -e --arg status "$1" --arg subject "$2" \
+        '.checks[] | select(.status == $status and (.subject | contains($subject)) and .hint != null)' <<<"$list" >/dev/null 2>&1
 }
 
 not_ok() { ! doctor_green; }
