@@ -499,6 +499,11 @@ const char *rig_host(const struct rig *rig)
     return rig->host;
 }
 
+const char *rig_directory(const struct rig *rig)
+{
+    return rig->directory;
+}
+
 struct redis *rig_redis(struct rig *rig)
 {
     return rig->redis;
@@ -563,6 +568,11 @@ int rig_copies(struct rig *rig, const char *job_id)
     for (size_t i = 0; i < rig->copy_count; i++)
         count += strcmp(rig->copies[i].job_id, job_id) == 0;
     return count;
+}
+
+int rig_total(const struct rig *rig)
+{
+    return (int)rig->copy_count;
 }
 
 bool rig_copies_agree(struct rig *rig, const char *job_id)

@@ -20,6 +20,7 @@ void rig_child(int argc, char **argv);
 struct rig *rig_open(const char *host); /* topics, an empty Redis, a master key of its own */
 void rig_close(struct rig *rig);
 const char *rig_host(const struct rig *rig);
+const char *rig_directory(const struct rig *rig); /* with the state directories of its coordinators, by name */
 
 /* crash: FLEETSNAP_CRASH of the process, or NULL. options: more --name=value, NULL at the end; may be NULL. */
 struct rig_coordinator *coordinator_rig_start(struct rig *rig, const char *name, const char *crash, const char *const options[]);
@@ -41,6 +42,7 @@ void rig_wait_state(struct rig_coordinator *coordinator, const char *job_id, con
 void rig_read_jobs(struct rig *rig,
                    int timeout_ms); /* takes in what is on fleetsnap.jobs for our host; only what verifies */
 int rig_copies(struct rig *rig, const char *job_id);        /* records of this id seen so far; 0: none */
+int rig_total(const struct rig *rig);                       /* of all ids */
 bool rig_copies_agree(struct rig *rig, const char *job_id); /* all say the same */
 void rig_wait_job(struct rig *rig, const char *job_id, int timeout_ms);
 struct rig_say {
