@@ -24,7 +24,8 @@ struct hold {
     pthread_mutex_t mutex;            /* protects phase and repository */
     char phase[64];
     char repository[64];              /* where bytes are reserved; "": nowhere */
-    int64_t renewed_ms, told_done;    /* the keeper's own */
+    int64_t renewed_ms, told_done;    /* the keeper's own, like the rest */
+    int64_t reserved_bytes, reserved_free_bytes, reserved_min_free_bytes, reserved_ms;
     char told_phase[64];
 };
 

@@ -8,6 +8,7 @@
  *   every 5 s a lock whose job shows no progress, every second one that does   renew, 64 to a pipeline: progress goes, cancel comes
  *   every second (less often with thousands of jobs)                          flags of the jobs that hold no lock: cancel, and control words of PARKED ones
  *   every 15 s                                                               the host's claim, 45 s
+ *   every 3 minutes                                                          bytes that a job has reserved: that lapses after 10
  *   every 30 s                                                               fs:hold, for the time when Redis does not answer
  * Redis calls wait 2 s at most. What the keeper hears it writes into the job's hold (atomics, read by the executor) and tells the loop, which alone decides and journals.
  *
@@ -23,7 +24,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { RENEW_IDLE_MS = 5000, RENEW_BUSY_MS = 1000, CLAIM_EVERY_MS = 15000, HOLDS_EVERY_MS = 30000, FLAGS_EVERY_MS = 1000, LONGEST_SLEEP_MS = 250 };
+enum { RENEW_IDLE_MS = 5000, RENEW_BUSY_MS = 1000, CLAIM_EVERY_MS = 15000, HOLDS_EVERY_MS = 30000, FLAGS_EVERY_MS = 1000, LONGEST_SLEEP_MS = 250, RESERVE_EVERY_MS = 180000 };
 
 int keeper_open(const struct keeper_setup *setup, struct keeper **out, struct err *err)
 {
@@ -120,6 +121,8 @@ static void renew_due(struct keeper *keeper, int64_t now)
     if (count)
         keeper_renew(keeper, holds, count);
     for (size_t i = 0; i < count; i++) {
+        if (holds[i]->reserved_ms && now - holds[i]->reserved_ms >= RESERVE_EVERY_MS)
+            keeper_reserve_again(keeper, holds[i]);
         holds[i]->in_round = false;
         hold_unref(holds[i]);
     }

@@ -45,5 +45,6 @@ struct renewal { /* one lock in one round */
 
 void keeper_renew(struct keeper *keeper, struct hold *const *holds, size_t count); /* one pipeline */
 void keeper_answer(struct keeper *keeper, struct keeper_request *request);          /* fresh, for one executor */
+void keeper_reserve_again(struct keeper *keeper, struct hold *hold);
 void keeper_read_flags(struct keeper *keeper);
 void keeper_say(struct keeper *keeper, const char *job_id, const struct renew_result *heard);

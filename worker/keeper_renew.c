@@ -166,6 +166,28 @@ static void reserve(struct keeper *keeper, struct keeper_request *request)
         redis_reply_free(reply);
     }
     store_command_clear(&command);
+    request->hold->reserved_bytes = request->bytes;
+    request->hold->reserved_free_bytes = request->free_bytes;
+    request->hold->reserved_min_free_bytes = request->min_free_bytes;
+    request->hold->reserved_ms = clock_monotonic_ms();
+}
+
+/* A reservation ends ten minutes after it was last asked for, and a push may take hours. Redis may have forgotten it: then it is asked for with the room of its day. */
+void keeper_reserve_again(struct keeper *keeper, struct hold *hold)
+{
+    char repository[sizeof hold->repository];
+    struct keeper_request request = {
+        .hold = hold,
+        .repository = repository,
+        .bytes = hold->reserved_bytes,
+        .free_bytes = hold->reserved_free_bytes,
+        .min_free_bytes = hold->reserved_min_free_bytes,
+    };
+
+    pthread_mutex_lock(&hold->mutex);
+    memcpy(repository, hold->repository, sizeof repository);
+    pthread_mutex_unlock(&hold->mutex);
+    reserve(keeper, &request);
 }
 
 void keeper_answer(struct keeper *keeper, struct keeper_request *request)
