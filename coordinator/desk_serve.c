@@ -128,6 +128,16 @@ static struct ledger_node *open_job(struct coordinator *coordinator, struct desk
     return node;
 }
 
+/* Takes `text`; the caller owns what was there before. */
+static char *set_word(struct coordinator *coordinator, char **field, char *text)
+{
+    LOCK_SCOPE(&coordinator->lock);
+    char *before = *field;
+
+    *field = text;
+    return before;
+}
+
 static void serve_word(struct coordinator *coordinator, struct desk_write *write, enum draft_step step)
 {
     struct ledger_node *node = open_job(coordinator, write);
@@ -141,13 +151,18 @@ static void serve_word(struct coordinator *coordinator, struct desk_write *write
         desk_answer(coordinator, write, NULL);
         return;
     }
-    pthread_mutex_lock(&coordinator->lock);
-    int result = string_set(field, write->text, &err);
-    pthread_mutex_unlock(&coordinator->lock);
+    CLEANUP(freep) char *text = NULL;
+    if (string_set(&text, write->text, &err) < 0) {
+        desk_answer(coordinator, write, &err);
+        return;
+    }
+    CLEANUP(freep) char *before = set_word(coordinator, field, TAKE_PTR(text));
     if (step == DRAFT_RESOLVE)
         node->control_written = false;
-    if (result < 0 || log_append_job(coordinator, node, step, write->who, write->reason, write, false, &err) < 0)
-        desk_answer(coordinator, write, &err);
+    if (log_append_job(coordinator, node, step, write->who, write->reason, write, false, &err) == 0)
+        return;
+    free(set_word(coordinator, field, TAKE_PTR(before))); /* not recorded: not said, and not known to whoever asks again */
+    desk_answer(coordinator, write, &err);
 }
 
 static void serve_put(struct coordinator *coordinator, struct desk_write *write)
