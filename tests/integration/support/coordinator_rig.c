@@ -414,20 +414,28 @@ void rig_wait_state(struct rig_coordinator *coordinator, const char *job_id, con
 
 /* ---- the pretended host ---- */
 
+/* A coordinator's term and epoch are no other test's. */
+static void empty_redis(struct rig *rig)
+{
+    const char *flush[] = {"FLUSHALL"};
+    struct err err = {0};
+    struct redis_reply *reply = redis_call(rig->redis, &err, 1, flush, NULL);
+
+    if (!reply)
+        fail_msg("redis: %s", err.text);
+    redis_reply_free(reply);
+}
+
 static void open_redis(struct rig *rig)
 {
     CLEANUP(freep) char *password = NULL;
     struct err err = {0};
-    const char *flush[] = {"FLUSHALL"};
 
     must(file_read_secret(server("FLEETSNAP_REDIS_PASSWORD_FILE"), 4096, &password, NULL, &err), &err);
     password[strcspn(password, "\n")] = '\0';
     struct redis_options options = {server("FLEETSNAP_REDIS"), server("FLEETSNAP_REDIS_USER"), password, 0};
     must(redis_new(&options, &rig->redis, &err), &err);
-    struct redis_reply *reply = redis_call(rig->redis, &err, 1, flush, NULL);
-    if (!reply)
-        fail_msg("redis: %s", err.text);
-    redis_reply_free(reply);
+    empty_redis(rig);
 }
 
 static void open_kafka(struct rig *rig)
@@ -483,6 +491,7 @@ void rig_close(struct rig *rig)
 
     kafka_consumer_close(rig->consumer);
     kafka_producer_close(rig->producer, 1000);
+    empty_redis(rig);
     redis_free(rig->redis);
     mac_free(rig->mac);
     wire_free(rig->wire);
