@@ -11,7 +11,10 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+
+enum { DEAD_KEY_MAX = 64 * 1024, DEAD_VALUE_MAX = 900 * 1024 }; /* together below the limit of the topic */
 
 /* The event borrows from job and telling: it is encoded and forgotten. */
 static struct status status_of(const struct teller *teller, const struct work *work, const struct telling *telling, struct job_error *error)
@@ -47,19 +50,37 @@ static struct status status_of(const struct teller *teller, const struct work *w
     return status;
 }
 
+/* Others' words may be no text, or too long for their field (a tool's, a guest's, a poisoned record's). They are cut rather than not said: what cannot be encoded would stop the
+ * worker, and stop it again at each start. */
+static int encode_fitted(const struct teller *teller, const struct record_type *type, const void *record, const unsigned char **out, size_t *out_len, struct err *err)
+{
+    struct err why = {0};
+
+    if (wire_encode(teller->wire, type, record, out, out_len, &why) == 0)
+        return 0;
+    void *copy = calloc(1, type->size);
+    int failed = copy ? record_copy(type, copy, record, err) : err_memory(err, type->name);
+    if (!failed && record_fit(type, copy) == 0)
+        failed = (*err = why, -1);
+    if (!failed)
+        failed = wire_encode(teller->wire, type, copy, out, out_len, err);
+    record_free(type, copy);
+    return failed;
+}
+
 /* A result that is too long for the topic says that it is cut: facts stay, what grows without bound goes. */
 static int encode(const struct teller *teller, struct status *status, const unsigned char **out, size_t *out_len, struct err *err)
 {
     struct job_result cut;
     size_t max = topic_table[TOPIC_STATUS].max_bytes;
 
-    if (wire_encode(teller->wire, &status_record, status, out, out_len, err) < 0)
+    if (encode_fitted(teller, &status_record, status, out, out_len, err) < 0)
         return -1;
     if (*out_len <= max || !status->result)
         return 0;
     cut = (struct job_result){.facts = status->result->facts, .plan_digest = status->result->plan_digest, .point = status->result->point, .truncated = true};
     status->result = &cut;
-    int failed = wire_encode(teller->wire, &status_record, status, out, out_len, err);
+    int failed = encode_fitted(teller, &status_record, status, out, out_len, err);
     status->result = NULL;
     return failed;
 }
@@ -110,7 +131,7 @@ int tell_resolved(const struct teller *teller, const struct work *work, const ch
         return status ? -1 : err_memory(err, "status");
     status->seq = work->seq;
     status->at_ms = clock_real_ms();
-    if (string_set(&status->resolved, resolved, err) < 0 || wire_encode(teller->wire, &status_record, status, out_value, out_len, err) < 0)
+    if (string_set(&status->resolved, resolved, err) < 0 || encode_fitted(teller, &status_record, status, out_value, out_len, err) < 0)
         return -1;
     return add_status(teller, work->job->job_id, work->job->traceparent, *out_value, *out_len, 0, err);
 }
@@ -126,7 +147,7 @@ static int tell_change(const struct teller *teller, const struct work *work, con
     if (!change->point) {
         row.revision = revision;
     } else {
-        if (wire_encode(teller->wire, &restore_point_record, change->point, &value, &row.value_len, err) < 0)
+        if (encode_fitted(teller, &restore_point_record, change->point, &value, &row.value_len, err) < 0)
             return err_wrap(err, "job %s: catalog", work->job->job_id);
         row.value = value;
     }
@@ -152,8 +173,8 @@ int tell_dead_letter(const struct teller *teller, const struct kafka_record *rec
         .partition = record->partition,
         .offset = record->offset,
         .at_ms = clock_real_ms(),
-        .key = {(unsigned char *)record->key, record->key_len},
-        .value = {(unsigned char *)record->value, record->value_len},
+        .key = {(unsigned char *)record->key, record->key_len < DEAD_KEY_MAX ? record->key_len : DEAD_KEY_MAX},
+        .value = {(unsigned char *)record->value, record->value_len < DEAD_VALUE_MAX ? record->value_len : DEAD_VALUE_MAX},
         .reason = (char *)reason,
         .by = (char *)teller->host,
     };
@@ -162,7 +183,7 @@ int tell_dead_letter(const struct teller *teller, const struct kafka_record *rec
     int failed = kafka_headers(record, &letter.headers, err);
 
     if (!failed)
-        failed = wire_encode(teller->wire, &dead_letter_record, &letter, &value, &row.value_len, err);
+        failed = encode_fitted(teller, &dead_letter_record, &letter, &value, &row.value_len, err);
     facts_clear(&letter.headers);
     if (failed)
         return err_wrap(err, "dead letter");
