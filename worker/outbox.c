@@ -17,6 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { REFUSED_MS = 5000 };
 enum entry_state { ENTRY_WAITING, ENTRY_SENT, ENTRY_ACKNOWLEDGED };
 
 struct entry {
@@ -24,6 +25,7 @@ struct entry {
     int64_t seq, after;
     enum topic topic;
     enum entry_state state;
+    int64_t not_before_ms; /* monotonic; 0: it was never refused by our own side */
     struct outbox_row *row; /* with the bytes behind it; NULL: read from the journal */
 };
 
@@ -260,6 +262,17 @@ static void put_back(struct outbox *outbox, struct entry *first)
     }
 }
 
+/* One that can never be sent must not keep all others. */
+static void hold_back(struct outbox *outbox, struct entry *entry, const struct err *err)
+{
+    if (!entry->not_before_ms)
+        log_error("outbox", "record %" PRId64 " of %s stays here: %s", entry->seq, topic_table[entry->topic].name, err->text);
+    entry->not_before_ms = clock_monotonic_ms() + REFUSED_MS;
+    free(entry->row);
+    entry->row = NULL;
+    wait_last(outbox, entry);
+}
+
 void outbox_produce(struct outbox *outbox)
 {
     struct entry *entry = outbox->waiting_first, *next;
@@ -273,13 +286,14 @@ void outbox_produce(struct outbox *outbox)
     outbox->waiting_first = outbox->waiting_last = NULL;
     for (; entry; entry = next) {
         next = entry->next_waiting;
-        if (gated(outbox, entry)) {
+        if (gated(outbox, entry) || (entry->not_before_ms && clock_monotonic_ms() < entry->not_before_ms)) {
             wait_last(outbox, entry);
         } else if (produce_entry(outbox, entry, &err) < 0) {
-            if (err.kind != ERR_RETRY)
-                log_error("outbox", "%s", err.text);
-            put_back(outbox, entry);
-            break;
+            if (err.kind == ERR_RETRY) {
+                put_back(outbox, entry);
+                break;
+            }
+            hold_back(outbox, entry, &err);
         }
     }
 }

@@ -193,6 +193,20 @@ static void the_catalog_is_acknowledged_before_a_terminal_status_is_sent(void **
 
 #define OUTBOX_TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
+/* Larger than any broker takes: it waits alone, and does not keep the others. */
+static void a_record_that_cannot_be_sent_keeps_no_others(void **state)
+{
+    static char huge[2 * 1024 * 1024];
+    struct outbox_row row = {.topic = TOPIC_STATUS, .key = "j1", .key_len = 2, .value = huge, .value_len = sizeof huge, .job = "j1"};
+
+    (void)state;
+    must(outbox_add(outbox, &row, NULL));
+    add(TOPIC_CATALOG, "p1", 0);
+    add(TOPIC_CATALOG, "p2", 0);
+    open_producer();
+    until_left(1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -200,6 +214,7 @@ int main(void)
         OUTBOX_TEST(without_kafka_it_waits_and_survives_a_restart),
         OUTBOX_TEST(a_new_producer_sends_again_what_the_old_one_did_not_deliver),
         OUTBOX_TEST(the_catalog_is_acknowledged_before_a_terminal_status_is_sent),
+        OUTBOX_TEST(a_record_that_cannot_be_sent_keeps_no_others),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
