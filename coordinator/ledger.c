@@ -144,21 +144,32 @@ void ledger_key_format(char out[LEDGER_KEY_TEXT], int kind, const char *id, stru
                  (long long)ref.n);
 }
 
+/* Behind the digits; NULL: there are none, or too many. */
+static const char *read_number(const char *at, const char *end, int64_t *out)
+{
+    enum { DIGITS_MAX = 18 };
+    const char *first = at;
+
+    for (*out = 0; at < end && *at >= '0' && *at <= '9' && at - first < DIGITS_MAX; at++)
+        *out = *out * 10 + (*at - '0');
+    return at > first ? at : NULL;
+}
+
 bool ledger_key_parse(const char *key, size_t len, char out_node_key[LEDGER_KEY_TEXT], struct ledger_ref *out)
 {
-    const char *at = memrchr(key, '@', len);
-    long long term = 0, n = 0;
-    char tail[48];
-    int used = 0;
+    const char *at = memrchr(key, '@', len), *end = key + len;
+    struct ledger_ref ref = {0};
 
-    if (!at || len >= LEDGER_KEY_TEXT || (size_t)(key + len - at) > sizeof tail)
+    if (!at || len >= LEDGER_KEY_TEXT)
         return false;
-    snprintf(tail, sizeof tail, "%.*s", (int)(key + len - at - 1), at + 1);
-    if (sscanf(tail, "%lld%n", &term, &used) != 1 ||
-        (tail[used] && sscanf(tail, "%lld.%lld%n", &term, &n, &used) != 2) || tail[used])
+    const char *next = read_number(at + 1, end, &ref.term);
+    if (next && next < end && *next == '.')
+        next = read_number(next + 1, end, &ref.n);
+    if (next != end)
         return false;
-    snprintf(out_node_key, LEDGER_KEY_TEXT, "%.*s", (int)(at - key), key);
-    *out = (struct ledger_ref){term, n};
+    memcpy(out_node_key, key, (size_t)(at - key));
+    out_node_key[at - key] = '\0';
+    *out = ref;
     return true;
 }
 

@@ -9,6 +9,7 @@
 #include "base/err.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "base/memory.h"
 #include "crypto/keys.h"
 #include "kafka/kafka.h"
 #include "redis/redis.h"
@@ -215,6 +216,7 @@ static int run(struct coordinator_options *options, const struct coordinator_opt
     static struct watcher watcher; /* outlives this function: its thread is never joined */
 
     block_signals(&watcher.signals);
+    memory_settle();
     wire_init();
     if (coordinator_start(options, &watcher.coordinator, err) < 0)
         return -1;

@@ -13,10 +13,11 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { METADATA_TIMEOUT_MS = 10000, KEY_ENDS_SOON_MS = 5 * 60 * 1000 };
+enum { METADATA_TIMEOUT_MS = 10000, PATIENT_LINGER_US = 10000, KEY_ENDS_SOON_MS = 5 * 60 * 1000 };
 
 struct publisher {
     struct kafka_producer *producer;
+    struct kafka_producer *patient; /* for what nobody waits for: few requests with many records */
     struct trust *trust;
     struct wire *wire;
     struct mac *mac;
@@ -40,7 +41,8 @@ static int learn_topics(struct publisher *publisher, const struct kafka_options 
             return err_wrap(err, "%s", name);
         if (publisher->partitions[written[i]] < 1)
             return err_set(err, ERR_PERMANENT, "%s: no such topic", name);
-        if (kafka_producer_warm(publisher->producer, name, err) < 0)
+        if (kafka_producer_warm(publisher->producer, name, err) < 0 ||
+            kafka_producer_warm(publisher->patient, name, err) < 0)
             return err_wrap(err, "%s", name);
     }
     return 0;
@@ -49,13 +51,17 @@ static int learn_topics(struct publisher *publisher, const struct kafka_options 
 int publisher_open(const struct kafka_options *kafka, struct trust *trust, struct publisher **out, struct err *err)
 {
     CLEANUP(publisher_closep) struct publisher *publisher = calloc(1, sizeof *publisher);
+    struct kafka_options patient = *kafka;
 
     if (!publisher)
         return err_memory(err, "publisher");
     publisher->trust = trust;
     if (wire_new(&publisher->wire, err) < 0 || mac_new(&publisher->mac, err) < 0)
         return -1;
-    if (kafka_producer_open(kafka, &publisher->producer, err) < 0 || learn_topics(publisher, kafka, err) < 0)
+    if (patient.linger_us < PATIENT_LINGER_US)
+        patient.linger_us = PATIENT_LINGER_US;
+    if (kafka_producer_open(kafka, &publisher->producer, err) < 0 ||
+        kafka_producer_open(&patient, &publisher->patient, err) < 0 || learn_topics(publisher, kafka, err) < 0)
         return -1;
     *out = TAKE_PTR(publisher);
     return 0;
@@ -66,6 +72,7 @@ void publisher_close(struct publisher *publisher, int flush_ms)
     if (!publisher)
         return;
     kafka_producer_close(publisher->producer, flush_ms);
+    kafka_producer_close(publisher->patient, flush_ms);
     mac_free(publisher->mac);
     wire_free(publisher->wire);
     free(publisher);
@@ -83,8 +90,9 @@ static size_t add_header(struct kafka_header *headers, size_t count, const char 
     return count;
 }
 
-static int sign_and_produce(struct publisher *publisher, const struct key_ring *ring, const struct mac_input *input,
-                            int32_t partition, const char *traceparent, uint64_t opaque, struct err *err)
+static int sign_and_produce(struct publisher *publisher, struct kafka_producer *producer, const struct key_ring *ring,
+                            const struct mac_input *input, int32_t partition, const char *traceparent, uint64_t opaque,
+                            struct err *err)
 {
     struct kafka_header headers[KAFKA_HEADERS_MAX];
     char mac[MAC_TEXT];
@@ -97,7 +105,7 @@ static int sign_and_produce(struct publisher *publisher, const struct key_ring *
     count = add_header(headers, count, "fs-job", input->fs_job);
     count = add_header(headers, count, "fs-mac", mac);
     count = add_header(headers, count, "traceparent", traceparent);
-    return kafka_produce(publisher->producer, input->topic, partition, input->key, input->key_len, input->value,
+    return kafka_produce(producer, input->topic, partition, input->key, input->key_len, input->value,
                          input->value_len, headers, count, opaque, err);
 }
 
@@ -124,7 +132,8 @@ int publisher_send(struct publisher *publisher, const struct publication *public
                               .value_len = len,
                               .fs_term = publisher->term,
                               .fs_job = publication->job};
-    if (sign_and_produce(publisher, ring, &input, publication->partition, NULL, publication->opaque, err) < 0)
+    struct kafka_producer *producer = publication->patient ? publisher->patient : publisher->producer;
+    if (sign_and_produce(publisher, producer, ring, &input, publication->partition, NULL, publication->opaque, err) < 0)
         return err_wrap(err, "%s", topic->name);
     if (out_value) {
         *out_value = value;
@@ -170,8 +179,8 @@ int publisher_send_job(struct publisher *publisher, const struct job *job, uint6
                               .fs_host = job->host,
                               .fs_job = job->job_id};
     struct key_ring one = job_ring(ring);
-    int result = sign_and_produce(publisher, &one, &input, publisher_partition(publisher, TOPIC_JOBS, job->host),
-                                  job->traceparent, opaque, err);
+    int result = sign_and_produce(publisher, publisher->producer, &one, &input,
+                                  publisher_partition(publisher, TOPIC_JOBS, job->host), job->traceparent, opaque, err);
     explicit_bzero(&one, sizeof one);
     return result;
 }
@@ -184,7 +193,8 @@ int32_t publisher_partition(const struct publisher *publisher, enum topic topic,
 int publisher_poll(struct publisher *publisher, void (*delivered)(void *context, const struct kafka_delivery *delivery),
                    void *context)
 {
-    return kafka_producer_poll(publisher->producer, 0, delivered, context);
+    return kafka_producer_poll(publisher->producer, 0, delivered, context) +
+           kafka_producer_poll(publisher->patient, 0, delivered, context);
 }
 
 int publisher_fd(struct publisher *publisher)
@@ -194,10 +204,10 @@ int publisher_fd(struct publisher *publisher)
 
 size_t publisher_queued(const struct publisher *publisher)
 {
-    return kafka_producer_queued(publisher->producer);
+    return kafka_producer_queued(publisher->producer) + kafka_producer_queued(publisher->patient);
 }
 
 bool publisher_broken(const struct publisher *publisher)
 {
-    return kafka_producer_fatal(publisher->producer);
+    return kafka_producer_fatal(publisher->producer) || kafka_producer_fatal(publisher->patient);
 }

@@ -24,7 +24,7 @@ static const char schema[] =
     " issued_at INTEGER, started_at INTEGER, ended_at INTEGER, at INTEGER, spec BLOB, last BLOB);"
     "CREATE INDEX IF NOT EXISTS jobs_target ON jobs(target);"
     "CREATE INDEX IF NOT EXISTS jobs_open ON jobs(host) WHERE ended_at = 0;"
-    "CREATE TABLE IF NOT EXISTS events(id INTEGER PRIMARY KEY AUTOINCREMENT, job INTEGER NOT NULL, value BLOB NOT NULL);"
+    "CREATE TABLE IF NOT EXISTS events(id INTEGER PRIMARY KEY, job INTEGER NOT NULL, value BLOB NOT NULL);"
     "CREATE INDEX IF NOT EXISTS events_job ON events(job);"
     "CREATE TABLE IF NOT EXISTS points(id TEXT PRIMARY KEY, revision INTEGER, closed INTEGER, kind TEXT, target TEXT, host TEXT, repository TEXT, name TEXT, state INTEGER,"
     " created_at INTEGER, size_bytes INTEGER, writer TEXT, value BLOB);"
@@ -191,6 +191,7 @@ int view_db_open_writer(const char *path, const char *cluster_id, sqlite3 **out,
     bool existed = file_exists(path);
     sqlite3 *db = NULL;
 
+    sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0); /* no lock around each allocation; refused, without harm, once SQLite is in use */
     if (existed && open_file(path, flags, &db, NULL) == 0 && !still_good(db, cluster_id)) {
         log_info("view", "is old or of another boot, schema or cluster: built anew from the topics");
         sqlite3_close(db);

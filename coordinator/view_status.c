@@ -22,12 +22,25 @@ static bool key_is(const struct kafka_record *record, const char *text)
     return record->key && record->key_len == strlen(text) && memcmp(record->key, text, record->key_len) == 0;
 }
 
+/* What a job is never changes: once the view has read it in the ledger, the main loop need not be asked. */
+static bool find_facts(struct view *view, const char *job_id, struct ledger_job_facts *out)
+{
+    const struct view_job_row *row = view_jobs_get(view->jobs, job_id, NULL);
+
+    if (!row || !row->has_spec)
+        return view_knows_job(view, job_id, out);
+    *out = (struct ledger_job_facts){.op = row->op};
+    memcpy(out->host, row->host, sizeof out->host);
+    memcpy(out->target, row->target, sizeof out->target);
+    return true;
+}
+
 static bool from_right_host(struct view *view, const struct kafka_record *record, const char *job_id,
                             struct ledger_job_facts *facts, const char **out_why)
 {
     const char *host = kafka_header(record, "fs-host");
 
-    if (!view_knows_job(view, job_id, facts))
+    if (!find_facts(view, job_id, facts))
         *out_why = "the ledger knows no such job";
     else if (!host)
         return view_verifies(view, record, "", out_why); /* the leader's own */
@@ -153,11 +166,24 @@ static int use_entry(struct view *view, const struct kafka_record *record, const
     return 0;
 }
 
+/* The id in a key `job:<id>@…`. Not the header: asking for one makes librdkafka parse all. */
+static bool job_in_key(const struct kafka_record *record, char out[UUID_TEXT])
+{
+    enum { PREFIX = 4, ID = UUID_TEXT - 1 };
+
+    if (!record->key || record->key_len <= PREFIX + ID || memcmp(record->key, "job:", PREFIX) != 0 ||
+        ((const char *)record->key)[PREFIX + ID] != '@')
+        return false;
+    memcpy(out, (const char *)record->key + PREFIX, ID);
+    out[ID] = '\0';
+    return uuid_valid(out);
+}
+
 /* Of a job only the first record is read: what it is never changes, and its life is told by the status topic. */
 static bool known_already(struct view *view, const struct kafka_record *record)
 {
-    const char *job_id = kafka_header(record, "fs-job");
-    struct view_job_row *row = job_id && uuid_valid(job_id) ? view_jobs_get(view->jobs, job_id, NULL) : NULL;
+    char job_id[UUID_TEXT];
+    struct view_job_row *row = job_in_key(record, job_id) ? view_jobs_get(view->jobs, job_id, NULL) : NULL;
 
     return row && row->has_spec;
 }

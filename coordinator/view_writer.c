@@ -24,7 +24,9 @@
 
 enum {
     BATCH_MAX = 1024,
+    BUSY_COUNT = 64, /* records in one read */
     COMMIT_MS = 20,
+    BUSY_COMMIT_MS = 100, /* while there is more to read at once: pages and events of a job are written together */
     IDLE_MS = 200,
     WAIT_LEDGER_MS = 10000,
     WATERMARK_MS = 5000,
@@ -259,12 +261,15 @@ static int read_record(struct view *view, const struct kafka_record *record, str
     return 0;
 }
 
-static int read_batch(struct view *view, const struct kafka_record *records, int count, struct err *err)
+/* Each record is freed as soon as it is read: what librdkafka made of it is warm, and its memory serves the next. */
+static int read_batch(struct view *view, struct kafka_record *records, int count, struct err *err)
 {
     view->ledger_high = -1;
-    for (int i = 0; i < count; i++)
+    for (int i = 0; i < count; i++) {
         if (begin(view, err) < 0 || read_record(view, &records[i], err) < 0)
             return -1;
+        kafka_records_free(&records[i], 1);
+    }
     return 0;
 }
 
@@ -352,6 +357,13 @@ static void look_whether_caught_up(struct view *view)
     log_info("view", "has read what was there");
 }
 
+static bool due(const struct view *view, int count)
+{
+    int limit_ms = count < BUSY_COUNT ? COMMIT_MS : BUSY_COMMIT_MS;
+
+    return view->open && (count == 0 || clock_monotonic_ms() - view->opened_ms >= limit_ms);
+}
+
 static int turn(struct view *view, struct err *err)
 {
     static struct kafka_record records[BATCH_MAX]; /* the view thread's own */
@@ -364,7 +376,7 @@ static int turn(struct view *view, struct err *err)
     kafka_records_free(records, (size_t)count);
     if (result < 0 || keep_notes(view, err) < 0)
         return -1;
-    if (view->open && (count == 0 || clock_monotonic_ms() - view->opened_ms >= COMMIT_MS) && commit(view, err) < 0)
+    if (due(view, count) && commit(view, err) < 0)
         return -1;
     look_whether_caught_up(view);
     if (atomic_load(&view->caught_up) && atomic_exchange(&view->replay_wanted, false) && replay_ends(view, err) < 0)

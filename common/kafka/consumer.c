@@ -47,6 +47,7 @@ static int open_handle(struct kafka_consumer *consumer, const struct kafka_optio
 {
     int wait = options->fetch_wait_ms > 0 ? options->fetch_wait_ms : FETCH_WAIT_MS;
     char fetch_wait[16];
+    char fetch_min[16];
     char socket_timeout[16];
     const struct setting settings[] = {
         {"group.id", group ? group : "fleetsnap-reader"},
@@ -57,6 +58,7 @@ static int open_handle(struct kafka_consumer *consumer, const struct kafka_optio
         {"isolation.level", "read_committed"},
         {"check.crcs", "true"},
         {"fetch.wait.max.ms", fetch_wait},
+        {"fetch.min.bytes", fetch_min},
         {"socket.timeout.ms", socket_timeout},
         {"queued.max.messages.kbytes", QUEUE_KBYTES},
         {"fetch.max.bytes", "8388608"},
@@ -64,6 +66,7 @@ static int open_handle(struct kafka_consumer *consumer, const struct kafka_optio
     };
 
     snprintf(fetch_wait, sizeof fetch_wait, "%d", wait);
+    snprintf(fetch_min, sizeof fetch_min, "%d", options->fetch_min_bytes > 0 ? options->fetch_min_bytes : 1);
     snprintf(socket_timeout, sizeof socket_timeout, "%d", wait + SOCKET_SLACK_MS);
     return kafka_client_open(options, RD_KAFKA_CONSUMER, settings, set_callbacks, &consumer->client, err);
 }

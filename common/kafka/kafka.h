@@ -24,6 +24,7 @@ struct kafka_options {
     int linger_us;             /* producer; 200 where latency counts */
     int message_timeout_ms;    /* producer; 0: for ever (the outbox owns the time-out) */
     int fetch_wait_ms;         /* consumer; 0: 5000 */
+    int fetch_min_bytes;       /* consumer; 0: 1. The broker gathers this much, or answers after fetch_wait_ms */
 };
 
 struct kafka_header {

@@ -12,6 +12,7 @@
 #include "base/err.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "base/memory.h"
 #include "coordinator/coordinator.h"
 #include "coordinator/options.h"
 #include "wire/wire.h"
@@ -221,6 +222,7 @@ int main(int argc, char **argv)
 	}
 	signal(SIGPIPE, SIG_IGN);
 	log_set_level(LOG_LEVEL_WARNING);
+	memory_settle();
 	wire_init();
 	bench.host = argv[2];
 	for (; at < argc && strcmp(argv[at], "--") != 0 && bench.process_count + 1 < PROCESSES_MAX; at++) {
