@@ -51,7 +51,7 @@ static int64_t ahead(void *context, const struct work *work)
     const struct admission *admission = context;
     int64_t typical = admission->typical_us[work->job->op];
 
-    if (!typical || admission->custody->backlog.limits[work->class] < admission->executors)
+    if (!typical || admission->custody->stuck || admission->custody->backlog.limits[work->class] < admission->executors)
         return 0;
     return AHEAD_US / typical < AHEAD_MAX ? AHEAD_US / typical : AHEAD_MAX;
 }

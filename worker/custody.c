@@ -136,6 +136,11 @@ static void let_go(struct custody *custody, struct work *work, bool closed)
     if (work->hold)
         keeper_release(custody->setup.keeper, work->hold);
     work->kept = false;
+    if (work->stuck)
+        custody->stuck--;
+    if (work->spared)
+        custody->backlog.started[work->class]++;
+    work->stuck = work->spared = false;
     hold_unref(work->hold);
     work->hold = NULL;
     if (work->place != PLACE_NONE)
@@ -209,7 +214,6 @@ int custody_begin(struct custody *custody, struct work *work, int64_t token, int
     work->token = token;
     work->attempt++;
     work->crashes++; /* taken back when the attempt comes to an end: what stays are the ends that the worker did not live to see */
-    work->stuck = false;
     set_state(custody, work, STATE_RUNNING);
     queue_start(custody, work);
     return move(custody, work, &telling, err);
@@ -228,6 +232,18 @@ int custody_hand_over(struct custody *custody, struct work *work, enum work_task
     if (inbox_move(custody->setup.journal, &row, err) < 0)
         return -1;
     return token_seen(custody->setup.journal, work->target, token, err);
+}
+
+void custody_stuck(struct custody *custody, struct work *work)
+{
+    work->stuck = true;
+    custody->stuck++;
+}
+
+void custody_spare(struct custody *custody, struct work *work)
+{
+    work->spared = true;
+    custody->backlog.started[work->class]--;
 }
 
 int custody_progress(struct custody *custody, struct work *work, const char *note, struct err *err)

@@ -33,6 +33,7 @@ struct custody {
     struct backlog backlog;
     struct queue_item *starting, **starting_end; /* RUNNING in this turn: to the executors after the commit */
     int64_t counts[STATE_COUNT]; /* works by state */
+    int64_t stuck;               /* running jobs in a call that does not return */
     const char *accepted, *ended; /* op (or "dry_run") of a job that came or went in this turn, for the crash points behind its commit */
     bool changed;                 /* a job that is more than a look has ended: the inventory is old */
 };
@@ -59,6 +60,9 @@ int custody_close_parked(struct custody *custody, struct work *work, struct err 
 /* A person decided about a PARKED job, and what it owed is paid. */
 int custody_resolve(struct custody *custody, struct work *work, struct err *err);
 /* Phase and progress of a running job. note: "stuck", or NULL. */
+/* A running job is stuck until its call returns. Spared: it no longer counts for the limit of its class, for another executor takes its place. */
+void custody_stuck(struct custody *custody, struct work *work);
+void custody_spare(struct custody *custody, struct work *work);
 int custody_progress(struct custody *custody, struct work *work, const char *note, struct err *err);
 /* Out of memory and table: its end is known to Redis. */
 void custody_drop(struct custody *custody, struct work *work);

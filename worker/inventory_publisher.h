@@ -17,7 +17,7 @@ struct inventory_publisher_setup { /* all outlive the publisher */
 };
 
 struct host_now { /* what the host's record says of this moment */
-    const char *state; /* running, draining */
+    const char *state; /* running, draining, full (no room for the journal: no new job is accepted) */
     int64_t waiting, running, parked, journal_bytes, skew_ms;
 };
 

@@ -49,6 +49,8 @@ const struct option worker_option_rows[] = {
         .doc = "A frozen guest is thawed by then, whatever happens."),
     ROW(drain_ms, "drain", OPTION_DURATION, .fallback = "60s", .min = 0, .max = MINUTES(24 * 60),
         .doc = "After SIGTERM: how long running jobs may go on. What is left is continued by the next start."),
+    ROW(stuck_ms, "stuck_after", OPTION_DURATION, .fallback = "60s", .min = 1000, .max = MINUTES(60),
+        .doc = "A call that has not returned this long after its job's deadline is said to be stuck, and a spare executor takes its place."),
     ROW(heartbeat_ms, "heartbeat", OPTION_DURATION, .fallback = "30s", .min = 1000, .max = MINUTES(2),
         .doc = "How often the host's inventory record is published when nothing changes."),
     ROW(inventory_ms, "inventory", OPTION_DURATION, .fallback = "60s", .min = 1000, .max = MINUTES(24 * 60),

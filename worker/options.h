@@ -19,7 +19,7 @@ struct worker_options {
     int64_t executors, spare_executors;
     int64_t limit_reads, limit_adds, limit_destroys; /* 0: as many as there are executors */
     int64_t repository_slots;
-    int64_t agent_timeout_ms, frozen_limit_ms, drain_ms;
+    int64_t agent_timeout_ms, frozen_limit_ms, drain_ms, stuck_ms;
     int64_t heartbeat_ms, inventory_ms;
     int64_t min_free_bytes, outbox_limit;
     char *log_level;

@@ -62,13 +62,14 @@ void pool_saved(struct save *save, int failed)
     sem_post(save->done_);
 }
 
-bool pool_add_spare(struct pool *pool)
+bool pool_add_spare(struct pool *pool, size_t stuck)
 {
+    size_t wanted = (size_t)pool->setup.executors + stuck;
     struct err err;
 
-    if (pool->count == pool->most)
+    if (wanted > pool->most)
         return false;
-    if (start_one(pool, &err) == 0)
+    if (pool->count >= wanted || start_one(pool, &err) == 0)
         return true;
     log_error("pool", "%s", err.text);
     return false;

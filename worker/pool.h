@@ -31,7 +31,7 @@ int pool_open(const struct pool_setup *setup, struct pool **out, struct err *err
 void pool_submit(struct pool *pool, struct work *work); /* the executor has it until MESSAGE_ENDED */
 void pool_submit_list(struct pool *pool, struct queue_item *first);
 void pool_saved(struct save *save, int failed);         /* wakes the executor; after the commit */
-bool pool_add_spare(struct pool *pool);                 /* false: the limit is reached */
+bool pool_add_spare(struct pool *pool, size_t stuck);   /* sees to a thread beside each of `stuck` that do not come back; false: the limit is reached */
 void pool_stop(struct pool *pool);                      /* hard: plans are left where they are */
 /* Waits for the threads; how many are still in a call (their memory must not go then). */
 int pool_join(struct pool *pool, int timeout_ms);

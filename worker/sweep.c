@@ -15,7 +15,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { LONG_ENOUGH_MS = 1000, PROGRESS_MS = 5000, STUCK_MS = 60000, SLOW_MS = 5000, IDLE_MS = 300000, FORGET_ROWS = 1000 };
+enum { LONG_ENOUGH_MS = 1000, PROGRESS_MS = 5000, SLOW_MS = 5000, IDLE_MS = 300000, FORGET_ROWS = 1000 };
 static const int64_t remembered_ms = INT64_C(15) * 24 * 3600 * 1000;
 
 /* ---- jobs ---- */
@@ -34,14 +34,23 @@ static int look_at_waiting(struct worker *worker, struct work *work, struct err 
     return custody_end(&worker->custody, work, STATE_EXPIRED, &why, NULL, err);
 }
 
+/* Also later, when the call of another has come back. */
+static bool give_place(struct worker *worker, struct work *work)
+{
+    if (!pool_add_spare(worker->pool, (size_t)worker->custody.stuck))
+        return false;
+    custody_spare(&worker->custody, work);
+    return true;
+}
+
 static int say_stuck(struct worker *worker, struct work *work, struct err *err)
 {
     char phase[64];
 
     hold_phase_get(work->hold, phase);
-    work->stuck = true;
-    bool spare = pool_add_spare(worker->pool);
-    log_error(work->job->job_id, "stuck in step %s: the call has not returned a minute after the deadline; %s", phase,
+    custody_stuck(&worker->custody, work);
+    bool spare = give_place(worker, work);
+    log_error(work->job->job_id, "stuck in step %s: the call has not returned %lld s after the deadline; %s", phase, (long long)worker->options->stuck_ms / 1000,
               spare ? "a spare executor takes its place" : "no spare executor is left");
     return custody_progress(&worker->custody, work, "stuck", err);
 }
@@ -67,8 +76,10 @@ static int look_at_running(struct worker *worker, struct work *work, int64_t now
         keeper_keep(worker->keeper, work->hold);
         work->kept = true;
     }
-    if (!work->stuck && work->job->deadline_ms && clock_real_ms() > work->job->deadline_ms + STUCK_MS)
+    if (!work->stuck && work->job->deadline_ms && clock_real_ms() > work->job->deadline_ms + worker->options->stuck_ms)
         return say_stuck(worker, work, err);
+    if (work->stuck && !work->spared)
+        give_place(worker, work);
     return moved(work, now) ? custody_progress(&worker->custody, work, work->stuck ? "stuck" : NULL, err) : 0;
 }
 
@@ -126,7 +137,7 @@ static int doubt_consumer(struct worker *worker, int64_t now, struct err *err)
 static int beat(struct worker *worker, struct err *err)
 {
     const int64_t *counts = worker->custody.counts;
-    const char *state = worker->drain_until_ms ? "draining" : "running";
+    const char *state = worker->drain_until_ms ? "draining" : worker->space_low ? "full" : "running";
     struct host_now now = {
         .state = state,
         .waiting = counts[STATE_ACCEPTED] + counts[STATE_WAITING],

@@ -23,7 +23,7 @@ struct inventory_space { /* a pool or a repository */
 struct inventory_host {
 	char *host, *version, *boot_id, *instance, *journal;
 	int64_t started_at_ms;
-	char *state;            /* running, draining */
+	char *state;            /* running, draining, full */
 	struct list backends;     /* struct inventory_backend */
 	struct list repositories; /* struct inventory_space */
 	struct list pools;        /* struct inventory_space */

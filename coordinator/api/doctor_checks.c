@@ -131,6 +131,9 @@ void doctor_host(const json_t *host, const json_t *made, int64_t now_ms, json_t 
     if ((own && strcmp(own, "draining") == 0) || (told && strcmp(told, "draining") == 0))
         doctor_add(checks, "warn", subject, "Let it work again: fleetsnap host resume",
                    "is draining: it takes no new jobs");
+    if (own && strcmp(own, "full") == 0)
+        doctor_add(checks, "fail", subject, "On the host: make room in the file system of the worker's state_directory",
+                   "has no room for its journal: it takes no new jobs");
     if (json_int(host, "parked") > 0)
         doctor_add(checks, "warn", subject, "fleetsnap jobs --state PARKED, then fleetsnap job resolve",
                    "%lld parked: what they did is not known, and their targets are closed",

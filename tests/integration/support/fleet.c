@@ -463,6 +463,7 @@ static void note(struct fleet *fleet, const struct status *status)
     seen->state = status->state;
     snprintf(seen->error, sizeof seen->error, "%s", status->error ? status->error->text : "");
     snprintf(seen->waiting, sizeof seen->waiting, "%s", status->waiting ? status->waiting : "");
+    snprintf(seen->note, sizeof seen->note, "%s", status->note ? status->note : "");
     if (status->resolved)
         snprintf(seen->resolved, sizeof seen->resolved, "%s", status->resolved);
 }

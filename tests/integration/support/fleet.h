@@ -19,7 +19,7 @@ struct seen { /* what was said of one job, in order */
     int state;           /* of the last */
     int64_t seq[FLEET_EVENTS_MAX];
     int states[FLEET_EVENTS_MAX];
-    char error[512], waiting[320], resolved[320];
+    char error[512], waiting[320], resolved[320], note[64];
 };
 
 struct submit { /* how to bend a job out of shape; zero: as it should be */
