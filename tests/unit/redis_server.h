@@ -37,7 +37,7 @@ static struct script script = {.listener = -1, .peer = -1};
 static __attribute__((unused)) int script_open(void **state)
 {
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    struct redis_options options = {.address = script.address, .timeout_ms = 400};
+    struct redis_options options = {.address = script.address, .timeout_ms = 1500};
     socklen_t len = sizeof address;
     struct err err = {0};
 
@@ -72,12 +72,15 @@ static __attribute__((unused)) void script_hang_up(void)
 static __attribute__((unused)) void script_turn(void)
 {
     struct pollfd fd = {.fd = redis_fd(script.redis), .events = redis_events(script.redis)};
-    int wait = redis_wait_ms(script.redis);
+    int wait = redis_wait_ms(script.redis), peer;
     ssize_t got;
 
     redis_process(script.redis, poll(&fd, 1, wait < 0 || wait > 5 ? 5 : wait) > 0 ? fd.revents : 0);
-    if (script.peer < 0)
-        script.peer = accept4(script.listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    peer = accept4(script.listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    if (peer >= 0 && script.peer >= 0)
+        close(script.peer); /* on a slow machine the client may have given up and come again */
+    if (peer >= 0)
+        script.peer = peer;
     if (script.peer < 0)
         return;
     got = recv(script.peer, script.heard + script.heard_len, sizeof script.heard - 1 - script.heard_len, 0);
