@@ -12,6 +12,7 @@
 #include "worker/outbox.h"
 #include "worker/surveyor.h"
 #include "worker/table.h"
+#include "worker/teller.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -102,7 +103,7 @@ static int say(struct inventory_publisher *publisher, const char *key, struct in
 
     inventory->at_ms = clock_real_ms();
     inventory->revision = ++publisher->revision;
-    if (wire_encode(publisher->setup.wire, &inventory_record, inventory, &value, &row.value_len, err) < 0)
+    if (tell_encode(publisher->setup.wire, &inventory_record, inventory, &value, &row.value_len, err) < 0)
         return err_wrap(err, "inventory of %s", key);
     row.value = value;
     return outbox_add(publisher->setup.outbox, &row, err);
@@ -123,7 +124,7 @@ static int say_target(struct inventory_publisher *publisher, struct inventory_ta
     if (!known && remember(publisher, key, &known, err) < 0)
         return -1;
     known->seen = publisher->surveys;
-    if (wire_encode(publisher->setup.wire, &inventory_record, &inventory, &value, &len, err) < 0)
+    if (tell_encode(publisher->setup.wire, &inventory_record, &inventory, &value, &len, err) < 0)
         return err_wrap(err, "inventory of %s", key);
     digest_bytes(value, len, digest);
     if (strcmp(digest, known->digest) == 0)

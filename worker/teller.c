@@ -50,20 +50,18 @@ static struct status status_of(const struct teller *teller, const struct work *w
     return status;
 }
 
-/* Others' words may be no text, or too long for their field (a tool's, a guest's, a poisoned record's). They are cut rather than not said: what cannot be encoded would stop the
- * worker, and stop it again at each start. */
-static int encode_fitted(const struct teller *teller, const struct record_type *type, const void *record, const unsigned char **out, size_t *out_len, struct err *err)
+int tell_encode(struct wire *wire, const struct record_type *type, const void *record, const unsigned char **out, size_t *out_len, struct err *err)
 {
     struct err why = {0};
 
-    if (wire_encode(teller->wire, type, record, out, out_len, &why) == 0)
+    if (wire_encode(wire, type, record, out, out_len, &why) == 0)
         return 0;
     void *copy = calloc(1, type->size);
     int failed = copy ? record_copy(type, copy, record, err) : err_memory(err, type->name);
     if (!failed && record_fit(type, copy) == 0)
         failed = (*err = why, -1);
     if (!failed)
-        failed = wire_encode(teller->wire, type, copy, out, out_len, err);
+        failed = wire_encode(wire, type, copy, out, out_len, err);
     record_free(type, copy);
     return failed;
 }
@@ -74,13 +72,13 @@ static int encode(const struct teller *teller, struct status *status, const unsi
     struct job_result cut;
     size_t max = topic_table[TOPIC_STATUS].max_bytes;
 
-    if (encode_fitted(teller, &status_record, status, out, out_len, err) < 0)
+    if (tell_encode(teller->wire, &status_record, status, out, out_len, err) < 0)
         return -1;
     if (*out_len <= max || !status->result)
         return 0;
     cut = (struct job_result){.facts = status->result->facts, .plan_digest = status->result->plan_digest, .point = status->result->point, .truncated = true};
     status->result = &cut;
-    int failed = encode_fitted(teller, &status_record, status, out, out_len, err);
+    int failed = tell_encode(teller->wire, &status_record, status, out, out_len, err);
     status->result = NULL;
     return failed;
 }
@@ -131,7 +129,7 @@ int tell_resolved(const struct teller *teller, const struct work *work, const ch
         return status ? -1 : err_memory(err, "status");
     status->seq = work->seq;
     status->at_ms = clock_real_ms();
-    if (string_set(&status->resolved, resolved, err) < 0 || encode_fitted(teller, &status_record, status, out_value, out_len, err) < 0)
+    if (string_set(&status->resolved, resolved, err) < 0 || tell_encode(teller->wire, &status_record, status, out_value, out_len, err) < 0)
         return -1;
     return add_status(teller, work->job->job_id, work->job->traceparent, *out_value, *out_len, 0, err);
 }
@@ -147,7 +145,7 @@ static int tell_change(const struct teller *teller, const struct work *work, con
     if (!change->point) {
         row.revision = revision;
     } else {
-        if (encode_fitted(teller, &restore_point_record, change->point, &value, &row.value_len, err) < 0)
+        if (tell_encode(teller->wire, &restore_point_record, change->point, &value, &row.value_len, err) < 0)
             return err_wrap(err, "job %s: catalog", work->job->job_id);
         row.value = value;
     }
@@ -183,7 +181,7 @@ int tell_dead_letter(const struct teller *teller, const struct kafka_record *rec
     int failed = kafka_headers(record, &letter.headers, err);
 
     if (!failed)
-        failed = encode_fitted(teller, &dead_letter_record, &letter, &value, &row.value_len, err);
+        failed = tell_encode(teller->wire, &dead_letter_record, &letter, &value, &row.value_len, err);
     facts_clear(&letter.headers);
     if (failed)
         return err_wrap(err, "dead letter");

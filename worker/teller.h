@@ -4,6 +4,7 @@
 
 struct kafka_record;
 struct outbox;
+struct record_type;
 struct wire;
 
 struct teller {
@@ -30,4 +31,7 @@ int tell_resolved(const struct teller *teller, const struct work *work, const ch
                   struct err *err);
 /* The restore points that a job wrote or took away. *out_after: seq of the last row, 0: none. */
 int tell_catalog(const struct teller *teller, const struct work *work, const struct report *report, int64_t *out_after, struct err *err);
+/* As wire_encode(). Others' words may be no text, or too long for their field (a tool's, a guest's, a poisoned record's): they are cut rather than not said, for what cannot be
+ * encoded would stop the worker, and stop it again at each start. */
+int tell_encode(struct wire *wire, const struct record_type *type, const void *record, const unsigned char **out, size_t *out_len, struct err *err);
 int tell_dead_letter(const struct teller *teller, const struct kafka_record *record, const char *reason, struct err *err);

@@ -2,6 +2,7 @@
 #include "base/err.h"
 #include "crypto/keys.h"
 #include "kafka/kafka.h"
+#include "model/inventory.h"
 #include "model/status.h"
 #include "model/topics.h"
 #include "wire/wire.h"
@@ -86,6 +87,21 @@ static void a_dead_letter_of_any_size_is_kept(void **state)
     assert_int_equal(outbox_count(outbox), 1);
 }
 
+/* A machine's owner chooses what stands in its inventory. */
+static void an_inventory_that_is_no_text_is_said_all_the_same(void **state)
+{
+    static char long_name[100 * 1024];
+    struct inventory_target target = {.target = {(char *)"libvirt", (char *)"0d9b1c1e-8c0c-5b2f-9f3f-5a3c8f3d2b11", long_name}, .host = (char *)"shop-1", .state = (char *)"running \xff"};
+    struct inventory inventory = {.target = &target};
+    const unsigned char *value;
+    struct err err = {0};
+    size_t len;
+
+    (void)state;
+    memset(long_name, 'x', sizeof long_name - 1);
+    assert_int_equal(tell_encode(wire, &inventory_record, &inventory, &value, &len, &err), 0);
+}
+
 #define TELLER_TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -93,6 +109,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TELLER_TEST(an_error_that_is_no_text_is_said_all_the_same),
         TELLER_TEST(a_dead_letter_of_any_size_is_kept),
+        TELLER_TEST(an_inventory_that_is_no_text_is_said_all_the_same),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
