@@ -12,6 +12,7 @@
 #include "crypto/keys.h"
 #include "crypto/mac.h"
 #include "kafka/kafka.h"
+#include "model/restore_point.h"
 #include "model/status.h"
 #include "model/topics.h"
 #include "redis/store.h"
@@ -140,6 +141,8 @@ static void command_view(struct coordinator *coordinator, const char *what, cons
         result = view_jobs(reader, &filter, &out, &err);
     else if (result == 0 && strcmp(what, "hosts") == 0)
         result = view_hosts(reader, &filter, &out, &err);
+    else if (result == 0 && strcmp(what, "points") == 0)
+        result = view_points(reader, &filter, &out, &err);
     else if (result == 0 && strcmp(what, "dlq") == 0)
         result = view_dead_letters(reader, &filter, &out, &err);
     view_reader_close(reader);
@@ -646,6 +649,46 @@ void rig_say(struct rig *rig, const char *job_id, const struct rig_say *what)
     struct kafka_header headers[] = {{"fs-host", host}, {"fs-job", job_id}, {"fs-mac", mac}};
     must(kafka_produce(rig->producer, topic, kafka_partition_of(rig->host, strlen(rig->host), rig->status_partitions),
                        job_id, strlen(job_id), value, len, headers, 3, 1, &err),
+         &err);
+    int64_t until_ms = clock_monotonic_ms() + 10000;
+    while (kafka_producer_queued(rig->producer) && clock_monotonic_ms() < until_ms)
+        kafka_producer_poll(rig->producer, 50, NULL, NULL);
+}
+
+void rig_catalog(struct rig *rig, const char *job_id, const char *point_id, int64_t revision, bool tombstone)
+{
+    const struct job *job = find_job(rig, job_id);
+    const char *topic = topic_table[TOPIC_CATALOG].name;
+    const unsigned char *value = NULL;
+    size_t len = 0;
+    char mac[MAC_TEXT], number[24];
+    struct err err = {0};
+
+    assert_non_null(job);
+    struct restore_point point = {.id = (char *)point_id,
+                                  .format = 1,
+                                  .revision = revision,
+                                  .kind = (char *)"snapshot",
+                                  .state = POINT_COMPLETE,
+                                  .target = job->target,
+                                  .host = rig->host,
+                                  .created_at_ms = clock_real_ms(),
+                                  .writer = job->job_id};
+    if (!tombstone)
+        must(wire_encode(rig->wire, &restore_point_record, &point, &value, &len, &err), &err);
+    snprintf(number, sizeof number, "%lld", (long long)revision);
+    struct mac_input input = {.topic = topic,
+                              .key = point_id,
+                              .key_len = strlen(point_id),
+                              .value = value,
+                              .value_len = len,
+                              .fs_host = rig->host,
+                              .fs_job = job_id,
+                              .fs_rev = tombstone ? number : NULL};
+    must(mac_sign(rig->mac, &rig->ring, &input, mac, &err), &err);
+    struct kafka_header headers[] = {{"fs-host", rig->host}, {"fs-job", job_id}, {"fs-mac", mac}, {"fs-rev", number}};
+    must(kafka_produce(rig->producer, topic, 0, point_id, strlen(point_id), value, len, headers, tombstone ? 4 : 3, 1,
+                       &err),
          &err);
     int64_t until_ms = clock_monotonic_ms() + 10000;
     while (kafka_producer_queued(rig->producer) && clock_monotonic_ms() < until_ms)
