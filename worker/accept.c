@@ -101,11 +101,24 @@ static int refuse(struct custody *custody, struct work *work, enum job_state sta
     return 0;
 }
 
-/* In the journal for the first time. */
-static int take_in(struct custody *custody, struct work *work, struct err *err)
+/*
+ * That a job is in custody is an event of its own only if it stays there: most jobs begin at once, and then RUNNING says when it was accepted. Who waits for longer than a
+ * sweep has it said by the sweep; with its old seq, so that readers take a repetition after a restart for what it is.
+ */
+int custody_say_accepted(struct custody *custody, struct work *work, struct err *err)
 {
     struct teller teller = teller_of(custody);
     const struct telling nothing = {0};
+
+    if (work->state != STATE_ACCEPTED || work->told_accepted)
+        return 0;
+    work->told_accepted = true;
+    return tell_status(&teller, work, &nothing, NULL, NULL, err);
+}
+
+/* In the journal for the first time. */
+static int take_in(struct custody *custody, struct work *work, struct err *err)
+{
     struct err why = {0};
     enum job_state state = judge(custody, work, &why);
     int64_t now = clock_monotonic_ms();
@@ -117,10 +130,11 @@ static int take_in(struct custody *custody, struct work *work, struct err *err)
         log_info(work->job->job_id, "%s: %s", job_state_names[state], why.text);
         return refuse(custody, work, state, &why, err);
     }
-    work->wake_ms = now + delay_of(work->job);
+    int64_t delay = delay_of(work->job);
+    work->wake_ms = now + delay;
     if (backlog_add(&custody->backlog, work, now, err) < 0)
         return -1;
-    return tell_status(&teller, work, &nothing, NULL, NULL, err);
+    return delay ? custody_say_accepted(custody, work, err) : 0;
 }
 
 static struct work *new_work(const struct custody *custody, struct receipt *receipt, struct err *err)

@@ -43,6 +43,7 @@ void custody_close(struct custody *custody); /* no executor has a job any more *
 
 /* A verified job. A repeat is answered with its last status; what must not be done here is REJECTED or EXPIRED; anything else is ACCEPTED and waits for its turn. Takes the job. */
 int custody_accept(struct custody *custody, struct receipt *receipt, struct err *err);
+int custody_say_accepted(struct custody *custody, struct work *work, struct err *err); /* unless it was said, or the job has moved on */
 /* Enters a job that the journal already has. */
 int custody_enter(struct custody *custody, struct work *work, struct err *err);
 /* Back into the backlog for `delay_ms`; a new reason is told. */

@@ -85,6 +85,7 @@ static int open_database(struct journal *journal, int flags, struct err *err)
 
     if (asprintf(&path, "%s/journal.db", journal->directory) < 0)
         return err_memory(err, "journal");
+    sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0); /* no lock around each allocation; refused, without harm, once SQLite is in use */
     if (sqlite3_open_v2(path, &journal->database, flags | SQLITE_OPEN_NOMUTEX, NULL) != SQLITE_OK)
         return journal->database ? sql_failed(journal, err) : err_memory(err, "journal");
     sqlite3_extended_result_codes(journal->database, 1);

@@ -29,7 +29,7 @@ static int look_at_waiting(struct worker *worker, struct work *work, struct err 
         work->watched = true;
     }
     if (work->task != TASK_RUN || !work_expired(work, clock_real_ms()))
-        return 0;
+        return custody_say_accepted(&worker->custody, work, err);
     err_set(&why, ERR_PERMANENT, "its deadline, or the time by which it had to start, has passed");
     return custody_end(&worker->custody, work, STATE_EXPIRED, &why, NULL, err);
 }

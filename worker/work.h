@@ -33,6 +33,7 @@ struct work {
     int64_t row;            /* in the journal */
     int64_t append_ms;      /* LogAppendTime of its record */
     int64_t accepted_at_ms; /* real */
+    bool told_accepted;     /* by this process */
     int64_t seq;            /* of the last status event */
     int64_t attempt;        /* 0: none has begun */
     int64_t crashes;        /* attempts that began and ended with the worker's death */
