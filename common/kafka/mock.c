@@ -66,3 +66,10 @@ void kafka_mock_up(struct kafka_mock *mock, int32_t broker)
 {
     rd_kafka_mock_broker_set_up(mock->cluster, broker);
 }
+
+void kafka_mock_fatal(struct kafka_producer *producer)
+{
+    struct kafka_client *client = (struct kafka_client *)producer; /* its first member */
+
+    rd_kafka_test_fatal_error(client->handle, RD_KAFKA_RESP_ERR_OUT_OF_ORDER_SEQUENCE_NUMBER, "injected by a test");
+}

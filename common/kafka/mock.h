@@ -23,3 +23,5 @@ int kafka_mock_topic(struct kafka_mock *mock, const char *topic, int partitions,
 void kafka_mock_fail(struct kafka_mock *mock, enum kafka_mock_request request, int error, int times);
 void kafka_mock_down(struct kafka_mock *mock, int32_t broker); /* brokers count from 1 */
 void kafka_mock_up(struct kafka_mock *mock, int32_t broker);
+struct kafka_producer;
+void kafka_mock_fatal(struct kafka_producer *producer); /* as after an error that an idempotent producer cannot go on from */

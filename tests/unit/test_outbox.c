@@ -191,6 +191,36 @@ static void the_catalog_is_acknowledged_before_a_terminal_status_is_sent(void **
     assert_int_equal(on_topic(TOPIC_CATALOG, 0), 1);
 }
 
+/* As the loop does: records under way, a fatal error, more records, and then a producer that is opened anew. */
+static void a_producer_that_cannot_go_on_is_replaced_and_nothing_is_lost(void **state)
+{
+    int64_t until = clock_monotonic_ms() + 5000;
+
+    (void)state;
+    open_producer();
+    add(TOPIC_STATUS, "job-1", 0);
+    must(journal_commit(journal, NULL));
+    kafka_mock_down(mock, 1); /* so it is not acknowledged */
+    outbox_produce(outbox);
+    kafka_mock_fatal(producer);
+    assert_true(kafka_producer_fatal(producer));
+    add(TOPIC_STATUS, "job-2", 0);
+    must(journal_commit(journal, NULL));
+    outbox_produce(outbox);
+    kafka_producer_poll(producer, 200, outbox_delivered, outbox);
+    assert_int_equal(outbox_count(outbox), 2);
+    kafka_mock_up(mock, 1);
+    kafka_producer_close(producer, 0);
+    open_producer();
+    while (outbox_count(outbox) && clock_monotonic_ms() < until) {
+        outbox_produce(outbox);
+        kafka_producer_poll(producer, 20, outbox_delivered, outbox);
+        must(outbox_forget(outbox, NULL));
+        must(journal_commit(journal, NULL));
+    }
+    assert_int_equal(outbox_count(outbox), 0);
+}
+
 #define OUTBOX_TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 /* Larger than any broker takes: it waits alone, and does not keep the others. */
@@ -210,6 +240,7 @@ static void a_record_that_cannot_be_sent_keeps_no_others(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        OUTBOX_TEST(a_producer_that_cannot_go_on_is_replaced_and_nothing_is_lost),
         OUTBOX_TEST(what_is_acknowledged_is_deleted),
         OUTBOX_TEST(without_kafka_it_waits_and_survives_a_restart),
         OUTBOX_TEST(a_new_producer_sends_again_what_the_old_one_did_not_deliver),
