@@ -22,6 +22,7 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/log.h"
+#include "worker/finisher.h"
 #include "worker/journal.h"
 #include "worker/keeper.h"
 
@@ -29,7 +30,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { AHEAD_MAX = 256, AHEAD_US = 20000, LOCK_AGAIN_MS = 1000, HOLD_AGAIN_MS = 5000, REDIS_AGAIN_MS = 1000, TICKET_AGAIN_MS = 2000, TICKET_PATIENCE_MS = 60000 };
+enum { AHEAD_MAX = 256, AHEAD_US = 20000, LOCK_AGAIN_MS = 1000, HOLD_AGAIN_MS = 5000, REDIS_AGAIN_MS = 1000, TICKET_AGAIN_MS = 2000, TICKET_PATIENCE_MS = 60000, FAREWELL_AGAIN_MS = 50 };
 enum { EPOCH_EVERY_MS = 5000, EPOCH_RETRY_MS = 500, CONNECT_MS = 1000, CONNECT_AGAIN_MS = 20 };
 
 void admission_open(struct admission *admission)
@@ -328,6 +329,8 @@ static int consider(struct admission *admission, struct work *work, struct err *
         return end_with(admission, work, STATE_EXPIRED, ERR_PERMANENT, "its deadline, or the time by which it had to start, has passed", err);
     if (!redis_ready(admission->redis))
         return go_on_alone(admission, work, redis_problem(admission->redis), err);
+    if (work->attempt > 0 && finisher_waits(admission->custody->setup.finisher, work->job->job_id)) /* of the attempt before */
+        return custody_wait(admission->custody, work, FAREWELL_AGAIN_MS, err, "%s", work->state == STATE_WAITING ? work->waiting : "redis");
     if (!admission->epoch && !admission->reading_epoch)
         return go_on_alone(admission, work, "it does not know its epoch", err);
     if (!admission->epoch) /* about to be known */

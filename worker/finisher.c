@@ -95,6 +95,14 @@ int finisher_add(struct finisher *finisher, int64_t row, const char *job_id, con
     return 0;
 }
 
+bool finisher_waits(const struct finisher *finisher, const char *job_id)
+{
+    for (const struct farewell *farewell = finisher->first; farewell; farewell = farewell->next)
+        if (strcmp(farewell->job_id, job_id) == 0)
+            return true;
+    return false;
+}
+
 static void answered(void *context, enum redis_outcome outcome, const struct redis_reply *reply)
 {
     struct farewell *farewell = context;
