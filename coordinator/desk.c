@@ -220,6 +220,10 @@ static int check_host(struct coordinator *coordinator, const struct job *job, st
 
     if (!state || strcmp(state, "removed") == 0)
         return err_set(err, ERR_PERMANENT, "host %s is not enrolled", job->host);
+    if (strcmp(state, "draining") == 0) {
+        err_set(err, ERR_PERMANENT, "host %s is draining: it takes no new jobs", job->host);
+        return err_hint(err, "fleetsnap host resume %s", job->host);
+    }
     if (job_class(job) != CLASS_C || (host && host->alive))
         return 0;
     err_set(err, ERR_RETRY,

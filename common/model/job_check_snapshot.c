@@ -10,7 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#define TTL_MAX_MS (3650LL * 24 * 3600 * 1000)
+#define KEEP_MAX_MS (3650LL * 24 * 3600 * 1000)
 
 static int check_name(const char *name, bool required, struct err *err)
 {
@@ -137,7 +137,9 @@ int check_snapshot_create(const struct params_snapshot_create *params, struct er
         return -1;
     if (check_flags(params, err) < 0 || check_memory(params, err) < 0 || check_disks(params, err) < 0)
         return -1;
-    return check_range("params.ttl_ms", params->ttl_ms, 0, TTL_MAX_MS, err);
+    if (params->ttl_ms) /* refused, not ignored: nothing in this version deletes a snapshot by itself */
+        return err_set(err, ERR_PERMANENT, "params.ttl_ms: snapshots do not expire by themselves in this version; delete it when it has served");
+    return 0;
 }
 
 int check_snapshot_show(const struct params_snapshot_show *params, struct err *err)
@@ -156,7 +158,7 @@ int check_snapshot_revert(const struct params_snapshot_revert *params, struct er
     for (size_t i = 0; i < params->drop_checkpoint.count; i++)
         if (!name_valid_snapshot(params->drop_checkpoint.items[i]))
             return check_wrong(err, "params.drop_checkpoint", "[%zu] cannot be the name of a checkpoint", i);
-    return check_range("params.keep_old_for_ms", params->keep_old_for_ms, 0, TTL_MAX_MS, err);
+    return check_range("params.keep_old_for_ms", params->keep_old_for_ms, 0, KEEP_MAX_MS, err);
 }
 
 int check_snapshot_delete(const struct params_snapshot_delete *params, struct err *err)

@@ -200,7 +200,7 @@ int run_snapshot_show(struct cli *cli, const struct invocation *invocation)
     int code = fetch(cli, invocation, "snapshot show", &all);
     if (code)
         return code;
-    const json_t *item = snapshots_find(all, name);
+    const json_t *item = snapshot_row_find(all, name);
     if (!item)
         code = no_such(cli, all, name);
     else if (cli->json)

@@ -6,7 +6,7 @@
 
 enum { DEPTH_MAX = 1000 };
 
-const json_t *snapshots_find(const json_t *snapshots, const char *name)
+const json_t *snapshot_row_find(const json_t *snapshots, const char *name)
 {
     const json_t *item;
     size_t index;
@@ -52,7 +52,7 @@ static bool descends(const json_t *snapshots, const json_t *item, const char *fr
         const char *parent = member_text(item, "parent");
         if (strcmp(parent, from) == 0)
             return true;
-        item = deep && *parent ? snapshots_find(snapshots, parent) : NULL;
+        item = deep && *parent ? snapshot_row_find(snapshots, parent) : NULL;
     }
     return false;
 }
@@ -103,7 +103,7 @@ static int depth_of(const json_t *snapshots, const json_t *item)
     int depth = 0;
 
     while (item && *member_text(item, "parent") && depth < DEPTH_MAX) {
-        item = snapshots_find(snapshots, member_text(item, "parent"));
+        item = snapshot_row_find(snapshots, member_text(item, "parent"));
         depth++;
     }
     return depth;

@@ -62,8 +62,8 @@ static void options_become_params(void **state)
     accepts("snapshot create --quiesce shop-1",
             "{\"op\":\"snapshot.create\",\"params\":{\"quiesce\":\"require\"},\"target\":\"shop-1\"}");
     accepts(
-        "snapshot create shop-1 --quiesce=never --ttl 7d --no-atomic",
-        "{\"op\":\"snapshot.create\",\"params\":{\"atomic\":false,\"quiesce\":\"never\",\"ttl_ms\":604800000},\"target\":\"shop-1\"}");
+        "snapshot create shop-1 --quiesce=never --no-atomic",
+        "{\"op\":\"snapshot.create\",\"params\":{\"atomic\":false,\"quiesce\":\"never\"},\"target\":\"shop-1\"}");
     accepts(
         "snapshot create shop-1 --diskspec vda,snapshot=external,file=/x,driver=qcow2 --diskspec vdb,snapshot=no --disk-only",
         "{\"op\":\"snapshot.create\",\"params\":{\"disk_only\":true,\"disks\":[{\"driver\":\"qcow2\",\"file\":\"/x\",\"mode\":\"external\",\"name\":\"vda\"},{\"mode\":\"no\",\"name\":\"vdb\"}]},\"target\":\"shop-1\"}");
