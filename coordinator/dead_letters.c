@@ -37,5 +37,6 @@ struct dead_letter *dead_letter_of(const struct kafka_record *record, const char
         copy_bytes(&letter->value, record->value, record->value_len, err) < 0)
         return NULL;
     kafka_headers(record, &letter->headers, NULL);
+    record_fit(&dead_letter_record, letter); /* what came may be no text, and is kept all the same */
     return TAKE_PTR(letter);
 }
