@@ -54,6 +54,7 @@ static void find_point(struct view *view, const char *id, struct known_point *ou
 }
 
 /* The job that writes must be about this target, or about this repository. */
+/* A job writes points of its own target; one on a repository (import, clean) of all in it. That it merely uses the repository gives it no say over others' points. */
 static bool job_covers(const struct ledger_job_facts *job, const char *target, const char *repository)
 {
     if (job->op == OP_SNAPSHOT_LIST || job->op == OP_SNAPSHOT_SHOW)
@@ -62,8 +63,7 @@ static bool job_covers(const struct ledger_job_facts *job, const char *target, c
         return true;
     if (!repository || !*repository)
         return false;
-    return strcmp(job->repository, repository) == 0 ||
-           (strncmp(job->target, "repository:", 11) == 0 && strcmp(job->target + 11, repository) == 0);
+    return strncmp(job->target, "repository:", 11) == 0 && strcmp(job->target + 11, repository) == 0;
 }
 
 static bool writer_verifies(struct view *view, const struct kafka_record *record, struct ledger_job_facts *job,
