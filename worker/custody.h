@@ -60,10 +60,10 @@ int custody_retry(struct custody *custody, struct work *work, const struct err *
 int custody_close_parked(struct custody *custody, struct work *work, struct err *err);
 /* A person decided about a PARKED job, and what it owed is paid. */
 int custody_resolve(struct custody *custody, struct work *work, struct err *err);
-/* Phase and progress of a running job. note: "stuck", or NULL. */
 /* A running job is stuck until its call returns. Spared: it no longer counts for the limit of its class, for another executor takes its place. */
 void custody_stuck(struct custody *custody, struct work *work);
 void custody_spare(struct custody *custody, struct work *work);
+/* Phase and progress of a running job. note: "stuck", or NULL. */
 int custody_progress(struct custody *custody, struct work *work, const char *note, struct err *err);
 /* Out of memory and table: its end is known to Redis. */
 void custody_drop(struct custody *custody, struct work *work);

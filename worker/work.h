@@ -48,8 +48,8 @@ struct work {
     bool cancelled;            /* asked by a person */
     bool closes_target;        /* recovering or parked: nothing of class B or C starts there */
     bool stuck;                /* said so */
-    bool watched, kept;        /* the keeper reads its flags; renews its lock */
     bool spared;               /* stuck, and its place is given to another */
+    bool watched, kept;        /* the keeper reads its flags; renews its lock */
     int64_t wake_ms;           /* monotonic: not looked at before; 0: at once */
     int64_t ticketless_since_ms; /* monotonic, first NOTICKET in a row; 0: none */
     int64_t asked_ms;          /* monotonic, when acquire was sent */
