@@ -117,8 +117,12 @@ static void bury_one(struct coordinator *coordinator, const struct ledger_node *
 {
     char key[LEDGER_KEY_TEXT];
     const char *id = strchr(node->key, ':') + 1;
-    struct publication publication = {
-        .topic = TOPIC_LEDGER, .partition = 0, .patient = true, .key = key, .type = &ledger_entry_record, .opaque = OPAQUE_LEDGER};
+    struct publication publication = {.topic = TOPIC_LEDGER,
+                                      .partition = 0,
+                                      .patient = true,
+                                      .key = key,
+                                      .type = &ledger_entry_record,
+                                      .opaque = OPAQUE_LEDGER};
     struct err err = {0};
 
     snprintf(key, sizeof key, "%s@%lld.%lld", node->key, (long long)ref.term, (long long)ref.n);

@@ -21,7 +21,15 @@
 #include <string.h>
 #include <sys/file.h>
 
-enum { SECRET_MAX = 4096, FLUSH_MS = 5000, WATERMARK_MS = 10000, PROBLEMS_MAX = 32, STOP_MS = 10000, VIEW_FETCH_MS = 40, VIEW_FETCH_BYTES = 512 * 1024 };
+enum {
+    SECRET_MAX = 4096,
+    FLUSH_MS = 5000,
+    WATERMARK_MS = 10000,
+    PROBLEMS_MAX = 32,
+    STOP_MS = 10000,
+    VIEW_FETCH_MS = 40,
+    VIEW_FETCH_BYTES = 512 * 1024
+};
 
 /* ---- questions ---- */
 

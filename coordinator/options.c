@@ -47,7 +47,8 @@ const struct option coordinator_option_rows[] = {
     {"heartbeat_poll", OPTION_DURATION, AT(heartbeat_poll_ms), .fallback = "3s", .min = 100, .max = MINUTE,
      .doc = "How often the heartbeats of the hosts are read."},
     {"key_overlap", OPTION_DURATION, AT(key_overlap_ms), .fallback = "15m", .min = SECOND, .max = 24 * 60 * MINUTE,
-     .doc = "After a host's key was rotated: how long what it signs with the old one is still believed. Install the new file and restart its worker before."},
+     .doc =
+         "After a host's key was rotated: how long what it signs with the old one is still believed. Install the new file and restart its worker before."},
     {"jobs_in_flight", OPTION_INT, AT(jobs_in_flight), .fallback = "20000", .min = 16, .max = 1000000,
      .doc = "Requests taken at once between their arrival and the ledger's answer; more are refused for now."},
     {"kafka.linger_us", OPTION_INT, AT(linger_us), .fallback = "200", .min = 0, .max = 100000,

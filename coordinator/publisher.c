@@ -105,8 +105,8 @@ static int sign_and_produce(struct publisher *publisher, struct kafka_producer *
     count = add_header(headers, count, "fs-job", input->fs_job);
     count = add_header(headers, count, "fs-mac", mac);
     count = add_header(headers, count, "traceparent", traceparent);
-    return kafka_produce(producer, input->topic, partition, input->key, input->key_len, input->value,
-                         input->value_len, headers, count, opaque, err);
+    return kafka_produce(producer, input->topic, partition, input->key, input->key_len, input->value, input->value_len,
+                         headers, count, opaque, err);
 }
 
 int publisher_send(struct publisher *publisher, const struct publication *publication, const unsigned char **out_value,

@@ -22,8 +22,8 @@ enum publisher_opaque { OPAQUE_LEDGER = 1, OPAQUE_STATUS, OPAQUE_AUDIT, OPAQUE_D
 struct publication {
     enum topic topic;
     int32_t partition; /* -1: by key */
-    bool patient;      /* nobody waits for it: sent some milliseconds later, with others; in order among such records only */
-    const char *key;   /* NULL: none */
+    bool patient; /* nobody waits for it: sent some milliseconds later, with others; in order among such records only */
+    const char *key; /* NULL: none */
     const struct record_type *type;
     const void *record; /* NULL: tombstone */
     const char *job;    /* fs-job; NULL: none */

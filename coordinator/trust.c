@@ -79,7 +79,8 @@ static struct ring_of_host *add_ring(struct trust *trust, const char *host)
     if (!ring || strlen(host) >= sizeof ring->host)
         return NULL;
     strcpy(ring->host, host);
-    if (derive_ring(trust, ring) < 0 || !ring->enrolled) /* anybody can name hosts: only those of the ledger are remembered */
+    if (derive_ring(trust, ring) < 0 ||
+        !ring->enrolled) /* anybody can name hosts: only those of the ledger are remembered */
         return NULL;
     HASH_ADD_STR(trust->rings, host, ring);
     return TAKE_PTR(ring);

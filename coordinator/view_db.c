@@ -191,7 +191,8 @@ int view_db_open_writer(const char *path, const char *cluster_id, sqlite3 **out,
     bool existed = file_exists(path);
     sqlite3 *db = NULL;
 
-    sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0); /* no lock around each allocation; refused, without harm, once SQLite is in use */
+    sqlite3_config(SQLITE_CONFIG_MEMSTATUS,
+                   0); /* no lock around each allocation; refused, without harm, once SQLite is in use */
     if (existed && open_file(path, flags, &db, NULL) == 0 && !still_good(db, cluster_id)) {
         log_info("view", "is old or of another boot, schema or cluster: built anew from the topics");
         sqlite3_close(db);

@@ -17,7 +17,8 @@
 
 static struct teller teller_of(const struct custody *custody)
 {
-    return (struct teller){custody->setup.wire, custody->setup.outbox, custody->setup.host, journal_id(custody->setup.journal)};
+    return (struct teller){custody->setup.wire, custody->setup.outbox, custody->setup.host,
+                           journal_id(custody->setup.journal)};
 }
 
 static bool kind_served(const struct custody *custody, const char *kind)
@@ -36,13 +37,18 @@ static enum job_state judge(const struct custody *custody, const struct work *wo
     if (job_check(job, why) < 0)
         return STATE_REJECTED;
     if (strcmp(job->host, custody->setup.host) != 0)
-        return err_set(why, ERR_PERMANENT, "the job is for host %s, this is %s", job->host, custody->setup.host), STATE_REJECTED;
+        return err_set(why, ERR_PERMANENT, "the job is for host %s, this is %s", job->host, custody->setup.host),
+               STATE_REJECTED;
     if (!kind_served(custody, job->target.kind))
-        return err_set(why, ERR_PERMANENT, "this worker does not serve targets of kind %s", job->target.kind), STATE_REJECTED;
+        return err_set(why, ERR_PERMANENT, "this worker does not serve targets of kind %s", job->target.kind),
+               STATE_REJECTED;
     if (!backend_verb(work->ops, (enum op)job->op))
-        return err_set(why, ERR_PERMANENT, "%s: backend %s of this worker does not do that", op_names[job->op], work->ops->kind), STATE_REJECTED;
+        return err_set(why, ERR_PERMANENT, "%s: backend %s of this worker does not do that", op_names[job->op],
+                       work->ops->kind),
+               STATE_REJECTED;
     if (work_expired(work, clock_real_ms()))
-        return err_set(why, ERR_PERMANENT, "too late: its deadline, or the time by which it had to start, has passed"), STATE_EXPIRED;
+        return err_set(why, ERR_PERMANENT, "too late: its deadline, or the time by which it had to start, has passed"),
+               STATE_EXPIRED;
     return STATE_ACCEPTED;
 }
 
@@ -51,7 +57,9 @@ static int tell_row(void *context, const struct inbox_row *row, struct err *err)
     const struct custody *custody = context;
     struct teller teller = teller_of(custody);
 
-    return row->last_status ? tell_again(&teller, row->job_id, row->traceparent, row->last_status, row->last_status_len, err) : 0;
+    return row->last_status
+               ? tell_again(&teller, row->job_id, row->traceparent, row->last_status, row->last_status_len, err)
+               : 0;
 }
 
 /* What a repeat is answered with: the last event, with its old seq. */
@@ -65,7 +73,8 @@ static int answer_repeat(struct custody *custody, const struct work *work, struc
     return tell_status(&teller, work, &telling, NULL, NULL, err);
 }
 
-static int add_row(struct custody *custody, struct work *work, const struct receipt *receipt, bool *out_known, struct err *err)
+static int add_row(struct custody *custody, struct work *work, const struct receipt *receipt, bool *out_known,
+                   struct err *err)
 {
     struct inbox_row row = {
         .job_id = work->job->job_id,
@@ -90,7 +99,8 @@ static int64_t delay_of(const struct job *job)
     return job->not_before_ms > now ? job->not_before_ms - now : 0;
 }
 
-static int refuse(struct custody *custody, struct work *work, enum job_state state, const struct err *why, struct err *err)
+static int refuse(struct custody *custody, struct work *work, enum job_state state, const struct err *why,
+                  struct err *err)
 {
     bool foreign = strcmp(work->job->host, custody->setup.host) != 0;
 

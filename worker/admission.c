@@ -30,7 +30,16 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { AHEAD_MAX = 256, AHEAD_US = 20000, LOCK_AGAIN_MS = 1000, HOLD_AGAIN_MS = 5000, REDIS_AGAIN_MS = 1000, TICKET_AGAIN_MS = 2000, TICKET_PATIENCE_MS = 60000, FAREWELL_AGAIN_MS = 50 };
+enum {
+    AHEAD_MAX = 256,
+    AHEAD_US = 20000,
+    LOCK_AGAIN_MS = 1000,
+    HOLD_AGAIN_MS = 5000,
+    REDIS_AGAIN_MS = 1000,
+    TICKET_AGAIN_MS = 2000,
+    TICKET_PATIENCE_MS = 60000,
+    FAREWELL_AGAIN_MS = 50
+};
 enum { EPOCH_EVERY_MS = 5000, EPOCH_RETRY_MS = 500, CONNECT_MS = 1000, CONNECT_AGAIN_MS = 20 };
 
 void admission_open(struct admission *admission)
@@ -76,7 +85,11 @@ static void epoch_answered(void *context, enum redis_outcome outcome, const stru
         return;
     read_epoch(admission, redis_reply_is_error(reply) ? NULL : redis_reply_text(reply));
     if (admission->epoch != before)
-        log_info("redis", admission->epoch ? "epoch %" PRId64 : "has no epoch yet (%" PRId64 "): it lost its memory, or the coordinator has not been here", admission->epoch);
+        log_info("redis",
+                 admission->epoch ? "epoch %" PRId64
+                                  : "has no epoch yet (%" PRId64
+                                    "): it lost its memory, or the coordinator has not been here",
+                 admission->epoch);
 }
 
 void admission_watch_epoch(struct admission *admission)
@@ -118,7 +131,8 @@ static bool may_run_alone(const struct admission *admission, const struct work *
         return false;
     if (work->class == CLASS_A)
         return true;
-    return work->class == CLASS_B && work->ops->only_here && journal_birth_us(admission->journal) / 1000 < work->job->issued_at_ms;
+    return work->class == CLASS_B && work->ops->only_here &&
+           journal_birth_us(admission->journal) / 1000 < work->job->issued_at_ms;
 }
 
 /* A guest may be frozen. */
@@ -166,21 +180,27 @@ static int no_ticket(struct admission *admission, struct work *work, struct err 
         work->ticketless_since_ms = now;
     if (now - work->ticketless_since_ms < TICKET_PATIENCE_MS)
         return custody_wait(admission->custody, work, TICKET_AGAIN_MS, err, "ticket: Redis has none for this job");
-    err_set(&why, ERR_PERMANENT, "Redis has had no ticket for this job for a minute; nothing that changes something runs without one");
+    err_set(&why, ERR_PERMANENT,
+            "Redis has had no ticket for this job for a minute; nothing that changes something runs without one");
     return custody_end(admission->custody, work, STATE_REJECTED, &why, NULL, err);
 }
 
 /* It ended under another journal of this host: its result is not known here. */
-static int ended_elsewhere(struct admission *admission, struct work *work, const struct acquire_result *result, struct err *err)
+static int ended_elsewhere(struct admission *admission, struct work *work, const struct acquire_result *result,
+                           struct err *err)
 {
     int state = name_index(job_state_names, result->detail);
     struct err why = {0};
 
-    err_set(&why, ERR_UNKNOWN, "the job ended before, under another journal of this host; its result is not known any more");
-    return custody_end(admission->custody, work, state >= 0 && job_state_terminal((enum job_state)state) ? (enum job_state)state : STATE_REJECTED, &why, NULL, err);
+    err_set(&why, ERR_UNKNOWN,
+            "the job ended before, under another journal of this host; its result is not known any more");
+    return custody_end(admission->custody, work,
+                       state >= 0 && job_state_terminal((enum job_state)state) ? (enum job_state)state : STATE_REJECTED,
+                       &why, NULL, err);
 }
 
-static int end_with(struct admission *admission, struct work *work, enum job_state state, enum err_kind kind, const char *text, struct err *err)
+static int end_with(struct admission *admission, struct work *work, enum job_state state, enum err_kind kind,
+                    const char *text, struct err *err)
 {
     struct err why = {0};
 
@@ -191,21 +211,24 @@ static int end_with(struct admission *admission, struct work *work, enum job_sta
 static int refused(struct admission *admission, struct work *work, const struct acquire_result *result, struct err *err)
 {
     if (work->class == CLASS_C && strncmp(result->detail, "journal:", 8) == 0)
-        return end_with(admission, work, STATE_PARKED, ERR_UNKNOWN, "it began under another journal of this host: what became of it is not known", err);
+        return end_with(admission, work, STATE_PARKED, ERR_UNKNOWN,
+                        "it began under another journal of this host: what became of it is not known", err);
     if (strncmp(result->detail, "target is closed", 16) == 0)
         return custody_wait(admission->custody, work, HOLD_AGAIN_MS, err, "parked: %s", result->detail);
     return end_with(admission, work, STATE_REJECTED, ERR_PERMANENT, result->detail, err);
 }
 
 /* A plan that is already under way: only whether the lock is ours matters, the rest is the runner's. */
-static int recovering(struct admission *admission, struct work *work, const struct acquire_result *result, int64_t trusted_until_ms, struct err *err)
+static int recovering(struct admission *admission, struct work *work, const struct acquire_result *result,
+                      int64_t trusted_until_ms, struct err *err)
 {
     bool ours = result->answer == ACQUIRE_OK;
     bool lost = result->answer == ACQUIRE_HELD || result->answer == ACQUIRE_REFUSED;
 
     if (result->answer == ACQUIRE_CANCELLED)
         work->cancelled = true;
-    return custody_hand_over(admission->custody, work, TASK_RECOVER, ours ? result->token : 0, ours ? trusted_until_ms : 0, lost, err);
+    return custody_hand_over(admission->custody, work, TASK_RECOVER, ours ? result->token : 0,
+                             ours ? trusted_until_ms : 0, lost, err);
 }
 
 static int admitted(struct admission *admission, struct work *work, const struct acquire_result *result, struct err *err)
@@ -218,29 +241,19 @@ static int admitted(struct admission *admission, struct work *work, const struct
     if (result->answer != ACQUIRE_NOTICKET)
         work->ticketless_since_ms = 0;
     switch (result->answer) {
-    case ACQUIRE_OK:
-        return custody_begin(custody, work, result->token, trusted, err);
-    case ACQUIRE_HELD:
-        return custody_wait(custody, work, LOCK_AGAIN_MS, err, "lock: %s", result->detail);
-    case ACQUIRE_SLOTS:
-        return custody_wait(custody, work, LOCK_AGAIN_MS, err, "slots: %s", result->detail);
-    case ACQUIRE_HOLD:
-        return custody_wait(custody, work, HOLD_AGAIN_MS, err, "hold: %s", result->detail);
-    case ACQUIRE_NOTICKET:
-        return no_ticket(admission, work, err);
-    case ACQUIRE_TERMINAL:
-        return ended_elsewhere(admission, work, result, err);
-    case ACQUIRE_REFUSED:
-        return refused(admission, work, result, err);
+    case ACQUIRE_OK: return custody_begin(custody, work, result->token, trusted, err);
+    case ACQUIRE_HELD: return custody_wait(custody, work, LOCK_AGAIN_MS, err, "lock: %s", result->detail);
+    case ACQUIRE_SLOTS: return custody_wait(custody, work, LOCK_AGAIN_MS, err, "slots: %s", result->detail);
+    case ACQUIRE_HOLD: return custody_wait(custody, work, HOLD_AGAIN_MS, err, "hold: %s", result->detail);
+    case ACQUIRE_NOTICKET: return no_ticket(admission, work, err);
+    case ACQUIRE_TERMINAL: return ended_elsewhere(admission, work, result, err);
+    case ACQUIRE_REFUSED: return refused(admission, work, result, err);
     case ACQUIRE_EXPIRED:
         return end_with(admission, work, STATE_EXPIRED, ERR_PERMANENT, "its deadline has passed", err);
     case ACQUIRE_CANCELLED:
         return end_with(admission, work, STATE_CANCELLED, ERR_CANCELLED, "cancelled before it began", err);
-    case ACQUIRE_EPOCH:
-        admission->epoch = 0;
-        return go_on_alone(admission, work, "it does not know its epoch", err);
-    case ACQUIRE_LOST:
-        break;
+    case ACQUIRE_EPOCH: admission->epoch = 0; return go_on_alone(admission, work, "it does not know its epoch", err);
+    case ACQUIRE_LOST: break;
     }
     return go_on_alone(admission, work, "no answer", err);
 }
@@ -283,7 +296,8 @@ static int ask(struct admission *admission, struct work *work, struct err *err)
     struct question *question = calloc(1, sizeof *question);
 
     memcpy(acquire.slots, work->slots, sizeof acquire.slots);
-    int failed = question ? token_highest(admission->journal, work->target, &acquire.token, err) : err_memory(err, "acquire");
+    int failed = question ? token_highest(admission->journal, work->target, &acquire.token, err)
+                          : err_memory(err, "acquire");
     if (!failed)
         failed = store_acquire_command(&acquire, &command, err);
     if (failed) {
@@ -308,7 +322,8 @@ void admission_ask(struct admission *admission)
         next = work->next_blocked;
         work->next_blocked = NULL;
         if (ask(admission, work, &err) < 0)
-            log_error(work->job->job_id, "%s", err.text); /* stays ACQUIRING: only memory can fail here, and a restart asks again */
+            log_error(work->job->job_id, "%s",
+                      err.text); /* stays ACQUIRING: only memory can fail here, and a restart asks again */
     }
 }
 
@@ -326,11 +341,14 @@ static int consider(struct admission *admission, struct work *work, struct err *
     if (work->task == TASK_RUN && work->cancelled)
         return end_with(admission, work, STATE_CANCELLED, ERR_CANCELLED, "cancelled before it began", err);
     if (work->task == TASK_RUN && work_expired(work, clock_real_ms()))
-        return end_with(admission, work, STATE_EXPIRED, ERR_PERMANENT, "its deadline, or the time by which it had to start, has passed", err);
+        return end_with(admission, work, STATE_EXPIRED, ERR_PERMANENT,
+                        "its deadline, or the time by which it had to start, has passed", err);
     if (!redis_ready(admission->redis))
         return go_on_alone(admission, work, redis_problem(admission->redis), err);
-    if (work->attempt > 0 && finisher_waits(admission->custody->setup.finisher, work->job->job_id)) /* of the attempt before */
-        return custody_wait(admission->custody, work, FAREWELL_AGAIN_MS, err, "%s", work->state == STATE_WAITING ? work->waiting : "redis");
+    if (work->attempt > 0 &&
+        finisher_waits(admission->custody->setup.finisher, work->job->job_id)) /* of the attempt before */
+        return custody_wait(admission->custody, work, FAREWELL_AGAIN_MS, err, "%s",
+                            work->state == STATE_WAITING ? work->waiting : "redis");
     if (!admission->epoch && !admission->reading_epoch)
         return go_on_alone(admission, work, "it does not know its epoch", err);
     if (!admission->epoch) /* about to be known */

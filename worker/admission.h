@@ -7,21 +7,21 @@ struct redis_reply;
 
 struct admission {
     struct custody *custody;
-    struct redis *redis;          /* the loop's */
+    struct redis *redis; /* the loop's */
     struct journal *journal;
     const char *host, *instance;
     int64_t executors;
-    struct facts holds;           /* as last heard: host, target or "all" → reason */
-    int64_t epoch;                /* 0: fs:epoch is missing, or is of another server than run_id */
-    char run_id[64];              /* of the connection that the epoch was read on */
+    struct facts holds; /* as last heard: host, target or "all" → reason */
+    int64_t epoch;      /* 0: fs:epoch is missing, or is of another server than run_id */
+    char run_id[64];    /* of the connection that the epoch was read on */
     bool reading_epoch;
     int64_t epoch_read_ms;
     int64_t typical_us[OP_COUNT]; /* how long a run of an op takes; 0: not known yet */
     struct work *asking;          /* to be asked after the commit, by next_blocked */
     struct work **asking_end;
-    int64_t started_ms;           /* monotonic */
-    bool closed;                  /* nothing new begins: draining */
-    struct err *err;              /* of the turn: callbacks write the journal too */
+    int64_t started_ms; /* monotonic */
+    bool closed;        /* nothing new begins: draining */
+    struct err *err;    /* of the turn: callbacks write the journal too */
     int failed;
 };
 

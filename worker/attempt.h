@@ -7,26 +7,29 @@
 enum why_stop { STOP_NOT, STOP_CANCEL, STOP_DEADLINE, STOP_SHUTDOWN, STOP_LOCK_LOST, STOP_LOCK_STALE };
 
 struct attempt {
-	const struct runner_env *env;
-	struct backend *backend;
-	const struct job *job;
-	const struct verb *verb;
-	struct journaled_plan plan;  /* the plan, and what is known of each step */
-	struct facts known;          /* merged facts of the DONE steps, and the plan's own */
-	bool final_begun;            /* a step without a way back has its INTENT: only forward from here */
-	struct text story;           /* "freeze 4 ms · snapshot 21 ms": what this execution did, for people */
-	bool recovering;
-	bool journal_failed;         /* a DONE could not be written: leave everything to the next start */
+    const struct runner_env *env;
+    struct backend *backend;
+    const struct job *job;
+    const struct verb *verb;
+    struct journaled_plan plan; /* the plan, and what is known of each step */
+    struct facts known;         /* merged facts of the DONE steps, and the plan's own */
+    bool final_begun;           /* a step without a way back has its INTENT: only forward from here */
+    struct text story;          /* "freeze 4 ms · snapshot 21 ms": what this execution did, for people */
+    bool recovering;
+    bool journal_failed; /* a DONE could not be written: leave everything to the next start */
 };
 
-struct step_run attempt_run(struct attempt *attempt);          /* for execute */
-struct step_run attempt_run_quiet(struct attempt *attempt);    /* for settle, undo, render, paying: no attempt to cancel */
+struct step_run attempt_run(struct attempt *attempt);       /* for execute */
+struct step_run attempt_run_quiet(struct attempt *attempt); /* for settle, undo, render, paying: no attempt to cancel */
 enum why_stop attempt_why_stop(const struct attempt *attempt); /* of a step that may still be given up */
-int attempt_learn(struct attempt *attempt, size_t index, struct facts *learned, struct err *err); /* takes the facts over, marks nothing */
-bool step_is_payment(const struct plan *plan, size_t index);   /* an earlier step owes this type */
-size_t step_payment_of(const struct plan *plan, size_t index); /* the step that pays what steps[index] owes; plan->count if there is none */
+int attempt_learn(struct attempt *attempt, size_t index, struct facts *learned,
+                  struct err *err);                          /* takes the facts over, marks nothing */
+bool step_is_payment(const struct plan *plan, size_t index); /* an earlier step owes this type */
+size_t step_payment_of(const struct plan *plan,
+                       size_t index); /* the step that pays what steps[index] owes; plan->count if there is none */
 bool step_no_way_back(const struct step *step);
-void attempt_pause(const struct attempt *attempt, int ms);     /* the runner's only wait: between tries; cut short by a shutdown */
+void attempt_pause(const struct attempt *attempt,
+                   int ms); /* the runner's only wait: between tries; cut short by a shutdown */
 
 /* runner_forward.c: from the first step that is not done to the end, then the report; failures go back. */
 void attempt_forward(struct attempt *attempt, struct outcome *out);

@@ -26,7 +26,7 @@ static bool better(const struct work *a, const struct work *b)
 void backlog_init(struct backlog *backlog, const int64_t limits[3])
 {
     *backlog = (struct backlog){0};
-    for (int class = 0; class < 3; class++) {
+    for (int class = 0; class < 3; class ++) {
         heap_init(&backlog->ready[class], better);
         backlog->limits[class] = limits[class];
     }
@@ -38,7 +38,7 @@ void backlog_clear(struct backlog *backlog)
     for (size_t i = 0; i < backlog->gates.capacity; i++)
         free(backlog->gates.entries[i].value);
     table_clear(&backlog->gates);
-    for (int class = 0; class < 3; class++)
+    for (int class = 0; class < 3; class ++)
         heap_clear(&backlog->ready[class]);
     heap_clear(&backlog->later);
 }
@@ -137,7 +137,7 @@ static int best_class(const struct backlog *backlog, int64_t (*ahead)(void *, co
 {
     int best = -1;
 
-    for (int class = 0; class < 3; class++) {
+    for (int class = 0; class < 3; class ++) {
         const struct work *first = heap_first(&backlog->ready[class]);
         if (!first || backlog->started[class] >= backlog->limits[class] + ahead(context, first))
             continue;
@@ -195,5 +195,6 @@ void backlog_done(struct backlog *backlog, struct work *work, bool closed)
 
 size_t backlog_count(const struct backlog *backlog)
 {
-    return backlog->ready[0].count + backlog->ready[1].count + backlog->ready[2].count + backlog->later.count + backlog->blocked;
+    return backlog->ready[0].count + backlog->ready[1].count + backlog->ready[2].count + backlog->later.count +
+           backlog->blocked;
 }

@@ -42,7 +42,8 @@ void custody_close(struct custody *custody)
 
 static struct teller teller_of(const struct custody *custody)
 {
-    return (struct teller){custody->setup.wire, custody->setup.outbox, custody->setup.host, journal_id(custody->setup.journal)};
+    return (struct teller){custody->setup.wire, custody->setup.outbox, custody->setup.host,
+                           journal_id(custody->setup.journal)};
 }
 
 static void set_state(struct custody *custody, struct work *work, enum job_state state)
@@ -60,7 +61,8 @@ static void find_slots(const struct custody *custody, struct work *work)
     for (const struct field *field = info->params ? info->params->fields : NULL; field && field->name; field++) {
         if (field->type != FIELD_RECORD || strcmp(field->name, "repository") != 0 || !work->job->params)
             continue;
-        const struct repository_ref *repository = *(struct repository_ref *const *)((const char *)work->job->params + field->offset);
+        const struct repository_ref *repository = *(struct repository_ref *const *)((const char *)work->job->params +
+                                                                                    field->offset);
         if (!repository || !repository->id)
             continue;
         snprintf(work->slot_names[0], sizeof work->slot_names[0], "repository:%s", repository->id);
@@ -219,7 +221,8 @@ int custody_begin(struct custody *custody, struct work *work, int64_t token, int
     return move(custody, work, &telling, err);
 }
 
-int custody_hand_over(struct custody *custody, struct work *work, enum work_task task, int64_t token, int64_t trusted_until_ms, bool lost, struct err *err)
+int custody_hand_over(struct custody *custody, struct work *work, enum work_task task, int64_t token,
+                      int64_t trusted_until_ms, bool lost, struct err *err)
 {
     if (make_hold(work, token, trusted_until_ms, lost, err) < 0)
         return -1;
@@ -281,7 +284,8 @@ static int end_row(struct custody *custody, struct work *work, const struct tell
 
 static int say_farewell(struct custody *custody, struct work *work, const char *state, struct err *err)
 {
-    return finisher_add(custody->setup.finisher, work->row, work->job->job_id, work->target, work->token, state, work->hold, work->slots, work->slot_count, err);
+    return finisher_add(custody->setup.finisher, work->row, work->job->job_id, work->target, work->token, state,
+                        work->hold, work->slots, work->slot_count, err);
 }
 
 /* A job that is another host's by its own words is refused here, and its ticket left alone. */
@@ -303,7 +307,8 @@ int custody_close_parked(struct custody *custody, struct work *work, struct err 
     return 0;
 }
 
-int custody_end(struct custody *custody, struct work *work, enum job_state state, const struct err *why, const struct outcome *outcome, struct err *err)
+int custody_end(struct custody *custody, struct work *work, enum job_state state, const struct err *why,
+                const struct outcome *outcome, struct err *err)
 {
     struct teller teller = teller_of(custody);
     struct telling telling = {.error = why, .result = outcome ? outcome->report.result : NULL};
@@ -386,7 +391,8 @@ int custody_resolve(struct custody *custody, struct work *work, struct err *err)
     struct resolving resolving = {custody, work, work->control + strlen("resolve:")};
     bool done = strncmp(resolving.resolved, "done", 4) == 0;
 
-    if (inbox_read(custody->setup.journal, work->row, resolve_row, &resolving, err) < 0 || journal_drop_plan(custody->setup.journal, work->row, err) < 0)
+    if (inbox_read(custody->setup.journal, work->row, resolve_row, &resolving, err) < 0 ||
+        journal_drop_plan(custody->setup.journal, work->row, err) < 0)
         return -1;
     if (say_farewell(custody, work, done ? job_state_names[STATE_SUCCEEDED] : job_state_names[STATE_FAILED], err) < 0)
         return -1;

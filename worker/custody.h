@@ -28,14 +28,15 @@ struct custody_setup { /* all outlive the custody */
 
 struct custody {
     struct custody_setup setup;
-    struct table jobs;           /* id → work */
-    struct work *first, *last;   /* all, in the order of the journal */
+    struct table jobs;         /* id → work */
+    struct work *first, *last; /* all, in the order of the journal */
     struct backlog backlog;
     struct queue_item *starting, **starting_end; /* RUNNING in this turn: to the executors after the commit */
-    int64_t counts[STATE_COUNT]; /* works by state */
-    int64_t stuck;               /* running jobs in a call that does not return */
-    const char *accepted, *ended; /* op (or "dry_run") of a job that came or went in this turn, for the crash points behind its commit */
-    bool changed;                 /* a job that is more than a look has ended: the inventory is old */
+    int64_t counts[STATE_COUNT];                 /* works by state */
+    int64_t stuck;                               /* running jobs in a call that does not return */
+    const char *accepted,
+        *ended; /* op (or "dry_run") of a job that came or went in this turn, for the crash points behind its commit */
+    bool changed; /* a job that is more than a look has ended: the inventory is old */
 };
 
 void custody_open(struct custody *custody, const struct custody_setup *setup);
@@ -43,17 +44,21 @@ void custody_close(struct custody *custody); /* no executor has a job any more *
 
 /* A verified job. A repeat is answered with its last status; what must not be done here is REJECTED or EXPIRED; anything else is ACCEPTED and waits for its turn. Takes the job. */
 int custody_accept(struct custody *custody, struct receipt *receipt, struct err *err);
-int custody_say_accepted(struct custody *custody, struct work *work, struct err *err); /* unless it was said, or the job has moved on */
+int custody_say_accepted(struct custody *custody, struct work *work,
+                         struct err *err); /* unless it was said, or the job has moved on */
 /* Enters a job that the journal already has. */
 int custody_enter(struct custody *custody, struct work *work, struct err *err);
 /* Back into the backlog for `delay_ms`; a new reason is told. */
-int custody_wait(struct custody *custody, struct work *work, int64_t delay_ms, struct err *err, const char *reason, ...) __attribute__((format(printf, 5, 6)));
+int custody_wait(struct custody *custody, struct work *work, int64_t delay_ms, struct err *err, const char *reason, ...)
+    __attribute__((format(printf, 5, 6)));
 /* RUNNING: handed to an executor after the commit. token 0: without a lock. */
 int custody_begin(struct custody *custody, struct work *work, int64_t token, int64_t trusted_until_ms, struct err *err);
 /* Handed over again without a new state: recovery, or a debt that is paid. */
-int custody_hand_over(struct custody *custody, struct work *work, enum work_task task, int64_t token, int64_t trusted_until_ms, bool lost, struct err *err);
+int custody_hand_over(struct custody *custody, struct work *work, enum work_task task, int64_t token,
+                      int64_t trusted_until_ms, bool lost, struct err *err);
 /* Terminal. `why` may be NULL; `outcome` carries result and catalog changes, may be NULL. PARKED keeps the target closed. */
-int custody_end(struct custody *custody, struct work *work, enum job_state state, const struct err *why, const struct outcome *outcome, struct err *err);
+int custody_end(struct custody *custody, struct work *work, enum job_state state, const struct err *why,
+                const struct outcome *outcome, struct err *err);
 /* After a back-off; FAILED when attempts or time run out. */
 int custody_retry(struct custody *custody, struct work *work, const struct err *why, struct err *err);
 /* Closes the target of a PARKED job; custody_end does so itself. */

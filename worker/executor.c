@@ -57,11 +57,13 @@ static enum trust env_lock_trust(void *context)
     return hold_trust(hold_of(context), clock_monotonic_ms());
 }
 
-static int env_reserve(void *context, const char *repository, int64_t bytes, int64_t free_bytes, int64_t min_free_bytes, struct err *err)
+static int env_reserve(void *context, const char *repository, int64_t bytes, int64_t free_bytes, int64_t min_free_bytes,
+                       struct err *err)
 {
     struct executor *executor = context;
 
-    return keeper_reserve(executor->pool->setup.keeper, executor->work->hold, repository, bytes, free_bytes, min_free_bytes, err);
+    return keeper_reserve(executor->pool->setup.keeper, executor->work->hold, repository, bytes, free_bytes,
+                          min_free_bytes, err);
 }
 
 static void env_phase(void *context, const char *phase)

@@ -34,7 +34,8 @@ struct finisher {
     size_t count;                  /* of these and of those on their way */
 };
 
-int finisher_open(struct redis *redis, const char *host, finisher_heard *heard, void *context, struct finisher **out, struct err *err)
+int finisher_open(struct redis *redis, const char *host, finisher_heard *heard, void *context, struct finisher **out,
+                  struct err *err)
 {
     struct finisher *finisher = calloc(1, sizeof *finisher);
 
@@ -71,8 +72,9 @@ static void queue_last(struct finisher *finisher, struct farewell *farewell)
     finisher->end = &farewell->next;
 }
 
-int finisher_add(struct finisher *finisher, int64_t row, const char *job_id, const char *target, int64_t token, const char *state, struct hold *hold, const struct store_slot *slots,
-                 size_t slot_count, struct err *err)
+int finisher_add(struct finisher *finisher, int64_t row, const char *job_id, const char *target, int64_t token,
+                 const char *state, struct hold *hold, const struct store_slot *slots, size_t slot_count,
+                 struct err *err)
 {
     struct farewell *farewell = calloc(1, sizeof *farewell);
 
@@ -111,13 +113,15 @@ static void answered(void *context, enum redis_outcome outcome, const struct red
 
     if (answer == FINISH_NO_ANSWER) {
         if (outcome == REDIS_ANSWERED)
-            log_debug(farewell->job_id, "finish: %s", redis_reply_text(reply) ? redis_reply_text(reply) : "unexpected answer");
+            log_debug(farewell->job_id, "finish: %s",
+                      redis_reply_text(reply) ? redis_reply_text(reply) : "unexpected answer");
         farewell->not_before_ms = clock_monotonic_ms() + AGAIN_MS;
         queue_last(finisher, farewell);
         return;
     }
     if (answer == FINISH_STALE)
-        log_warning(farewell->job_id, "a higher token was given for %s while this job ran; what is journaled stays", farewell->target);
+        log_warning(farewell->job_id, "a higher token was given for %s while this job ran; what is journaled stays",
+                    farewell->target);
     crash_point("finish.after", farewell->job_id);
     if (farewell->state[0])
         finisher->heard(finisher->context, farewell->row, farewell->job_id);

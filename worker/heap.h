@@ -17,7 +17,7 @@ struct heap {
 void heap_init(struct heap *heap, heap_before *before);
 void heap_clear(struct heap *heap);
 int heap_push(struct heap *heap, struct work *work, struct err *err);
-struct work *heap_first(const struct heap *heap); /* NULL if empty */
-struct work *heap_pop(struct heap *heap);         /* NULL if empty */
+struct work *heap_first(const struct heap *heap);       /* NULL if empty */
+struct work *heap_pop(struct heap *heap);               /* NULL if empty */
 void heap_remove(struct heap *heap, struct work *work); /* must be in it */
 bool heap_holds(const struct heap *heap, const struct work *work);

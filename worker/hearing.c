@@ -45,13 +45,15 @@ static int hear_holds(struct worker *worker, const struct holds_heard *heard, st
 /* A new way to Kafka. A consumer that was only doubted and has heard something meanwhile is kept. */
 static void hear_link(struct worker *worker, struct kafka_link *link)
 {
-    bool moved = job_source_ready(worker->source) && job_source_position(worker->source)->next_offset != worker->position_written;
+    bool moved = job_source_ready(worker->source) &&
+                 job_source_position(worker->source)->next_offset != worker->position_written;
 
     if (link->producer) {
         worker->producer = link->producer;
         link->producer = NULL;
         outbox_use(worker->outbox, worker->producer, link->status_partition);
-        log_info("kafka", "connected: partition %d of %s, from offset %lld", (int)link->position.partition, topic_table[TOPIC_JOBS].name, (long long)link->position.next_offset);
+        log_info("kafka", "connected: partition %d of %s, from offset %lld", (int)link->position.partition,
+                 topic_table[TOPIC_JOBS].name, (long long)link->position.next_offset);
     }
     if (!moved) {
         job_source_use(worker->source, link->consumer, &link->position);
@@ -67,23 +69,15 @@ static int hear_message(struct worker *worker, struct message *message, struct e
     int failed = 0;
 
     switch (message->kind) {
-    case MESSAGE_ENDED:
-        return hear_ended(worker, (struct work *)message, err);
-    case MESSAGE_SAVE:
-        return hear_save(worker, (struct save *)message, err);
-    case MESSAGE_LINK:
-        hear_link(worker, (struct kafka_link *)message);
-        return 0;
+    case MESSAGE_ENDED: return hear_ended(worker, (struct work *)message, err);
+    case MESSAGE_SAVE: return hear_save(worker, (struct save *)message, err);
+    case MESSAGE_LINK: hear_link(worker, (struct kafka_link *)message); return 0;
     case MESSAGE_INVENTORY:
         failed = inventory_publisher_take(worker->inventory, (struct survey *)message, err);
         survey_free((struct survey *)message);
         return failed;
-    case MESSAGE_WORD:
-        failed = word_heard(&worker->custody, word->job_id, word->cancel, word->control, err);
-        break;
-    case MESSAGE_HOLDS:
-        failed = hear_holds(worker, (struct holds_heard *)message, err);
-        break;
+    case MESSAGE_WORD: failed = word_heard(&worker->custody, word->job_id, word->cancel, word->control, err); break;
+    case MESSAGE_HOLDS: failed = hear_holds(worker, (struct holds_heard *)message, err); break;
     }
     free(message);
     return failed;

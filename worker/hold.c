@@ -6,7 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
-int hold_new(const char *job_id, const char *target, enum job_class class, int64_t token, struct hold **out, struct err *err)
+int hold_new(const char *job_id, const char *target, enum job_class class, int64_t token, struct hold **out,
+             struct err *err)
 {
     struct hold *hold = calloc(1, sizeof *hold);
 

@@ -13,23 +13,24 @@ struct hold {
     atomic_int references;
     char *job_id, *target; /* fixed, like the three below */
     enum job_class class;
-    int64_t token;         /* 0: goes on without a lock */
+    int64_t token; /* 0: goes on without a lock */
     int64_t deadline_ms;
     _Atomic int64_t trusted_until_ms; /* monotonic: send of the last OK + ttl - 2 s */
     _Atomic int64_t began_ms;         /* monotonic, when an executor took it up; 0: not yet */
     atomic_bool lost;                 /* another owner has the lock */
     atomic_bool cancelled;            /* a person asked */
-    atomic_bool in_round;             /* a renewal is on its way: Redis is not told of the end before its answer, or it would take the lock again */
+    atomic_bool in_round; /* a renewal is on its way: Redis is not told of the end before its answer, or it would take the lock again */
     _Atomic int64_t done, total;
-    pthread_mutex_t mutex;            /* protects phase and repository */
+    pthread_mutex_t mutex; /* protects phase and repository */
     char phase[64];
-    char repository[64];              /* where bytes are reserved; "": nowhere */
-    int64_t renewed_ms, told_done;    /* the keeper's own, like the rest */
+    char repository[64];           /* where bytes are reserved; "": nowhere */
+    int64_t renewed_ms, told_done; /* the keeper's own, like the rest */
     int64_t reserved_bytes, reserved_free_bytes, reserved_min_free_bytes, reserved_ms;
     char told_phase[64];
 };
 
-int hold_new(const char *job_id, const char *target, enum job_class class, int64_t token, struct hold **out, struct err *err);
+int hold_new(const char *job_id, const char *target, enum job_class class, int64_t token, struct hold **out,
+             struct err *err);
 struct hold *hold_ref(struct hold *hold);
 void hold_unref(struct hold *hold); /* NULL is fine */
 void hold_phase_set(struct hold *hold, const char *phase);

@@ -110,16 +110,18 @@ static int describe_head(struct description *description, bool live, struct err 
     struct position position;
     int64_t open_jobs, ended, outbox = 0;
 
-    if (position_read(journal, topic_table[TOPIC_JOBS].name, &position, err) < 0 || inbox_count(journal, &open_jobs, &ended, err) < 0 ||
-        outbox_rows(journal, count_row, &outbox, err) < 0)
+    if (position_read(journal, topic_table[TOPIC_JOBS].name, &position, err) < 0 ||
+        inbox_count(journal, &open_jobs, &ended, err) < 0 || outbox_rows(journal, count_row, &outbox, err) < 0)
         return -1;
-    text_addf(description->out,
-              description->json ? "{\n  \"live\": %s,\n  \"journal\": \"%s\",\n  \"cluster\": \"%s\",\n  \"partition\": %d,\n  \"next_offset\": %" PRId64
-                                  ",\n  \"outbox\": %" PRId64 ",\n  \"open\": %" PRId64 ",\n  \"ended\": %" PRId64 ",\n  \"jobs\": ["
-                                : "worker %s\njournal %s\nposition cluster %s, partition %d, next offset %" PRId64 "\noutbox %" PRId64 " records not acknowledged\njobs %" PRId64
-                                  " in custody, %" PRId64 " ended ones remembered\n",
-              description->json ? (live ? "true" : "false") : (live ? "live" : "not running"), journal_id(journal), position.cluster, (int)position.partition,
-              position.next_offset, outbox, open_jobs, ended);
+    text_addf(
+        description->out,
+        description->json
+            ? "{\n  \"live\": %s,\n  \"journal\": \"%s\",\n  \"cluster\": \"%s\",\n  \"partition\": %d,\n  \"next_offset\": %" PRId64
+              ",\n  \"outbox\": %" PRId64 ",\n  \"open\": %" PRId64 ",\n  \"ended\": %" PRId64 ",\n  \"jobs\": ["
+            : "worker %s\njournal %s\nposition cluster %s, partition %d, next offset %" PRId64 "\noutbox %" PRId64
+              " records not acknowledged\njobs %" PRId64 " in custody, %" PRId64 " ended ones remembered\n",
+        description->json ? (live ? "true" : "false") : (live ? "live" : "not running"), journal_id(journal),
+        position.cluster, (int)position.partition, position.next_offset, outbox, open_jobs, ended);
     return 0;
 }
 
@@ -161,14 +163,16 @@ int inspector_open(const char *directory, struct journal *journal, struct inspec
 
     if (!inspector)
         return err_memory(err, "inspect");
-    *inspector = (struct inspector){.journal = journal, .asker = -1, .listener = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)};
+    *inspector = (struct inspector){
+        .journal = journal, .asker = -1, .listener = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)};
     if (inspector->listener < 0 || address_of(directory, &address, err) < 0) {
         inspector_close(inspector);
         return -1;
     }
     memcpy(inspector->path, address.sun_path, sizeof inspector->path);
     unlink(inspector->path); /* of a dead worker: the directory is locked by us */
-    if (bind(inspector->listener, (struct sockaddr *)&address, sizeof address) < 0 || listen(inspector->listener, 4) < 0) {
+    if (bind(inspector->listener, (struct sockaddr *)&address, sizeof address) < 0 ||
+        listen(inspector->listener, 4) < 0) {
         err_errno(err, errno, inspector->path);
         inspector_close(inspector);
         return -1;
@@ -222,7 +226,8 @@ static void read_question(struct inspector *inspector)
 
 static void send_answer(struct inspector *inspector)
 {
-    ssize_t sent = send(inspector->asker, text_str(&inspector->answer) + inspector->sent, inspector->answer.len - inspector->sent, MSG_NOSIGNAL);
+    ssize_t sent = send(inspector->asker, text_str(&inspector->answer) + inspector->sent,
+                        inspector->answer.len - inspector->sent, MSG_NOSIGNAL);
 
     if (sent > 0)
         inspector->sent += (size_t)sent;

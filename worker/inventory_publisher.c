@@ -27,8 +27,8 @@ struct known {
 
 struct inventory_publisher {
     struct inventory_publisher_setup setup;
-    struct table known;    /* key → struct known */
-    int64_t revision;      /* the highest given */
+    struct table known; /* key → struct known */
+    int64_t revision;   /* the highest given */
     int64_t surveys;
     struct inventory_host host;
     char beat_state[16];
@@ -64,7 +64,8 @@ static int found_said(void *context, const struct said *said, struct err *err)
     return 0;
 }
 
-int inventory_publisher_open(const struct inventory_publisher_setup *setup, struct inventory_publisher **out, struct err *err)
+int inventory_publisher_open(const struct inventory_publisher_setup *setup, struct inventory_publisher **out,
+                             struct err *err)
 {
     struct inventory_publisher *publisher = calloc(1, sizeof *publisher);
 
@@ -139,10 +140,12 @@ static int say_target(struct inventory_publisher *publisher, struct inventory_ta
 static int say_gone(struct inventory_publisher *publisher, struct known *known, struct err *err)
 {
     char revision[24];
-    struct outbox_row row = {.topic = TOPIC_INVENTORY, .key = known->key, .key_len = strlen(known->key), .revision = revision};
+    struct outbox_row row = {
+        .topic = TOPIC_INVENTORY, .key = known->key, .key_len = strlen(known->key), .revision = revision};
 
     snprintf(revision, sizeof revision, "%" PRId64, ++publisher->revision);
-    if (outbox_add(publisher->setup.outbox, &row, err) < 0 || said_write(publisher->setup.journal, &(struct said){known->key, NULL, 0}, err) < 0)
+    if (outbox_add(publisher->setup.outbox, &row, err) < 0 ||
+        said_write(publisher->setup.journal, &(struct said){known->key, NULL, 0}, err) < 0)
         return -1;
     table_remove(&publisher->known, known->key);
     free(known);
@@ -192,7 +195,8 @@ bool inventory_publisher_due(const struct inventory_publisher *publisher, const 
 {
     if (!publisher->surveys)
         return false;
-    return !publisher->beat_ms || strcmp(state, publisher->beat_state) != 0 || clock_monotonic_ms() - publisher->beat_ms >= publisher->setup.heartbeat_ms;
+    return !publisher->beat_ms || strcmp(state, publisher->beat_state) != 0 ||
+           clock_monotonic_ms() - publisher->beat_ms >= publisher->setup.heartbeat_ms;
 }
 
 int inventory_publisher_beat(struct inventory_publisher *publisher, const struct host_now *now, struct err *err)

@@ -16,13 +16,15 @@ struct inventory_publisher_setup { /* all outlive the publisher */
     int64_t executors, heartbeat_ms;
 };
 
-struct host_now { /* what the host's record says of this moment */
+struct host_now {      /* what the host's record says of this moment */
     const char *state; /* running, draining, full (no room for the journal: no new job is accepted) */
     int64_t waiting, running, parked, journal_bytes, skew_ms;
 };
 
-int inventory_publisher_open(const struct inventory_publisher_setup *setup, struct inventory_publisher **out, struct err *err);
+int inventory_publisher_open(const struct inventory_publisher_setup *setup, struct inventory_publisher **out,
+                             struct err *err);
 void inventory_publisher_close(struct inventory_publisher *publisher);
-int inventory_publisher_take(struct inventory_publisher *publisher, struct survey *survey, struct err *err); /* takes the survey's host part; the heartbeat is then due */
+int inventory_publisher_take(struct inventory_publisher *publisher, struct survey *survey,
+                             struct err *err); /* takes the survey's host part; the heartbeat is then due */
 bool inventory_publisher_due(const struct inventory_publisher *publisher, const char *state);
 int inventory_publisher_beat(struct inventory_publisher *publisher, const struct host_now *now, struct err *err);

@@ -112,7 +112,8 @@ void job_source_release(struct job_source *source)
 
 static bool key_is_ours(const struct job_source *source, const struct kafka_record *record)
 {
-    return record->key && record->key_len == strlen(source->setup.host) && memcmp(record->key, source->setup.host, record->key_len) == 0;
+    return record->key && record->key_len == strlen(source->setup.host) &&
+           memcmp(record->key, source->setup.host, record->key_len) == 0;
 }
 
 /* The header decides; a record without one is ours if its key says so, or every host of the partition would write a dead letter. */
@@ -159,7 +160,8 @@ static int decode(struct job_source *source, const struct kafka_record *record, 
 
     if (!record->value)
         return dead(out, "a job without a value");
-    if (!job || wire_decode(source->setup.wire, &job_record, record->value, record->value_len, topic_table[TOPIC_JOBS].max_bytes, job, &err) < 0)
+    if (!job || wire_decode(source->setup.wire, &job_record, record->value, record->value_len,
+                            topic_table[TOPIC_JOBS].max_bytes, job, &err) < 0)
         return dead(out, job ? err.text : "out of memory");
     if (!job->job_id || !uuid_valid(job->job_id))
         return dead(out, "the job's id is not a UUID");
@@ -202,7 +204,8 @@ void job_source_commit(struct job_source *source)
     if (!source->consumer || source->committed == source->position.next_offset || source->position.next_offset < 0)
         return;
     source->committed = source->position.next_offset;
-    if (kafka_commit_async(source->consumer, topic_table[TOPIC_JOBS].name, source->position.partition, source->committed, &err) < 0)
+    if (kafka_commit_async(source->consumer, topic_table[TOPIC_JOBS].name, source->position.partition,
+                           source->committed, &err) < 0)
         log_debug("jobs", "%s", err.text);
 }
 

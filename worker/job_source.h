@@ -30,7 +30,8 @@ struct receipt {
 
 int job_source_open(const struct job_source_setup *setup, struct job_source **out, struct err *err);
 void job_source_close(struct job_source *source); /* and its consumer; NULL is fine */
-void job_source_use(struct job_source *source, struct kafka_consumer *consumer, const struct position *position); /* takes the consumer; an old one is closed; NULL: none */
+void job_source_use(struct job_source *source, struct kafka_consumer *consumer,
+                    const struct position *position); /* takes the consumer; an old one is closed; NULL: none */
 bool job_source_ready(const struct job_source *source);
 int job_source_fd(const struct job_source *source); /* -1: none */
 void job_source_pause(struct job_source *source, bool paused);
@@ -41,4 +42,5 @@ void job_source_read(struct job_source *source, int index, struct receipt *out);
 void job_source_release(struct job_source *source);
 const struct position *job_source_position(const struct job_source *source);
 void job_source_commit(struct job_source *source); /* to Kafka, for lag monitoring */
-int64_t job_source_heard_ms(const struct job_source *source); /* monotonic: when the last record came, or the consumer was opened */
+int64_t job_source_heard_ms(
+    const struct job_source *source); /* monotonic: when the last record came, or the consumer was opened */

@@ -66,7 +66,8 @@ static int take_lock(struct journal *journal, bool create, struct err *err)
         return err_memory(err, "journal");
     journal->lock = open(path, O_RDWR | O_CLOEXEC | (create ? O_CREAT : 0), 0600);
     if (journal->lock < 0)
-        return errno == ENOENT ? err_set(err, ERR_PERMANENT, "%s: no journal here", journal->directory) : err_errno(err, errno, path);
+        return errno == ENOENT ? err_set(err, ERR_PERMANENT, "%s: no journal here", journal->directory)
+                               : err_errno(err, errno, path);
     if (flock(journal->lock, LOCK_EX | LOCK_NB) < 0) {
         ssize_t len = pread(journal->lock, owner, sizeof owner - 1, 0);
         if (errno != EWOULDBLOCK && len < 0)
@@ -85,7 +86,8 @@ static int open_database(struct journal *journal, int flags, struct err *err)
 
     if (asprintf(&path, "%s/journal.db", journal->directory) < 0)
         return err_memory(err, "journal");
-    sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0); /* no lock around each allocation; refused, without harm, once SQLite is in use */
+    sqlite3_config(SQLITE_CONFIG_MEMSTATUS,
+                   0); /* no lock around each allocation; refused, without harm, once SQLite is in use */
     if (sqlite3_open_v2(path, &journal->database, flags | SQLITE_OPEN_NOMUTEX, NULL) != SQLITE_OK)
         return journal->database ? sql_failed(journal, err) : err_memory(err, "journal");
     sqlite3_extended_result_codes(journal->database, 1);
@@ -126,7 +128,8 @@ static int ready_schema(struct journal *journal, bool create, struct err *err)
         return create_tables(journal, err);
     if (version == SCHEMA_VERSION)
         return 0;
-    return err_set(err, ERR_PERMANENT, "journal %s: written by another version (schema %d, this worker knows %d)", journal->directory, version, SCHEMA_VERSION);
+    return err_set(err, ERR_PERMANENT, "journal %s: written by another version (schema %d, this worker knows %d)",
+                   journal->directory, version, SCHEMA_VERSION);
 }
 
 static int read_identity(struct journal *journal, struct err *err)
@@ -149,8 +152,8 @@ static int open_journal(const char *directory, bool create, struct journal **out
         return err_memory(err, "journal");
     journal->lock = -1;
     journal->directory = strdup(directory);
-    if (!journal->directory || take_lock(journal, create, err) < 0 || open_database(journal, flags, err) < 0 || ready_schema(journal, create, err) < 0 ||
-        read_identity(journal, err) < 0) {
+    if (!journal->directory || take_lock(journal, create, err) < 0 || open_database(journal, flags, err) < 0 ||
+        ready_schema(journal, create, err) < 0 || read_identity(journal, err) < 0) {
         journal_close(journal);
         return -1;
     }
@@ -201,7 +204,8 @@ int journal_be_born(struct journal *journal, int64_t birth_us, struct err *err)
     char text[24];
 
     snprintf(text, sizeof text, "%" PRId64, birth_us);
-    if (journal_begin(journal, err) < 0 || journal_set_fact(journal, "birth_us", text, err) < 0 || journal_commit(journal, err) < 0)
+    if (journal_begin(journal, err) < 0 || journal_set_fact(journal, "birth_us", text, err) < 0 ||
+        journal_commit(journal, err) < 0)
         return -1;
     journal->birth_us = birth_us;
     return 0;
@@ -246,7 +250,9 @@ int64_t journal_bytes(const struct journal *journal)
     sqlite3_int64 pages = 0;
     struct sqlite3_stmt *statement;
 
-    if (sqlite3_prepare_v2(journal->database, "SELECT page_count * page_size FROM pragma_page_count(), pragma_page_size()", -1, &statement, NULL) != SQLITE_OK)
+    if (sqlite3_prepare_v2(journal->database,
+                           "SELECT page_count * page_size FROM pragma_page_count(), pragma_page_size()", -1, &statement,
+                           NULL) != SQLITE_OK)
         return 0;
     if (sqlite3_step(statement) == SQLITE_ROW)
         pages = sqlite3_column_int64(statement, 0);

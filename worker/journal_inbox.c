@@ -116,7 +116,8 @@ static void read_row(struct sqlite3_stmt *from, struct inbox_row *out)
     };
 }
 
-static int give_rows(struct journal *journal, struct sqlite3_stmt *statement, inbox_found *found, void *context, struct err *err)
+static int give_rows(struct journal *journal, struct sqlite3_stmt *statement, inbox_found *found, void *context,
+                     struct err *err)
 {
     struct inbox_row row;
     int got;

@@ -50,7 +50,8 @@ static void read_row(struct sqlite3_stmt *from, struct outbox_row *out)
     };
 }
 
-static int give_rows(struct journal *journal, struct sqlite3_stmt *statement, outbox_found *found, void *context, struct err *err)
+static int give_rows(struct journal *journal, struct sqlite3_stmt *statement, outbox_found *found, void *context,
+                     struct err *err)
 {
     struct outbox_row row;
     int got;

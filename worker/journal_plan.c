@@ -39,7 +39,8 @@ static int save_step(struct journal *journal, int64_t row, const struct step_cha
     CLEANUP(freep) char *facts = NULL;
     struct sqlite3_stmt *statement = sql(journal, SQL_STEP_SET, err);
 
-    if (!statement || journal_begin(journal, err) < 0 || (change->facts && facts_to_json(change->facts, &facts, err) < 0))
+    if (!statement || journal_begin(journal, err) < 0 ||
+        (change->facts && facts_to_json(change->facts, &facts, err) < 0))
         return -1;
     bind_int(statement, 1, row);
     bind_int(statement, 2, (int64_t)change->index);
@@ -50,7 +51,8 @@ static int save_step(struct journal *journal, int64_t row, const struct step_cha
     return failed;
 }
 
-int journal_save_steps(struct journal *journal, int64_t row, const struct step_change *changes, size_t count, struct err *err)
+int journal_save_steps(struct journal *journal, int64_t row, const struct step_change *changes, size_t count,
+                       struct err *err)
 {
     for (size_t i = 0; i < count; i++)
         if (save_step(journal, row, &changes[i], err) < 0)
@@ -103,7 +105,8 @@ static int get_steps(struct journal *journal, int64_t row, struct journaled_plan
     return got;
 }
 
-int journal_load_plan(struct journal *journal, int64_t row, const struct backend_ops *ops, struct journaled_plan **out, struct err *err)
+int journal_load_plan(struct journal *journal, int64_t row, const struct backend_ops *ops, struct journaled_plan **out,
+                      struct err *err)
 {
     CLEANUP(freep) char *json = NULL;
 
@@ -115,8 +118,8 @@ int journal_load_plan(struct journal *journal, int64_t row, const struct backend
     struct journaled_plan *plan = calloc(1, sizeof *plan);
     if (!plan)
         return err_memory(err, "journal");
-    if (plan_from_json(json, ops, &plan->plan, err) == 0 && (plan->steps = calloc(plan->plan.count + 1, sizeof *plan->steps)) &&
-        get_steps(journal, row, plan, err) == 0) {
+    if (plan_from_json(json, ops, &plan->plan, err) == 0 &&
+        (plan->steps = calloc(plan->plan.count + 1, sizeof *plan->steps)) && get_steps(journal, row, plan, err) == 0) {
         *out = plan;
         return 0;
     }
@@ -135,7 +138,8 @@ int journal_describe_plan(struct journal *journal, int64_t row, char **out_plan,
         return -1;
     bind_int(statement, 1, row);
     while ((got = sql_next(journal, statement, err)) > 0)
-        text_addf(&steps, "%s%lld=%s", steps.len ? " " : "", sqlite3_column_int64(statement, 0), step_state_names[sqlite3_column_int(statement, 1)]);
+        text_addf(&steps, "%s%lld=%s", steps.len ? " " : "", sqlite3_column_int64(statement, 0),
+                  step_state_names[sqlite3_column_int(statement, 1)]);
     *out_steps = text_take(&steps);
     return got;
 }

@@ -16,16 +16,20 @@ static const char *const texts[SQL_COUNT] = {
     [SQL_ROLLBACK] = "ROLLBACK",
     [SQL_FACT_GET] = "SELECT value FROM fact WHERE name = ?",
     [SQL_FACT_SET] = "INSERT OR REPLACE INTO fact(name, value) VALUES(?, ?)",
-    [SQL_INBOX_ADD] = "INSERT INTO inbox(job_id, target, raw, traceparent, append_ms, accepted_at_ms, state, attempt, crashes, token, seq, not_before_ms, finished) "
-                      "VALUES(?, ?, ?, ?, ?, ?, ?, 0, 0, 0, ?, ?, 0) ON CONFLICT(job_id) DO NOTHING",
+    [SQL_INBOX_ADD] =
+        "INSERT INTO inbox(job_id, target, raw, traceparent, append_ms, accepted_at_ms, state, attempt, crashes, token, seq, not_before_ms, finished) "
+        "VALUES(?, ?, ?, ?, ?, ?, ?, 0, 0, 0, ?, ?, 0) ON CONFLICT(job_id) DO NOTHING",
     [SQL_INBOX_ID] = "SELECT row FROM inbox WHERE job_id = ?",
-    [SQL_INBOX_MOVE] = "UPDATE inbox SET state = ?2, waiting = ?3, attempt = ?4, crashes = ?5, token = ?6, seq = ?7, not_before_ms = ?8 WHERE row = ?1",
-    [SQL_INBOX_END] = "UPDATE inbox SET state = ?2, waiting = NULL, attempt = ?4, crashes = ?5, token = ?6, seq = ?7, last_status = ?8, resolved = ?9, "
-                      "finished = 0, raw = CASE WHEN ?2 = 10 AND ?9 IS NULL THEN raw END WHERE row = ?1",
+    [SQL_INBOX_MOVE] =
+        "UPDATE inbox SET state = ?2, waiting = ?3, attempt = ?4, crashes = ?5, token = ?6, seq = ?7, not_before_ms = ?8 WHERE row = ?1",
+    [SQL_INBOX_END] =
+        "UPDATE inbox SET state = ?2, waiting = NULL, attempt = ?4, crashes = ?5, token = ?6, seq = ?7, last_status = ?8, resolved = ?9, "
+        "finished = 0, raw = CASE WHEN ?2 = 10 AND ?9 IS NULL THEN raw END WHERE row = ?1",
     [SQL_INBOX_FINISHED] = "UPDATE inbox SET finished = 1 WHERE row = ?",
     [SQL_INBOX_READ] = "SELECT " INBOX_COLUMNS " FROM inbox WHERE row = ?",
     [SQL_INBOX_OPEN] = "SELECT " INBOX_COLUMNS " FROM inbox WHERE " OPEN " ORDER BY row",
-    [SQL_INBOX_FORGET] = "DELETE FROM inbox WHERE row IN (SELECT row FROM inbox WHERE append_ms < ? AND NOT " OPEN " LIMIT ?)",
+    [SQL_INBOX_FORGET] = "DELETE FROM inbox WHERE row IN (SELECT row FROM inbox WHERE append_ms < ? AND NOT " OPEN
+                         " LIMIT ?)",
     [SQL_INBOX_COUNT] = "SELECT count(*) FILTER (WHERE " OPEN "), count(*) FILTER (WHERE NOT " OPEN ") FROM inbox",
     [SQL_PLAN_SET] = "INSERT OR REPLACE INTO plan(row, json) VALUES(?, ?)",
     [SQL_PLAN_GET] = "SELECT json FROM plan WHERE row = ?",
@@ -34,14 +38,17 @@ static const char *const texts[SQL_COUNT] = {
                      "ON CONFLICT(row, step) DO UPDATE SET state = excluded.state, facts = coalesce(excluded.facts, facts)",
     [SQL_STEP_GET] = "SELECT step, state, facts FROM step WHERE row = ? ORDER BY step",
     [SQL_STEP_DROP] = "DELETE FROM step WHERE row = ?",
-    [SQL_OUTBOX_ADD] = "INSERT INTO outbox(topic, key, value, job, revision, traceparent, after) VALUES(?, ?, ?, ?, ?, ?, ?)",
+    [SQL_OUTBOX_ADD] =
+        "INSERT INTO outbox(topic, key, value, job, revision, traceparent, after) VALUES(?, ?, ?, ?, ?, ?, ?)",
     [SQL_OUTBOX_READ] = "SELECT seq, topic, key, value, job, revision, traceparent, after FROM outbox WHERE seq = ?",
     [SQL_OUTBOX_ALL] = "SELECT seq, topic, NULL, NULL, NULL, NULL, NULL, after FROM outbox ORDER BY seq",
     [SQL_OUTBOX_DELETE] = "DELETE FROM outbox WHERE topic = ? AND seq <= ?",
     [SQL_POSITION_GET] = "SELECT cluster, part, next_offset, last_append_ms, last_job FROM position WHERE topic = ?",
-    [SQL_POSITION_SET] = "INSERT OR REPLACE INTO position(topic, cluster, part, next_offset, last_append_ms, last_job) VALUES(?, ?, ?, ?, ?, ?)",
+    [SQL_POSITION_SET] =
+        "INSERT OR REPLACE INTO position(topic, cluster, part, next_offset, last_append_ms, last_job) VALUES(?, ?, ?, ?, ?, ?)",
     [SQL_TOKEN_GET] = "SELECT token FROM token WHERE target = ?",
-    [SQL_TOKEN_SET] = "INSERT INTO token(target, token) VALUES(?, ?) ON CONFLICT(target) DO UPDATE SET token = max(token, excluded.token)",
+    [SQL_TOKEN_SET] =
+        "INSERT INTO token(target, token) VALUES(?, ?) ON CONFLICT(target) DO UPDATE SET token = max(token, excluded.token)",
     [SQL_SAID_SET] = "INSERT OR REPLACE INTO said(key, digest, revision) VALUES(?, ?, ?)",
     [SQL_SAID_DROP] = "DELETE FROM said WHERE key = ?",
     [SQL_SAID_ALL] = "SELECT key, digest, revision FROM said",

@@ -6,11 +6,37 @@ struct sqlite3;
 struct sqlite3_stmt;
 
 enum sql {
-    SQL_BEGIN, SQL_COMMIT, SQL_ROLLBACK, SQL_FACT_GET, SQL_FACT_SET,
-    SQL_INBOX_ADD, SQL_INBOX_ID, SQL_INBOX_MOVE, SQL_INBOX_END, SQL_INBOX_FINISHED, SQL_INBOX_READ, SQL_INBOX_OPEN, SQL_INBOX_FORGET, SQL_INBOX_COUNT,
-    SQL_PLAN_SET, SQL_PLAN_GET, SQL_PLAN_DROP, SQL_STEP_SET, SQL_STEP_GET, SQL_STEP_DROP,
-    SQL_OUTBOX_ADD, SQL_OUTBOX_READ, SQL_OUTBOX_ALL, SQL_OUTBOX_DELETE,
-    SQL_POSITION_GET, SQL_POSITION_SET, SQL_TOKEN_GET, SQL_TOKEN_SET, SQL_SAID_SET, SQL_SAID_DROP, SQL_SAID_ALL,
+    SQL_BEGIN,
+    SQL_COMMIT,
+    SQL_ROLLBACK,
+    SQL_FACT_GET,
+    SQL_FACT_SET,
+    SQL_INBOX_ADD,
+    SQL_INBOX_ID,
+    SQL_INBOX_MOVE,
+    SQL_INBOX_END,
+    SQL_INBOX_FINISHED,
+    SQL_INBOX_READ,
+    SQL_INBOX_OPEN,
+    SQL_INBOX_FORGET,
+    SQL_INBOX_COUNT,
+    SQL_PLAN_SET,
+    SQL_PLAN_GET,
+    SQL_PLAN_DROP,
+    SQL_STEP_SET,
+    SQL_STEP_GET,
+    SQL_STEP_DROP,
+    SQL_OUTBOX_ADD,
+    SQL_OUTBOX_READ,
+    SQL_OUTBOX_ALL,
+    SQL_OUTBOX_DELETE,
+    SQL_POSITION_GET,
+    SQL_POSITION_SET,
+    SQL_TOKEN_GET,
+    SQL_TOKEN_SET,
+    SQL_SAID_SET,
+    SQL_SAID_DROP,
+    SQL_SAID_ALL,
     SQL_COUNT,
 };
 
@@ -24,9 +50,12 @@ struct journal {
     bool in_transaction;
 };
 
-struct sqlite3_stmt *sql(struct journal *journal, enum sql name, struct err *err); /* reset and ready to bind; NULL with err */
-int sql_done(struct journal *journal, struct sqlite3_stmt *statement, struct err *err); /* runs one that returns no rows */
-int sql_next(struct journal *journal, struct sqlite3_stmt *statement, struct err *err); /* 1: a row, 0: no more (reset), -1 */
+struct sqlite3_stmt *sql(struct journal *journal, enum sql name,
+                         struct err *err); /* reset and ready to bind; NULL with err */
+int sql_done(struct journal *journal, struct sqlite3_stmt *statement,
+             struct err *err); /* runs one that returns no rows */
+int sql_next(struct journal *journal, struct sqlite3_stmt *statement,
+             struct err *err); /* 1: a row, 0: no more (reset), -1 */
 int sql_failed(struct journal *journal, struct err *err);
 void bind_text(struct sqlite3_stmt *statement, int index, const char *text); /* NULL: null */
 void bind_blob(struct sqlite3_stmt *statement, int index, const void *data, size_t len);

@@ -37,7 +37,8 @@ static bool same_record(const struct kafka_record *record, const struct position
 {
     const char *job = kafka_header(record, "fs-job");
 
-    return record->timestamp_ms == position->last_append_ms && strncmp(job ? job : "", position->last_job, sizeof position->last_job - 1) == 0;
+    return record->timestamp_ms == position->last_append_ms &&
+           strncmp(job ? job : "", position->last_job, sizeof position->last_job - 1) == 0;
 }
 
 /* *out: whether the record before the position is what the journal remembers. What the topic no longer keeps is skipped. */
@@ -57,23 +58,28 @@ static int position_true(struct kafka_consumer *consumer, struct position *posit
             position->next_offset = low;
         return 0;
     }
-    if (kafka_record_at(consumer, topic, position->partition, position->next_offset - 1, &record, &found, ASK_MS, err) < 0)
+    if (kafka_record_at(consumer, topic, position->partition, position->next_offset - 1, &record, &found, ASK_MS, err) <
+        0)
         return -1;
     held = found ? &record : NULL;
     *out = found && same_record(&record, position);
     return 0;
 }
 
-static int find_start(struct kafka_consumer *consumer, struct position *position, const char *cluster, int32_t partition, struct err *err)
+static int find_start(struct kafka_consumer *consumer, struct position *position, const char *cluster,
+                      int32_t partition, struct err *err)
 {
-    bool here = position->next_offset >= 0 && position->partition == partition && strcmp(position->cluster, cluster) == 0;
+    bool here = position->next_offset >= 0 && position->partition == partition &&
+                strcmp(position->cluster, cluster) == 0;
     bool again = position->next_offset >= 0;
 
     if (here && position->next_offset > 0 && position_true(consumer, position, &here, err) < 0)
         return -1;
     if (!here) {
         if (again)
-            log_warning("jobs", "the journal's position is not that of this topic: read from the beginning, repeats are answered from the journal");
+            log_warning(
+                "jobs",
+                "the journal's position is not that of this topic: read from the beginning, repeats are answered from the journal");
         *position = (struct position){.next_offset = KAFKA_FROM_BEGINNING, .partition = partition};
     }
     snprintf(position->cluster, sizeof position->cluster, "%s", cluster);
@@ -102,18 +108,21 @@ static int open_consumer(struct linker *linker, struct kafka_link *link, struct 
     int32_t partition;
 
     snprintf(group, sizeof group, "fleetsnap.%s", linker->setup.host);
-    if (partition_on(linker, TOPIC_JOBS, &partition, err) < 0 || kafka_cluster_id(linker->setup.kafka, ASK_MS, cluster, err) < 0 ||
+    if (partition_on(linker, TOPIC_JOBS, &partition, err) < 0 ||
+        kafka_cluster_id(linker->setup.kafka, ASK_MS, cluster, err) < 0 ||
         kafka_consumer_open(linker->setup.kafka, group, &link->consumer, err) < 0)
         return -1;
     link->position = linker->position;
     if (find_start(link->consumer, &link->position, cluster, partition, err) < 0)
         return -1;
-    return kafka_consumer_assign(link->consumer, topic_table[TOPIC_JOBS].name, partition, link->position.next_offset, err);
+    return kafka_consumer_assign(link->consumer, topic_table[TOPIC_JOBS].name, partition, link->position.next_offset,
+                                 err);
 }
 
 static int open_producer(struct linker *linker, struct kafka_link *link, struct err *err)
 {
-    if (partition_on(linker, TOPIC_STATUS, &link->status_partition, err) < 0 || kafka_producer_open(linker->setup.kafka, &link->producer, err) < 0)
+    if (partition_on(linker, TOPIC_STATUS, &link->status_partition, err) < 0 ||
+        kafka_producer_open(linker->setup.kafka, &link->producer, err) < 0)
         return -1;
     return kafka_producer_warm(link->producer, topic_table[TOPIC_STATUS].name, err);
 }

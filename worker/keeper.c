@@ -24,7 +24,15 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { RENEW_IDLE_MS = 5000, RENEW_BUSY_MS = 1000, CLAIM_EVERY_MS = 15000, HOLDS_EVERY_MS = 30000, FLAGS_EVERY_MS = 1000, LONGEST_SLEEP_MS = 250, RESERVE_EVERY_MS = 180000 };
+enum {
+    RENEW_IDLE_MS = 5000,
+    RENEW_BUSY_MS = 1000,
+    CLAIM_EVERY_MS = 15000,
+    HOLDS_EVERY_MS = 30000,
+    FLAGS_EVERY_MS = 1000,
+    LONGEST_SLEEP_MS = 250,
+    RESERVE_EVERY_MS = 180000
+};
 
 int keeper_open(const struct keeper_setup *setup, struct keeper **out, struct err *err)
 {
@@ -63,7 +71,8 @@ int keeper_claim(struct keeper *keeper, char detail[256], struct err *err)
         struct redis_reply *reply = store_call(keeper->redis, &command, err);
         answer = store_claim_answer(reply ? REDIS_ANSWERED : REDIS_LOST, reply, detail);
         if (reply && answer == CLAIM_NO_ANSWER)
-            err_set(err, ERR_RETRY, "redis: %s", redis_reply_text(reply) ? redis_reply_text(reply) : "unexpected answer");
+            err_set(err, ERR_RETRY, "redis: %s",
+                    redis_reply_text(reply) ? redis_reply_text(reply) : "unexpected answer");
         redis_reply_free(reply);
     }
     store_command_clear(&command);
@@ -135,7 +144,8 @@ static int holds_json(const struct redis_reply *reply, char **out, struct err *e
     int failed = 0;
 
     for (size_t i = 0; !failed && i + 1 < redis_reply_count(reply); i += 2) {
-        const char *who = redis_reply_text(redis_reply_at(reply, i)), *why = redis_reply_text(redis_reply_at(reply, i + 1));
+        const char *who = redis_reply_text(redis_reply_at(reply, i)),
+                   *why = redis_reply_text(redis_reply_at(reply, i + 1));
         failed = who && why ? facts_set(&holds, who, why, err) : 0;
     }
     if (!failed)
@@ -169,7 +179,8 @@ static void read_holds(struct keeper *keeper, int64_t now)
         return;
     keeper->holds_read_ms = now;
     struct redis_reply *reply = redis_call(keeper->redis, &err, 2, argv, NULL);
-    if (reply && !redis_reply_is_error(reply) && holds_json(reply, &json, &err) == 0 && (!keeper->holds || strcmp(json, keeper->holds) != 0))
+    if (reply && !redis_reply_is_error(reply) && holds_json(reply, &json, &err) == 0 &&
+        (!keeper->holds || strcmp(json, keeper->holds) != 0))
         say_holds(keeper, json);
     else
         free(json);
@@ -345,9 +356,14 @@ enum trust keeper_confirm(struct keeper *keeper, struct hold *hold, const struct
 }
 
 /* Without an answer the job goes on: min_free of the repository is checked by the backend as well. */
-int keeper_reserve(struct keeper *keeper, struct hold *hold, const char *repository, int64_t bytes, int64_t free_bytes, int64_t min_free_bytes, struct err *err)
+int keeper_reserve(struct keeper *keeper, struct hold *hold, const char *repository, int64_t bytes, int64_t free_bytes,
+                   int64_t min_free_bytes, struct err *err)
 {
-    struct keeper_request request = {.hold = hold, .repository = repository, .bytes = bytes, .free_bytes = free_bytes, .min_free_bytes = min_free_bytes};
+    struct keeper_request request = {.hold = hold,
+                                     .repository = repository,
+                                     .bytes = bytes,
+                                     .free_bytes = free_bytes,
+                                     .min_free_bytes = min_free_bytes};
 
     pthread_mutex_lock(&hold->mutex);
     snprintf(hold->repository, sizeof hold->repository, "%s", repository);

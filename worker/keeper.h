@@ -47,4 +47,5 @@ void keeper_tell(struct keeper *keeper, int64_t running, int64_t free_bytes); /*
 
 /* From an executor; each waits for one round trip at most (2 s). */
 enum trust keeper_confirm(struct keeper *keeper, struct hold *hold, const struct plan *plan, char detail[256]);
-int keeper_reserve(struct keeper *keeper, struct hold *hold, const char *repository, int64_t bytes, int64_t free_bytes, int64_t min_free_bytes, struct err *err);
+int keeper_reserve(struct keeper *keeper, struct hold *hold, const char *repository, int64_t bytes, int64_t free_bytes,
+                   int64_t min_free_bytes, struct err *err);

@@ -28,11 +28,11 @@ struct keeper {
     bool started;
     atomic_bool stopping;
     _Atomic int64_t running, free_bytes;
-    pthread_mutex_t mutex;  /* protects kept, watched, reserved */
+    pthread_mutex_t mutex; /* protects kept, watched, reserved */
     struct hold **kept;
     size_t kept_count, kept_capacity;
-    struct table watched;   /* job id → the same text, owned */
-    struct strings freed;   /* "repository job": reservations to give back */
+    struct table watched;                             /* job id → the same text, owned */
+    struct strings freed;                             /* "repository job": reservations to give back */
     int64_t flags_read_ms, claimed_ms, holds_read_ms; /* the thread's own, like what follows */
     char *holds;
 };
@@ -44,7 +44,7 @@ struct renewal { /* one lock in one round */
 };
 
 void keeper_renew(struct keeper *keeper, struct hold *const *holds, size_t count); /* one pipeline */
-void keeper_answer(struct keeper *keeper, struct keeper_request *request);          /* fresh, for one executor */
+void keeper_answer(struct keeper *keeper, struct keeper_request *request);         /* fresh, for one executor */
 void keeper_reserve_again(struct keeper *keeper, struct hold *hold);
 void keeper_read_flags(struct keeper *keeper);
 void keeper_say(struct keeper *keeper, const char *job_id, const struct renew_result *heard);

@@ -9,7 +9,8 @@
 #include <stdio.h>
 #include <string.h>
 
-static void fill_renewal(const struct keeper *keeper, struct hold *hold, const struct renewal *renewal, struct store_renew *out)
+static void fill_renewal(const struct keeper *keeper, struct hold *hold, const struct renewal *renewal,
+                         struct store_renew *out)
 {
     int64_t trusted = hold->trusted_until_ms;
 
@@ -107,14 +108,10 @@ static enum trust trust_of(const struct renew_result *result, const struct hold 
 {
     switch (result->answer) {
     case RENEW_OK:
-    case RENEW_TAKEN_BACK:
-        return hold_trust(hold, clock_monotonic_ms());
-    case RENEW_LOST:
-        return TRUST_LOST;
-    case RENEW_PINNED:
-        return TRUST_PINNED;
-    case RENEW_NO_ANSWER:
-        break;
+    case RENEW_TAKEN_BACK: return hold_trust(hold, clock_monotonic_ms());
+    case RENEW_LOST: return TRUST_LOST;
+    case RENEW_PINNED: return TRUST_PINNED;
+    case RENEW_NO_ANSWER: break;
     }
     return TRUST_STALE;
 }
@@ -150,7 +147,8 @@ static void confirm(struct keeper *keeper, struct keeper_request *request)
     store_command_clear(&command);
     take_answer(keeper, &renewal, &result);
     request->trust = trust_of(&result, request->hold);
-    snprintf(request->detail, sizeof request->detail, "%.255s", result.answer == RENEW_NO_ANSWER ? err.text : result.detail);
+    snprintf(request->detail, sizeof request->detail, "%.255s",
+             result.answer == RENEW_NO_ANSWER ? err.text : result.detail);
 }
 
 static void reserve(struct keeper *keeper, struct keeper_request *request)
@@ -160,7 +158,8 @@ static void reserve(struct keeper *keeper, struct keeper_request *request)
     int64_t total;
 
     request->reserved = RESERVE_NO_ANSWER;
-    if (store_reserve_command(request->repository, request->hold->job_id, request->bytes, request->free_bytes, request->min_free_bytes, &command, &err) == 0) {
+    if (store_reserve_command(request->repository, request->hold->job_id, request->bytes, request->free_bytes,
+                              request->min_free_bytes, &command, &err) == 0) {
         struct redis_reply *reply = store_call(keeper->redis, &command, &err);
         request->reserved = store_reserve_answer(reply ? REDIS_ANSWERED : REDIS_LOST, reply, &total);
         redis_reply_free(reply);

@@ -47,7 +47,8 @@ int lease_take(const char *chain_folder, const char *job_id, const char *host, s
     if (lease_path(chain_folder, job_id, path, err) < 0)
         return -1;
     snprintf(folder, sizeof folder, "%s/leases", chain_folder);
-    for (int try = 1; fd < 0 && try <= LEASE_TRIES; try++) { /* whoever drops the last lease removes the folder, perhaps between these two */
+    for (int try = 1; fd < 0 && try <= LEASE_TRIES;
+         try++) { /* whoever drops the last lease removes the folder, perhaps between these two */
         if (mkdir(folder, 0755) < 0 && errno != EEXIST)
             return err_errno(err, errno, folder);
         fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0644);

@@ -34,7 +34,14 @@
 #include <string.h>
 #include <sys/signalfd.h>
 
-enum { SWEEP_MS = 1000, NEAR_MS = 5, POSITION_MS = 5000, OFFSET_COMMIT_MS = 200, HARD_STOP_MS = 15000, FAREWELL_MS = 5000 };
+enum {
+    SWEEP_MS = 1000,
+    NEAR_MS = 5,
+    POSITION_MS = 5000,
+    OFFSET_COMMIT_MS = 200,
+    HARD_STOP_MS = 15000,
+    FAREWELL_MS = 5000
+};
 
 /* ---- waiting ---- */
 
@@ -83,7 +90,8 @@ static void stop_hard(struct worker *worker)
 
 static void begin_drain(struct worker *worker)
 {
-    log_info("worker", "stopping: %lld running jobs may go on for %lld s", (long long)worker->running, (long long)worker->options->drain_ms / 1000);
+    log_info("worker", "stopping: %lld running jobs may go on for %lld s", (long long)worker->running,
+             (long long)worker->options->drain_ms / 1000);
     if (worker->notify)
         worker->notify("STOPPING=1");
     worker->drain_until_ms = clock_monotonic_ms() + worker->options->drain_ms;
@@ -197,7 +205,8 @@ static void after_commit(struct worker *worker)
 
 static int hear_and_decide(struct worker *worker, short redis_happened, struct err *err)
 {
-    if (hear_threads(worker, err) < 0 || hear_redis(worker, redis_happened, err) < 0 || hear_deliveries(worker, err) < 0 || hear_kafka(worker, err) < 0)
+    if (hear_threads(worker, err) < 0 || hear_redis(worker, redis_happened, err) < 0 ||
+        hear_deliveries(worker, err) < 0 || hear_kafka(worker, err) < 0)
         return -1;
     if (clock_monotonic_ms() - worker->swept_ms >= SWEEP_MS && sweep(worker, err) < 0)
         return -1;
@@ -245,7 +254,8 @@ static int fail(struct worker *worker)
 {
     int64_t until = clock_monotonic_ms() + HARD_STOP_MS;
 
-    log_error("worker", "%s%s%s; what runs pays what it owes, then this worker stops", worker->err.text, worker->err.hint[0] ? ": " : "", worker->err.hint);
+    log_error("worker", "%s%s%s; what runs pays what it owes, then this worker stops", worker->err.text,
+              worker->err.hint[0] ? ": " : "", worker->err.hint);
     worker->failed = true;
     answer_saves(worker, -1);
     stop_hard(worker);
@@ -270,7 +280,8 @@ static bool draining_goes_on(struct worker *worker)
     if (!worker->drain_until_ms)
         return true;
     if (worker->running > 0 && !worker->stopped_hard && now >= worker->drain_until_ms) {
-        log_warning("worker", "%lld jobs are still running: the next start goes on with them", (long long)worker->running);
+        log_warning("worker", "%lld jobs are still running: the next start goes on with them",
+                    (long long)worker->running);
         stop_hard(worker);
         worker->drain_until_ms = now;
     }

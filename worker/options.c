@@ -5,10 +5,12 @@
 
 #include <string.h>
 
-#define ROW(field, row_name, row_type, ...) \
-    { .name = row_name, .type = row_type, .offset = offsetof(struct worker_options, field), __VA_ARGS__ }
-#define MIB (INT64_C(1) << 20)
-#define MINUTES(n) ((n) * INT64_C(60000))
+#define ROW(field, row_name, row_type, ...)                                                               \
+    {                                                                                                     \
+        .name = row_name, .type = row_type, .offset = offsetof(struct worker_options, field), __VA_ARGS__ \
+    }
+#define MIB        (INT64_C(1) << 20)
+#define MINUTES(n) ((n)*INT64_C(60000))
 
 const struct option worker_option_rows[] = {
     ROW(host, "host", OPTION_STRING, .doc = "This host's name in the fleet. It never changes: jobs are addressed to it."),
@@ -50,7 +52,8 @@ const struct option worker_option_rows[] = {
     ROW(drain_ms, "drain", OPTION_DURATION, .fallback = "60s", .min = 0, .max = MINUTES(24 * 60),
         .doc = "After SIGTERM: how long running jobs may go on. What is left is continued by the next start."),
     ROW(stuck_ms, "stuck_after", OPTION_DURATION, .fallback = "60s", .min = 1000, .max = MINUTES(60),
-        .doc = "A call that has not returned this long after its job's deadline is said to be stuck, and a spare executor takes its place."),
+        .doc =
+            "A call that has not returned this long after its job's deadline is said to be stuck, and a spare executor takes its place."),
     ROW(heartbeat_ms, "heartbeat", OPTION_DURATION, .fallback = "30s", .min = 1000, .max = MINUTES(2),
         .doc = "How often the host's inventory record is published when nothing changes."),
     ROW(inventory_ms, "inventory", OPTION_DURATION, .fallback = "60s", .min = 1000, .max = MINUTES(24 * 60),

@@ -33,8 +33,8 @@ enum worker_mode { MODE_RUN, MODE_CHECK, MODE_INSPECT, MODE_HELP, MODE_VERSION }
 struct command_line {
     enum worker_mode mode;
     bool json;
-    const char *config;          /* path, or NULL */
-    const char *overrides[128];  /* "name=value", NULL at the end; point into argv */
+    const char *config;         /* path, or NULL */
+    const char *overrides[128]; /* "name=value", NULL at the end; point into argv */
 };
 
 /* ERR_PERMANENT with a text for people; exit code 2. */

@@ -25,7 +25,7 @@ struct entry {
     int64_t seq, after;
     enum topic topic;
     enum entry_state state;
-    int64_t not_before_ms; /* monotonic; 0: it was never refused by our own side */
+    int64_t not_before_ms;  /* monotonic; 0: it was never refused by our own side */
     struct outbox_row *row; /* with the bytes behind it; NULL: read from the journal */
 };
 
@@ -220,8 +220,8 @@ static int produce_row(struct outbox *outbox, const struct entry *entry, struct 
         headers[count++] = (struct kafka_header){"fs-rev", row->revision};
     if (row->traceparent)
         headers[count++] = (struct kafka_header){"traceparent", row->traceparent};
-    return kafka_produce(outbox->producer, topic_table[row->topic].name, partition, row->key, row->key_len, row->value, row->value_len, headers, count,
-                         (uint64_t)(uintptr_t)entry, err);
+    return kafka_produce(outbox->producer, topic_table[row->topic].name, partition, row->key, row->key_len, row->value,
+                         row->value_len, headers, count, (uint64_t)(uintptr_t)entry, err);
 }
 
 /* The catalog still has records up to `after` to acknowledge. */
@@ -266,7 +266,8 @@ static void put_back(struct outbox *outbox, struct entry *first)
 static void hold_back(struct outbox *outbox, struct entry *entry, const struct err *err)
 {
     if (!entry->not_before_ms)
-        log_error("outbox", "record %" PRId64 " of %s stays here: %s", entry->seq, topic_table[entry->topic].name, err->text);
+        log_error("outbox", "record %" PRId64 " of %s stays here: %s", entry->seq, topic_table[entry->topic].name,
+                  err->text);
     entry->not_before_ms = clock_monotonic_ms() + REFUSED_MS;
     free(entry->row);
     entry->row = NULL;

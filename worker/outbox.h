@@ -16,7 +16,8 @@ struct outbox_setup { /* all outlive the outbox */
     const struct key_ring *keys;
 };
 
-int outbox_open(const struct outbox_setup *setup, struct outbox **out, struct err *err); /* reads what an earlier start left */
+int outbox_open(const struct outbox_setup *setup, struct outbox **out,
+                struct err *err); /* reads what an earlier start left */
 void outbox_close(struct outbox *outbox);
 /* In the turn's transaction; sets row->seq. Copies. */
 int outbox_add(struct outbox *outbox, struct outbox_row *row, struct err *err);
@@ -26,6 +27,6 @@ int32_t outbox_status_partition(const struct outbox *outbox);
 /* After the commit. Never waits: what the producer has no room for stays. */
 void outbox_produce(struct outbox *outbox);
 void outbox_delivered(void *outbox, const struct kafka_delivery *delivery); /* for kafka_producer_poll */
-int outbox_forget(struct outbox *outbox, struct err *err);                  /* deletes what is acknowledged, in the turn's transaction */
-size_t outbox_count(const struct outbox *outbox);                           /* not acknowledged yet */
-int64_t outbox_broker_skew_ms(const struct outbox *outbox);                 /* broker's append time - our clock, of the last acknowledgement */
+int outbox_forget(struct outbox *outbox, struct err *err); /* deletes what is acknowledged, in the turn's transaction */
+size_t outbox_count(const struct outbox *outbox);          /* not acknowledged yet */
+int64_t outbox_broker_skew_ms(const struct outbox *outbox); /* broker's append time - our clock, of the last acknowledgement */

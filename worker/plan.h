@@ -6,12 +6,12 @@
 #include <stdarg.h>
 
 struct plan {
-	struct step *steps;
-	size_t count, capacity;
-	struct strings lost;         /* sentences for people: what the job takes away as a whole */
-	struct strings taken_points; /* restore points (snapshot names or backup ids) that its class C steps take away: checked against pins */
-	char *pins_key;              /* whose pins: "repository:<id>", "libvirt:<uuid>" */
-	struct facts facts;          /* what planning already knows for the result ("level_reason") */
+    struct step *steps;
+    size_t count, capacity;
+    struct strings lost; /* sentences for people: what the job takes away as a whole */
+    struct strings taken_points; /* restore points (snapshot names or backup ids) that its class C steps take away: checked against pins */
+    char *pins_key;     /* whose pins: "repository:<id>", "libvirt:<uuid>" */
+    struct facts facts; /* what planning already knows for the result ("level_reason") */
 };
 
 void plan_clear(struct plan *plan);
@@ -20,7 +20,8 @@ struct step *plan_add(struct plan *plan, const struct step_type *type, struct er
 int plan_lose(struct plan *plan, struct err *err, const char *format, ...) __attribute__((format(printf, 3, 4)));
 /* SHA-256 over step names, classes and args, with the job's id replaced by "JOB" (names of artefacts derive from it): what a person confirms and the digest of the real job compare. */
 void plan_digest(const struct plan *plan, const char *job_id, char out[65]);
-enum step_class plan_class(const struct plan *plan); /* the highest of its steps */
+enum step_class plan_class(const struct plan *plan);                    /* the highest of its steps */
 int plan_to_json(const struct plan *plan, char **out, struct err *err); /* for the journal; caller frees */
 struct backend_ops;
-int plan_from_json(const char *json, const struct backend_ops *ops, struct plan *out, struct err *err); /* a step type that is not in the table: ERR_UNKNOWN */
+int plan_from_json(const char *json, const struct backend_ops *ops, struct plan *out,
+                   struct err *err); /* a step type that is not in the table: ERR_UNKNOWN */

@@ -16,30 +16,39 @@ struct job;
 struct repository_ref;
 
 struct repository {
-	char *path, *id, *name;
-	int64_t min_free_percent;
+    char *path, *id, *name;
+    int64_t min_free_percent;
 };
 
 void repository_clear(struct repository *repository);
-int repository_init(const char *path, const char *id, const char *name, int64_t min_free_percent, struct err *err); /* ours already (same id): success; another's: ERR_CONFLICT; a non-empty directory without marker: ERR_PERMANENT */
-int repository_open(const char *path, const char *expected_id, struct repository *out, struct err *err);            /* marker missing: ERR_PERMANENT "… not mounted?"; other id: ERR_CONFLICT */
-bool repository_allowed(const char *path, const struct strings *roots);                                             /* lies in, or is, one of the worker's configured folders */
+int repository_init(
+    const char *path, const char *id, const char *name, int64_t min_free_percent,
+    struct err *err); /* ours already (same id): success; another's: ERR_CONFLICT; a non-empty directory without marker: ERR_PERMANENT */
+int repository_open(const char *path, const char *expected_id, struct repository *out,
+                    struct err *err); /* marker missing: ERR_PERMANENT "… not mounted?"; other id: ERR_CONFLICT */
+bool repository_allowed(const char *path,
+                        const struct strings *roots); /* lies in, or is, one of the worker's configured folders */
 int repository_space(const struct repository *repository, int64_t *free_bytes, int64_t *min_free_bytes, struct err *err);
 
 /* Folder of a point: *out is malloc'ed, absolute. chain NULL: searched by point id. */
-int repository_point_folder(const struct repository *repository, const char *target_id, const char *chain, const char *point, char **out, struct err *err);
-int repository_find(const struct repository *repository, const char *target_id, const char *point, struct restore_point *out, char **out_folder, struct err *err); /* ERR_PERMANENT if there is none */
+int repository_point_folder(const struct repository *repository, const char *target_id, const char *chain,
+                            const char *point, char **out, struct err *err);
+int repository_find(const struct repository *repository, const char *target_id, const char *point,
+                    struct restore_point *out, char **out_folder, struct err *err); /* ERR_PERMANENT if there is none */
 /* The id of the target whose restore point this is, by looking through all of them; *out NULL: nobody's. Caller frees. */
 int repository_owner(const struct repository *repository, const char *point, char **out, struct err *err);
 /* All complete (or, if asked, also incomplete) points of a target, oldest first. Damaged manifests are reported in `out_damaged`. */
-int repository_points(const struct repository *repository, const char *target_id, bool incomplete_too, struct list *out_points, struct strings *out_damaged, struct err *err);
+int repository_points(const struct repository *repository, const char *target_id, bool incomplete_too,
+                      struct list *out_points, struct strings *out_damaged, struct err *err);
 /* The chain that leads to `point`: full first, point last. Refuses a broken one (missing or incomplete parent). */
-int repository_chain(const struct repository *repository, const char *target_id, const char *point, struct list *out_points, struct err *err);
+int repository_chain(const struct repository *repository, const char *target_id, const char *point,
+                     struct list *out_points, struct err *err);
 
 /* Lists of restore points, in memory. */
 void points_clear(struct list *points);
-const struct restore_point *points_find(const struct list *points, const char *id);                              /* NULL: none, or id is NULL */
-int points_chain(const struct list *points, const char *point, struct list *out, struct err *err);            /* repository_chain of what was read already */
+const struct restore_point *points_find(const struct list *points, const char *id); /* NULL: none, or id is NULL */
+int points_chain(const struct list *points, const char *point, struct list *out,
+                 struct err *err); /* repository_chain of what was read already */
 
 int manifest_write(const char *folder, const struct restore_point *point, struct err *err); /* atomic, fsync */
 int manifest_read(const char *folder, struct restore_point *out, struct err *err);
@@ -52,4 +61,5 @@ int manifest_lock(const char *folder, int *out_fd, struct err *err);
 int lease_take(const char *chain_folder, const char *job_id, const char *host, struct err *err);
 int lease_renew(const char *chain_folder, const char *job_id, struct err *err);
 void lease_drop(const char *chain_folder, const char *job_id);
-int lease_check_free(const char *chain_folder, const char *but_job_id, struct err *err); /* ERR_RETRY naming the job and host that hold it */
+int lease_check_free(const char *chain_folder, const char *but_job_id,
+                     struct err *err); /* ERR_RETRY naming the job and host that hold it */

@@ -20,167 +20,170 @@
 
 static inline void attempt_clearp(struct attempt *attempt)
 {
-	journaled_plan_clear(&attempt->plan);
-	facts_clear(&attempt->known);
-	text_free(&attempt->story);
+    journaled_plan_clear(&attempt->plan);
+    facts_clear(&attempt->known);
+    text_free(&attempt->story);
 }
 
 /* What the verb's refusal means for the job. Planning only looks, so nothing can be unknown: it is tried again. */
 static void end_refused(const struct err *err, struct outcome *out)
 {
-	switch (err->kind) {
-	case ERR_RETRY:
-	case ERR_UNKNOWN:
-		out->kind = OUTCOME_RETRY;
-		out->err = *err;
-		return;
-	case ERR_CANCELLED:
-		outcome_end(out, STATE_CANCELLED, err);
-		return;
-	case ERR_NONE:
-	case ERR_PERMANENT:
-	case ERR_CONFLICT:
-		outcome_end(out, STATE_FAILED, err);
-		return;
-	}
+    switch (err->kind) {
+    case ERR_RETRY:
+    case ERR_UNKNOWN:
+        out->kind = OUTCOME_RETRY;
+        out->err = *err;
+        return;
+    case ERR_CANCELLED: outcome_end(out, STATE_CANCELLED, err); return;
+    case ERR_NONE:
+    case ERR_PERMANENT:
+    case ERR_CONFLICT: outcome_end(out, STATE_FAILED, err); return;
+    }
 }
 
 /* The class that the job would have if it were done: what a dry run shows is bounded by it, too. */
 static enum job_class class_when_done(const struct job *job)
 {
-	struct job real = *job;
+    struct job real = *job;
 
-	real.dry_run = false;
-	return job_class(&real);
+    real.dry_run = false;
+    return job_class(&real);
 }
 
 static int check_debts(const struct plan *plan, struct err *err)
 {
-	for (size_t i = 0; i < plan->count; i++)
-		if (plan->steps[i].type->owes && step_payment_of(plan, i) == plan->count)
-			return err_set(err, ERR_PERMANENT, "plan: step %s owes %s, which no later step pays", plan->steps[i].type->name, plan->steps[i].type->owes->name);
-	return 0;
+    for (size_t i = 0; i < plan->count; i++)
+        if (plan->steps[i].type->owes && step_payment_of(plan, i) == plan->count)
+            return err_set(err, ERR_PERMANENT, "plan: step %s owes %s, which no later step pays",
+                           plan->steps[i].type->name, plan->steps[i].type->owes->name);
+    return 0;
 }
 
 static int check_plan(const struct attempt *attempt, struct err *err)
 {
-	const struct plan *plan = &attempt->plan.plan;
-	char digest[65];
+    const struct plan *plan = &attempt->plan.plan;
+    char digest[65];
 
-	if (check_debts(plan, err) < 0)
-		return -1;
-	if ((int)plan_class(plan) > (int)class_when_done(attempt->job))
-		return err_set(err, ERR_PERMANENT, "%s: the plan holds a step of class %s, above the job's", op_names[attempt->job->op], class_names[plan_class(plan)]);
-	if (attempt->job->dry_run || !attempt->job->plan_digest)
-		return 0;
-	plan_digest(plan, attempt->job->job_id, digest);
-	if (strcmp(digest, attempt->job->plan_digest) != 0) {
-		err_set(err, ERR_CONFLICT, "%s: the plan is not the one that was confirmed any more; nothing was changed", op_names[attempt->job->op]);
-		return err_hint(err, "look at the new one with --dry-run, then ask again");
-	}
-	return 0;
+    if (check_debts(plan, err) < 0)
+        return -1;
+    if ((int)plan_class(plan) > (int)class_when_done(attempt->job))
+        return err_set(err, ERR_PERMANENT, "%s: the plan holds a step of class %s, above the job's",
+                       op_names[attempt->job->op], class_names[plan_class(plan)]);
+    if (attempt->job->dry_run || !attempt->job->plan_digest)
+        return 0;
+    plan_digest(plan, attempt->job->job_id, digest);
+    if (strcmp(digest, attempt->job->plan_digest) != 0) {
+        err_set(err, ERR_CONFLICT, "%s: the plan is not the one that was confirmed any more; nothing was changed",
+                op_names[attempt->job->op]);
+        return err_hint(err, "look at the new one with --dry-run, then ask again");
+    }
+    return 0;
 }
 
 static int make_plan(struct attempt *attempt, struct err *err)
 {
-	struct journaled_plan *plan = &attempt->plan;
+    struct journaled_plan *plan = &attempt->plan;
 
-	if (attempt->verb->plan(attempt->backend, attempt->job, &plan->plan, err) < 0)
-		return -1;
-	plan->steps = calloc(plan->plan.count + 1, sizeof *plan->steps);
-	if (!plan->steps)
-		return err_memory(err, "plan");
-	return facts_merge(&attempt->known, &plan->plan.facts, err);
+    if (attempt->verb->plan(attempt->backend, attempt->job, &plan->plan, err) < 0)
+        return -1;
+    plan->steps = calloc(plan->plan.count + 1, sizeof *plan->steps);
+    if (!plan->steps)
+        return err_memory(err, "plan");
+    return facts_merge(&attempt->known, &plan->plan.facts, err);
 }
 
 /* A plan that only reads leaves nothing to recover: it is not journaled. */
 static int journal_plan(struct attempt *attempt, struct err *err)
 {
-	CLEANUP(freep) char *json = NULL;
+    CLEANUP(freep) char *json = NULL;
 
-	if (plan_class(&attempt->plan.plan) == STEP_READS)
-		return 0;
-	if (plan_to_json(&attempt->plan.plan, &json, err) < 0)
-		return -1;
-	crash_point("plan.before", op_names[attempt->job->op]);
-	if (attempt->env->save_plan(attempt->env->context, json, err) < 0)
-		return -1;
-	crash_point("plan.after", op_names[attempt->job->op]);
-	return 0;
+    if (plan_class(&attempt->plan.plan) == STEP_READS)
+        return 0;
+    if (plan_to_json(&attempt->plan.plan, &json, err) < 0)
+        return -1;
+    crash_point("plan.before", op_names[attempt->job->op]);
+    if (attempt->env->save_plan(attempt->env->context, json, err) < 0)
+        return -1;
+    crash_point("plan.after", op_names[attempt->job->op]);
+    return 0;
 }
 
 static const struct verb *find_verb(struct backend *backend, const struct job *job, struct outcome *out)
 {
-	const struct verb *verb = backend_verb(backend->ops, (enum op)job->op);
-	struct err err = { 0 };
+    const struct verb *verb = backend_verb(backend->ops, (enum op)job->op);
+    struct err err = {0};
 
-	if (!verb) {
-		err_set(&err, ERR_PERMANENT, "%s: this worker's backend %s does not do that", op_names[job->op], backend->ops->kind);
-		outcome_end(out, STATE_FAILED, &err);
-	}
-	return verb;
+    if (!verb) {
+        err_set(&err, ERR_PERMANENT, "%s: this worker's backend %s does not do that", op_names[job->op],
+                backend->ops->kind);
+        outcome_end(out, STATE_FAILED, &err);
+    }
+    return verb;
 }
 
 void runner_run(const struct runner_env *env, struct backend *backend, const struct job *job, struct outcome *out)
 {
-	CLEANUP(attempt_clearp) struct attempt attempt = { .env = env, .backend = backend, .job = job };
-	struct err err = { 0 };
+    CLEANUP(attempt_clearp) struct attempt attempt = {.env = env, .backend = backend, .job = job};
+    struct err err = {0};
 
-	attempt.verb = find_verb(backend, job, out);
-	if (!attempt.verb)
-		return;
-	env->phase(env->context, "plan");
-	if (make_plan(&attempt, &err) < 0 || check_plan(&attempt, &err) < 0) {
-		end_refused(&err, out);
-		return;
-	}
-	if (job->dry_run) {
-		attempt_render(&attempt, out);
-		return;
-	}
-	if (journal_plan(&attempt, &err) < 0) {
-		end_refused(&err, out);
-		return;
-	}
-	attempt_forward(&attempt, out);
+    attempt.verb = find_verb(backend, job, out);
+    if (!attempt.verb)
+        return;
+    env->phase(env->context, "plan");
+    if (make_plan(&attempt, &err) < 0 || check_plan(&attempt, &err) < 0) {
+        end_refused(&err, out);
+        return;
+    }
+    if (job->dry_run) {
+        attempt_render(&attempt, out);
+        return;
+    }
+    if (journal_plan(&attempt, &err) < 0) {
+        end_refused(&err, out);
+        return;
+    }
+    attempt_forward(&attempt, out);
 }
 
-void runner_recover(const struct runner_env *env, struct backend *backend, const struct job *job, struct journaled_plan *journaled, struct outcome *out)
+void runner_recover(const struct runner_env *env, struct backend *backend, const struct job *job,
+                    struct journaled_plan *journaled, struct outcome *out)
 {
-	struct attempt attempt = { .env = env, .backend = backend, .job = job, .recovering = true };
+    struct attempt attempt = {.env = env, .backend = backend, .job = job, .recovering = true};
 
-	attempt.verb = find_verb(backend, job, out);
-	if (!attempt.verb)
-		return;
-	attempt.plan = *journaled; /* borrowed: given back below with what was learned */
-	attempt_recover(&attempt, out);
-	*journaled = attempt.plan;
-	facts_clear(&attempt.known);
-	text_free(&attempt.story);
+    attempt.verb = find_verb(backend, job, out);
+    if (!attempt.verb)
+        return;
+    attempt.plan = *journaled; /* borrowed: given back below with what was learned */
+    attempt_recover(&attempt, out);
+    *journaled = attempt.plan;
+    facts_clear(&attempt.known);
+    text_free(&attempt.story);
 }
 
-void runner_give_up(const struct runner_env *env, struct backend *backend, const struct job *job, struct journaled_plan *journaled, struct outcome *out)
+void runner_give_up(const struct runner_env *env, struct backend *backend, const struct job *job,
+                    struct journaled_plan *journaled, struct outcome *out)
 {
-	struct attempt attempt = { .env = env, .backend = backend, .job = job, .plan = *journaled, .recovering = true };
-	struct err why = { 0 }, ignored = { 0 };
+    struct attempt attempt = {.env = env, .backend = backend, .job = job, .plan = *journaled, .recovering = true};
+    struct err why = {0}, ignored = {0};
 
-	err_set(&why, ERR_UNKNOWN, "%s: the worker died twice while it ran; what it left is not known", op_names[job->op]);
-	attempt_remember(&attempt, &ignored);
-	attempt_park(&attempt, &why, attempt.plan.plan.count, NULL, out);
-	*journaled = attempt.plan;
-	facts_clear(&attempt.known);
+    err_set(&why, ERR_UNKNOWN, "%s: the worker died twice while it ran; what it left is not known", op_names[job->op]);
+    attempt_remember(&attempt, &ignored);
+    attempt_park(&attempt, &why, attempt.plan.plan.count, NULL, out);
+    *journaled = attempt.plan;
+    facts_clear(&attempt.known);
 }
 
-int runner_pay_owed(const struct runner_env *env, struct backend *backend, const struct job *job, struct journaled_plan *journaled, struct err *err)
+int runner_pay_owed(const struct runner_env *env, struct backend *backend, const struct job *job,
+                    struct journaled_plan *journaled, struct err *err)
 {
-	struct attempt attempt = { .env = env, .backend = backend, .job = job, .plan = *journaled };
-	CLEANUP(freep) char *owed = NULL;
-	bool any;
-	int failed = attempt_pay(&attempt, true, &any, &owed, err);
+    struct attempt attempt = {.env = env, .backend = backend, .job = job, .plan = *journaled};
+    CLEANUP(freep) char *owed = NULL;
+    bool any;
+    int failed = attempt_pay(&attempt, true, &any, &owed, err);
 
-	if (failed == 0)
-		failed = attempt_pay(&attempt, false, &any, &owed, err);
-	*journaled = attempt.plan;
-	facts_clear(&attempt.known);
-	return failed;
+    if (failed == 0)
+        failed = attempt_pay(&attempt, false, &any, &owed, err);
+    *journaled = attempt.plan;
+    facts_clear(&attempt.known);
+    return failed;
 }

@@ -15,137 +15,139 @@
 
 enum way { WAY_FORWARD, WAY_BACK, WAY_AGAIN, WAY_PARKED };
 
-static inline void facts_clearp(struct facts *facts) { facts_clear(facts); }
+static inline void facts_clearp(struct facts *facts)
+{
+    facts_clear(facts);
+}
 
 int attempt_remember(struct attempt *attempt, struct err *err)
 {
-	if (facts_merge(&attempt->known, &attempt->plan.plan.facts, err) < 0)
-		return -1;
-	for (size_t i = 0; i < attempt->plan.plan.count; i++) {
-		const struct journaled_step *step = &attempt->plan.steps[i];
+    if (facts_merge(&attempt->known, &attempt->plan.plan.facts, err) < 0)
+        return -1;
+    for (size_t i = 0; i < attempt->plan.plan.count; i++) {
+        const struct journaled_step *step = &attempt->plan.steps[i];
 
-		if ((step->state == STEP_DONE || step->state == STEP_PAID) && facts_merge(&attempt->known, &step->facts, err) < 0)
-			return -1;
-		if ((step->state == STEP_DONE || step->state == STEP_INTENT) && step_no_way_back(&attempt->plan.plan.steps[i]))
-			attempt->final_begun = true;
-	}
-	return 0;
+        if ((step->state == STEP_DONE || step->state == STEP_PAID) && facts_merge(&attempt->known, &step->facts, err) < 0)
+            return -1;
+        if ((step->state == STEP_DONE || step->state == STEP_INTENT) && step_no_way_back(&attempt->plan.plan.steps[i]))
+            attempt->final_begun = true;
+    }
+    return 0;
 }
 
 static enum way settled_done(struct attempt *attempt, size_t index, struct facts *learned, struct err *err)
 {
-	struct step_change change = { index, STEP_DONE, NULL };
+    struct step_change change = {index, STEP_DONE, NULL};
 
-	if (attempt_learn(attempt, index, learned, err) < 0)
-		return WAY_AGAIN;
-	change.facts = &attempt->plan.steps[index].facts;
-	if (attempt->env->save_steps(attempt->env->context, &change, 1, err) < 0)
-		return WAY_AGAIN;
-	attempt->plan.steps[index].state = STEP_DONE;
-	return WAY_FORWARD;
+    if (attempt_learn(attempt, index, learned, err) < 0)
+        return WAY_AGAIN;
+    change.facts = &attempt->plan.steps[index].facts;
+    if (attempt->env->save_steps(attempt->env->context, &change, 1, err) < 0)
+        return WAY_AGAIN;
+    attempt->plan.steps[index].state = STEP_DONE;
+    return WAY_FORWARD;
 }
 
 static enum way settle_step(struct attempt *attempt, size_t index, struct err *err)
 {
-	CLEANUP(facts_clearp) struct facts learned = { 0 };
-	const struct step *step = &attempt->plan.plan.steps[index];
-	enum settled settled = SETTLED_UNKNOWN;
-	struct step_run run = attempt_run_quiet(attempt);
+    CLEANUP(facts_clearp) struct facts learned = {0};
+    const struct step *step = &attempt->plan.plan.steps[index];
+    enum settled settled = SETTLED_UNKNOWN;
+    struct step_run run = attempt_run_quiet(attempt);
 
-	if (step->type->settle(&run, step, &learned, &settled, err) < 0) {
-		err_wrap(err, "%s: what became of it", step->type->name);
-		return err->kind == ERR_RETRY ? WAY_AGAIN : step->class == STEP_DESTROYS ? WAY_PARKED : WAY_BACK;
-	}
-	switch (settled) {
-	case SETTLED_DONE:
-		return settled_done(attempt, index, &learned, err);
-	case SETTLED_NOT_DONE:
-	case SETTLED_RUNNING:
-		return WAY_FORWARD;
-	case SETTLED_BUSY:
-		err_set(err, ERR_RETRY, "%s: a call from before the restart is still at work", step->type->name);
-		return WAY_AGAIN;
-	case SETTLED_UNKNOWN:
-		break;
-	}
-	err_set(err, ERR_UNKNOWN, "%s: it cannot be told whether it happened before the worker was restarted", step->type->name);
-	return step->class == STEP_DESTROYS ? WAY_PARKED : WAY_BACK;
+    if (step->type->settle(&run, step, &learned, &settled, err) < 0) {
+        err_wrap(err, "%s: what became of it", step->type->name);
+        return err->kind == ERR_RETRY ? WAY_AGAIN : step->class == STEP_DESTROYS ? WAY_PARKED : WAY_BACK;
+    }
+    switch (settled) {
+    case SETTLED_DONE: return settled_done(attempt, index, &learned, err);
+    case SETTLED_NOT_DONE:
+    case SETTLED_RUNNING: return WAY_FORWARD;
+    case SETTLED_BUSY:
+        err_set(err, ERR_RETRY, "%s: a call from before the restart is still at work", step->type->name);
+        return WAY_AGAIN;
+    case SETTLED_UNKNOWN: break;
+    }
+    err_set(err, ERR_UNKNOWN, "%s: it cannot be told whether it happened before the worker was restarted",
+            step->type->name);
+    return step->class == STEP_DESTROYS ? WAY_PARKED : WAY_BACK;
 }
 
 /* Which way, after all open INTENTs were asked about. *out_at: the step that decided. */
 static enum way settle_all(struct attempt *attempt, size_t *out_at, struct err *err)
 {
-	enum way way = WAY_FORWARD;
+    enum way way = WAY_FORWARD;
 
-	for (size_t i = 0; i < attempt->plan.plan.count; i++) {
-		enum way this_way;
+    for (size_t i = 0; i < attempt->plan.plan.count; i++) {
+        enum way this_way;
 
-		if (attempt->plan.steps[i].state != STEP_INTENT || step_is_payment(&attempt->plan.plan, i))
-			continue;
-		this_way = settle_step(attempt, i, err);
-		if (this_way == WAY_AGAIN || this_way == WAY_PARKED) {
-			*out_at = i;
-			return this_way;
-		}
-		if (this_way == WAY_BACK)
-			way = WAY_BACK;
-	}
-	return way;
+        if (attempt->plan.steps[i].state != STEP_INTENT || step_is_payment(&attempt->plan.plan, i))
+            continue;
+        this_way = settle_step(attempt, i, err);
+        if (this_way == WAY_AGAIN || this_way == WAY_PARKED) {
+            *out_at = i;
+            return this_way;
+        }
+        if (this_way == WAY_BACK)
+            way = WAY_BACK;
+    }
+    return way;
 }
 
 /* A plan that is being undone stays so: the next start finds UNDOING or UNDONE steps and goes on back. */
 static bool was_going_back(const struct attempt *attempt)
 {
-	for (size_t i = 0; i < attempt->plan.plan.count; i++)
-		if (attempt->plan.steps[i].state == STEP_UNDONE || attempt->plan.steps[i].state == STEP_UNDOING)
-			return true;
-	return false;
+    for (size_t i = 0; i < attempt->plan.plan.count; i++)
+        if (attempt->plan.steps[i].state == STEP_UNDONE || attempt->plan.steps[i].state == STEP_UNDOING)
+            return true;
+    return false;
 }
 
 /* A payment that was made while a step before it is not done was made out of turn. */
 static bool paid_out_of_turn(const struct attempt *attempt)
 {
-	const struct plan *plan = &attempt->plan.plan;
+    const struct plan *plan = &attempt->plan.plan;
 
-	for (size_t i = 0; i < plan->count; i++) {
-		if (attempt->plan.steps[i].state != STEP_PAID)
-			continue;
-		for (size_t k = 0; k < i; k++)
-			if (plan->steps[k].class != STEP_READS && attempt->plan.steps[k].state != STEP_DONE && attempt->plan.steps[k].state != STEP_PAID)
-				return true;
-	}
-	return false;
+    for (size_t i = 0; i < plan->count; i++) {
+        if (attempt->plan.steps[i].state != STEP_PAID)
+            continue;
+        for (size_t k = 0; k < i; k++)
+            if (plan->steps[k].class != STEP_READS && attempt->plan.steps[k].state != STEP_DONE &&
+                attempt->plan.steps[k].state != STEP_PAID)
+                return true;
+    }
+    return false;
 }
 
 static void ask_again(const struct err *err, struct outcome *out)
 {
-	out->kind = OUTCOME_AGAIN;
-	out->err = *err;
+    out->kind = OUTCOME_AGAIN;
+    out->err = *err;
 }
 
 void attempt_recover(struct attempt *attempt, struct outcome *out)
 {
-	CLEANUP(freep) char *owed = NULL;
-	const struct err nothing = { 0 };
-	struct err err = { 0 };
-	size_t at = attempt->plan.plan.count;
-	bool any = false;
-	enum way way;
+    CLEANUP(freep) char *owed = NULL;
+    const struct err nothing = {0};
+    struct err err = {0};
+    size_t at = attempt->plan.plan.count;
+    bool any = false;
+    enum way way;
 
-	if (attempt_remember(attempt, &err) < 0 || attempt_pay(attempt, true, &any, &owed, &err) < 0) {
-		ask_again(&err, out);
-		return;
-	}
-	any = any || paid_out_of_turn(attempt) || was_going_back(attempt);
-	way = settle_all(attempt, &at, &err);
-	if (way == WAY_AGAIN)
-		ask_again(&err, out);
-	else if (way == WAY_PARKED)
-		attempt_park(attempt, &err, at, NULL, out);
-	else if ((any || way == WAY_BACK) && !attempt->final_begun)
-		attempt_back(attempt, &nothing, out);
-	else if (way == WAY_BACK)
-		attempt_park(attempt, &err, at, NULL, out);
-	else
-		attempt_forward(attempt, out);
+    if (attempt_remember(attempt, &err) < 0 || attempt_pay(attempt, true, &any, &owed, &err) < 0) {
+        ask_again(&err, out);
+        return;
+    }
+    any = any || paid_out_of_turn(attempt) || was_going_back(attempt);
+    way = settle_all(attempt, &at, &err);
+    if (way == WAY_AGAIN)
+        ask_again(&err, out);
+    else if (way == WAY_PARKED)
+        attempt_park(attempt, &err, at, NULL, out);
+    else if ((any || way == WAY_BACK) && !attempt->final_begun)
+        attempt_back(attempt, &nothing, out);
+    else if (way == WAY_BACK)
+        attempt_park(attempt, &err, at, NULL, out);
+    else
+        attempt_forward(attempt, out);
 }

@@ -77,7 +77,8 @@ static int found_target(void *context, const struct inventory_target *target, st
 static void note_failure(struct survey *survey, const char *kind, const struct err *why)
 {
     struct list *backends = &survey->host.backends;
-    struct inventory_backend *last = backends->count ? list_at(backends, struct inventory_backend, backends->count - 1) : NULL;
+    struct inventory_backend *last = backends->count ? list_at(backends, struct inventory_backend, backends->count - 1)
+                                                     : NULL;
     struct err err;
 
     strings_add(&survey->failed_kinds, kind, &err);

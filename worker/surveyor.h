@@ -22,6 +22,7 @@ struct surveyor_setup { /* all outlive the surveyor */
 };
 
 int surveyor_start(const struct surveyor_setup *setup, struct surveyor **out, struct err *err);
-void surveyor_wake(struct surveyor *surveyor); /* a job of ours has changed something: looks at once (at most every 200 ms). Any thread */
+void surveyor_wake(
+    struct surveyor *surveyor); /* a job of ours has changed something: looks at once (at most every 200 ms). Any thread */
 void surveyor_close(struct surveyor *surveyor); /* joins; NULL is fine */
 void survey_free(struct survey *survey);

@@ -50,7 +50,8 @@ static int say_stuck(struct worker *worker, struct work *work, struct err *err)
     hold_phase_get(work->hold, phase);
     custody_stuck(&worker->custody, work);
     bool spare = give_place(worker, work);
-    log_error(work->job->job_id, "stuck in step %s: the call has not returned %lld s after the deadline; %s", phase, (long long)worker->options->stuck_ms / 1000,
+    log_error(work->job->job_id, "stuck in step %s: the call has not returned %lld s after the deadline; %s", phase,
+              (long long)worker->options->stuck_ms / 1000,
               spare ? "a spare executor takes its place" : "no spare executor is left");
     return custody_progress(&worker->custody, work, "stuck", err);
 }
@@ -103,7 +104,8 @@ static int look_at_jobs(struct worker *worker, int64_t now, struct err *err)
 static void say_space(struct worker *worker, bool low)
 {
     if (low && !worker->space_low)
-        log_error("journal", "less than %lld MiB free in %s: no new job is accepted", (long long)(worker->options->min_free_bytes >> 20), worker->options->state_directory);
+        log_error("journal", "less than %lld MiB free in %s: no new job is accepted",
+                  (long long)(worker->options->min_free_bytes >> 20), worker->options->state_directory);
     if (!low && worker->space_low)
         log_info("journal", "there is space again: jobs are accepted");
     worker->space_low = low;

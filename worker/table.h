@@ -14,7 +14,7 @@ struct table {
     size_t count, capacity; /* capacity: 0 or a power of two */
 };
 
-void *table_get(const struct table *table, const char *key); /* NULL if absent */
+void *table_get(const struct table *table, const char *key);                       /* NULL if absent */
 int table_put(struct table *table, const char *key, void *value, struct err *err); /* the key must be absent */
-void *table_remove(struct table *table, const char *key); /* the value, NULL if absent */
+void *table_remove(struct table *table, const char *key);                          /* the value, NULL if absent */
 void table_clear(struct table *table);

@@ -17,7 +17,8 @@
 enum { DEAD_KEY_MAX = 64 * 1024, DEAD_VALUE_MAX = 900 * 1024 }; /* together below the limit of the topic */
 
 /* The event borrows from job and telling: it is encoded and forgotten. */
-static struct status status_of(const struct teller *teller, const struct work *work, const struct telling *telling, struct job_error *error)
+static struct status status_of(const struct teller *teller, const struct work *work, const struct telling *telling,
+                               struct job_error *error)
 {
     struct status status = {
         .job_id = work->job->job_id,
@@ -50,7 +51,8 @@ static struct status status_of(const struct teller *teller, const struct work *w
     return status;
 }
 
-int tell_encode(struct wire *wire, const struct record_type *type, const void *record, const unsigned char **out, size_t *out_len, struct err *err)
+int tell_encode(struct wire *wire, const struct record_type *type, const void *record, const unsigned char **out,
+                size_t *out_len, struct err *err)
 {
     struct err why = {0};
 
@@ -67,7 +69,8 @@ int tell_encode(struct wire *wire, const struct record_type *type, const void *r
 }
 
 /* A result that is too long for the topic says that it is cut: facts stay, what grows without bound goes. */
-static int encode(const struct teller *teller, struct status *status, const unsigned char **out, size_t *out_len, struct err *err)
+static int encode(const struct teller *teller, struct status *status, const unsigned char **out, size_t *out_len,
+                  struct err *err)
 {
     struct job_result cut;
     size_t max = topic_table[TOPIC_STATUS].max_bytes;
@@ -76,14 +79,18 @@ static int encode(const struct teller *teller, struct status *status, const unsi
         return -1;
     if (*out_len <= max || !status->result)
         return 0;
-    cut = (struct job_result){.facts = status->result->facts, .plan_digest = status->result->plan_digest, .point = status->result->point, .truncated = true};
+    cut = (struct job_result){.facts = status->result->facts,
+                              .plan_digest = status->result->plan_digest,
+                              .point = status->result->point,
+                              .truncated = true};
     status->result = &cut;
     int failed = tell_encode(teller->wire, &status_record, status, out, out_len, err);
     status->result = NULL;
     return failed;
 }
 
-static int add_status(const struct teller *teller, const char *job_id, const char *traceparent, const void *value, size_t len, int64_t after, struct err *err)
+static int add_status(const struct teller *teller, const char *job_id, const char *traceparent, const void *value,
+                      size_t len, int64_t after, struct err *err)
 {
     struct outbox_row row = {
         .topic = TOPIC_STATUS,
@@ -99,7 +106,8 @@ static int add_status(const struct teller *teller, const char *job_id, const cha
     return outbox_add(teller->outbox, &row, err);
 }
 
-int tell_status(const struct teller *teller, const struct work *work, const struct telling *telling, const unsigned char **out_value, size_t *out_len, struct err *err)
+int tell_status(const struct teller *teller, const struct work *work, const struct telling *telling,
+                const unsigned char **out_value, size_t *out_len, struct err *err)
 {
     struct job_error error;
     struct status status = status_of(teller, work, telling, &error);
@@ -115,26 +123,30 @@ int tell_status(const struct teller *teller, const struct work *work, const stru
     return add_status(teller, work->job->job_id, work->job->traceparent, value, len, telling->after, err);
 }
 
-int tell_again(const struct teller *teller, const char *job_id, const char *traceparent, const void *value, size_t len, struct err *err)
+int tell_again(const struct teller *teller, const char *job_id, const char *traceparent, const void *value, size_t len,
+               struct err *err)
 {
     return add_status(teller, job_id, traceparent, value, len, 0, err);
 }
 
-int tell_resolved(const struct teller *teller, const struct work *work, const char *resolved, const void *last, size_t last_len, const unsigned char **out_value, size_t *out_len,
-                  struct err *err)
+int tell_resolved(const struct teller *teller, const struct work *work, const char *resolved, const void *last,
+                  size_t last_len, const unsigned char **out_value, size_t *out_len, struct err *err)
 {
     CLEANUP(status_freep) struct status *status = calloc(1, sizeof *status);
 
-    if (!status || wire_decode(teller->wire, &status_record, last, last_len, topic_table[TOPIC_STATUS].max_bytes, status, err) < 0)
+    if (!status ||
+        wire_decode(teller->wire, &status_record, last, last_len, topic_table[TOPIC_STATUS].max_bytes, status, err) < 0)
         return status ? -1 : err_memory(err, "status");
     status->seq = work->seq;
     status->at_ms = clock_real_ms();
-    if (string_set(&status->resolved, resolved, err) < 0 || tell_encode(teller->wire, &status_record, status, out_value, out_len, err) < 0)
+    if (string_set(&status->resolved, resolved, err) < 0 ||
+        tell_encode(teller->wire, &status_record, status, out_value, out_len, err) < 0)
         return -1;
     return add_status(teller, work->job->job_id, work->job->traceparent, *out_value, *out_len, 0, err);
 }
 
-static int tell_change(const struct teller *teller, const struct work *work, const struct catalog_change *change, int64_t *out_seq, struct err *err)
+static int tell_change(const struct teller *teller, const struct work *work, const struct catalog_change *change,
+                       int64_t *out_seq, struct err *err)
 {
     const char *id = change->point ? change->point->id : change->id;
     struct outbox_row row = {.topic = TOPIC_CATALOG, .key = id, .key_len = strlen(id), .job = work->job->job_id};
@@ -155,7 +167,8 @@ static int tell_change(const struct teller *teller, const struct work *work, con
     return 0;
 }
 
-int tell_catalog(const struct teller *teller, const struct work *work, const struct report *report, int64_t *out_after, struct err *err)
+int tell_catalog(const struct teller *teller, const struct work *work, const struct report *report, int64_t *out_after,
+                 struct err *err)
 {
     *out_after = 0;
     for (size_t i = 0; i < report->change_count; i++)
@@ -172,7 +185,8 @@ int tell_dead_letter(const struct teller *teller, const struct kafka_record *rec
         .offset = record->offset,
         .at_ms = clock_real_ms(),
         .key = {(unsigned char *)record->key, record->key_len < DEAD_KEY_MAX ? record->key_len : DEAD_KEY_MAX},
-        .value = {(unsigned char *)record->value, record->value_len < DEAD_VALUE_MAX ? record->value_len : DEAD_VALUE_MAX},
+        .value = {(unsigned char *)record->value,
+                  record->value_len < DEAD_VALUE_MAX ? record->value_len : DEAD_VALUE_MAX},
         .reason = (char *)reason,
         .by = (char *)teller->host,
     };

@@ -22,7 +22,8 @@ static void forget_plan(struct work *work)
 /* A class C result is believed only under a lock that was trusted until now; past that another may have had the target meanwhile. */
 static bool result_doubtful(const struct work *work, const struct outcome *outcome)
 {
-    return work->class == CLASS_C && work->journaled && outcome->state == STATE_SUCCEEDED && hold_trust(work->hold, clock_monotonic_ms()) == TRUST_LOST;
+    return work->class == CLASS_C && work->journaled && outcome->state == STATE_SUCCEEDED &&
+           hold_trust(work->hold, clock_monotonic_ms()) == TRUST_LOST;
 }
 
 static int ended(struct custody *custody, struct work *work, const struct outcome *outcome, struct err *err)

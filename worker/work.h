@@ -44,34 +44,34 @@ struct work {
     enum work_stage stage;
     enum work_place place;
     enum work_task task;
-    bool journaled;            /* there is a plan in the journal */
-    bool cancelled;            /* asked by a person */
-    bool closes_target;        /* recovering or parked: nothing of class B or C starts there */
-    bool stuck;                /* said so */
-    bool spared;               /* stuck, and its place is given to another */
-    bool watched, kept;        /* the keeper reads its flags; renews its lock */
-    int64_t wake_ms;           /* monotonic: not looked at before; 0: at once */
+    bool journaled;              /* there is a plan in the journal */
+    bool cancelled;              /* asked by a person */
+    bool closes_target;          /* recovering or parked: nothing of class B or C starts there */
+    bool stuck;                  /* said so */
+    bool spared;                 /* stuck, and its place is given to another */
+    bool watched, kept;          /* the keeper reads its flags; renews its lock */
+    int64_t wake_ms;             /* monotonic: not looked at before; 0: at once */
     int64_t ticketless_since_ms; /* monotonic, first NOTICKET in a row; 0: none */
-    int64_t asked_ms;          /* monotonic, when acquire was sent */
-    int64_t told_ms;           /* monotonic, of the last progress event */
+    int64_t asked_ms;            /* monotonic, when acquire was sent */
+    int64_t told_ms;             /* monotonic, of the last progress event */
     int64_t told_done;
     char told_phase[64];
-    char *control;             /* "resolve:done: reason" being worked on */
+    char *control; /* "resolve:done: reason" being worked on */
     struct store_slot slots[8];
     size_t slot_count;
     char slot_names[8][80];
 
-    struct hold *hold;         /* while it runs */
+    struct hold *hold;           /* while it runs */
     struct journaled_plan *plan; /* TASK_RECOVER, TASK_PAY */
     bool give_up;                /* TASK_RECOVER: it brought the worker down twice; pay what is harmless, then PARKED */
-    struct outcome outcome;    /* filled by the executor */
-    size_t heap_index;         /* in the backlog's heaps */
+    struct outcome outcome;      /* filled by the executor */
+    size_t heap_index;           /* in the backlog's heaps */
     struct work *next, *previous; /* all in custody; linked by the custody */
-    struct work *next_blocked; /* behind a busy target */
+    struct work *next_blocked;    /* behind a busy target */
 };
 
 int work_new(struct job *job, struct work **out, struct err *err); /* takes `job` on success */
-void work_free(struct work *work);                                  /* NULL is fine; never while an executor has it */
+void work_free(struct work *work);                                 /* NULL is fine; never while an executor has it */
 const char *work_crash_name(const struct work *work); /* its op; "dry_run" for one: the crash matrix means what is done */
 /* Passed its deadline, or the time by which it had to start. */
 bool work_expired(const struct work *work, int64_t now_real_ms);

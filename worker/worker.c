@@ -82,7 +82,8 @@ static void fill_settings(struct worker *worker)
         .extra = &options->kafka_extra,
         .linger_us = 500,
     };
-    worker->redis_options = (struct redis_options){.address = options->redis_address, .user = options->redis_user, .password = worker->redis_password};
+    worker->redis_options = (struct redis_options){
+        .address = options->redis_address, .user = options->redis_user, .password = worker->redis_password};
 }
 
 static int open_signals(struct worker *worker, struct err *err)
@@ -157,14 +158,17 @@ static int claim_host(struct worker *worker, struct err *err)
         if (answer > 0 && clock_monotonic_ms() >= until)
             return err_set(err, ERR_CONFLICT, "host %s belongs to another worker: %s", worker->options->host, detail);
         if (!said)
-            log_warning(worker->options->host, answer > 0 ? "claimed by %s; waiting for that to run out" : "cannot be claimed: %s", answer > 0 ? detail : err->text);
+            log_warning(worker->options->host,
+                        answer > 0 ? "claimed by %s; waiting for that to run out" : "cannot be claimed: %s",
+                        answer > 0 ? detail : err->text);
         said = true;
         if (!pause_for_redis(worker))
             return stopped(err);
     }
     if (before)
         return 0;
-    return journal_set_fact(worker->journal, "claimed", worker->boot_id, err) < 0 ? -1 : journal_commit(worker->journal, err);
+    return journal_set_fact(worker->journal, "claimed", worker->boot_id, err) < 0 ? -1
+                                                                                  : journal_commit(worker->journal, err);
 }
 
 static int open_keeper(struct worker *worker, struct err *err)
@@ -209,7 +213,8 @@ static int open_custody(struct worker *worker, struct err *err)
         .finisher = worker->finisher,
         .host = options->host,
         .backends = &options->backends,
-        .limits = {options->limit_reads ? options->limit_reads : options->executors, options->limit_adds ? options->limit_adds : options->executors,
+        .limits = {options->limit_reads ? options->limit_reads : options->executors,
+                   options->limit_adds ? options->limit_adds : options->executors,
                    options->limit_destroys ? options->limit_destroys : options->executors},
         .repository_slots = options->repository_slots,
     };
@@ -225,7 +230,8 @@ static int open_custody(struct worker *worker, struct err *err)
         .executors = options->executors,
     };
     admission_open(&worker->admission);
-    if (journal_fact(worker->journal, "holds", &holds, err) < 0 || (holds && facts_from_json(&worker->admission.holds, holds, err) < 0))
+    if (journal_fact(worker->journal, "holds", &holds, err) < 0 ||
+        (holds && facts_from_json(&worker->admission.holds, holds, err) < 0))
         return -1;
     return reconcile(worker, err);
 }
@@ -254,15 +260,18 @@ static int open_records(struct worker *worker, struct err *err)
 
 static int open_threads(struct worker *worker, struct err *err)
 {
-    struct pool_setup pool = {&worker->backends, worker->to_loop, worker->keeper, worker->options->executors, worker->options->spare_executors};
-    struct surveyor_setup surveyor = {&worker->backends, &worker->options->backends, worker->options->inventory_ms, worker->to_loop};
+    struct pool_setup pool = {&worker->backends, worker->to_loop, worker->keeper, worker->options->executors,
+                              worker->options->spare_executors};
+    struct surveyor_setup surveyor = {&worker->backends, &worker->options->backends, worker->options->inventory_ms,
+                                      worker->to_loop};
     struct linker_setup linker = {&worker->kafka, worker->options->host, worker->to_loop};
     struct position position;
 
     if (position_read(worker->journal, topic_table[TOPIC_JOBS].name, &position, err) < 0)
         return -1;
     worker->position_written = position.next_offset;
-    if (pool_open(&pool, &worker->pool, err) < 0 || surveyor_start(&surveyor, &worker->surveyor, err) < 0 || linker_open(&linker, &worker->linker, err) < 0)
+    if (pool_open(&pool, &worker->pool, err) < 0 || surveyor_start(&surveyor, &worker->surveyor, err) < 0 ||
+        linker_open(&linker, &worker->linker, err) < 0)
         return -1;
     return linker_begin(worker->linker, &position, true, err);
 }
@@ -271,20 +280,24 @@ static int open_parts(struct worker *worker, struct err *err)
 {
     const char *directory = worker->options->state_directory;
 
-    if (read_identity(worker, err) < 0 || journal_open(directory, &worker->journal, err) < 0 || read_secrets(worker, err) < 0)
+    if (read_identity(worker, err) < 0 || journal_open(directory, &worker->journal, err) < 0 ||
+        read_secrets(worker, err) < 0)
         return -1;
     fill_settings(worker);
-    if (open_signals(worker, err) < 0 || queue_new(&worker->to_loop, err) < 0 || wire_new(&worker->wire, err) < 0 || open_keeper(worker, err) < 0)
+    if (open_signals(worker, err) < 0 || queue_new(&worker->to_loop, err) < 0 || wire_new(&worker->wire, err) < 0 ||
+        open_keeper(worker, err) < 0)
         return -1;
     if (redis_new(&worker->redis_options, &worker->redis, err) < 0 ||
         finisher_open(worker->redis, worker->options->host, finish_heard, worker, &worker->finisher, err) < 0)
         return -1;
-    if (open_records(worker, err) < 0 || open_custody(worker, err) < 0 || inspector_open(directory, worker->journal, &worker->inspector, err) < 0)
+    if (open_records(worker, err) < 0 || open_custody(worker, err) < 0 ||
+        inspector_open(directory, worker->journal, &worker->inspector, err) < 0)
         return -1;
     return open_threads(worker, err);
 }
 
-int worker_open(const struct worker_options *options, void (*notify)(const char *state), struct worker **out, struct err *err)
+int worker_open(const struct worker_options *options, void (*notify)(const char *state), struct worker **out,
+                struct err *err)
 {
     struct worker *worker = calloc(1, sizeof *worker);
 

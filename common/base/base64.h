@@ -4,5 +4,7 @@
 
 #define BASE64_TEXT(bytes) (((bytes) + 2) / 3 * 4 + 1) /* with the NUL */
 
-int base64_encode(const void *data, size_t len, char *out, size_t out_size); /* length of the text, or -1 if it does not fit with its NUL */
-int base64_decode(const char *text, void *out, size_t out_size);             /* number of bytes, or -1 if it does not fit or is not base64 */
+int base64_encode(const void *data, size_t len, char *out,
+                  size_t out_size); /* length of the text, or -1 if it does not fit with its NUL */
+int base64_decode(const char *text, void *out,
+                  size_t out_size); /* number of bytes, or -1 if it does not fit or is not base64 */

@@ -9,10 +9,10 @@ struct fact;
 /* One value as it was written, with its place: "worker.yaml:14:9" or "option --executors". */
 struct config_value {
     const char *place;
-    const char *folder; /* relative paths start here; NULL: the working directory */
+    const char *folder;       /* relative paths start here; NULL: the working directory */
     const char *const *items; /* scalars: one; lists: all */
     size_t count;
-    bool list;                /* was a YAML list; else lists split one scalar from the command line at commas, if `split` */
+    bool list; /* was a YAML list; else lists split one scalar from the command line at commas, if `split` */
     bool split;
 };
 

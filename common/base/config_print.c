@@ -7,26 +7,16 @@
 static const char *type_name(const struct option *row)
 {
     switch (row->type) {
-    case OPTION_STRING:
-        return "text";
-    case OPTION_PATH:
-        return "path";
-    case OPTION_STRINGS:
-        return "list";
-    case OPTION_PATHS:
-        return "list of paths";
-    case OPTION_INT:
-        return "number";
-    case OPTION_BOOL:
-        return "true/false";
-    case OPTION_SIZE:
-        return "size";
-    case OPTION_DURATION:
-        return "duration";
-    case OPTION_CHOICE:
-        return row->choices;
-    case OPTION_MAP:
-        return "mapping";
+    case OPTION_STRING: return "text";
+    case OPTION_PATH: return "path";
+    case OPTION_STRINGS: return "list";
+    case OPTION_PATHS: return "list of paths";
+    case OPTION_INT: return "number";
+    case OPTION_BOOL: return "true/false";
+    case OPTION_SIZE: return "size";
+    case OPTION_DURATION: return "duration";
+    case OPTION_CHOICE: return row->choices;
+    case OPTION_MAP: return "mapping";
     }
     return "";
 }

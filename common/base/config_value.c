@@ -86,7 +86,8 @@ static int set_number(const struct option *row, int64_t *out, const char *text, 
         return -1;
     if (ranged && (number < row->min || number > row->max)) {
         render(row->type, number < row->min ? row->min : row->max, limit, sizeof limit);
-        return err_set(err, ERR_PERMANENT, "%.60s is %s the limit of %s", text, number < row->min ? "under" : "over", limit);
+        return err_set(err, ERR_PERMANENT, "%.60s is %s the limit of %s", text, number < row->min ? "under" : "over",
+                       limit);
     }
     *out = number;
     return 0;
@@ -165,19 +166,14 @@ static int set_one(const struct option *row, void *config, const struct config_v
     switch (row->type) {
     case OPTION_STRING:
     case OPTION_PATH:
-    case OPTION_CHOICE:
-        return set_text(row, member(row, config), value, value->items[0], err);
+    case OPTION_CHOICE: return set_text(row, member(row, config), value, value->items[0], err);
     case OPTION_STRINGS:
-    case OPTION_PATHS:
-        return set_strings(row, member(row, config), value, err);
+    case OPTION_PATHS: return set_strings(row, member(row, config), value, err);
     case OPTION_INT:
     case OPTION_SIZE:
-    case OPTION_DURATION:
-        return set_number(row, member(row, config), value->items[0], err);
-    case OPTION_BOOL:
-        return parse_bool(value->items[0], member(row, config), err);
-    case OPTION_MAP:
-        return set_map_text(member(row, config), value->items[0], err);
+    case OPTION_DURATION: return set_number(row, member(row, config), value->items[0], err);
+    case OPTION_BOOL: return parse_bool(value->items[0], member(row, config), err);
+    case OPTION_MAP: return set_map_text(member(row, config), value->items[0], err);
     }
     return err_set(err, ERR_PERMANENT, "has no type");
 }
@@ -213,17 +209,12 @@ void config_free(const struct option *rows, void *config)
             *text = NULL;
             break;
         case OPTION_STRINGS:
-        case OPTION_PATHS:
-            free_strings(member(rows, config));
-            break;
-        case OPTION_MAP:
-            facts_clear(member(rows, config));
-            break;
+        case OPTION_PATHS: free_strings(member(rows, config)); break;
+        case OPTION_MAP: facts_clear(member(rows, config)); break;
         case OPTION_INT:
         case OPTION_BOOL:
         case OPTION_SIZE:
-        case OPTION_DURATION:
-            break;
+        case OPTION_DURATION: break;
         }
     }
 }

@@ -10,7 +10,7 @@ void crash_point(const char *point, const char *detail);
 #else
 static inline void crash_point(const char *point, const char *detail)
 {
-	(void)point;
-	(void)detail;
+    (void)point;
+    (void)detail;
 }
 #endif

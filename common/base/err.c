@@ -105,9 +105,9 @@ int err_memory(struct err *err, const char *subject)
 
 static enum err_kind kind_of_errno(int code)
 {
-    static const int passing[] = {EAGAIN,    EINTR,        ENOMEM,     ENOSPC,       EDQUOT, EIO,    ETIMEDOUT, EBUSY,
-                                  EMFILE,    ENFILE,       ECONNRESET, ECONNREFUSED, EPIPE,  ESTALE, ENOBUFS,   ENETUNREACH,
-                                  ENETDOWN,  EHOSTUNREACH, ECONNABORTED};
+    static const int passing[] = {EAGAIN,  EINTR,       ENOMEM,   ENOSPC,       EDQUOT,       EIO,   ETIMEDOUT,
+                                  EBUSY,   EMFILE,      ENFILE,   ECONNRESET,   ECONNREFUSED, EPIPE, ESTALE,
+                                  ENOBUFS, ENETUNREACH, ENETDOWN, EHOSTUNREACH, ECONNABORTED};
 
     for (size_t i = 0; i < sizeof passing / sizeof *passing; i++)
         if (passing[i] == code)
@@ -125,18 +125,12 @@ int err_errno(struct err *err, int code, const char *subject)
 const char *err_kind_name(enum err_kind kind)
 {
     switch (kind) {
-    case ERR_NONE:
-        return "none";
-    case ERR_RETRY:
-        return "retry";
-    case ERR_PERMANENT:
-        return "permanent";
-    case ERR_CONFLICT:
-        return "conflict";
-    case ERR_CANCELLED:
-        return "cancelled";
-    case ERR_UNKNOWN:
-        return "unknown";
+    case ERR_NONE: return "none";
+    case ERR_RETRY: return "retry";
+    case ERR_PERMANENT: return "permanent";
+    case ERR_CONFLICT: return "conflict";
+    case ERR_CANCELLED: return "cancelled";
+    case ERR_UNKNOWN: return "unknown";
     }
     return "unknown";
 }

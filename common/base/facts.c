@@ -212,7 +212,8 @@ int facts_from_json(struct facts *out, const char *json, struct err *err)
 
     if (!json_is_object(object))
         return err_set(err, ERR_PERMANENT, "not a JSON object: %s", object ? "another type" : problem.text);
-    json_object_foreach (object, key, value) {
+    json_object_foreach(object, key, value)
+    {
         int failed = json_is_string(value) ? facts_set(&facts, key, json_string_value(value), err)
                                            : err_set(err, ERR_PERMANENT, "%s: not a string", key);
         if (failed) {

@@ -18,7 +18,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { MESSAGE_MAX = 2048, SUBJECT_MAX = 512, LINE_MAX_BYTES = 8192, LINE_END = 3 /* two closing quotes and the newline */ };
+enum {
+    MESSAGE_MAX = 2048,
+    SUBJECT_MAX = 512,
+    LINE_MAX_BYTES = 8192,
+    LINE_END = 3 /* two closing quotes and the newline */
+};
 enum form { FORM_UNKNOWN, FORM_JOURNAL, FORM_TERMINAL, FORM_LOGFMT };
 
 static _Atomic int log_level = LOG_LEVEL_INFO;

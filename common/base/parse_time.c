@@ -114,7 +114,8 @@ int parse_time(const char *text, int64_t *out_ms, struct err *err)
             east = take_zone(&cursor, &local);
     }
     if (cursor.failed || *cursor.at)
-        return err_set(err, ERR_PERMANENT, "\"%.60s\" is not a time like 2026-11-20T14:02:03Z or 2026-11-20 14:02", text);
+        return err_set(err, ERR_PERMANENT, "\"%.60s\" is not a time like 2026-11-20T14:02:03Z or 2026-11-20 14:02",
+                       text);
     time_t seconds = local ? mktime(&tm) : timegm(&tm) - east;
     *out_ms = (int64_t)seconds * 1000 + ms;
     return 0;

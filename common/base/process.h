@@ -10,14 +10,16 @@
 struct err;
 
 struct process_options {
-	int inherit_fd;               /* -1: none */
-	int timeout_ms;               /* 0: none; past it the child is killed and the result is ERR_RETRY */
-	bool (*stop)(void *context);  /* asked every 500 ms; true: the child is killed, ERR_CANCELLED */
-	void (*line)(void *context, const char *line); /* each line or \r-terminated piece of stdout, for progress; may be NULL */
-	void *context;
-	size_t output_max;            /* stdout beyond it is an error; 0: 1 MiB */
+    int inherit_fd;              /* -1: none */
+    int timeout_ms;              /* 0: none; past it the child is killed and the result is ERR_RETRY */
+    bool (*stop)(void *context); /* asked every 500 ms; true: the child is killed, ERR_CANCELLED */
+    void (*line)(void *context,
+                 const char *line); /* each line or \r-terminated piece of stdout, for progress; may be NULL */
+    void *context;
+    size_t output_max; /* stdout beyond it is an error; 0: 1 MiB */
 };
 
 /* stdout (NUL-terminated, caller frees) if out_stdout is not NULL. A child that exits non-zero is ERR_PERMANENT with `code` = exit code and its stderr in the text,
  * unless out_status is not NULL: then any exit code is success and is written there. */
-int process_run(const char *const argv[], const struct process_options *options, char **out_stdout, int *out_status, struct err *err);
+int process_run(const char *const argv[], const struct process_options *options, char **out_stdout, int *out_status,
+                struct err *err);

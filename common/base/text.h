@@ -4,10 +4,10 @@
 #include <stddef.h>
 
 struct text {
-	char *data; /* "" semantics when NULL; use text_str() */
-	size_t len;
-	size_t capacity;
-	bool failed;
+    char *data; /* "" semantics when NULL; use text_str() */
+    size_t len;
+    size_t capacity;
+    bool failed;
 };
 
 void text_add(struct text *text, const char *string);

@@ -4,7 +4,8 @@
 
 enum { UUID_TEXT = 37 }; /* with the NUL */
 
-void uuid_random(char out[UUID_TEXT]);                                              /* version 4 */
-void uuid_derive(char out[UUID_TEXT], const char *const parts[]);                   /* version 5 in Fleetsnap's namespace; parts end with NULL, joined with 0x1f */
-bool uuid_valid(const char *text);                                                  /* 8-4-4-4-12 lower-case hex */
-bool uuid_prefix_valid(const char *text);                                           /* 4..36 characters that can begin one */
+void uuid_random(char out[UUID_TEXT]); /* version 4 */
+void uuid_derive(char out[UUID_TEXT],
+                 const char *const parts[]); /* version 5 in Fleetsnap's namespace; parts end with NULL, joined with 0x1f */
+bool uuid_valid(const char *text);           /* 8-4-4-4-12 lower-case hex */
+bool uuid_prefix_valid(const char *text); /* 4..36 characters that can begin one */

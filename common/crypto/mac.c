@@ -83,7 +83,8 @@ static EVP_MAC_CTX *begin(struct mac *mac, const unsigned char key[KEY_BYTES])
 {
     struct place *place = find_place(mac, key);
     char sha256[] = "SHA256";
-    OSSL_PARAM params[] = {OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, sha256, 0), OSSL_PARAM_construct_end()};
+    OSSL_PARAM params[] = {OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, sha256, 0),
+                           OSSL_PARAM_construct_end()};
 
     place->used = ++mac->clock;
     if (place->context && CRYPTO_memcmp(place->key, key, KEY_BYTES) == 0)
@@ -215,16 +216,11 @@ enum mac_verdict mac_verify(struct mac *mac, const struct key_ring *ring, const 
 const char *mac_verdict_text(enum mac_verdict verdict)
 {
     switch (verdict) {
-    case MAC_OK:
-        return "verified";
-    case MAC_BAD:
-        return "fs-mac does not match";
-    case MAC_UNKNOWN_GENERATION:
-        return "fs-mac is of a key generation that is not known here";
-    case MAC_ENDED_GENERATION:
-        return "fs-mac is of a key generation that had ended";
-    case MAC_MALFORMED:
-        return "fs-mac is missing or malformed";
+    case MAC_OK: return "verified";
+    case MAC_BAD: return "fs-mac does not match";
+    case MAC_UNKNOWN_GENERATION: return "fs-mac is of a key generation that is not known here";
+    case MAC_ENDED_GENERATION: return "fs-mac is of a key generation that had ended";
+    case MAC_MALFORMED: return "fs-mac is missing or malformed";
     }
     return "unknown";
 }

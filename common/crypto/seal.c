@@ -60,7 +60,8 @@ static int decrypt(const unsigned char *key, unsigned char *sealed, int len, uns
     return EVP_DecryptFinal_ex(context, out + len, &done) == 1 ? 0 : -1;
 }
 
-int key_unseal(const unsigned char key[KEY_BYTES], const char *base64, unsigned char **out, size_t *out_len, struct err *err)
+int key_unseal(const unsigned char key[KEY_BYTES], const char *base64, unsigned char **out, size_t *out_len,
+               struct err *err)
 {
     size_t size = strlen(base64) + 1;
     CLEANUP(freep) unsigned char *sealed = malloc(size);

@@ -3,23 +3,23 @@
 #include "model/record.h"
 
 struct audit {
-	int64_t seq, at_ms;
-	char *who, *from;   /* token name; address */
-	char *action;       /* "job.submit", "job.cancel", "token.create", "host.enroll", … */
-	char *subject;
-	char *reason;
-	char *outcome;      /* allowed, refused: why */
-	struct facts details;
-	char *previous;     /* SHA-256 of the value bytes of the record before */
+    int64_t seq, at_ms;
+    char *who, *from; /* token name; address */
+    char *action;     /* "job.submit", "job.cancel", "token.create", "host.enroll", … */
+    char *subject;
+    char *reason;
+    char *outcome; /* allowed, refused: why */
+    struct facts details;
+    char *previous; /* SHA-256 of the value bytes of the record before */
 };
 
 struct dead_letter {
-	char *topic;
-	int64_t partition, offset, at_ms;
-	struct bytes key, value;
-	struct facts headers; /* printable; others as base64 with key "name;base64" */
-	char *reason;
-	char *by;           /* host id, or "coordinator" */
+    char *topic;
+    int64_t partition, offset, at_ms;
+    struct bytes key, value;
+    struct facts headers; /* printable; others as base64 with key "name;base64" */
+    char *reason;
+    char *by; /* host id, or "coordinator" */
 };
 
 extern const struct record_type audit_record, dead_letter_record;

@@ -13,7 +13,8 @@ static const struct field backend_fields[] = {
     STRING(inventory_backend, text, OPTIONAL),
     {0},
 };
-const struct record_type inventory_backend_record = {"inventory_backend", sizeof(struct inventory_backend), backend_fields};
+const struct record_type inventory_backend_record = {"inventory_backend", sizeof(struct inventory_backend),
+                                                     backend_fields};
 
 static const struct field space_fields[] = {
     STRING(inventory_space, id, OPTIONAL, .max = 36),

@@ -86,24 +86,19 @@ static bool op_fits_target(enum op op, const char *kind)
     bool repository = strcmp(kind, "repository") == 0;
 
     switch (op) {
-    case OP_NOOP:
-        return false;
+    case OP_NOOP: return false;
     case OP_SNAPSHOT_CREATE:
     case OP_SNAPSHOT_LIST:
     case OP_SNAPSHOT_SHOW:
     case OP_SNAPSHOT_REVERT:
     case OP_SNAPSHOT_DELETE:
     case OP_BACKUP_CREATE:
-    case OP_BACKUP_RESTORE:
-        return domain || canister;
+    case OP_BACKUP_RESTORE: return domain || canister;
     case OP_BACKUP_VERIFY:
-    case OP_BACKUP_DELETE:
-        return domain || canister || repository;
-    case OP_REPOSITORY_INIT:
-        return repository;
+    case OP_BACKUP_DELETE: return domain || canister || repository;
+    case OP_REPOSITORY_INIT: return repository;
     case OP_NONE:
-    case OP_COUNT:
-        break;
+    case OP_COUNT: break;
     }
     return false;
 }
@@ -155,10 +150,14 @@ static int check_words(const struct job *job, struct err *err)
         const char *name;
         const char *text;
     } words[] = {
-        {"policy", job->policy},         {"run", job->run},
-        {"group", job->group},           {"deploy_id", job->deploy_id},
-        {"request_id", job->request_id}, {"schedule", job->schedule},
-        {"requested_by", job->requested_by}, {"traceparent", job->traceparent},
+        {"policy", job->policy},
+        {"run", job->run},
+        {"group", job->group},
+        {"deploy_id", job->deploy_id},
+        {"request_id", job->request_id},
+        {"schedule", job->schedule},
+        {"requested_by", job->requested_by},
+        {"traceparent", job->traceparent},
     };
 
     for (size_t i = 0; i < sizeof words / sizeof *words; i++)
@@ -204,31 +203,19 @@ static int check_params(const struct job *job, struct err *err)
     const void *params = job->params;
 
     switch ((enum op)job->op) {
-    case OP_NOOP:
-        return check_noop(params, err);
-    case OP_SNAPSHOT_CREATE:
-        return check_snapshot_create(params, err);
-    case OP_SNAPSHOT_SHOW:
-        return check_snapshot_show(params, err);
-    case OP_SNAPSHOT_REVERT:
-        return check_snapshot_revert(params, err);
-    case OP_SNAPSHOT_DELETE:
-        return check_snapshot_delete(params, err);
-    case OP_BACKUP_CREATE:
-        return check_backup_create(params, err);
-    case OP_BACKUP_RESTORE:
-        return check_backup_restore(job, params, err);
-    case OP_BACKUP_VERIFY:
-        return check_backup_verify(params, err);
-    case OP_BACKUP_DELETE:
-        return check_backup_delete(params, err);
-    case OP_REPOSITORY_INIT:
-        return check_repository_init(params, err);
-    case OP_SNAPSHOT_LIST:
-        return 0;
+    case OP_NOOP: return check_noop(params, err);
+    case OP_SNAPSHOT_CREATE: return check_snapshot_create(params, err);
+    case OP_SNAPSHOT_SHOW: return check_snapshot_show(params, err);
+    case OP_SNAPSHOT_REVERT: return check_snapshot_revert(params, err);
+    case OP_SNAPSHOT_DELETE: return check_snapshot_delete(params, err);
+    case OP_BACKUP_CREATE: return check_backup_create(params, err);
+    case OP_BACKUP_RESTORE: return check_backup_restore(job, params, err);
+    case OP_BACKUP_VERIFY: return check_backup_verify(params, err);
+    case OP_BACKUP_DELETE: return check_backup_delete(params, err);
+    case OP_REPOSITORY_INIT: return check_repository_init(params, err);
+    case OP_SNAPSHOT_LIST: return 0;
     case OP_NONE:
-    case OP_COUNT:
-        break;
+    case OP_COUNT: break;
     }
     return check_wrong(err, "op", "is unknown");
 }

@@ -53,7 +53,8 @@ static int check_new_domain(const struct job *job, const struct params_backup_re
     if (params->drop_snapshots)
         return check_contradiction(err, "new_name", "drop_snapshots", "a new domain has no snapshots");
     if (params->new_identity && strcmp(params->source, job->target.id) == 0)
-        return check_contradiction(err, "new_identity", "the UUID of the source", "a new domain needs a UUID of its own");
+        return check_contradiction(err, "new_identity", "the UUID of the source",
+                                   "a new domain needs a UUID of its own");
     return check_path("params.directory", params->directory, err);
 }
 

@@ -19,8 +19,8 @@ static int check_name(const char *name, bool required, struct err *err)
     return name_valid_snapshot(name) ? 0 : check_wrong(err, "params.name", "cannot be the name of a snapshot");
 }
 
-static int check_disk_mode(const struct params_snapshot_create *params, const struct snapshot_disk *disk, const char *field,
-                           struct err *err)
+static int check_disk_mode(const struct params_snapshot_create *params, const struct snapshot_disk *disk,
+                           const char *field, struct err *err)
 {
     static const char *const modes[] = {"internal", "external", "no", NULL};
     bool internal = disk->mode && strcmp(disk->mode, "internal") == 0;
@@ -35,7 +35,8 @@ static int check_disk_mode(const struct params_snapshot_create *params, const st
     if (internal && params->kind == SNAPSHOT_EXTERNAL)
         return check_wrong(err, field, "mode internal in a snapshot of kind external");
     if (internal && params->disk_only)
-        return check_wrong(err, field, "mode internal with disk_only: a running guest has no internal snapshot without memory");
+        return check_wrong(err, field,
+                           "mode internal with disk_only: a running guest has no internal snapshot without memory");
     return 0;
 }
 
@@ -83,15 +84,19 @@ static int check_memory(const struct params_snapshot_create *params, struct err 
     if (params->memory_file && params->memory != MEMORY_FILE)
         return check_wrong(err, "params.memory_file", "belongs to memory=file");
     if (params->kind == SNAPSHOT_EXTERNAL && params->memory == MEMORY_YES)
-        return check_contradiction(err, "kind=external", "memory=yes", "memory beside external disks needs a file: memory=file");
+        return check_contradiction(err, "kind=external", "memory=yes",
+                                   "memory beside external disks needs a file: memory=file");
     if (params->kind == SNAPSHOT_INTERNAL && params->memory == MEMORY_FILE)
-        return check_contradiction(err, "kind=internal", "memory=file", "an internal snapshot keeps its memory in the image");
+        return check_contradiction(err, "kind=internal", "memory=file",
+                                   "an internal snapshot keeps its memory in the image");
     if (params->live && params->memory != MEMORY_FILE)
-        return check_contradiction(err, "live", "no memory=file", "only memory that is saved to a file can be saved while the guest runs");
+        return check_contradiction(err, "live", "no memory=file",
+                                   "only memory that is saved to a file can be saved while the guest runs");
     if (params->quiesce == QUIESCE_REQUIRE && memory)
         return check_contradiction(err, "quiesce=require", "memory", "the guest would come back frozen");
     if (params->quiesce == QUIESCE_REQUIRE && params->kind == SNAPSHOT_INTERNAL)
-        return check_contradiction(err, "quiesce=require", "kind=internal", "only disk-only snapshots can be taken of frozen file systems");
+        return check_contradiction(err, "quiesce=require", "kind=internal",
+                                   "only disk-only snapshots can be taken of frozen file systems");
     return check_path("params.memory_file", params->memory_file, err);
 }
 
@@ -138,7 +143,9 @@ int check_snapshot_create(const struct params_snapshot_create *params, struct er
     if (check_flags(params, err) < 0 || check_memory(params, err) < 0 || check_disks(params, err) < 0)
         return -1;
     if (params->ttl_ms) /* refused, not ignored: nothing in this version deletes a snapshot by itself */
-        return err_set(err, ERR_PERMANENT, "params.ttl_ms: snapshots do not expire by themselves in this version; delete it when it has served");
+        return err_set(
+            err, ERR_PERMANENT,
+            "params.ttl_ms: snapshots do not expire by themselves in this version; delete it when it has served");
     return 0;
 }
 

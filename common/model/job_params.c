@@ -31,7 +31,8 @@ static const struct field repository_ref_fields[] = {
     STRING(repository_ref, path),
     {0},
 };
-const struct record_type repository_ref_record = {"repository_ref", sizeof(struct repository_ref), repository_ref_fields};
+const struct record_type repository_ref_record = {"repository_ref", sizeof(struct repository_ref),
+                                                  repository_ref_fields};
 
 static const struct field snapshot_disk_fields[] = {
     STRING(snapshot_disk, name, .max = 128),

@@ -3,8 +3,8 @@
 #include <stddef.h>
 
 const char *const job_state_names[] = {
-    "PLANNED",   "PUBLISHED", "ACCEPTED",  "WAITING", "RUNNING",  "SUCCEEDED",
-    "FAILED",    "CANCELLED", "EXPIRED",   "REJECTED", "PARKED",  NULL,
+    "PLANNED", "PUBLISHED", "ACCEPTED", "WAITING",  "RUNNING", "SUCCEEDED",
+    "FAILED",  "CANCELLED", "EXPIRED",  "REJECTED", "PARKED",  NULL,
 };
 
 #define BIT(state) (1U << (state))

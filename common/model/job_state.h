@@ -3,13 +3,18 @@
 #include <stdbool.h>
 
 enum job_state {
-	STATE_PLANNED,   /* coordinator: in the ledger */
-	STATE_PUBLISHED, /* coordinator: on the topic */
-	STATE_ACCEPTED,  /* worker: in its journal (custody) */
-	STATE_WAITING,   /* worker: with a reason */
-	STATE_RUNNING,   /* worker: with phase and progress */
-	STATE_SUCCEEDED, STATE_FAILED, STATE_CANCELLED, STATE_EXPIRED, STATE_REJECTED, STATE_PARKED, /* terminal: never change (PARKED is published again with `resolved`) */
-	STATE_COUNT,
+    STATE_PLANNED,   /* coordinator: in the ledger */
+    STATE_PUBLISHED, /* coordinator: on the topic */
+    STATE_ACCEPTED,  /* worker: in its journal (custody) */
+    STATE_WAITING,   /* worker: with a reason */
+    STATE_RUNNING,   /* worker: with phase and progress */
+    STATE_SUCCEEDED,
+    STATE_FAILED,
+    STATE_CANCELLED,
+    STATE_EXPIRED,
+    STATE_REJECTED,
+    STATE_PARKED, /* terminal: never change (PARKED is published again with `resolved`) */
+    STATE_COUNT,
 };
 
 extern const char *const job_state_names[]; /* "PLANNED", …; NULL at the end */

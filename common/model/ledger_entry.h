@@ -2,60 +2,74 @@
 /* The coordinator's memory: records of fleetsnap.ledger. Each is complete: it replaces what was known of (kind, id). design.md "Coordinator", "Ledger". */
 #include "model/job.h"
 
-enum ledger_kind { LEDGER_TERM, LEDGER_EPOCH, LEDGER_JOB, LEDGER_KEY, LEDGER_TOKEN, LEDGER_REPOSITORY, LEDGER_HOST, LEDGER_HOLD, LEDGER_PIN, LEDGER_DEFAULT, LEDGER_POLICY, LEDGER_RUN };
+enum ledger_kind {
+    LEDGER_TERM,
+    LEDGER_EPOCH,
+    LEDGER_JOB,
+    LEDGER_KEY,
+    LEDGER_TOKEN,
+    LEDGER_REPOSITORY,
+    LEDGER_HOST,
+    LEDGER_HOLD,
+    LEDGER_PIN,
+    LEDGER_DEFAULT,
+    LEDGER_POLICY,
+    LEDGER_RUN
+};
 
 struct ledger_job { /* fields, not one state: each may be set without the others */
-	struct job *job;
-	int64_t prepared_at_ms, published_at_ms;
-	int64_t partition, offset;  /* where it was published; -1: not */
-	char *cancel;               /* who and why; absent: not asked */
-	char *resolve;              /* "done: reason" or "failed: reason" */
-	char *outcome;              /* terminal state name once known */
-	int64_t ended_at_ms;
+    struct job *job;
+    int64_t prepared_at_ms, published_at_ms;
+    int64_t partition, offset; /* where it was published; -1: not */
+    char *cancel;              /* who and why; absent: not asked */
+    char *resolve;             /* "done: reason" or "failed: reason" */
+    char *outcome;             /* terminal state name once known */
+    int64_t ended_at_ms;
 };
 
 struct ledger_key {
-	char *host;                 /* "" is the leader's */
-	int64_t generation;
-	int64_t created_at_ms, ended_at_ms;
+    char *host; /* "" is the leader's */
+    int64_t generation;
+    int64_t created_at_ms, ended_at_ms;
 };
 
 struct ledger_token {
-	char *name, *hash;          /* SHA-256 of the bearer token */
-	char *role;                 /* viewer, operator, admin */
-	char *selector;             /* label selector; absent: all */
-	char *classes;              /* "A", "AB", "ABC" */
-	int64_t created_at_ms, expires_at_ms;
-	char *sealed;               /* key for topic requests, sealed by a key from the master key; absent: HTTP only */
+    char *name, *hash; /* SHA-256 of the bearer token */
+    char *role;        /* viewer, operator, admin */
+    char *selector;    /* label selector; absent: all */
+    char *classes;     /* "A", "AB", "ABC" */
+    int64_t created_at_ms, expires_at_ms;
+    char *sealed; /* key for topic requests, sealed by a key from the master key; absent: HTTP only */
 };
 
 struct ledger_repository {
-	char *name, *path, *host;
-	char *job;                  /* that made it */
+    char *name, *path, *host;
+    char *job; /* that made it */
 };
 
 struct ledger_host {
-	char *state;                /* enrolled, draining, removed */
+    char *state; /* enrolled, draining, removed */
 };
 
 struct ledger_entry {
-	int kind;                   /* enum ledger_kind */
-	char *id;
-	int64_t term, n;
-	int64_t at_ms;
-	char *who, *why;
-	bool gone;                  /* the id is deleted; tombstones follow */
-	char *nonce;                /* TERM */
-	int64_t epoch;              /* EPOCH */
-	char *run_id;               /* EPOCH: of the Redis server */
-	struct ledger_job *job;
-	struct ledger_key *key;
-	struct ledger_token *token;
-	struct ledger_repository *repository;
-	struct ledger_host *host;
-	struct facts values;        /* HOLD, PIN, DEFAULT; later kinds have records of their own */
+    int kind; /* enum ledger_kind */
+    char *id;
+    int64_t term, n;
+    int64_t at_ms;
+    char *who, *why;
+    bool gone;     /* the id is deleted; tombstones follow */
+    char *nonce;   /* TERM */
+    int64_t epoch; /* EPOCH */
+    char *run_id;  /* EPOCH: of the Redis server */
+    struct ledger_job *job;
+    struct ledger_key *key;
+    struct ledger_token *token;
+    struct ledger_repository *repository;
+    struct ledger_host *host;
+    struct facts values; /* HOLD, PIN, DEFAULT; later kinds have records of their own */
 };
 
-extern const struct record_type ledger_entry_record, ledger_job_record, ledger_key_record, ledger_token_record, ledger_repository_record, ledger_host_record;
+extern const struct record_type ledger_entry_record, ledger_job_record, ledger_key_record, ledger_token_record,
+    ledger_repository_record, ledger_host_record;
 extern const char *const ledger_kind_names[];
 DEFINE_RECORD(ledger_entry, ledger_entry_record)

@@ -3,5 +3,6 @@
 #include "model/record.h"
 
 extern const struct record_type params_noop_record, params_snapshot_create_record, params_snapshot_list_record,
-    params_snapshot_show_record, params_snapshot_revert_record, params_snapshot_delete_record, params_backup_create_record,
-    params_backup_restore_record, params_backup_verify_record, params_backup_delete_record, params_repository_init_record;
+    params_snapshot_show_record, params_snapshot_revert_record, params_snapshot_delete_record,
+    params_backup_create_record, params_backup_restore_record, params_backup_verify_record, params_backup_delete_record,
+    params_repository_init_record;

@@ -135,35 +135,18 @@ static void clear_field(const struct record_type *type, const struct field *fiel
     void *at = member(field, record);
 
     switch (field->type) {
-    case FIELD_STRING:
-        free(*(char **)at);
-        break;
-    case FIELD_BYTES:
-        free(((struct bytes *)at)->data);
-        break;
-    case FIELD_STRINGS:
-        strings_clear(at);
-        break;
-    case FIELD_MAP:
-        facts_clear(at);
-        break;
-    case FIELD_RECORD:
-        record_free(field->record, *(void **)at);
-        break;
-    case FIELD_EMBEDDED:
-        record_clear(field->record, at);
-        break;
-    case FIELD_RECORDS:
-        list_clear(at, field->record);
-        break;
-    case FIELD_PARAMS:
-        clear_params(type, record, at);
-        break;
+    case FIELD_STRING: free(*(char **)at); break;
+    case FIELD_BYTES: free(((struct bytes *)at)->data); break;
+    case FIELD_STRINGS: strings_clear(at); break;
+    case FIELD_MAP: facts_clear(at); break;
+    case FIELD_RECORD: record_free(field->record, *(void **)at); break;
+    case FIELD_EMBEDDED: record_clear(field->record, at); break;
+    case FIELD_RECORDS: list_clear(at, field->record); break;
+    case FIELD_PARAMS: clear_params(type, record, at); break;
     case FIELD_BOOL:
     case FIELD_INT:
     case FIELD_TIME:
-    case FIELD_ENUM:
-        break;
+    case FIELD_ENUM: break;
     }
 }
 
@@ -241,32 +224,18 @@ static int copy_field(const struct record_type *type, const struct field *field,
     const void *from = member_const(field, record);
 
     switch (field->type) {
-    case FIELD_STRING:
-        return string_set(to, *(char *const *)from, err);
-    case FIELD_BYTES:
-        return copy_bytes(to, from, err);
-    case FIELD_STRINGS:
-        return copy_strings(to, from, err);
-    case FIELD_MAP:
-        return facts_copy(to, from, err);
-    case FIELD_RECORD:
-        return copy_pointer(field->record, to, *(void *const *)from, err);
-    case FIELD_PARAMS:
-        return copy_pointer(record_params_type(type, record), to, *(void *const *)from, err);
-    case FIELD_EMBEDDED:
-        return record_copy(field->record, to, from, err);
-    case FIELD_RECORDS:
-        return copy_list(field->record, to, from, err);
-    case FIELD_BOOL:
-        *(bool *)to = *(const bool *)from;
-        return 0;
+    case FIELD_STRING: return string_set(to, *(char *const *)from, err);
+    case FIELD_BYTES: return copy_bytes(to, from, err);
+    case FIELD_STRINGS: return copy_strings(to, from, err);
+    case FIELD_MAP: return facts_copy(to, from, err);
+    case FIELD_RECORD: return copy_pointer(field->record, to, *(void *const *)from, err);
+    case FIELD_PARAMS: return copy_pointer(record_params_type(type, record), to, *(void *const *)from, err);
+    case FIELD_EMBEDDED: return record_copy(field->record, to, from, err);
+    case FIELD_RECORDS: return copy_list(field->record, to, from, err);
+    case FIELD_BOOL: *(bool *)to = *(const bool *)from; return 0;
     case FIELD_INT:
-    case FIELD_TIME:
-        *(int64_t *)to = *(const int64_t *)from;
-        return 0;
-    case FIELD_ENUM:
-        *(int *)to = *(const int *)from;
-        return 0;
+    case FIELD_TIME: *(int64_t *)to = *(const int64_t *)from; return 0;
+    case FIELD_ENUM: *(int *)to = *(const int *)from; return 0;
     }
     return 0;
 }

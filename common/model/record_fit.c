@@ -105,27 +105,18 @@ static size_t fit_field(const struct record_type *type, const struct field *fiel
     size_t max = field_max(field);
 
     switch (field->type) {
-    case FIELD_STRING:
-        return fit_text(*(char **)at, max);
-    case FIELD_BYTES:
-        return fit_bytes(at, max);
-    case FIELD_STRINGS:
-        return fit_strings(at, max);
-    case FIELD_MAP:
-        return fit_map(at, max);
-    case FIELD_RECORDS:
-        return fit_list(field->record, at, max);
-    case FIELD_RECORD:
-        return fit_pointer(field->record, *(void **)at);
-    case FIELD_PARAMS:
-        return fit_pointer(record_params_type(type, record), *(void **)at);
-    case FIELD_EMBEDDED:
-        return record_fit(field->record, at);
+    case FIELD_STRING: return fit_text(*(char **)at, max);
+    case FIELD_BYTES: return fit_bytes(at, max);
+    case FIELD_STRINGS: return fit_strings(at, max);
+    case FIELD_MAP: return fit_map(at, max);
+    case FIELD_RECORDS: return fit_list(field->record, at, max);
+    case FIELD_RECORD: return fit_pointer(field->record, *(void **)at);
+    case FIELD_PARAMS: return fit_pointer(record_params_type(type, record), *(void **)at);
+    case FIELD_EMBEDDED: return record_fit(field->record, at);
     case FIELD_BOOL:
     case FIELD_INT:
     case FIELD_TIME:
-    case FIELD_ENUM:
-        return 0;
+    case FIELD_ENUM: return 0;
     }
     return 0;
 }

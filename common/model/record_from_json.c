@@ -138,8 +138,8 @@ static int check_list(struct reader *reader, const struct place *place, const st
     return 0;
 }
 
-static int read_strings(struct reader *reader, const struct place *place, const struct field *field, struct strings *out,
-                        json_t *json)
+static int read_strings(struct reader *reader, const struct place *place, const struct field *field,
+                        struct strings *out, json_t *json)
 {
     if (check_list(reader, place, field, json) < 0)
         return -1;
@@ -167,7 +167,8 @@ static int read_map(struct reader *reader, const struct place *place, const stru
         return wrong(reader, place, "must be an object");
     if (json_object_size(json) > field_max(field))
         return wrong(reader, place, "has more than %zu entries", field_max(field));
-    json_object_foreach (json, key, value) {
+    json_object_foreach(json, key, value)
+    {
         struct place entry = {.outer = place, .name = key};
         if (!json_is_string(value))
             return wrong(reader, &entry, "must be text");
@@ -208,30 +209,18 @@ static int read_field(struct reader *reader, const struct place *place, const st
     void *at = (char *)record + field->offset;
 
     switch (field->type) {
-    case FIELD_STRING:
-        return read_string(reader, place, field, at, json);
-    case FIELD_BOOL:
-        return read_bool(reader, place, at, json);
-    case FIELD_INT:
-        return read_int(reader, place, at, json);
-    case FIELD_TIME:
-        return read_time(reader, place, at, json);
-    case FIELD_ENUM:
-        return read_enum(reader, place, field, at, json);
-    case FIELD_BYTES:
-        return read_bytes(reader, place, field, at, json);
-    case FIELD_STRINGS:
-        return read_strings(reader, place, field, at, json);
-    case FIELD_MAP:
-        return read_map(reader, place, field, at, json);
-    case FIELD_RECORD:
-        return read_pointer(reader, place, field->record, at, json);
-    case FIELD_EMBEDDED:
-        return read_record(reader, place, field->record, at, json);
-    case FIELD_RECORDS:
-        return read_list(reader, place, field, at, json);
-    case FIELD_PARAMS:
-        return read_pointer(reader, place, record_params_type(type, record), at, json);
+    case FIELD_STRING: return read_string(reader, place, field, at, json);
+    case FIELD_BOOL: return read_bool(reader, place, at, json);
+    case FIELD_INT: return read_int(reader, place, at, json);
+    case FIELD_TIME: return read_time(reader, place, at, json);
+    case FIELD_ENUM: return read_enum(reader, place, field, at, json);
+    case FIELD_BYTES: return read_bytes(reader, place, field, at, json);
+    case FIELD_STRINGS: return read_strings(reader, place, field, at, json);
+    case FIELD_MAP: return read_map(reader, place, field, at, json);
+    case FIELD_RECORD: return read_pointer(reader, place, field->record, at, json);
+    case FIELD_EMBEDDED: return read_record(reader, place, field->record, at, json);
+    case FIELD_RECORDS: return read_list(reader, place, field, at, json);
+    case FIELD_PARAMS: return read_pointer(reader, place, record_params_type(type, record), at, json);
     }
     return wrong(reader, place, "has no type");
 }
@@ -243,7 +232,8 @@ static int check_keys(struct reader *reader, const struct place *place, const st
 
     if (!json_is_object(json))
         return wrong(reader, place, "must be an object");
-    json_object_foreach (json, key, value) {
+    json_object_foreach(json, key, value)
+    {
         struct place unknown = {.outer = place, .name = key};
         const struct field *field = type->fields;
         while (field->name && strcmp(field->name, key) != 0)

@@ -69,26 +69,18 @@ static json_t *list_json(const struct record_type *type, const struct list *list
 static bool is_absent(const struct field *field, const void *at)
 {
     switch (field->type) {
-    case FIELD_STRING:
-        return !*(char *const *)at;
-    case FIELD_BYTES:
-        return !((const struct bytes *)at)->data;
+    case FIELD_STRING: return !*(char *const *)at;
+    case FIELD_BYTES: return !((const struct bytes *)at)->data;
     case FIELD_RECORD:
-    case FIELD_PARAMS:
-        return !*(void *const *)at;
-    case FIELD_STRINGS:
-        return field->optional && ((const struct strings *)at)->count == 0;
-    case FIELD_MAP:
-        return field->optional && ((const struct facts *)at)->count == 0;
-    case FIELD_RECORDS:
-        return field->optional && ((const struct list *)at)->count == 0;
-    case FIELD_TIME:
-        return field->optional && *(const int64_t *)at == 0;
+    case FIELD_PARAMS: return !*(void *const *)at;
+    case FIELD_STRINGS: return field->optional && ((const struct strings *)at)->count == 0;
+    case FIELD_MAP: return field->optional && ((const struct facts *)at)->count == 0;
+    case FIELD_RECORDS: return field->optional && ((const struct list *)at)->count == 0;
+    case FIELD_TIME: return field->optional && *(const int64_t *)at == 0;
     case FIELD_BOOL:
     case FIELD_INT:
     case FIELD_ENUM:
-    case FIELD_EMBEDDED:
-        return false;
+    case FIELD_EMBEDDED: return false;
     }
     return false;
 }
@@ -103,30 +95,18 @@ static json_t *params_json(const struct record_type *type, const void *record, c
 static json_t *field_json(const struct record_type *type, const struct field *field, const void *record, const void *at)
 {
     switch (field->type) {
-    case FIELD_STRING:
-        return json_string(*(char *const *)at);
-    case FIELD_BOOL:
-        return json_boolean(*(const bool *)at);
-    case FIELD_INT:
-        return json_integer(*(const int64_t *)at);
-    case FIELD_TIME:
-        return time_json(*(const int64_t *)at);
-    case FIELD_ENUM:
-        return json_string(field->names[*(const int *)at]);
-    case FIELD_BYTES:
-        return bytes_json(at);
-    case FIELD_STRINGS:
-        return strings_json(at);
-    case FIELD_MAP:
-        return map_json(at);
-    case FIELD_RECORD:
-        return record_json(field->record, *(void *const *)at);
-    case FIELD_EMBEDDED:
-        return record_json(field->record, at);
-    case FIELD_RECORDS:
-        return list_json(field->record, at);
-    case FIELD_PARAMS:
-        return params_json(type, record, *(void *const *)at);
+    case FIELD_STRING: return json_string(*(char *const *)at);
+    case FIELD_BOOL: return json_boolean(*(const bool *)at);
+    case FIELD_INT: return json_integer(*(const int64_t *)at);
+    case FIELD_TIME: return time_json(*(const int64_t *)at);
+    case FIELD_ENUM: return json_string(field->names[*(const int *)at]);
+    case FIELD_BYTES: return bytes_json(at);
+    case FIELD_STRINGS: return strings_json(at);
+    case FIELD_MAP: return map_json(at);
+    case FIELD_RECORD: return record_json(field->record, *(void *const *)at);
+    case FIELD_EMBEDDED: return record_json(field->record, at);
+    case FIELD_RECORDS: return list_json(field->record, at);
+    case FIELD_PARAMS: return params_json(type, record, *(void *const *)at);
     }
     return NULL;
 }

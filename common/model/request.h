@@ -3,24 +3,24 @@
 #include "model/job.h"
 
 struct request {
-	char *request_id; /* makes a repeat safe */
-	int op;
-	char *target;     /* name, host/name or kind:id */
-	void *params;
-	char *token;      /* name of the API token */
-	int64_t at_ms, deadline_ms;
-	bool dry_run;
-	char *reason;
+    char *request_id; /* makes a repeat safe */
+    int op;
+    char *target; /* name, host/name or kind:id */
+    void *params;
+    char *token; /* name of the API token */
+    int64_t at_ms, deadline_ms;
+    bool dry_run;
+    char *reason;
 };
 
 struct deploy_event {
-	char *deploy_id;
-	char *event;      /* begin, succeeded, failed */
-	char *selector;
-	char *token;
-	int64_t at_ms, ttl_ms;
-	bool group, revert;
-	char *reason;
+    char *deploy_id;
+    char *event; /* begin, succeeded, failed */
+    char *selector;
+    char *token;
+    int64_t at_ms, ttl_ms;
+    bool group, revert;
+    char *reason;
 };
 
 extern const struct record_type request_record, deploy_event_record;

@@ -175,14 +175,10 @@ static bool holds(const struct requirement *requirement, const struct facts *lab
     const char *value = facts_get(labels, requirement->key);
 
     switch (requirement->relation) {
-    case EXISTS:
-        return value != NULL;
-    case ABSENT:
-        return value == NULL;
-    case IN:
-        return value && strings_have(&requirement->values, value);
-    case NOT_IN:
-        return !value || !strings_have(&requirement->values, value);
+    case EXISTS: return value != NULL;
+    case ABSENT: return value == NULL;
+    case IN: return value && strings_have(&requirement->values, value);
+    case NOT_IN: return !value || !strings_have(&requirement->values, value);
     }
     return false;
 }

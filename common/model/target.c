@@ -17,8 +17,8 @@ static bool made_of(const char *name, const char *first, const char *rest, size_
     return len > 0 && len <= max && strchr(first, *name) && strspn(name, rest) == len;
 }
 
-#define LOWER "abcdefghijklmnopqrstuvwxyz"
-#define UPPER "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+#define LOWER  "abcdefghijklmnopqrstuvwxyz"
+#define UPPER  "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 #define DIGITS "0123456789"
 
 bool name_valid_host(const char *name)
@@ -35,7 +35,11 @@ bool name_valid_plain(const char *name)
 static size_t sequence(const unsigned char *at, unsigned *out)
 {
     static const unsigned smallest[] = {0, 0, 0x80, 0x800, 0x10000};
-    size_t len = *at < 0x80 ? 1 : *at >= 0xc2 && *at < 0xe0 ? 2 : *at >= 0xe0 && *at < 0xf0 ? 3 : *at >= 0xf0 && *at < 0xf5 ? 4 : 0;
+    size_t len = *at < 0x80                  ? 1
+                 : *at >= 0xc2 && *at < 0xe0 ? 2
+                 : *at >= 0xe0 && *at < 0xf0 ? 3
+                 : *at >= 0xf0 && *at < 0xf5 ? 4
+                                             : 0;
     unsigned code = len == 1 ? *at : len == 2 ? *at & 0x1fU : len == 3 ? *at & 0x0fU : *at & 0x07U;
 
     for (size_t i = 1; i < len; i++) {

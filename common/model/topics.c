@@ -2,7 +2,11 @@
 
 #define DAYS_MS(days) ((int64_t)(days)*24 * 3600 * 1000)
 
-enum { JOB_MAX = 64 * 1024, VALUE_MAX = 1024 * 1024, LETTER_MAX = VALUE_MAX + 128 * 1024 /* a value, its key and headers, and why */ };
+enum {
+    JOB_MAX = 64 * 1024,
+    VALUE_MAX = 1024 * 1024,
+    LETTER_MAX = VALUE_MAX + 128 * 1024 /* a value, its key and headers, and why */
+};
 
 const struct topic_info topic_table[TOPIC_COUNT] = {
     /* name, partitions, dev, retention, compacted, max */

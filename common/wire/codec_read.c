@@ -244,27 +244,18 @@ static int read_member(struct input *input, const struct shape *shape, const str
     void *at = (char *)record + field->offset;
 
     switch (field->type) {
-    case FIELD_STRING:
-        return read_string(input, field, at);
-    case FIELD_BOOL:
-        return read_bool(input, at);
+    case FIELD_STRING: return read_string(input, field, at);
+    case FIELD_BOOL: return read_bool(input, at);
     case FIELD_INT:
-    case FIELD_TIME:
-        return read_long(input, at);
-    case FIELD_ENUM:
-        return read_enum(input, field, at);
-    case FIELD_BYTES:
-        return read_bytes(input, field, at);
+    case FIELD_TIME: return read_long(input, at);
+    case FIELD_ENUM: return read_enum(input, field, at);
+    case FIELD_BYTES: return read_bytes(input, field, at);
     case FIELD_STRINGS:
     case FIELD_MAP:
-    case FIELD_RECORDS:
-        return read_items(input, shape, at);
-    case FIELD_RECORD:
-        return read_pointer(input, shape, field->record, at);
-    case FIELD_PARAMS:
-        return read_pointer(input, shape, record_params_type(outer, record), at);
-    case FIELD_EMBEDDED:
-        return read_record(input, shape, at);
+    case FIELD_RECORDS: return read_items(input, shape, at);
+    case FIELD_RECORD: return read_pointer(input, shape, field->record, at);
+    case FIELD_PARAMS: return read_pointer(input, shape, record_params_type(outer, record), at);
+    case FIELD_EMBEDDED: return read_record(input, shape, at);
     }
     return rubbish(input, "has no type");
 }
@@ -328,28 +319,18 @@ static int skip(struct input *input, const struct shape *shape)
     bool truth;
 
     switch (branch ? branch->kind : SHAPE_UNION) {
-    case SHAPE_NULL:
-        return 0;
-    case SHAPE_BOOLEAN:
-        return read_bool(input, &truth);
-    case SHAPE_LONG:
-        return read_long(input, &number);
-    case SHAPE_FLOAT:
-        return take(input, 4, &piece);
-    case SHAPE_DOUBLE:
-        return take(input, 8, &piece);
-    case SHAPE_FIXED:
-        return take(input, branch->fixed_size, &piece);
+    case SHAPE_NULL: return 0;
+    case SHAPE_BOOLEAN: return read_bool(input, &truth);
+    case SHAPE_LONG: return read_long(input, &number);
+    case SHAPE_FLOAT: return take(input, 4, &piece);
+    case SHAPE_DOUBLE: return take(input, 8, &piece);
+    case SHAPE_FIXED: return take(input, branch->fixed_size, &piece);
     case SHAPE_STRING:
-    case SHAPE_BYTES:
-        return take_counted(input, SIZE_MAX, &piece);
+    case SHAPE_BYTES: return take_counted(input, SIZE_MAX, &piece);
     case SHAPE_ARRAY:
-    case SHAPE_MAP:
-        return skip_items(input, branch);
-    case SHAPE_RECORD:
-        return skip_parts(input, branch);
-    case SHAPE_UNION: /* no such branch; a union inside a union is no schema */
-        return -1;
+    case SHAPE_MAP: return skip_items(input, branch);
+    case SHAPE_RECORD: return skip_parts(input, branch);
+    case SHAPE_UNION: /* no such branch; a union inside a union is no schema */ return -1;
     }
     return -1;
 }

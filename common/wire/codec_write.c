@@ -73,7 +73,8 @@ static int write_map(struct text *out, const struct facts *facts, size_t max, st
     if (begin_items(out, facts->count, max, err) < 0)
         return -1;
     for (size_t i = 0; i < facts->count; i++) {
-        if (write_text(out, facts->items[i].key, SIZE_MAX, err) < 0 || write_text(out, facts->items[i].value, SIZE_MAX, err) < 0)
+        if (write_text(out, facts->items[i].key, SIZE_MAX, err) < 0 ||
+            write_text(out, facts->items[i].value, SIZE_MAX, err) < 0)
             return err_wrap(err, "%s", facts->items[i].key);
     }
     write_long(out, 0);
@@ -111,30 +112,18 @@ static int write_member(struct text *out, const struct shape *shape, const void 
     size_t max = field_max(field);
 
     switch (field->type) {
-    case FIELD_STRING:
-        return write_text(out, *(char *const *)at, max, err);
-    case FIELD_BOOL:
-        text_add_len(out, *(const bool *)at ? "\1" : "\0", 1);
-        return 0;
+    case FIELD_STRING: return write_text(out, *(char *const *)at, max, err);
+    case FIELD_BOOL: text_add_len(out, *(const bool *)at ? "\1" : "\0", 1); return 0;
     case FIELD_INT:
-    case FIELD_TIME:
-        write_long(out, *(const int64_t *)at);
-        return 0;
-    case FIELD_ENUM:
-        return write_enum(out, field, *(const int *)at, err);
-    case FIELD_BYTES:
-        return write_bytes(out, at, max, err);
-    case FIELD_STRINGS:
-        return write_strings(out, at, max, err);
-    case FIELD_MAP:
-        return write_map(out, at, max, err);
+    case FIELD_TIME: write_long(out, *(const int64_t *)at); return 0;
+    case FIELD_ENUM: return write_enum(out, field, *(const int *)at, err);
+    case FIELD_BYTES: return write_bytes(out, at, max, err);
+    case FIELD_STRINGS: return write_strings(out, at, max, err);
+    case FIELD_MAP: return write_map(out, at, max, err);
     case FIELD_RECORD:
-    case FIELD_PARAMS:
-        return write_record(out, shape, *(void *const *)at, err);
-    case FIELD_EMBEDDED:
-        return write_record(out, shape, at, err);
-    case FIELD_RECORDS:
-        return write_list(out, shape, at, max, err);
+    case FIELD_PARAMS: return write_record(out, shape, *(void *const *)at, err);
+    case FIELD_EMBEDDED: return write_record(out, shape, at, err);
+    case FIELD_RECORDS: return write_list(out, shape, at, max, err);
     }
     return err_set(err, ERR_PERMANENT, "has no type");
 }
@@ -149,7 +138,8 @@ static bool is_absent(const struct field *field, const void *at)
 }
 
 /* The branch that this value takes; for params the one of the operation. */
-static const struct shape *choose(const struct shape *part, const struct record_type *outer, const void *record, bool absent)
+static const struct shape *choose(const struct shape *part, const struct record_type *outer, const void *record,
+                                  bool absent)
 {
     const struct record_type *params = part->field->type == FIELD_PARAMS ? record_params_type(outer, record) : NULL;
 

@@ -8,8 +8,9 @@
 #include "model/restore_point.h"
 #include "model/status.h"
 
-#define EMBED(symbol, file)                                                                                            \
-    __asm__(".section .rodata\n.global " #symbol "\n" #symbol ":\n.incbin \"" SCHEMAS_DIR "/" file "\"\n.byte 0\n.previous\n"); \
+#define EMBED(symbol, file)                                                                        \
+    __asm__(".section .rodata\n.global " #symbol "\n" #symbol ":\n.incbin \"" SCHEMAS_DIR "/" file \
+            "\"\n.byte 0\n.previous\n");                                                           \
     extern const char symbol[]
 
 EMBED(schema_job_1, "job.avsc");

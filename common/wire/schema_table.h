@@ -6,7 +6,7 @@
 struct record_type;
 
 struct schema_entry {
-    uint32_t id;  /* in the framing; never used again */
+    uint32_t id; /* in the framing; never used again */
     int version;
     const char *file; /* in schemas/ */
     const struct record_type *type;

@@ -60,24 +60,17 @@ static bool fits(enum shape_kind kind, const struct field *field)
 {
     switch (field->type) {
     case FIELD_STRING:
-    case FIELD_ENUM:
-        return kind == SHAPE_STRING;
-    case FIELD_BOOL:
-        return kind == SHAPE_BOOLEAN;
+    case FIELD_ENUM: return kind == SHAPE_STRING;
+    case FIELD_BOOL: return kind == SHAPE_BOOLEAN;
     case FIELD_INT:
-    case FIELD_TIME:
-        return kind == SHAPE_LONG;
-    case FIELD_BYTES:
-        return kind == SHAPE_BYTES;
+    case FIELD_TIME: return kind == SHAPE_LONG;
+    case FIELD_BYTES: return kind == SHAPE_BYTES;
     case FIELD_STRINGS:
-    case FIELD_RECORDS:
-        return kind == SHAPE_ARRAY;
-    case FIELD_MAP:
-        return kind == SHAPE_MAP;
+    case FIELD_RECORDS: return kind == SHAPE_ARRAY;
+    case FIELD_MAP: return kind == SHAPE_MAP;
     case FIELD_RECORD:
     case FIELD_EMBEDDED:
-    case FIELD_PARAMS:
-        return kind == SHAPE_RECORD;
+    case FIELD_PARAMS: return kind == SHAPE_RECORD;
     }
     return false;
 }
@@ -99,7 +92,8 @@ static int check_missing(const struct shape *shape, struct err *err)
         while (i < shape->count && shape->parts[i].field != field)
             i++;
         if (i == shape->count && !field->optional)
-            return err_set(err, ERR_PERMANENT, "%s.%s: the writer's schema has no such field", shape->type->name, field->name);
+            return err_set(err, ERR_PERMANENT, "%s.%s: the writer's schema has no such field", shape->type->name,
+                           field->name);
     }
     return 0;
 }
@@ -148,9 +142,10 @@ static int bind_items(struct shape *shape, avro_schema_t items, int depth, struc
 static int kind_of(avro_schema_t schema, enum shape_kind *out, struct err *err)
 {
     static const enum shape_kind kinds[] = {
-        [AVRO_NULL] = SHAPE_NULL,     [AVRO_BOOLEAN] = SHAPE_BOOLEAN, [AVRO_INT32] = SHAPE_LONG,  [AVRO_INT64] = SHAPE_LONG,
-        [AVRO_FLOAT] = SHAPE_FLOAT,   [AVRO_DOUBLE] = SHAPE_DOUBLE,   [AVRO_STRING] = SHAPE_STRING, [AVRO_BYTES] = SHAPE_BYTES,
-        [AVRO_FIXED] = SHAPE_FIXED,   [AVRO_ARRAY] = SHAPE_ARRAY,     [AVRO_MAP] = SHAPE_MAP,     [AVRO_UNION] = SHAPE_UNION,
+        [AVRO_NULL] = SHAPE_NULL,     [AVRO_BOOLEAN] = SHAPE_BOOLEAN, [AVRO_INT32] = SHAPE_LONG,
+        [AVRO_INT64] = SHAPE_LONG,    [AVRO_FLOAT] = SHAPE_FLOAT,     [AVRO_DOUBLE] = SHAPE_DOUBLE,
+        [AVRO_STRING] = SHAPE_STRING, [AVRO_BYTES] = SHAPE_BYTES,     [AVRO_FIXED] = SHAPE_FIXED,
+        [AVRO_ARRAY] = SHAPE_ARRAY,   [AVRO_MAP] = SHAPE_MAP,         [AVRO_UNION] = SHAPE_UNION,
         [AVRO_RECORD] = SHAPE_RECORD, [AVRO_ENUM] = SHAPE_LONG, /* only ever skipped: its bytes are an int */
     };
     avro_type_t type = avro_typeof(schema);
@@ -168,23 +163,17 @@ static int bind_parts(struct shape *shape, avro_schema_t schema, int depth, stru
         if (!shape->type)
             shape->type = type_of_field(shape->field, avro_schema_name(schema));
         return bind_record(shape, schema, depth, err);
-    case SHAPE_UNION:
-        return bind_union(shape, schema, depth, err);
-    case SHAPE_ARRAY:
-        return bind_items(shape, avro_schema_array_items(schema), depth, err);
-    case SHAPE_MAP:
-        return bind_items(shape, avro_schema_map_values(schema), depth, err);
-    case SHAPE_FIXED:
-        shape->fixed_size = (size_t)avro_schema_fixed_size(schema);
-        return 0;
+    case SHAPE_UNION: return bind_union(shape, schema, depth, err);
+    case SHAPE_ARRAY: return bind_items(shape, avro_schema_array_items(schema), depth, err);
+    case SHAPE_MAP: return bind_items(shape, avro_schema_map_values(schema), depth, err);
+    case SHAPE_FIXED: shape->fixed_size = (size_t)avro_schema_fixed_size(schema); return 0;
     case SHAPE_NULL:
     case SHAPE_BOOLEAN:
     case SHAPE_LONG:
     case SHAPE_FLOAT:
     case SHAPE_DOUBLE:
     case SHAPE_STRING:
-    case SHAPE_BYTES:
-        return 0;
+    case SHAPE_BYTES: return 0;
     }
     return 0;
 }
@@ -198,7 +187,8 @@ static int bind(struct shape *shape, avro_schema_t schema, int depth, struct err
         schema = avro_schema_link_target(schema);
     if (kind_of(schema, &shape->kind, err) < 0)
         return -1;
-    bool branches = shape->kind == SHAPE_UNION || shape->kind == SHAPE_NULL; /* null: one branch of a union, leaves the default */
+    bool branches = shape->kind == SHAPE_UNION ||
+                    shape->kind == SHAPE_NULL; /* null: one branch of a union, leaves the default */
     if (shape->field && !branches && (is_avro_enum(schema) || !fits(shape->kind, shape->field)))
         return err_set(err, ERR_PERMANENT, "the writer's type does not fit");
     return bind_parts(shape, schema, depth, err);

@@ -110,8 +110,8 @@ static int find_shape(const struct wire *wire, const struct record_type *type, c
     return err_set(err, ERR_PERMANENT, "%s: schema %u is not known here", type->name, id);
 }
 
-static int read_whole(const struct shape *shape, const struct record_type *type, const void *data, size_t len, void *out,
-                      struct err *err)
+static int read_whole(const struct shape *shape, const struct record_type *type, const void *data, size_t len,
+                      void *out, struct err *err)
 {
     if (codec_read(shape, data, len, out, err) == 0)
         return 0;
@@ -133,8 +133,8 @@ int wire_decode(struct wire *wire, const struct record_type *type, const void *d
     return read_whole(shape, type, (const char *)data + FRAME_BYTES, len - FRAME_BYTES, out, err);
 }
 
-int wire_decode_with(struct wire *wire, const char *writer_schema_json, const struct record_type *type, const void *avro,
-                     size_t len, void *out, struct err *err)
+int wire_decode_with(struct wire *wire, const char *writer_schema_json, const struct record_type *type,
+                     const void *avro, size_t len, void *out, struct err *err)
 {
     struct shape *shape = NULL;
 

@@ -11,15 +11,18 @@ struct err;
 struct record_type;
 struct wire;
 
-void wire_init(void);                                    /* once in main, before any thread: installs the guarded allocator */
+void wire_init(void); /* once in main, before any thread: installs the guarded allocator */
 int wire_new(struct wire **out, struct err *err);
 void wire_free(struct wire *wire);
 
 /* Frames `record` (of `type`, one of the top-level records) with that type's newest schema. *out points into the wire object and is valid until the next call. */
-int wire_encode(struct wire *wire, const struct record_type *type, const void *record, const unsigned char **out, size_t *out_len, struct err *err);
+int wire_encode(struct wire *wire, const struct record_type *type, const void *record, const unsigned char **out,
+                size_t *out_len, struct err *err);
 
 /* ERR_PERMANENT: too long (max_bytes), not framed, unknown id, another type than `type`, rubbish, a name outside its allow-list, a limit broken. `out` zeroed by the caller, freed on failure. */
-int wire_decode(struct wire *wire, const struct record_type *type, const void *data, size_t len, size_t max_bytes, void *out, struct err *err);
+int wire_decode(struct wire *wire, const struct record_type *type, const void *data, size_t len, size_t max_bytes,
+                void *out, struct err *err);
 
 /* Decodes with another writer schema (JSON text): the evolution tests, and schemas of newer writers. */
-int wire_decode_with(struct wire *wire, const char *writer_schema_json, const struct record_type *type, const void *avro, size_t len, void *out, struct err *err);
+int wire_decode_with(struct wire *wire, const char *writer_schema_json, const struct record_type *type,
+                     const void *avro, size_t len, void *out, struct err *err);

@@ -32,222 +32,235 @@
 enum { ASKERS = 4, BATCH = 256, WARM_UP = 3000, PROCESSES_MAX = 8, READY_MS = 60000, DONE_MS = 300000 };
 
 struct process {
-	const char *name;
-	pid_t pid;
-	double cpu_before;
+    const char *name;
+    pid_t pid;
+    double cpu_before;
 };
 
 struct bench {
-	struct coordinator *coordinator;
-	const char *host;
-	atomic_long left; /* jobs that no asker has taken yet */
-	atomic_long refused;
-	struct process processes[PROCESSES_MAX];
-	size_t process_count;
+    struct coordinator *coordinator;
+    const char *host;
+    atomic_long left; /* jobs that no asker has taken yet */
+    atomic_long refused;
+    struct process processes[PROCESSES_MAX];
+    size_t process_count;
 };
 
 extern char **environ;
 
 static void die(const char *what, const struct err *err)
 {
-	fprintf(stderr, "bench_jobs: %s: %s\n", what, err ? err->text : "");
-	exit(1);
+    fprintf(stderr, "bench_jobs: %s: %s\n", what, err ? err->text : "");
+    exit(1);
 }
 
 /* User and system time of a process in seconds: proc(5), /proc/PID/stat, fields 14 and 15. */
 static double cpu_of(pid_t pid)
 {
-	CLEANUP(freep) char *text = NULL;
-	unsigned long user = 0, system = 0;
-	char path[64];
-	const char *rest;
-	FILE *file;
-	size_t size = 0;
+    CLEANUP(freep) char *text = NULL;
+    unsigned long user = 0, system = 0;
+    char path[64];
+    const char *rest;
+    FILE *file;
+    size_t size = 0;
 
-	snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
-	file = fopen(path, "re");
-	if (!file)
-		return 0;
-	if (getline(&text, &size, file) > 0 && (rest = strrchr(text, ')')) != NULL)
-		sscanf(rest + 1, " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu", &user, &system);
-	fclose(file);
-	return (double)(user + system) / (double)sysconf(_SC_CLK_TCK);
+    snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
+    file = fopen(path, "re");
+    if (!file)
+        return 0;
+    if (getline(&text, &size, file) > 0 && (rest = strrchr(text, ')')) != NULL)
+        sscanf(rest + 1, " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu", &user, &system);
+    fclose(file);
+    return (double)(user + system) / (double)sysconf(_SC_CLK_TCK);
 }
 
 static double cpu_of_self(void)
 {
-	struct rusage usage;
+    struct rusage usage;
 
-	getrusage(RUSAGE_SELF, &usage);
-	return (double)usage.ru_utime.tv_sec + (double)usage.ru_stime.tv_sec + (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6;
+    getrusage(RUSAGE_SELF, &usage);
+    return (double)usage.ru_utime.tv_sec + (double)usage.ru_stime.tv_sec +
+           (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6;
 }
 
 static void nap(void)
 {
-	nanosleep(&(struct timespec){ .tv_nsec = 2 * 1000000L }, NULL);
+    nanosleep(&(struct timespec){.tv_nsec = 2 * 1000000L}, NULL);
 }
 
-static void wait_until(struct bench *bench, bool (*done)(const struct coordinator_state *state), int timeout_ms, const char *what)
+static void wait_until(struct bench *bench, bool (*done)(const struct coordinator_state *state), int timeout_ms,
+                       const char *what)
 {
-	int64_t until = clock_monotonic_ms() + timeout_ms;
-	struct coordinator_state state;
+    int64_t until = clock_monotonic_ms() + timeout_ms;
+    struct coordinator_state state;
 
-	do {
-		coordinator_state(bench->coordinator, &state);
-		if (done(&state))
-			return;
-		nap();
-	} while (clock_monotonic_ms() < until);
-	fprintf(stderr, "leading %d, redis %s, kafka %s, open %lld\n", state.leading, state.redis_problem, state.kafka_problem, (long long)state.jobs_open);
-	die(what, NULL);
+    do {
+        coordinator_state(bench->coordinator, &state);
+        if (done(&state))
+            return;
+        nap();
+    } while (clock_monotonic_ms() < until);
+    fprintf(stderr, "leading %d, redis %s, kafka %s, open %lld\n", state.leading, state.redis_problem,
+            state.kafka_problem, (long long)state.jobs_open);
+    die(what, NULL);
 }
 
-static bool is_leading(const struct coordinator_state *state) { return state->leading && state->redis_ok; }
-static bool is_done(const struct coordinator_state *state) { return state->jobs_open == 0; }
+static bool is_leading(const struct coordinator_state *state)
+{
+    return state->leading && state->redis_ok;
+}
+static bool is_done(const struct coordinator_state *state)
+{
+    return state->jobs_open == 0;
+}
 
 static void ask_batch(struct bench *bench, size_t count)
 {
-	static const struct caller caller = { (char *)"bench", (char *)"local", (char *)"admin", (char *)"ABC", NULL };
-	static _Thread_local char ids[BATCH][37];
-	static _Thread_local struct err errs[BATCH];
-	static atomic_long number;
-	struct params_noop params = { 0 };
-	struct job jobs[BATCH];
-	const struct job *list[BATCH] = { 0 };
-	char names[BATCH][32];
-	struct err err = { 0 };
+    static const struct caller caller = {(char *)"bench", (char *)"local", (char *)"admin", (char *)"ABC", NULL};
+    static _Thread_local char ids[BATCH][37];
+    static _Thread_local struct err errs[BATCH];
+    static atomic_long number;
+    struct params_noop params = {0};
+    struct job jobs[BATCH];
+    const struct job *list[BATCH] = {0};
+    char names[BATCH][32];
+    struct err err = {0};
 
-	for (size_t i = 0; i < count; i++) {
-		snprintf(names[i], sizeof names[i], "t%ld", atomic_fetch_add(&number, 1));
-		jobs[i] = (struct job){ .op = OP_NOOP, .host = (char *)bench->host, .params = &params, .priority = 5 };
-		jobs[i].target = (struct target){ (char *)"null", names[i], names[i] };
-		list[i] = &jobs[i];
-	}
-	if (coordinator_submit_many(bench->coordinator, &caller, list, NULL, count, ids, errs, &err) < 0)
-		die("submit", &err);
-	for (size_t i = 0; i < count; i++)
-		if (errs[i].kind != ERR_NONE && atomic_fetch_add(&bench->refused, 1) == 0)
-			fprintf(stderr, "bench_jobs: refused: %s\n", errs[i].text);
+    for (size_t i = 0; i < count; i++) {
+        snprintf(names[i], sizeof names[i], "t%ld", atomic_fetch_add(&number, 1));
+        jobs[i] = (struct job){.op = OP_NOOP, .host = (char *)bench->host, .params = &params, .priority = 5};
+        jobs[i].target = (struct target){(char *)"null", names[i], names[i]};
+        list[i] = &jobs[i];
+    }
+    if (coordinator_submit_many(bench->coordinator, &caller, list, NULL, count, ids, errs, &err) < 0)
+        die("submit", &err);
+    for (size_t i = 0; i < count; i++)
+        if (errs[i].kind != ERR_NONE && atomic_fetch_add(&bench->refused, 1) == 0)
+            fprintf(stderr, "bench_jobs: refused: %s\n", errs[i].text);
 }
 
 static void *asker(void *context)
 {
-	struct bench *bench = context;
+    struct bench *bench = context;
 
-	for (;;) {
-		long before = atomic_fetch_sub(&bench->left, BATCH);
+    for (;;) {
+        long before = atomic_fetch_sub(&bench->left, BATCH);
 
-		if (before <= 0)
-			return NULL;
-		ask_batch(bench, before < BATCH ? (size_t)before : BATCH);
-	}
+        if (before <= 0)
+            return NULL;
+        ask_batch(bench, before < BATCH ? (size_t)before : BATCH);
+    }
 }
 
 static void ask(struct bench *bench, long jobs)
 {
-	pthread_t threads[ASKERS];
+    pthread_t threads[ASKERS];
 
-	atomic_store(&bench->left, jobs);
-	for (int i = 0; i < ASKERS; i++)
-		pthread_create(&threads[i], NULL, asker, bench);
-	for (int i = 0; i < ASKERS; i++)
-		pthread_join(threads[i], NULL);
-	wait_until(bench, is_done, DONE_MS, "jobs do not end");
+    atomic_store(&bench->left, jobs);
+    for (int i = 0; i < ASKERS; i++)
+        pthread_create(&threads[i], NULL, asker, bench);
+    for (int i = 0; i < ASKERS; i++)
+        pthread_join(threads[i], NULL);
+    wait_until(bench, is_done, DONE_MS, "jobs do not end");
 }
 
 static void *run_coordinator(void *context)
 {
-	struct err err = { 0 };
+    struct err err = {0};
 
-	if (coordinator_run(context, &err) < 0)
-		die("coordinator", &err);
-	return NULL;
+    if (coordinator_run(context, &err) < 0)
+        die("coordinator", &err);
+    return NULL;
 }
 
 static void enroll(struct bench *bench, const char *key_file)
 {
-	static const struct caller caller = { (char *)"bench", (char *)"local", (char *)"admin", (char *)"ABC", NULL };
-	CLEANUP(freep) char *key = NULL;
-	struct err err = { 0 };
+    static const struct caller caller = {(char *)"bench", (char *)"local", (char *)"admin", (char *)"ABC", NULL};
+    CLEANUP(freep) char *key = NULL;
+    struct err err = {0};
 
-	if (coordinator_enroll(bench->coordinator, &caller, bench->host, false, &key, &err) < 0 || file_write_atomic(key_file, key, strlen(key), 0600, &err) < 0)
-		die("enroll", &err);
+    if (coordinator_enroll(bench->coordinator, &caller, bench->host, false, &key, &err) < 0 ||
+        file_write_atomic(key_file, key, strlen(key), 0600, &err) < 0)
+        die("enroll", &err);
 }
 
 static pid_t start_worker(char *const argv[])
 {
-	pid_t pid;
+    pid_t pid;
 
-	if (posix_spawnp(&pid, argv[0], NULL, NULL, argv, environ) != 0)
-		die("worker does not start", NULL);
-	return pid;
+    if (posix_spawnp(&pid, argv[0], NULL, NULL, argv, environ) != 0)
+        die("worker does not start", NULL);
+    return pid;
 }
 
 static void measure(struct bench *bench, long jobs)
 {
-	double self = cpu_of_self(), wall, all = 0, ours;
-	int64_t begin = clock_monotonic_us();
+    double self = cpu_of_self(), wall, all = 0, ours;
+    int64_t begin = clock_monotonic_us();
 
-	for (size_t i = 0; i < bench->process_count; i++)
-		bench->processes[i].cpu_before = cpu_of(bench->processes[i].pid);
-	ask(bench, jobs);
-	wall = (double)(clock_monotonic_us() - begin) / 1e6;
-	self = cpu_of_self() - self;
-	printf("jobs                 %10ld\nrefused              %10ld\nwall                 %10.2f s\nrate                 %10.0f jobs/s\n", jobs, atomic_load(&bench->refused), wall, (double)jobs / wall);
-	printf("cpu coordinator      %10.1f us/job   (and the one who asks)\n", self * 1e6 / (double)jobs);
-	ours = all = self;
-	for (size_t i = 0; i < bench->process_count; i++) {
-		double cpu = cpu_of(bench->processes[i].pid) - bench->processes[i].cpu_before;
+    for (size_t i = 0; i < bench->process_count; i++)
+        bench->processes[i].cpu_before = cpu_of(bench->processes[i].pid);
+    ask(bench, jobs);
+    wall = (double)(clock_monotonic_us() - begin) / 1e6;
+    self = cpu_of_self() - self;
+    printf(
+        "jobs                 %10ld\nrefused              %10ld\nwall                 %10.2f s\nrate                 %10.0f jobs/s\n",
+        jobs, atomic_load(&bench->refused), wall, (double)jobs / wall);
+    printf("cpu coordinator      %10.1f us/job   (and the one who asks)\n", self * 1e6 / (double)jobs);
+    ours = all = self;
+    for (size_t i = 0; i < bench->process_count; i++) {
+        double cpu = cpu_of(bench->processes[i].pid) - bench->processes[i].cpu_before;
 
-		printf("cpu %-16s %10.1f us/job\n", bench->processes[i].name, cpu * 1e6 / (double)jobs);
-		all += cpu;
-		if (strcmp(bench->processes[i].name, "worker") == 0)
-			ours += cpu;
-	}
-	printf("cpu ours             %10.1f us/job\ncpu all              %10.1f us/job\n", ours * 1e6 / (double)jobs, all * 1e6 / (double)jobs);
+        printf("cpu %-16s %10.1f us/job\n", bench->processes[i].name, cpu * 1e6 / (double)jobs);
+        all += cpu;
+        if (strcmp(bench->processes[i].name, "worker") == 0)
+            ours += cpu;
+    }
+    printf("cpu ours             %10.1f us/job\ncpu all              %10.1f us/job\n", ours * 1e6 / (double)jobs,
+           all * 1e6 / (double)jobs);
 }
 
 int main(int argc, char **argv)
 {
-	struct bench bench = { 0 };
-	struct coordinator_options options = { 0 };
-	struct err err = { 0 };
-	char key_file[4096];
-	pthread_t loop;
-	int at = 4;
+    struct bench bench = {0};
+    struct coordinator_options options = {0};
+    struct err err = {0};
+    char key_file[4096];
+    pthread_t loop;
+    int at = 4;
 
-	if (argc < 6) {
-		fprintf(stderr, "usage: bench_jobs COORDINATOR.YAML HOST JOBS NAME=PID... -- WORKER COMMAND...\n");
-		return 2;
-	}
-	signal(SIGPIPE, SIG_IGN);
-	log_set_level(LOG_LEVEL_WARNING);
-	memory_settle();
-	wire_init();
-	bench.host = argv[2];
-	for (; at < argc && strcmp(argv[at], "--") != 0 && bench.process_count + 1 < PROCESSES_MAX; at++) {
-		char *pid = strchr(argv[at], '=');
+    if (argc < 6) {
+        fprintf(stderr, "usage: bench_jobs COORDINATOR.YAML HOST JOBS NAME=PID... -- WORKER COMMAND...\n");
+        return 2;
+    }
+    signal(SIGPIPE, SIG_IGN);
+    log_set_level(LOG_LEVEL_WARNING);
+    memory_settle();
+    wire_init();
+    bench.host = argv[2];
+    for (; at < argc && strcmp(argv[at], "--") != 0 && bench.process_count + 1 < PROCESSES_MAX; at++) {
+        char *pid = strchr(argv[at], '=');
 
-		if (!pid)
-			die(argv[at], NULL);
-		*pid = '\0';
-		bench.processes[bench.process_count++] = (struct process){ .name = argv[at], .pid = (pid_t)atoi(pid + 1) };
-	}
-	if (coordinator_options_load(argv[1], NULL, &options, &err) < 0)
-		die("options", &err);
-	snprintf(key_file, sizeof key_file, "%s/bench-host.key", options.state_directory);
-	if (coordinator_start(&options, &bench.coordinator, &err) < 0)
-		die("start", &err);
-	pthread_create(&loop, NULL, run_coordinator, bench.coordinator);
-	wait_until(&bench, is_leading, READY_MS, "does not lead");
-	enroll(&bench, key_file);
-	bench.processes[bench.process_count++] = (struct process){ .name = "worker", .pid = start_worker(&argv[at + 1]) };
-	ask(&bench, WARM_UP);
-	measure(&bench, atol(argv[3]));
-	kill(bench.processes[bench.process_count - 1].pid, SIGTERM);
-	waitpid(bench.processes[bench.process_count - 1].pid, NULL, 0);
-	coordinator_stop(bench.coordinator);
-	pthread_join(loop, NULL);
-	coordinator_free(bench.coordinator);
-	return atomic_load(&bench.refused) ? 1 : 0;
+        if (!pid)
+            die(argv[at], NULL);
+        *pid = '\0';
+        bench.processes[bench.process_count++] = (struct process){.name = argv[at], .pid = (pid_t)atoi(pid + 1)};
+    }
+    if (coordinator_options_load(argv[1], NULL, &options, &err) < 0)
+        die("options", &err);
+    snprintf(key_file, sizeof key_file, "%s/bench-host.key", options.state_directory);
+    if (coordinator_start(&options, &bench.coordinator, &err) < 0)
+        die("start", &err);
+    pthread_create(&loop, NULL, run_coordinator, bench.coordinator);
+    wait_until(&bench, is_leading, READY_MS, "does not lead");
+    enroll(&bench, key_file);
+    bench.processes[bench.process_count++] = (struct process){.name = "worker", .pid = start_worker(&argv[at + 1])};
+    ask(&bench, WARM_UP);
+    measure(&bench, atol(argv[3]));
+    kill(bench.processes[bench.process_count - 1].pid, SIGTERM);
+    waitpid(bench.processes[bench.process_count - 1].pid, NULL, 0);
+    coordinator_stop(bench.coordinator);
+    pthread_join(loop, NULL);
+    coordinator_free(bench.coordinator);
+    return atomic_load(&bench.refused) ? 1 : 0;
 }

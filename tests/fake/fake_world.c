@@ -12,80 +12,98 @@ static struct fake_world *world;
 
 struct fake_world *fake_world_new(void)
 {
-	struct fake_world *fresh = mmap(NULL, sizeof *fresh, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    struct fake_world *fresh = mmap(NULL, sizeof *fresh, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 
-	if (fresh == MAP_FAILED)
-		return NULL;
-	fresh->trust = TRUST_OURS;
-	fake_world_use(fresh);
-	return fresh;
+    if (fresh == MAP_FAILED)
+        return NULL;
+    fresh->trust = TRUST_OURS;
+    fake_world_use(fresh);
+    return fresh;
 }
 
 void fake_world_free(struct fake_world *old)
 {
-	munmap(old, sizeof *old);
+    munmap(old, sizeof *old);
 }
 
 void fake_world_use(struct fake_world *use)
 {
-	world = use;
+    world = use;
 }
 
 /* ---- steps ---- */
 
 static int should_fail(const struct step *step, struct err *err)
 {
-	if (strcmp(world->fail_step, step->type->name) != 0 || world->fail_times == 0)
-		return 0;
-	if (world->fail_times > 0)
-		world->fail_times--;
-	world->stopping = world->stopping || world->stop_on_failure;
-	return err_set(err, world->fail_kind, "told to fail");
+    if (strcmp(world->fail_step, step->type->name) != 0 || world->fail_times == 0)
+        return 0;
+    if (world->fail_times > 0)
+        world->fail_times--;
+    world->stopping = world->stopping || world->stop_on_failure;
+    return err_set(err, world->fail_kind, "told to fail");
 }
 
-static int render_name(const struct step_run *run, const struct step *step, struct text *command, struct text *lost, struct err *err)
+static int render_name(const struct step_run *run, const struct step *step, struct text *command, struct text *lost,
+                       struct err *err)
 {
-	(void)run;
-	(void)err;
-	text_addf(command, "fake %s", step->type->name);
-	if (step->class == STEP_DESTROYS)
-		text_add(lost, "something");
-	return 0;
+    (void)run;
+    (void)err;
+    text_addf(command, "fake %s", step->type->name);
+    if (step->class == STEP_DESTROYS)
+        text_add(lost, "something");
+    return 0;
 }
 
 static int apply(enum fake_effect effect, const struct step *step, struct facts *learned, struct err *err)
 {
-	if (!world->fail_late && should_fail(step, err) < 0)
-		return -1;
-	if (!world->applied[effect]) {
-		world->applied[effect] = 1;
-		world->executed[effect]++;
-		if (step->class == STEP_DESTROYS && !world->confirmed)
-			world->unpaid_effects++;
-	}
-	if (world->fail_late && should_fail(step, err) < 0)
-		return -1;
-	return facts_set(learned, step->type->name, "done", err);
+    if (!world->fail_late && should_fail(step, err) < 0)
+        return -1;
+    if (!world->applied[effect]) {
+        world->applied[effect] = 1;
+        world->executed[effect]++;
+        if (step->class == STEP_DESTROYS && !world->confirmed)
+            world->unpaid_effects++;
+    }
+    if (world->fail_late && should_fail(step, err) < 0)
+        return -1;
+    return facts_set(learned, step->type->name, "done", err);
 }
 
-static int settle(enum fake_effect effect, const struct step *step, struct facts *learned, enum settled *out, struct err *err)
+static int settle(enum fake_effect effect, const struct step *step, struct facts *learned, enum settled *out,
+                  struct err *err)
 {
-	if (world->settle_busy > 0) {
-		world->settle_busy--;
-		*out = SETTLED_BUSY;
-		return 0;
-	}
-	*out = world->settle_unknown ? SETTLED_UNKNOWN : world->applied[effect] ? SETTLED_DONE : SETTLED_NOT_DONE;
-	return *out == SETTLED_DONE ? facts_set(learned, step->type->name, "settled", err) : 0;
+    if (world->settle_busy > 0) {
+        world->settle_busy--;
+        *out = SETTLED_BUSY;
+        return 0;
+    }
+    *out = world->settle_unknown ? SETTLED_UNKNOWN : world->applied[effect] ? SETTLED_DONE : SETTLED_NOT_DONE;
+    return *out == SETTLED_DONE ? facts_set(learned, step->type->name, "settled", err) : 0;
 }
 
-#define FAKE_STEP(id, effect)                                                                                                                          \
-	static int id##_execute(const struct step_run *run, const struct step *step, struct facts *learned, struct err *err)                           \
-	{ (void)run; return apply(effect, step, learned, err); }                                                                                        \
-	__attribute__((unused)) static int id##_undo(const struct step_run *run, const struct step *step, const struct facts *learned, struct err *err)                        \
-	{ (void)run; (void)step; (void)learned; (void)err; world->applied[effect] = 0; return 0; }                                                      \
-	static int id##_settle(const struct step_run *run, const struct step *step, struct facts *learned, enum settled *out, struct err *err)         \
-	{ (void)run; return settle(effect, step, learned, out, err); }
+#define FAKE_STEP(id, effect)                                                                           \
+    static int id##_execute(const struct step_run *run, const struct step *step, struct facts *learned, \
+                            struct err *err)                                                            \
+    {                                                                                                   \
+        (void)run;                                                                                      \
+        return apply(effect, step, learned, err);                                                       \
+    }                                                                                                   \
+    __attribute__((unused)) static int id##_undo(const struct step_run *run, const struct step *step,   \
+                                                 const struct facts *learned, struct err *err)          \
+    {                                                                                                   \
+        (void)run;                                                                                      \
+        (void)step;                                                                                     \
+        (void)learned;                                                                                  \
+        (void)err;                                                                                      \
+        world->applied[effect] = 0;                                                                     \
+        return 0;                                                                                       \
+    }                                                                                                   \
+    static int id##_settle(const struct step_run *run, const struct step *step, struct facts *learned,  \
+                           enum settled *out, struct err *err)                                          \
+    {                                                                                                   \
+        (void)run;                                                                                      \
+        return settle(effect, step, learned, out, err);                                                 \
+    }
 
 FAKE_STEP(add, FAKE_ADD)
 FAKE_STEP(snap, FAKE_SNAP)
@@ -95,214 +113,259 @@ FAKE_STEP(kill, FAKE_KILL)
 
 static int freeze_execute(const struct step_run *run, const struct step *step, struct facts *learned, struct err *err)
 {
-	(void)run;
-	(void)learned;
-	world->frozen = true; /* a freeze that fails may have frozen */
-	return should_fail(step, err);
+    (void)run;
+    (void)learned;
+    world->frozen = true; /* a freeze that fails may have frozen */
+    return should_fail(step, err);
 }
 
 static int thaw_execute(const struct step_run *run, const struct step *step, struct facts *learned, struct err *err)
 {
-	(void)run;
-	(void)step;
-	(void)learned;
-	if (world->thaw_failures > 0) {
-		world->thaw_failures--;
-		return err_set(err, ERR_RETRY, "agent is busy");
-	}
-	world->frozen = false;
-	return 0;
+    (void)run;
+    (void)step;
+    (void)learned;
+    if (world->thaw_failures > 0) {
+        world->thaw_failures--;
+        return err_set(err, ERR_RETRY, "agent is busy");
+    }
+    world->frozen = false;
+    return 0;
 }
 
-static int freeze_settle(const struct step_run *run, const struct step *step, struct facts *learned, enum settled *out, struct err *err)
+static int freeze_settle(const struct step_run *run, const struct step *step, struct facts *learned, enum settled *out,
+                         struct err *err)
 {
-	(void)run;
-	(void)step;
-	(void)learned;
-	(void)err;
-	*out = world->frozen ? SETTLED_DONE : SETTLED_NOT_DONE;
-	return 0;
+    (void)run;
+    (void)step;
+    (void)learned;
+    (void)err;
+    *out = world->frozen ? SETTLED_DONE : SETTLED_NOT_DONE;
+    return 0;
 }
 
 static int stop_execute(const struct step_run *run, const struct step *step, struct facts *learned, struct err *err)
 {
-	(void)run;
-	(void)learned;
-	if (!world->confirmed)
-		world->unpaid_effects++;
-	world->stopped = true;
-	return should_fail(step, err);
+    (void)run;
+    (void)learned;
+    if (!world->confirmed)
+        world->unpaid_effects++;
+    world->stopped = true;
+    return should_fail(step, err);
 }
 
-static int stop_settle(const struct step_run *run, const struct step *step, struct facts *learned, enum settled *out, struct err *err)
+static int stop_settle(const struct step_run *run, const struct step *step, struct facts *learned, enum settled *out,
+                       struct err *err)
 {
-	(void)run;
-	(void)step;
-	(void)learned;
-	(void)err;
-	*out = world->stopped ? SETTLED_DONE : SETTLED_NOT_DONE;
-	return 0;
+    (void)run;
+    (void)step;
+    (void)learned;
+    (void)err;
+    *out = world->stopped ? SETTLED_DONE : SETTLED_NOT_DONE;
+    return 0;
 }
 
 static int start_execute(const struct step_run *run, const struct step *step, struct facts *learned, struct err *err)
 {
-	(void)run;
-	(void)learned;
-	if (should_fail(step, err) < 0)
-		return -1;
-	world->stopped = false;
-	return 0;
+    (void)run;
+    (void)learned;
+    if (should_fail(step, err) < 0)
+        return -1;
+    world->stopped = false;
+    return 0;
 }
 
 static int check_execute(const struct step_run *run, const struct step *step, struct facts *learned, struct err *err)
 {
-	(void)run;
-	(void)learned;
-	return should_fail(step, err);
+    (void)run;
+    (void)learned;
+    return should_fail(step, err);
 }
 
 #define FAKE_CALLS(id) .render = render_name, .execute = id##_execute, .undo = id##_undo, .settle = id##_settle
-static const struct step_type type_check = { .name = "check", .class = STEP_READS, .render = render_name, .execute = check_execute };
-static const struct step_type type_thaw = { .name = "thaw", .class = STEP_ADDS, .pay_first = true, .render = render_name, .execute = thaw_execute };
-static const struct step_type type_freeze = { .name = "freeze", .class = STEP_ADDS, .with_next = true, .owes = &type_thaw, .render = render_name, .execute = freeze_execute,
-					      .settle = freeze_settle };
-static const struct step_type type_start = { .name = "start", .class = STEP_ADDS, .render = render_name, .execute = start_execute };
-static const struct step_type type_stop = { .name = "stop", .class = STEP_DESTROYS, .owes = &type_start, .render = render_name, .execute = stop_execute, .settle = stop_settle };
-static const struct step_type type_add = { .name = "add", .class = STEP_ADDS, FAKE_CALLS(add) };
-static const struct step_type type_snap = { .name = "snap", .class = STEP_ADDS, FAKE_CALLS(snap) };
-static const struct step_type type_push = { .name = "push", .class = STEP_ADDS, FAKE_CALLS(push) };
-static const struct step_type type_swap = { .name = "swap", .class = STEP_DESTROYS, FAKE_CALLS(swap) };
-static const struct step_type type_kill = { .name = "kill", .class = STEP_DESTROYS, .final = true, .render = render_name, .execute = kill_execute, .settle = kill_settle };
+static const struct step_type type_check = {
+    .name = "check", .class = STEP_READS, .render = render_name, .execute = check_execute};
+static const struct step_type type_thaw = {
+    .name = "thaw", .class = STEP_ADDS, .pay_first = true, .render = render_name, .execute = thaw_execute};
+static const struct step_type type_freeze = {.name = "freeze",
+                                             .class = STEP_ADDS,
+                                             .with_next = true,
+                                             .owes = &type_thaw,
+                                             .render = render_name,
+                                             .execute = freeze_execute,
+                                             .settle = freeze_settle};
+static const struct step_type type_start = {
+    .name = "start", .class = STEP_ADDS, .render = render_name, .execute = start_execute};
+static const struct step_type type_stop = {.name = "stop",
+                                           .class = STEP_DESTROYS,
+                                           .owes = &type_start,
+                                           .render = render_name,
+                                           .execute = stop_execute,
+                                           .settle = stop_settle};
+static const struct step_type type_add = {.name = "add", .class = STEP_ADDS, FAKE_CALLS(add)};
+static const struct step_type type_snap = {.name = "snap", .class = STEP_ADDS, FAKE_CALLS(snap)};
+static const struct step_type type_push = {.name = "push", .class = STEP_ADDS, FAKE_CALLS(push)};
+static const struct step_type type_swap = {.name = "swap", .class = STEP_DESTROYS, FAKE_CALLS(swap)};
+static const struct step_type type_kill = {.name = "kill",
+                                           .class = STEP_DESTROYS,
+                                           .final = true,
+                                           .render = render_name,
+                                           .execute = kill_execute,
+                                           .settle = kill_settle};
 
 /* ---- verbs ---- */
 
 static int plan_types(struct plan *plan, struct err *err, const struct step_type *const *types)
 {
-	for (; *types; types++)
-		if (!plan_add(plan, *types, err, "name", (*types)->name, NULL))
-			return -1;
-	return 0;
+    for (; *types; types++)
+        if (!plan_add(plan, *types, err, "name", (*types)->name, NULL))
+            return -1;
+    return 0;
 }
 
 static int plan_fake(struct backend *backend, const struct job *job, struct plan *plan, struct err *err)
 {
-	static const struct step_type *const create[] = { &type_freeze, &type_snap, &type_thaw, NULL };
-	static const struct step_type *const revert[] = { &type_check, &type_stop, &type_swap, &type_add, &type_start, NULL };
-	static const struct step_type *const delete[] = { &type_add, &type_kill, NULL };
-	static const struct step_type *const backup[] = { &type_add, &type_push, NULL };
+    static const struct step_type *const create[] = {&type_freeze, &type_snap, &type_thaw, NULL};
+    static const struct step_type *const revert[] = {&type_check, &type_stop, &type_swap, &type_add, &type_start, NULL};
+    static const struct step_type *const delete[] = {&type_add, &type_kill, NULL};
+    static const struct step_type *const backup[] = {&type_add, &type_push, NULL};
 
-	(void)backend;
-	if (job->op == OP_SNAPSHOT_CREATE)
-		return plan_types(plan, err, create);
-	if (job->op == OP_SNAPSHOT_REVERT)
-		return plan_types(plan, err, revert);
-	return plan_types(plan, err, job->op == OP_SNAPSHOT_DELETE ? delete : backup);
+    (void)backend;
+    if (job->op == OP_SNAPSHOT_CREATE)
+        return plan_types(plan, err, create);
+    if (job->op == OP_SNAPSHOT_REVERT)
+        return plan_types(plan, err, revert);
+    return plan_types(plan, err, job->op == OP_SNAPSHOT_DELETE ? delete : backup);
 }
 
 static const struct verb verbs[] = {
-	{ OP_SNAPSHOT_CREATE, plan_fake, NULL }, { OP_SNAPSHOT_REVERT, plan_fake, NULL }, { OP_SNAPSHOT_DELETE, plan_fake, NULL }, { OP_BACKUP_CREATE, plan_fake, NULL }, { 0 },
+    {OP_SNAPSHOT_CREATE, plan_fake, NULL},
+    {OP_SNAPSHOT_REVERT, plan_fake, NULL},
+    {OP_SNAPSHOT_DELETE, plan_fake, NULL},
+    {OP_BACKUP_CREATE, plan_fake, NULL},
+    {0},
 };
-static const struct step_type *const types[] = { &type_check, &type_thaw, &type_freeze, &type_start, &type_stop, &type_add, &type_snap, &type_push, &type_swap, &type_kill, NULL };
+static const struct step_type *const types[] = {&type_check, &type_thaw, &type_freeze, &type_start,
+                                                &type_stop,  &type_add,  &type_snap,   &type_push,
+                                                &type_swap,  &type_kill, NULL};
 
-const struct backend_ops fake_backend_ops = { .kind = "fake", .verbs = verbs, .steps = types, .only_here = true };
+const struct backend_ops fake_backend_ops = {.kind = "fake", .verbs = verbs, .steps = types, .only_here = true};
 
 struct backend *fake_backend(void)
 {
-	static struct backend backend = { &fake_backend_ops, NULL };
+    static struct backend backend = {&fake_backend_ops, NULL};
 
-	return &backend;
+    return &backend;
 }
 
 /* ---- the runner's surroundings ---- */
 
 static int save_plan(void *context, const char *json, struct err *err)
 {
-	struct fake_world *here = context;
+    struct fake_world *here = context;
 
-	if (strlen(json) >= sizeof here->plan)
-		return err_set(err, ERR_PERMANENT, "plan too long for the fake journal");
-	strcpy(here->plan, json);
-	memset(here->steps, 0, sizeof here->steps);
-	return 0;
+    if (strlen(json) >= sizeof here->plan)
+        return err_set(err, ERR_PERMANENT, "plan too long for the fake journal");
+    strcpy(here->plan, json);
+    memset(here->steps, 0, sizeof here->steps);
+    return 0;
 }
 
 static int save_steps(void *context, const struct step_change *changes, size_t count, struct err *err)
 {
-	struct fake_world *here = context;
+    struct fake_world *here = context;
 
-	for (size_t i = 0; i < count; i++) {
-		CLEANUP(freep) char *json = NULL;
+    for (size_t i = 0; i < count; i++) {
+        CLEANUP(freep) char *json = NULL;
 
-		here->steps[changes[i].index].state = (int)changes[i].state;
-		if (!changes[i].facts)
-			continue;
-		if (facts_to_json(changes[i].facts, &json, err) < 0)
-			return -1;
-		snprintf(here->steps[changes[i].index].facts, FAKE_FACTS, "%s", json);
-	}
-	return 0;
+        here->steps[changes[i].index].state = (int)changes[i].state;
+        if (!changes[i].facts)
+            continue;
+        if (facts_to_json(changes[i].facts, &json, err) < 0)
+            return -1;
+        snprintf(here->steps[changes[i].index].facts, FAKE_FACTS, "%s", json);
+    }
+    return 0;
 }
 
 static enum trust confirm_lock(void *context, const struct plan *plan, char *detail)
 {
-	struct fake_world *here = context;
+    struct fake_world *here = context;
 
-	(void)plan;
-	strcpy(detail, "other/job");
-	here->confirmed += here->trust == TRUST_OURS;
-	return here->trust;
+    (void)plan;
+    strcpy(detail, "other/job");
+    here->confirmed += here->trust == TRUST_OURS;
+    return here->trust;
 }
 
 static enum trust lock_trust(void *context)
 {
-	return ((struct fake_world *)context)->trust;
+    return ((struct fake_world *)context)->trust;
 }
 
-static int reserve(void *context, const char *repository, int64_t bytes, int64_t free_bytes, int64_t min_free_bytes, struct err *err)
+static int reserve(void *context, const char *repository, int64_t bytes, int64_t free_bytes, int64_t min_free_bytes,
+                   struct err *err)
 {
-	(void)context;
-	(void)repository;
-	return bytes > free_bytes - min_free_bytes ? err_set(err, ERR_RETRY, "full") : 0;
+    (void)context;
+    (void)repository;
+    return bytes > free_bytes - min_free_bytes ? err_set(err, ERR_RETRY, "full") : 0;
 }
 
 static void phase(void *context, const char *name)
 {
-	(void)context;
-	(void)name;
+    (void)context;
+    (void)name;
 }
 
 static void progress(void *context, int64_t done, int64_t total)
 {
-	struct fake_world *here = context;
+    struct fake_world *here = context;
 
-	here->done = done;
-	here->total = total;
+    here->done = done;
+    here->total = total;
 }
 
-static bool cancelled(void *context) { return ((struct fake_world *)context)->cancelled; }
-static bool stopping(void *context) { return ((struct fake_world *)context)->stopping; }
-static bool lock_lost(void *context) { return ((struct fake_world *)context)->lock_lost; }
-static int64_t rate_limit(void *context) { (void)context; return 0; }
+static bool cancelled(void *context)
+{
+    return ((struct fake_world *)context)->cancelled;
+}
+static bool stopping(void *context)
+{
+    return ((struct fake_world *)context)->stopping;
+}
+static bool lock_lost(void *context)
+{
+    return ((struct fake_world *)context)->lock_lost;
+}
+static int64_t rate_limit(void *context)
+{
+    (void)context;
+    return 0;
+}
 
-static void no_pause(void *context, int ms) { (void)context; (void)ms; }
+static void no_pause(void *context, int ms)
+{
+    (void)context;
+    (void)ms;
+}
 
 struct runner_env fake_env(struct fake_world *here)
 {
-	return (struct runner_env){ here, save_plan, save_steps, confirm_lock, lock_trust, reserve, phase, progress, cancelled, stopping, lock_lost, rate_limit, no_pause };
+    return (struct runner_env){here,     save_plan, save_steps, confirm_lock, lock_trust, reserve, phase,
+                               progress, cancelled, stopping,   lock_lost,    rate_limit, no_pause};
 }
 
 bool fake_journaled(struct fake_world *here, struct journaled_plan *out)
 {
-	struct err err = { 0 };
+    struct err err = {0};
 
-	*out = (struct journaled_plan){ 0 };
-	if (!here->plan[0] || plan_from_json(here->plan, &fake_backend_ops, &out->plan, &err) < 0)
-		return false;
-	out->steps = calloc(out->plan.count + 1, sizeof *out->steps);
-	for (size_t i = 0; out->steps && i < out->plan.count; i++) {
-		out->steps[i].state = (enum step_state)here->steps[i].state;
-		if (here->steps[i].facts[0])
-			facts_from_json(&out->steps[i].facts, here->steps[i].facts, &err);
-	}
-	return out->steps != NULL;
+    *out = (struct journaled_plan){0};
+    if (!here->plan[0] || plan_from_json(here->plan, &fake_backend_ops, &out->plan, &err) < 0)
+        return false;
+    out->steps = calloc(out->plan.count + 1, sizeof *out->steps);
+    for (size_t i = 0; out->steps && i < out->plan.count; i++) {
+        out->steps[i].state = (enum step_state)here->steps[i].state;
+        if (here->steps[i].facts[0])
+            facts_from_json(&out->steps[i].facts, here->steps[i].facts, &err);
+    }
+    return out->steps != NULL;
 }

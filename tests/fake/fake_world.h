@@ -10,33 +10,37 @@ enum fake_effect { FAKE_ADD, FAKE_SNAP, FAKE_PUSH, FAKE_SWAP, FAKE_KILL, FAKE_EF
 enum { FAKE_STEPS = 16, FAKE_FACTS = 256, FAKE_PLAN = 4096 };
 
 struct fake_world {
-	bool frozen, stopped;
-	int applied[FAKE_EFFECTS];  /* 1: the effect is in the world */
-	int executed[FAKE_EFFECTS]; /* how often it was brought about */
-	int unpaid_effects;         /* effects of class C that began without a confirmed lock: must stay 0 */
-	char fail_step[32];         /* this step's execute() fails … */
-	enum err_kind fail_kind;
-	int fail_times;             /* … so many times (-1: always), after half of its effect if `fail_late` */
-	bool fail_late;
-	bool stop_on_failure;       /* the worker begins to stop hard when it fails */
-	bool settle_unknown;        /* settle() cannot tell */
-	int settle_busy;            /* settle() says BUSY so many times */
-	int thaw_failures;
-	/* the journal */
-	char plan[FAKE_PLAN];
-	struct { int state; char facts[FAKE_FACTS]; } steps[FAKE_STEPS];
-	/* the surroundings */
-	bool cancelled, stopping, lock_lost;
-	enum trust trust;
-	int confirmed;              /* confirm_lock calls answered OURS */
-	int64_t done, total;
+    bool frozen, stopped;
+    int applied[FAKE_EFFECTS];  /* 1: the effect is in the world */
+    int executed[FAKE_EFFECTS]; /* how often it was brought about */
+    int unpaid_effects;         /* effects of class C that began without a confirmed lock: must stay 0 */
+    char fail_step[32];         /* this step's execute() fails … */
+    enum err_kind fail_kind;
+    int fail_times; /* … so many times (-1: always), after half of its effect if `fail_late` */
+    bool fail_late;
+    bool stop_on_failure; /* the worker begins to stop hard when it fails */
+    bool settle_unknown;  /* settle() cannot tell */
+    int settle_busy;      /* settle() says BUSY so many times */
+    int thaw_failures;
+    /* the journal */
+    char plan[FAKE_PLAN];
+    struct {
+        int state;
+        char facts[FAKE_FACTS];
+    } steps[FAKE_STEPS];
+    /* the surroundings */
+    bool cancelled, stopping, lock_lost;
+    enum trust trust;
+    int confirmed; /* confirm_lock calls answered OURS */
+    int64_t done, total;
 };
 
 struct fake_world *fake_world_new(void); /* shared memory; fake_world_free */
 void fake_world_free(struct fake_world *world);
 void fake_world_use(struct fake_world *world); /* the one that the fake backend's steps act on */
 struct runner_env fake_env(struct fake_world *world);
-extern const struct backend_ops fake_backend_ops; /* snapshot.create: freeze snap thaw · snapshot.revert: check stop swap add start · snapshot.delete: add kill · backup.create: add push */
+extern const struct backend_ops
+    fake_backend_ops; /* snapshot.create: freeze snap thaw · snapshot.revert: check stop swap add start · snapshot.delete: add kill · backup.create: add push */
 struct backend *fake_backend(void);
 /* The plan in the journal; false: there is none. */
 bool fake_journaled(struct fake_world *world, struct journaled_plan *out);

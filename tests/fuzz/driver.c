@@ -66,12 +66,8 @@ static size_t mutate(uint8_t *data, size_t size)
     const struct input *other = &inputs[next_random() % input_count];
 
     switch (size ? next_random() % 5 : 4) {
-    case 0:
-        data[at] = odd[next_random() % sizeof odd];
-        return size;
-    case 1:
-        data[at] ^= (uint8_t)(1 << next_random() % 8);
-        return size;
+    case 0: data[at] = odd[next_random() % sizeof odd]; return size;
+    case 1: data[at] ^= (uint8_t)(1 << next_random() % 8); return size;
     case 2:
         if (at + len > size)
             return size;

@@ -17,7 +17,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
     facts_set(&labels, "app", "shop", NULL);
     facts_set(&labels, "in", "a", NULL);
-    if (selector_parse(text, &selector, &err) == 0 && selector_match(selector, &labels) != selector_match(selector, &labels))
+    if (selector_parse(text, &selector, &err) == 0 &&
+        selector_match(selector, &labels) != selector_match(selector, &labels))
         abort();
     selector_free(selector);
     facts_clear(&labels);

@@ -20,9 +20,11 @@ static void again(struct wire *wire, const struct record_type *type, const void 
     char *a;
     char *b;
 
-    if (wire_encode(wire, type, record, &bytes, &len, &err) < 0 || wire_decode(wire, type, bytes, len, LIMIT, copy, &err) < 0)
+    if (wire_encode(wire, type, record, &bytes, &len, &err) < 0 ||
+        wire_decode(wire, type, bytes, len, LIMIT, copy, &err) < 0)
         abort();
-    if (record_to_json(type, record, false, &a, &err) < 0 || record_to_json(type, copy, false, &b, &err) < 0 || strcmp(a, b) != 0)
+    if (record_to_json(type, record, false, &a, &err) < 0 || record_to_json(type, copy, false, &b, &err) < 0 ||
+        strcmp(a, b) != 0)
         abort();
     free(a);
     free(b);

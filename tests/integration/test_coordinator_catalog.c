@@ -14,7 +14,8 @@
 
 static bool is_there(struct rig_coordinator *coordinator, const char *id)
 {
-    json_t *answer = rig_insist(coordinator, 10000, "view points"), *items = json_object_get(json_object_get(answer, "view"), "items"), *item;
+    json_t *answer = rig_insist(coordinator, 10000, "view points"),
+           *items = json_object_get(json_object_get(answer, "view"), "items"), *item;
     size_t index;
     bool found = false;
 

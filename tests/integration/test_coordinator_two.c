@@ -36,7 +36,8 @@ static int64_t term_if_leading(struct rig_coordinator *coordinator)
     json_t *state = rig_ask(coordinator, "state");
 
     assert_non_null(state);
-    int64_t term = json_is_true(json_object_get(state, "leading")) ? json_integer_value(json_object_get(state, "term")) : 0;
+    int64_t term = json_is_true(json_object_get(state, "leading")) ? json_integer_value(json_object_get(state, "term"))
+                                                                   : 0;
     json_decref(state);
     return term;
 }
@@ -53,7 +54,8 @@ static void stack(const char *server, const char *what)
 {
     char command[1024];
 
-    snprintf(command, sizeof command, "%s/tests/stack/stack %s %s %s >/dev/null", SOURCE_DIR, server, what, getenv("FLEETSNAP_STACK"));
+    snprintf(command, sizeof command, "%s/tests/stack/stack %s %s %s >/dev/null", SOURCE_DIR, server, what,
+             getenv("FLEETSNAP_STACK"));
     if (system(command) != 0)
         fail_msg("%s", command);
 }

@@ -131,7 +131,8 @@ static void jobs_of_both_generations_verify_with_the_new_file(void **state)
 
 static int letters_about(struct scene *scene, const char *reason)
 {
-    json_t *answer = rig_ask(scene->coordinator, "view dlq"), *items = json_object_get(json_object_get(answer, "view"), "items"), *item;
+    json_t *answer = rig_ask(scene->coordinator, "view dlq"),
+           *items = json_object_get(json_object_get(answer, "view"), "items"), *item;
     size_t index;
     int count = 0;
 

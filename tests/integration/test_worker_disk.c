@@ -59,7 +59,8 @@ static void fill(const struct fleet *fleet, uint64_t left)
     in_state(fleet, path, "/ballast");
     int fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
     assert_true(fd >= 0);
-    while (fstatvfs(fd, &about) == 0 && (uint64_t)about.f_bavail * about.f_frsize > left && write(fd, block, sizeof block) > 0)
+    while (fstatvfs(fd, &about) == 0 && (uint64_t)about.f_bavail * about.f_frsize > left &&
+           write(fd, block, sizeof block) > 0)
         ;
     close(fd);
 }
@@ -177,7 +178,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(without_room_it_stops_and_loses_nothing),
     };
 
-    if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0) { /* mounts that end with this process */
+    if (unshare(CLONE_NEWNS) < 0 ||
+        mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0) { /* mounts that end with this process */
         print_message("skipped: only root can mount (%s)\n", strerror(errno));
         return 0;
     }

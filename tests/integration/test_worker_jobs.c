@@ -61,7 +61,8 @@ static void many_jobs_end_once_each(void **state)
     int64_t submitted = clock_monotonic_ms();
     for (int i = 0; i < MANY; i++)
         fleet_wait_end(fleet, ids[i], PATIENCE_MS);
-    print_message("%d jobs: submitted in %lld ms, ended %lld ms later\n", MANY, (long long)(submitted - began), (long long)(clock_monotonic_ms() - submitted));
+    print_message("%d jobs: submitted in %lld ms, ended %lld ms later\n", MANY, (long long)(submitted - began),
+                  (long long)(clock_monotonic_ms() - submitted));
     each_ends_once(fleet, ids, MANY);
     fleet_kill(fleet, SIGTERM);
     assert_int_equal(fleet_wait_exit(fleet, 20000), 0);
@@ -108,8 +109,10 @@ static int lines_of(const struct fleet *fleet, const char *target)
 
 static void what_destroys_is_done_once_around_every_crash(void **state)
 {
-    static const char *const points[] = {"accept.before", "accept.after", "plan.before",   "plan.after",    "intent.before", "intent.after",   "effect.after",
-                                         "done.after",    "result.before", "result.after", "finish.before", "finish.after",  "publish.before", "publish.after"};
+    static const char *const points[] = {"accept.before",  "accept.after", "plan.before",   "plan.after",
+                                         "intent.before",  "intent.after", "effect.after",  "done.after",
+                                         "result.before",  "result.after", "finish.before", "finish.after",
+                                         "publish.before", "publish.after"};
     struct fleet *fleet = fleet_open("crashing");
 
     (void)state;
@@ -130,7 +133,8 @@ static void what_destroys_is_done_once_around_every_crash(void **state)
         fleet_start(fleet, NULL);
         struct seen *seen = fleet_wait_end(fleet, job.job_id, PATIENCE_MS);
         if (seen->state != STATE_SUCCEEDED || lines_of(fleet, target) != 1)
-            fail_msg("%s: %s %s, done %d times", points[i], job_state_names[seen->state], seen->error, lines_of(fleet, target));
+            fail_msg("%s: %s %s, done %d times", points[i], job_state_names[seen->state], seen->error,
+                     lines_of(fleet, target));
         fleet_read(fleet, 200);
         assert_int_equal(seen->terminal, 1);
         fleet_kill(fleet, SIGTERM);
@@ -368,11 +372,15 @@ static void a_second_worker_on_the_same_journal_refuses_to_start(void **state)
     fleet_job(fleet, &job, "s");
     fleet_submit(fleet, &job, NULL);
     fleet_wait_end(fleet, job.job_id, PATIENCE_MS);
-    snprintf(command, sizeof command, "exe=$(readlink /proc/%d/exe); $exe --host=second --state_directory=%s/state --kafka.brokers=x --key_file=%s/host.key 2>&1 | grep -q 'in use by another worker'",
-             (int)fleet_pid(fleet), fleet_directory(fleet), fleet_directory(fleet));
+    snprintf(
+        command, sizeof command,
+        "exe=$(readlink /proc/%d/exe); $exe --host=second --state_directory=%s/state --kafka.brokers=x --key_file=%s/host.key 2>&1 | grep -q 'in use by another worker'",
+        (int)fleet_pid(fleet), fleet_directory(fleet), fleet_directory(fleet));
     assert_int_equal(system(command), 0);
-    snprintf(command, sizeof command, "exe=$(readlink /proc/%d/exe); $exe --host=second --state_directory=%s/state --kafka.brokers=x --inspect --json | grep -q '\"live\": true'",
-             (int)fleet_pid(fleet), fleet_directory(fleet));
+    snprintf(
+        command, sizeof command,
+        "exe=$(readlink /proc/%d/exe); $exe --host=second --state_directory=%s/state --kafka.brokers=x --inspect --json | grep -q '\"live\": true'",
+        (int)fleet_pid(fleet), fleet_directory(fleet));
     assert_int_equal(system(command), 0);
     job_clear(&job);
     fleet_close(fleet);

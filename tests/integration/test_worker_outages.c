@@ -19,7 +19,8 @@ static void stack(const char *server, const char *what)
 {
     char command[1024];
 
-    snprintf(command, sizeof command, "%s/tests/stack/stack %s %s %s >/dev/null", SOURCE_DIR, server, what, getenv("FLEETSNAP_STACK"));
+    snprintf(command, sizeof command, "%s/tests/stack/stack %s %s %s >/dev/null", SOURCE_DIR, server, what,
+             getenv("FLEETSNAP_STACK"));
     if (system(command) != 0)
         fail_msg("%s", command);
 }
@@ -82,8 +83,11 @@ static void redis_goes_and_comes_back(void **state)
     assert_int_equal(strncmp(fleet_seen(fleet, destroys.job_id)->waiting, "redis", 5), 0);
     stack("redis", "start");
     fleet_read(fleet, 2000);
-    assert_int_equal(fleet_seen(fleet, destroys.job_id)->terminal, 0); /* another run of the server: its memory is not vouched for yet */
-    fleet_submit(fleet, &destroys, &(struct submit){.only_ticket = true}); /* as a leader does: rebuilt, for an acknowledged write may be gone */
+    assert_int_equal(fleet_seen(fleet, destroys.job_id)->terminal,
+                     0); /* another run of the server: its memory is not vouched for yet */
+    fleet_submit(
+        fleet, &destroys,
+        &(struct submit){.only_ticket = true}); /* as a leader does: rebuilt, for an acknowledged write may be gone */
     fleet_epoch(fleet);
     assert_int_equal(fleet_wait_end(fleet, destroys.job_id, PATIENCE_MS)->state, STATE_SUCCEEDED);
     one_job_ends(fleet, "after");

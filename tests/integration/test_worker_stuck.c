@@ -64,7 +64,8 @@ static struct seen *wait_stuck(struct fleet *fleet, const struct job *job)
 {
     struct seen *seen = fleet_wait_state(fleet, job->job_id, STATE_RUNNING, PATIENCE_MS);
 
-    for (int64_t until = clock_monotonic_ms() + PATIENCE_MS; strcmp(seen->note, "stuck") != 0 && clock_monotonic_ms() < until;)
+    for (int64_t until = clock_monotonic_ms() + PATIENCE_MS;
+         strcmp(seen->note, "stuck") != 0 && clock_monotonic_ms() < until;)
         fleet_read(fleet, 50);
     assert_string_equal(seen->note, "stuck");
     assert_int_equal(seen->state, STATE_RUNNING);

@@ -8,38 +8,38 @@
 #include <threads.h>
 
 struct start {
-	thrd_start_t function;
-	void *argument;
+    thrd_start_t function;
+    void *argument;
 };
 
 static void *run(void *context)
 {
-	struct start start = *(struct start *)context;
+    struct start start = *(struct start *)context;
 
-	free(context);
-	return (void *)(intptr_t)start.function(start.argument);
+    free(context);
+    return (void *)(intptr_t)start.function(start.argument);
 }
 
 int thrd_create(thrd_t *out, thrd_start_t function, void *argument)
 {
-	struct start *start = malloc(sizeof *start);
+    struct start *start = malloc(sizeof *start);
 
-	if (!start)
-		return thrd_nomem;
-	*start = (struct start){ function, argument };
-	if (pthread_create(out, NULL, run, start) == 0)
-		return thrd_success;
-	free(start);
-	return thrd_error;
+    if (!start)
+        return thrd_nomem;
+    *start = (struct start){function, argument};
+    if (pthread_create(out, NULL, run, start) == 0)
+        return thrd_success;
+    free(start);
+    return thrd_error;
 }
 
 int thrd_join(thrd_t thread, int *out_result)
 {
-	void *result;
+    void *result;
 
-	if (pthread_join(thread, &result) != 0)
-		return thrd_error;
-	if (out_result)
-		*out_result = (int)(intptr_t)result;
-	return thrd_success;
+    if (pthread_join(thread, &result) != 0)
+        return thrd_error;
+    if (out_result)
+        *out_result = (int)(intptr_t)result;
+    return thrd_success;
 }

@@ -12,8 +12,8 @@
 #include <string.h>
 
 static const struct record_type *const fill_types[] = {
-    &job_record, &status_record, &ledger_entry_record, &restore_point_record, &inventory_record,
-    &request_record, &deploy_event_record, &audit_record, &dead_letter_record,
+    &job_record,     &status_record,       &ledger_entry_record, &restore_point_record, &inventory_record,
+    &request_record, &deploy_event_record, &audit_record,        &dead_letter_record,
 };
 enum { FILL_TYPES = sizeof fill_types / sizeof *fill_types };
 
@@ -25,7 +25,8 @@ static inline void fill_text(const struct field *field, char **out, unsigned see
 
     snprintf(text, sizeof text, "%u é %s", seed, field->name);
     if (strlen(text) > field_max(field))
-        snprintf(text, field_max(field) < 40 ? field_max(field) + 1 : 40, "%u%s", seed, "0123456789abcdef0123456789abcdef");
+        snprintf(text, field_max(field) < 40 ? field_max(field) + 1 : 40, "%u%s", seed,
+                 "0123456789abcdef0123456789abcdef");
     string_set(out, text, NULL);
 }
 
@@ -51,26 +52,17 @@ static inline void fill_pointer(const struct record_type *type, void **out, unsi
     fill_record(type, *out, seed, optional);
 }
 
-static inline void fill_field(const struct record_type *type, const struct field *field, void *record, unsigned seed, bool optional)
+static inline void fill_field(const struct record_type *type, const struct field *field, void *record, unsigned seed,
+                              bool optional)
 {
     void *at = (char *)record + field->offset;
 
     switch (field->type) {
-    case FIELD_STRING:
-        fill_text(field, at, seed);
-        break;
-    case FIELD_BOOL:
-        *(bool *)at = seed % 2 == 0;
-        break;
-    case FIELD_INT:
-        *(int64_t *)at = (seed % 3 ? 1 : -1) * (int64_t)seed * 1000003;
-        break;
-    case FIELD_TIME:
-        *(int64_t *)at = 1795183323123 + (int64_t)seed * 86400001;
-        break;
-    case FIELD_ENUM:
-        *(int *)at = fill_name(field, seed);
-        break;
+    case FIELD_STRING: fill_text(field, at, seed); break;
+    case FIELD_BOOL: *(bool *)at = seed % 2 == 0; break;
+    case FIELD_INT: *(int64_t *)at = (seed % 3 ? 1 : -1) * (int64_t)seed * 1000003; break;
+    case FIELD_TIME: *(int64_t *)at = 1795183323123 + (int64_t)seed * 86400001; break;
+    case FIELD_ENUM: *(int *)at = fill_name(field, seed); break;
     case FIELD_BYTES:
         *(struct bytes *)at = (struct bytes){.data = memcpy(malloc(4), "\0\xff\x80z", 4), .len = 4};
         break;
@@ -82,18 +74,10 @@ static inline void fill_field(const struct record_type *type, const struct field
         facts_set(at, "key", "value", NULL);
         facts_set_int(at, field->name, seed, NULL);
         break;
-    case FIELD_RECORDS:
-        fill_list(field, at, seed, optional);
-        break;
-    case FIELD_RECORD:
-        fill_pointer(field->record, at, seed, optional);
-        break;
-    case FIELD_EMBEDDED:
-        fill_record(field->record, at, seed, optional);
-        break;
-    case FIELD_PARAMS:
-        fill_pointer(record_params_type(type, record), at, seed, optional);
-        break;
+    case FIELD_RECORDS: fill_list(field, at, seed, optional); break;
+    case FIELD_RECORD: fill_pointer(field->record, at, seed, optional); break;
+    case FIELD_EMBEDDED: fill_record(field->record, at, seed, optional); break;
+    case FIELD_PARAMS: fill_pointer(record_params_type(type, record), at, seed, optional); break;
     }
 }
 

@@ -61,9 +61,8 @@ static void options_become_params(void **state)
         "{\"op\":\"snapshot.create\",\"params\":{\"name\":\"before-deploy\",\"quiesce\":\"require\"},\"target\":\"shop-1\"}");
     accepts("snapshot create --quiesce shop-1",
             "{\"op\":\"snapshot.create\",\"params\":{\"quiesce\":\"require\"},\"target\":\"shop-1\"}");
-    accepts(
-        "snapshot create shop-1 --quiesce=never --no-atomic",
-        "{\"op\":\"snapshot.create\",\"params\":{\"atomic\":false,\"quiesce\":\"never\"},\"target\":\"shop-1\"}");
+    accepts("snapshot create shop-1 --quiesce=never --no-atomic",
+            "{\"op\":\"snapshot.create\",\"params\":{\"atomic\":false,\"quiesce\":\"never\"},\"target\":\"shop-1\"}");
     accepts(
         "snapshot create shop-1 --diskspec vda,snapshot=external,file=/x,driver=qcow2 --diskspec vdb,snapshot=no --disk-only",
         "{\"op\":\"snapshot.create\",\"params\":{\"disk_only\":true,\"disks\":[{\"driver\":\"qcow2\",\"file\":\"/x\",\"mode\":\"external\",\"name\":\"vda\"},{\"mode\":\"no\",\"name\":\"vdb\"}]},\"target\":\"shop-1\"}");

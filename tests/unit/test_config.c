@@ -35,9 +35,11 @@ static const struct option rows[] = {
     {"space.min_free", OPTION_SIZE, offsetof(struct sample, min_free), "1GiB", .max = 1LL << 40, .doc = "Bytes."},
     {"kafka.linger", OPTION_DURATION, offsetof(struct sample, linger_ms), "5ms", .max = 60000, .doc = "Wait."},
     {"verify", OPTION_BOOL, offsetof(struct sample, verify), "true", .doc = "Verify."},
-    {"log.level", OPTION_CHOICE, offsetof(struct sample, level), "info", .choices = "error|warning|info|debug", .doc = "Level."},
+    {"log.level", OPTION_CHOICE, offsetof(struct sample, level), "info", .choices = "error|warning|info|debug",
+     .doc = "Level."},
     {"kafka.properties", OPTION_MAP, offsetof(struct sample, properties), .doc = "For librdkafka."},
-    {"redis.password", OPTION_STRING, offsetof(struct sample, password), .optional = true, .secret = true, .doc = "Secret."},
+    {"redis.password", OPTION_STRING, offsetof(struct sample, password), .optional = true, .secret = true,
+     .doc = "Secret."},
     {0},
 };
 
@@ -122,8 +124,14 @@ static void what_is_not_said_has_its_default(void **state)
 
 static void the_command_line_wins(void **state)
 {
-    static const char *const overrides[] = {"host_id=b",  "executors=2", "kafka.brokers=x:1,y:2", "kafka.properties.linger.ms=3", "kafka.properties=a=b,c=d",
-                                            "redis.password=", "state_directory=/s", NULL};
+    static const char *const overrides[] = {"host_id=b",
+                                            "executors=2",
+                                            "kafka.brokers=x:1,y:2",
+                                            "kafka.properties.linger.ms=3",
+                                            "kafka.properties=a=b,c=d",
+                                            "redis.password=",
+                                            "state_directory=/s",
+                                            NULL};
     struct sample sample;
 
     (void)state;

@@ -102,9 +102,12 @@ static void every_kind_has_a_name(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(set_and_wrap_keep_kind_code_and_hint), cmocka_unit_test(a_new_error_forgets_the_old_hint),
-        cmocka_unit_test(null_is_fine_everywhere),              cmocka_unit_test(text_may_be_its_own_argument),
-        cmocka_unit_test(long_texts_are_cut_at_a_character),    cmocka_unit_test(errno_says_whether_it_may_pass),
+        cmocka_unit_test(set_and_wrap_keep_kind_code_and_hint),
+        cmocka_unit_test(a_new_error_forgets_the_old_hint),
+        cmocka_unit_test(null_is_fine_everywhere),
+        cmocka_unit_test(text_may_be_its_own_argument),
+        cmocka_unit_test(long_texts_are_cut_at_a_character),
+        cmocka_unit_test(errno_says_whether_it_may_pass),
         cmocka_unit_test(every_kind_has_a_name),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -129,7 +129,8 @@ static void json_goes_both_ways(void **state)
 
 static void json_is_strict(void **state)
 {
-    static const char *const bad[] = {"", "[]", "{\"a\":1}", "{\"a\":\"x\",\"b\":null}", "{\"a\":\"1\",\"a\":\"2\"}", "{} x"};
+    static const char *const bad[] = {"",    "[]", "{\"a\":1}", "{\"a\":\"x\",\"b\":null}", "{\"a\":\"1\",\"a\":\"2\"}",
+                                      "{} x"};
     struct facts facts = {0};
     struct err err = {0};
 
@@ -147,9 +148,12 @@ static void json_is_strict(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(entries_are_found_replaced_and_removed), cmocka_unit_test(numbers_have_a_fallback),
-        cmocka_unit_test(limits_hold),                            cmocka_unit_test(copies_and_merges_are_deep),
-        cmocka_unit_test(json_goes_both_ways),                    cmocka_unit_test(json_is_strict),
+        cmocka_unit_test(entries_are_found_replaced_and_removed),
+        cmocka_unit_test(numbers_have_a_fallback),
+        cmocka_unit_test(limits_hold),
+        cmocka_unit_test(copies_and_merges_are_deep),
+        cmocka_unit_test(json_goes_both_ways),
+        cmocka_unit_test(json_is_strict),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -10,10 +10,10 @@
 
 #include <cmocka.h>
 
-#define ID "5d7157ac-68eb-59cc-8fd4-e29583774781"
-#define ID2 "a4d72ad6-8ae0-517e-bc80-b7d50f980e50"
+#define ID         "5d7157ac-68eb-59cc-8fd4-e29583774781"
+#define ID2        "a4d72ad6-8ae0-517e-bc80-b7d50f980e50"
 #define REPOSITORY "\"repository\":{\"id\":\"" ID "\",\"name\":\"main\",\"path\":\"/backup\"}"
-#define POINT "\"point\":\"" ID "\"," REPOSITORY
+#define POINT      "\"point\":\"" ID "\"," REPOSITORY
 
 static struct err err;
 
@@ -24,7 +24,8 @@ static void make(struct job *job, const char *op, const char *params, const char
     bool init = strcmp(op, "repository.init") == 0;
 
     text_addf(&text,
-              "{\"job_id\":\"" ID "\",\"op\":\"%s\",\"target\":{\"kind\":\"%s\",\"id\":\"" ID2 "\"},\"host\":\"kvm-1\",\"params\":{%s},"
+              "{\"job_id\":\"" ID "\",\"op\":\"%s\",\"target\":{\"kind\":\"%s\",\"id\":\"" ID2
+              "\"},\"host\":\"kvm-1\",\"params\":{%s},"
               "\"issued_at\":\"2026-11-20T14:00:00Z\",\"deadline\":\"2026-11-21T14:00:00Z\"%s}",
               op, init ? "repository" : "libvirt", params, more);
     *job = (struct job){0};
@@ -84,7 +85,8 @@ static void contradictions_of_a_snapshot(void **state)
         {"\"redefine\":\"<x/>\",\"live\":true", "params: redefine and live exclude each other"},
         {"\"redefine\":\"<x/>\",\"reuse_external\":true", "params: redefine and reuse_external exclude each other"},
         {"\"redefine\":\"<x/>\",\"memory\":\"yes\"", "params: redefine and memory or disks exclude each other"},
-        {"\"redefine\":\"<x/>\",\"disks\":[{\"name\":\"vda\"}]", "params: redefine and memory or disks exclude each other"},
+        {"\"redefine\":\"<x/>\",\"disks\":[{\"name\":\"vda\"}]",
+         "params: redefine and memory or disks exclude each other"},
         {"\"redefine\":\"<x/>\",\"quiesce\":\"require\"", "params: redefine and quiesce=require exclude each other"},
         {"\"quiesce\":\"require\",\"memory\":\"yes\"", "params: quiesce=require and memory exclude each other"},
         {"\"quiesce\":\"require\",\"kind\":\"internal\"", "params: quiesce=require and kind=internal exclude each other"},
@@ -111,12 +113,16 @@ static void disks_of_a_snapshot(void **state)
         {"\"disks\":[{\"name\":\"vda\"},{\"name\":\"vda\"}]", "params.disks[1]: vda is named twice"},
         {"\"disks\":[{\"name\":\"vda\",\"mode\":\"manual\"}]", "params.disks[0]: mode must be"},
         {"\"disks\":[{\"name\":\"vda\",\"mode\":\"no\",\"file\":\"/x\"}]", "params.disks[0]: file and driver belong"},
-        {"\"disks\":[{\"name\":\"vda\",\"mode\":\"external\",\"file\":\"x\"}]", "params.disks[0]: must be an absolute path"},
+        {"\"disks\":[{\"name\":\"vda\",\"mode\":\"external\",\"file\":\"x\"}]",
+         "params.disks[0]: must be an absolute path"},
         {"\"disks\":[{\"name\":\"vda\",\"mode\":\"external\",\"file\":\"/a/..\"}]", "params.disks[0]: must not have"},
         {"\"disks\":[{\"name\":\"vda\",\"driver\":\"raw\"}]", "params.disks[0]: driver must be qcow2"},
-        {"\"kind\":\"internal\",\"disks\":[{\"name\":\"vda\",\"mode\":\"external\"}]", "params.disks[0]: mode external in"},
-        {"\"kind\":\"external\",\"disks\":[{\"name\":\"vda\",\"mode\":\"internal\"}]", "params.disks[0]: mode internal in"},
-        {"\"disk_only\":true,\"disks\":[{\"name\":\"vda\",\"mode\":\"internal\"}]", "params.disks[0]: mode internal with disk_only"},
+        {"\"kind\":\"internal\",\"disks\":[{\"name\":\"vda\",\"mode\":\"external\"}]",
+         "params.disks[0]: mode external in"},
+        {"\"kind\":\"external\",\"disks\":[{\"name\":\"vda\",\"mode\":\"internal\"}]",
+         "params.disks[0]: mode internal in"},
+        {"\"disk_only\":true,\"disks\":[{\"name\":\"vda\",\"mode\":\"internal\"}]",
+         "params.disks[0]: mode internal with disk_only"},
     };
 
     (void)state;
@@ -128,18 +134,23 @@ static void what_goes_together(void **state)
 {
     (void)state;
     good("snapshot.create", "");
-    good("snapshot.create", "\"name\":\"pre-deploy 42\",\"description\":\"two\\nlines\",\"disk_only\":true,\"quiesce\":\"require\",\"halt\":true,\"atomic\":false,\"no_metadata\":true");
-    good("snapshot.create", "\"memory\":\"file\",\"memory_file\":\"/var/lib/m..em\",\"live\":true,\"kind\":\"external\"");
+    good("snapshot.create",
+         "\"name\":\"pre-deploy 42\",\"description\":\"two\\nlines\",\"disk_only\":true,\"quiesce\":\"require\",\"halt\":true,\"atomic\":false,\"no_metadata\":true");
+    good("snapshot.create",
+         "\"memory\":\"file\",\"memory_file\":\"/var/lib/m..em\",\"live\":true,\"kind\":\"external\"");
     good("snapshot.create", "\"memory\":\"yes\",\"kind\":\"internal\",\"quiesce\":\"prefer\"");
     good("snapshot.create", "\"redefine\":\"<domainsnapshot/>\",\"current\":true,\"validate\":true,\"atomic\":true");
-    good("snapshot.create", "\"reuse_external\":true,\"disk_only\":true,\"disks\":[{\"name\":\"vda\",\"mode\":\"external\",\"file\":\"/x/vda\",\"driver\":\"qcow2\"},{\"name\":\"vdb\",\"mode\":\"no\"}]");
+    good("snapshot.create",
+         "\"reuse_external\":true,\"disk_only\":true,\"disks\":[{\"name\":\"vda\",\"mode\":\"external\",\"file\":\"/x/vda\",\"driver\":\"qcow2\"},{\"name\":\"vdb\",\"mode\":\"no\"}]");
     good("snapshot.list", "\"refresh\":true");
     good("snapshot.show", "\"name\":\"a\"");
     good("snapshot.show", "\"current\":true");
     good("snapshot.revert", "\"name\":\"a\",\"after\":\"running\",\"force\":\"if_needed\",\"drop_checkpoint\":[\"c1\"]");
     good("snapshot.delete", "\"name\":\"a\",\"scope\":\"children_only\",\"metadata_only\":true");
-    good("backup.create", REPOSITORY ",\"include\":[\"vda\"],\"exclude\":[\"vdb\"],\"kind\":\"incremental\",\"parent\":\"" ID "\"");
-    good("backup.restore", POINT ",\"source\":\"" ID "\",\"new_name\":\"web-2\",\"directory\":\"/d\",\"map_network\":{\"default\":\"lab\"}");
+    good("backup.create",
+         REPOSITORY ",\"include\":[\"vda\"],\"exclude\":[\"vdb\"],\"kind\":\"incremental\",\"parent\":\"" ID "\"");
+    good("backup.restore", POINT
+         ",\"source\":\"" ID "\",\"new_name\":\"web-2\",\"directory\":\"/d\",\"map_network\":{\"default\":\"lab\"}");
     good("backup.restore", POINT ",\"source\":\"" ID2 "\",\"in_place\":true,\"drop_snapshots\":true");
     good("backup.restore", POINT ",\"source\":\"" ID2 "\",\"new_name\":\"same again\",\"new_identity\":false");
     good("backup.verify", POINT ",\"depth\":\"boot\"");
@@ -162,29 +173,42 @@ static void other_operations(void **state)
         {"snapshot.revert", "\"name\":\"a\",\"drop_checkpoint\":[\"a/b\"]", "params.drop_checkpoint: [0] cannot be"},
         {"snapshot.revert", "\"name\":\"a\",\"keep_old_for_ms\":-1", "params.keep_old_for_ms: must be"},
         {"snapshot.delete", "\"name\":\"a\",\"scope\":\"all\"", "params.scope: must be"},
-        {"backup.create", "\"repository\":{\"id\":\"x\",\"name\":\"a\",\"path\":\"/a\"}", "params.repository.id: must be a UUID"},
-        {"backup.create", "\"repository\":{\"id\":\"" ID "\",\"name\":\"../a\",\"path\":\"/a\"}", "params.repository.name: cannot be"},
-        {"backup.create", "\"repository\":{\"id\":\"" ID "\",\"name\":\"a\",\"path\":\"a\"}", "params.repository.path: must be an absolute"},
-        {"backup.create", "\"repository\":{\"id\":\"" ID "\",\"name\":\"a\",\"path\":\"/a/..\"}", "params.repository.path: must not have"},
+        {"backup.create", "\"repository\":{\"id\":\"x\",\"name\":\"a\",\"path\":\"/a\"}",
+         "params.repository.id: must be a UUID"},
+        {"backup.create", "\"repository\":{\"id\":\"" ID "\",\"name\":\"../a\",\"path\":\"/a\"}",
+         "params.repository.name: cannot be"},
+        {"backup.create", "\"repository\":{\"id\":\"" ID "\",\"name\":\"a\",\"path\":\"a\"}",
+         "params.repository.path: must be an absolute"},
+        {"backup.create", "\"repository\":{\"id\":\"" ID "\",\"name\":\"a\",\"path\":\"/a/..\"}",
+         "params.repository.path: must not have"},
         {"backup.create", REPOSITORY ",\"kind\":\"full\",\"parent\":\"" ID "\"", "params: kind=full and parent exclude"},
         {"backup.create", REPOSITORY ",\"parent\":\"x\"", "params.parent: must be a UUID"},
-        {"backup.create", REPOSITORY ",\"include\":[\"vda\"],\"exclude\":[\"vda\"]", "params.exclude: vda is also included"},
+        {"backup.create", REPOSITORY ",\"include\":[\"vda\"],\"exclude\":[\"vda\"]",
+         "params.exclude: vda is also included"},
         {"backup.create", REPOSITORY ",\"include\":[\"a/b\"]", "params.include: \"a/b\" cannot"},
         {"backup.create", REPOSITORY ",\"rate_limit\":-1", "params.rate_limit: must be"},
         {"backup.create", REPOSITORY ",\"max_chain\":0", "params.max_chain: must be"},
         {"backup.restore", POINT ",\"source\":\"" ID "\"", "params: say where to"},
-        {"backup.restore", POINT ",\"source\":\"" ID "\",\"new_name\":\"a\",\"in_place\":true", "params: new_name and in_place exclude"},
+        {"backup.restore", POINT ",\"source\":\"" ID "\",\"new_name\":\"a\",\"in_place\":true",
+         "params: new_name and in_place exclude"},
         {"backup.restore", POINT ",\"source\":\"" ID "\",\"in_place\":true", "params.source: in_place takes only"},
-        {"backup.restore", POINT ",\"source\":\"" ID2 "\",\"new_name\":\"a\"", "params: new_identity and the UUID of the source exclude"},
-        {"backup.restore", POINT ",\"source\":\"web-1\",\"new_name\":\"a\"", "params.source: is not the id of a libvirt target"},
+        {"backup.restore", POINT ",\"source\":\"" ID2 "\",\"new_name\":\"a\"",
+         "params: new_identity and the UUID of the source exclude"},
+        {"backup.restore", POINT ",\"source\":\"web-1\",\"new_name\":\"a\"",
+         "params.source: is not the id of a libvirt target"},
         {"backup.restore", POINT ",\"source\":\"" ID "\",\"new_name\":\"a/b\"", "params.new_name: cannot be"},
-        {"backup.restore", POINT ",\"source\":\"" ID "\",\"new_name\":\"a\",\"directory\":\"d\"", "params.directory: must be"},
-        {"backup.restore", POINT ",\"source\":\"" ID "\",\"new_name\":\"a\",\"drop_snapshots\":true", "params: new_name and drop_snapshots exclude"},
-        {"backup.restore", POINT ",\"source\":\"" ID2 "\",\"in_place\":true,\"directory\":\"/d\"", "params: in_place and directory exclude"},
-        {"backup.restore", POINT ",\"source\":\"" ID "\",\"new_name\":\"a\",\"map_network\":{\"a/b\":\"c\"}", "params.map_network: \"a/b\" cannot"},
+        {"backup.restore", POINT ",\"source\":\"" ID "\",\"new_name\":\"a\",\"directory\":\"d\"",
+         "params.directory: must be"},
+        {"backup.restore", POINT ",\"source\":\"" ID "\",\"new_name\":\"a\",\"drop_snapshots\":true",
+         "params: new_name and drop_snapshots exclude"},
+        {"backup.restore", POINT ",\"source\":\"" ID2 "\",\"in_place\":true,\"directory\":\"/d\"",
+         "params: in_place and directory exclude"},
+        {"backup.restore", POINT ",\"source\":\"" ID "\",\"new_name\":\"a\",\"map_network\":{\"a/b\":\"c\"}",
+         "params.map_network: \"a/b\" cannot"},
         {"backup.verify", "\"point\":\"x\"," REPOSITORY, "params.point: must be a UUID"},
         {"backup.delete", POINT ",\"scope\":\"children_only\"", "params.scope: must be"},
-        {"backup.delete", POINT ",\"scope\":\"children\",\"merge\":true", "params: merge and scope=children or all exclude"},
+        {"backup.delete", POINT ",\"scope\":\"children\",\"merge\":true",
+         "params: merge and scope=children or all exclude"},
         {"repository.init", "\"name\":\"a b\",\"path\":\"/a\"", "params.name: cannot be"},
         {"repository.init", "\"name\":\"a\",\"path\":\"a\"", "params.path: must be an absolute"},
         {"repository.init", "\"name\":\"a\",\"path\":\"/a\",\"min_free_percent\":91", "params.min_free_percent: must be"},
@@ -224,15 +248,42 @@ static void changed(void (*change)(struct job *job), const char *beginning)
     job_clear(&job);
 }
 
-static void no_id(struct job *job) { string_set(&job->job_id, NULL, NULL); }
-static void bad_host(struct job *job) { string_set(&job->host, "KVM", NULL); }
-static void bad_target(struct job *job) { string_set(&job->target.id, "web-1", NULL); }
-static void bad_target_name(struct job *job) { string_set(&job->target.name, "a\x1b", NULL); }
-static void late_deadline(struct job *job) { job->deadline_ms = job->issued_at_ms + 14 * 86400000LL + 1; }
-static void no_deadline(struct job *job) { job->deadline_ms = 0; }
-static void not_issued(struct job *job) { job->issued_at_ms = 0; }
-static void not_utf8(struct job *job) { string_set(&job->reason, "\xff", NULL); }
-static void for_a_repository(struct job *job) { string_set(&job->target.kind, "repository", NULL); }
+static void no_id(struct job *job)
+{
+    string_set(&job->job_id, NULL, NULL);
+}
+static void bad_host(struct job *job)
+{
+    string_set(&job->host, "KVM", NULL);
+}
+static void bad_target(struct job *job)
+{
+    string_set(&job->target.id, "web-1", NULL);
+}
+static void bad_target_name(struct job *job)
+{
+    string_set(&job->target.name, "a\x1b", NULL);
+}
+static void late_deadline(struct job *job)
+{
+    job->deadline_ms = job->issued_at_ms + 14 * 86400000LL + 1;
+}
+static void no_deadline(struct job *job)
+{
+    job->deadline_ms = 0;
+}
+static void not_issued(struct job *job)
+{
+    job->issued_at_ms = 0;
+}
+static void not_utf8(struct job *job)
+{
+    string_set(&job->reason, "\xff", NULL);
+}
+static void for_a_repository(struct job *job)
+{
+    string_set(&job->target.kind, "repository", NULL);
+}
 
 static void no_params(struct job *job)
 {

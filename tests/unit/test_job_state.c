@@ -10,9 +10,10 @@
 /* Rows: from; columns: to, in the order of the enum. */
 static const char *const edges[STATE_COUNT] = {
     /*               PL PU AC WA RU SU FA CA EX RE PA */
-    [STATE_PLANNED] = ".x.....xxx.",  [STATE_PUBLISHED] = ".xxxx.xxxx.", [STATE_ACCEPTED] = "...xxxxxxxx", [STATE_WAITING] = "...xxxxxxxx",
-    [STATE_RUNNING] = "...xxxxxxxx",  [STATE_SUCCEEDED] = "...........", [STATE_FAILED] = "...........",   [STATE_CANCELLED] = "...........",
-    [STATE_EXPIRED] = "...........",  [STATE_REJECTED] = "...........",  [STATE_PARKED] = "..........x",
+    [STATE_PLANNED] = ".x.....xxx.",  [STATE_PUBLISHED] = ".xxxx.xxxx.", [STATE_ACCEPTED] = "...xxxxxxxx",
+    [STATE_WAITING] = "...xxxxxxxx",  [STATE_RUNNING] = "...xxxxxxxx",   [STATE_SUCCEEDED] = "...........",
+    [STATE_FAILED] = "...........",   [STATE_CANCELLED] = "...........", [STATE_EXPIRED] = "...........",
+    [STATE_REJECTED] = "...........", [STATE_PARKED] = "..........x",
 };
 
 static void every_edge_is_as_drawn(void **state)
@@ -30,7 +31,8 @@ static void nothing_follows_what_has_ended(void **state)
         bool terminal = job_state_terminal((enum job_state)from);
         assert_int_equal(terminal, from >= STATE_SUCCEEDED);
         for (int to = 0; terminal && to < STATE_COUNT; to++)
-            assert_true(!job_state_may_follow((enum job_state)from, (enum job_state)to) || (from == STATE_PARKED && to == STATE_PARKED));
+            assert_true(!job_state_may_follow((enum job_state)from, (enum job_state)to) ||
+                        (from == STATE_PARKED && to == STATE_PARKED));
     }
 }
 
@@ -49,8 +51,8 @@ static void what_is_no_state_follows_nothing(void **state)
     (void)state;
     assert_false(job_state_may_follow(STATE_COUNT, STATE_RUNNING));
     assert_false(job_state_may_follow(STATE_RUNNING, STATE_COUNT));
-    assert_false(job_state_may_follow((enum job_state)-1, STATE_RUNNING));
-    assert_false(job_state_may_follow(STATE_RUNNING, (enum job_state)-1));
+    assert_false(job_state_may_follow((enum job_state) - 1, STATE_RUNNING));
+    assert_false(job_state_may_follow(STATE_RUNNING, (enum job_state) - 1));
 }
 
 static void every_state_has_a_name(void **state)

@@ -46,7 +46,14 @@ static int tear_down(void **state)
 
 static struct inbox_row accepted(const char *id)
 {
-    return (struct inbox_row){.job_id = id, .target = "null:a", .raw = "raw", .raw_len = 3, .append_ms = 1000, .accepted_at_ms = 1001, .state = STATE_ACCEPTED, .seq = 7};
+    return (struct inbox_row){.job_id = id,
+                              .target = "null:a",
+                              .raw = "raw",
+                              .raw_len = 3,
+                              .append_ms = 1000,
+                              .accepted_at_ms = 1001,
+                              .state = STATE_ACCEPTED,
+                              .seq = 7};
 }
 
 static int64_t add(struct journal *journal, const char *id)
@@ -165,7 +172,8 @@ static void an_end_is_remembered_until_its_record_is_old(void **state)
 {
     struct journal *journal = open_it();
     int64_t number = add(journal, "one");
-    struct inbox_row end = {.row = number, .state = STATE_SUCCEEDED, .attempt = 1, .seq = 9, .last_status = "status", .last_status_len = 6};
+    struct inbox_row end = {
+        .row = number, .state = STATE_SUCCEEDED, .attempt = 1, .seq = 9, .last_status = "status", .last_status_len = 6};
 
     (void)state;
     assert_int_equal(inbox_end(journal, &end, NULL), 0);
@@ -222,7 +230,11 @@ static void the_outbox_is_deleted_up_to_a_seq_of_a_topic(void **state)
 
     (void)state;
     for (int i = 0; i < 4; i++) {
-        struct outbox_row row = {.topic = i % 2 ? TOPIC_CATALOG : TOPIC_STATUS, .key = "k", .key_len = 1, .value = i == 3 ? NULL : "v", .value_len = i == 3 ? 0 : 1};
+        struct outbox_row row = {.topic = i % 2 ? TOPIC_CATALOG : TOPIC_STATUS,
+                                 .key = "k",
+                                 .key_len = 1,
+                                 .value = i == 3 ? NULL : "v",
+                                 .value_len = i == 3 ? 0 : 1};
         assert_int_equal(outbox_row_add(journal, &row, NULL), 0);
         seqs[i] = row.seq;
     }
@@ -238,7 +250,8 @@ static void the_outbox_is_deleted_up_to_a_seq_of_a_topic(void **state)
 static void position_tokens_and_facts_are_kept(void **state)
 {
     struct journal *journal = open_it();
-    struct position position = {.cluster = "c", .partition = 3, .next_offset = 44, .last_append_ms = 55, .last_job = "j"}, read;
+    struct position position = {.cluster = "c", .partition = 3, .next_offset = 44, .last_append_ms = 55, .last_job = "j"},
+                    read;
     int64_t token;
     char *fact;
 

@@ -36,8 +36,13 @@ static int end(void **state)
 }
 
 static const char value[] = "\0\1\2value";
-static const struct mac_input job = {.topic = "fleetsnap.jobs", .key = "kvm-1", .key_len = 5, .value = value, .value_len = 8,
-                                     .fs_host = "kvm-1", .fs_job = "5d7157ac-68eb-59cc-8fd4-e29583774781"};
+static const struct mac_input job = {.topic = "fleetsnap.jobs",
+                                     .key = "kvm-1",
+                                     .key_len = 5,
+                                     .value = value,
+                                     .value_len = 8,
+                                     .fs_host = "kvm-1",
+                                     .fs_job = "5d7157ac-68eb-59cc-8fd4-e29583774781"};
 
 static void expect(const struct mac_input *input, const char *expected)
 {
@@ -81,7 +86,8 @@ static void any_changed_byte_fails(void **state)
         input.value = changed;
         refused(&input, text);
     }
-    const size_t members[] = {offsetof(struct mac_input, topic), offsetof(struct mac_input, fs_host), offsetof(struct mac_input, fs_job)};
+    const size_t members[] = {offsetof(struct mac_input, topic), offsetof(struct mac_input, fs_host),
+                              offsetof(struct mac_input, fs_job)};
     for (size_t m = 0; m < sizeof members / sizeof *members; m++) {
         const char *original = *(const char *const *)((const char *)&job + members[m]);
         for (size_t i = 0; i < strlen(original); i++) {
@@ -129,10 +135,20 @@ static void parts_cannot_move(void **state)
 
 static void what_is_no_mac_is_malformed(void **state)
 {
-    static const char *const bad[] = {"", ":", "3", "3:", "3:AAAA", ":AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=", "x:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=",
-                                      "03:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=", "4294967296:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=",
-                                      "3:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA", "3:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA= ", "99999999999999999999:AAAA",
-                                      "3:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=="};
+    static const char *const bad[] = {
+        "",
+        ":",
+        "3",
+        "3:",
+        "3:AAAA",
+        ":AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=",
+        "x:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=",
+        "03:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=",
+        "4294967296:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=",
+        "3:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
+        "3:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA= ",
+        "99999999999999999999:AAAA",
+        "3:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=="};
 
     (void)state;
     assert_int_equal(mac_verify(mac, &ring, &job, NULL, 1), MAC_MALFORMED);
@@ -207,10 +223,14 @@ static void every_verdict_has_a_text(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(the_layout_is_that_of_the_header), cmocka_unit_test(any_changed_byte_fails),
-        cmocka_unit_test(parts_cannot_move),                cmocka_unit_test(what_is_no_mac_is_malformed),
-        cmocka_unit_test(generations_begin_and_end),        cmocka_unit_test(many_keys_push_each_other_out),
-        cmocka_unit_test(large_values_too),                 cmocka_unit_test(every_verdict_has_a_text),
+        cmocka_unit_test(the_layout_is_that_of_the_header),
+        cmocka_unit_test(any_changed_byte_fails),
+        cmocka_unit_test(parts_cannot_move),
+        cmocka_unit_test(what_is_no_mac_is_malformed),
+        cmocka_unit_test(generations_begin_and_end),
+        cmocka_unit_test(many_keys_push_each_other_out),
+        cmocka_unit_test(large_values_too),
+        cmocka_unit_test(every_verdict_has_a_text),
     };
     return cmocka_run_group_tests(tests, begin, end);
 }

@@ -74,7 +74,8 @@ static void defaults_are_what_the_manual_says(void **state)
 
 static void what_rows_cannot_say_is_checked(void **state)
 {
-    static const char *const wrong[] = {"host=Shop 1", "executors=400", "backends=qemu", "backends=null", "agent_timeout=0s", "log_level=loud", "unknown=1"};
+    static const char *const wrong[] = {"host=Shop 1",      "executors=400",  "backends=qemu", "backends=null",
+                                        "agent_timeout=0s", "log_level=loud", "unknown=1"};
     struct worker_options options;
 
     (void)state;

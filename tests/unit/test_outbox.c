@@ -73,7 +73,8 @@ static int tear_down(void **state)
 
 static int64_t add(enum topic topic, const char *key, int64_t after)
 {
-    struct outbox_row row = {.topic = topic, .key = key, .key_len = strlen(key), .value = "value", .value_len = 5, .job = key, .after = after};
+    struct outbox_row row = {
+        .topic = topic, .key = key, .key_len = strlen(key), .value = "value", .value_len = 5, .job = key, .after = after};
 
     must(outbox_add(outbox, &row, NULL));
     return row.seq;
@@ -227,7 +228,8 @@ static void a_producer_that_cannot_go_on_is_replaced_and_nothing_is_lost(void **
 static void a_record_that_cannot_be_sent_keeps_no_others(void **state)
 {
     static char huge[2 * 1024 * 1024];
-    struct outbox_row row = {.topic = TOPIC_STATUS, .key = "j1", .key_len = 2, .value = huge, .value_len = sizeof huge, .job = "j1"};
+    struct outbox_row row = {
+        .topic = TOPIC_STATUS, .key = "j1", .key_len = 2, .value = huge, .value_len = sizeof huge, .job = "j1"};
 
     (void)state;
     must(outbox_add(outbox, &row, NULL));

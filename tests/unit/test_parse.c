@@ -51,8 +51,17 @@ static void sizes(void **state)
     static const struct {
         const char *text;
         int64_t bytes;
-    } good[] = {{"4096", 4096}, {"0", 0}, {"10K", 10240}, {"10k", 10240}, {"512MiB", 512LL << 20}, {"1.5G", 1610612736}, {"2TB", 2000000000000},
-                {"1 GiB", 1LL << 30}, {"3B", 3}, {"9223372036854775807", INT64_MAX}, {"1P", 1LL << 50}};
+    } good[] = {{"4096", 4096},
+                {"0", 0},
+                {"10K", 10240},
+                {"10k", 10240},
+                {"512MiB", 512LL << 20},
+                {"1.5G", 1610612736},
+                {"2TB", 2000000000000},
+                {"1 GiB", 1LL << 30},
+                {"3B", 3},
+                {"9223372036854775807", INT64_MAX},
+                {"1P", 1LL << 50}};
     static const char *const bad[] = {"", "-1", "K", "10KK", "10 x", "1.G", ".5G", "1e3", "99999999P", "1GiBs", "1,5G"};
     int64_t out;
 
@@ -70,9 +79,19 @@ static void durations(void **state)
     static const struct {
         const char *text;
         int64_t ms;
-    } good[] = {{"250ms", 250}, {"30s", 30000}, {"5m", 300000}, {"24h", 86400000}, {"7d", 604800000}, {"2w", 1209600000}, {"1h30m", 5400000},
-                {"0", 0}, {"0s", 0}, {"1.5s", 1500}, {"1d12h30m15s250ms", 131415250}};
-    static const char *const bad[] = {"", "5", "5x", "-5s", "s", "1h1h", "30m1h", "1h 30m", "5s ", "1e9s", "99999999999999w"};
+    } good[] = {{"250ms", 250},
+                {"30s", 30000},
+                {"5m", 300000},
+                {"24h", 86400000},
+                {"7d", 604800000},
+                {"2w", 1209600000},
+                {"1h30m", 5400000},
+                {"0", 0},
+                {"0s", 0},
+                {"1.5s", 1500},
+                {"1d12h30m15s250ms", 131415250}};
+    static const char *const bad[] = {
+        "", "5", "5x", "-5s", "s", "1h1h", "30m1h", "1h 30m", "5s ", "1e9s", "99999999999999w"};
     int64_t out;
 
     (void)state;
@@ -102,8 +121,19 @@ static void instants(void **state)
         {"2026-11-20 14:02:03", 1795179723000},
         {"2026-07-01", 1782856800000}, /* summer time */
     };
-    static const char *const bad[] = {"", "2026", "2026-13-01T00:00:00Z", "2026-02-29T00:00:00Z", "2026-11-20T24:00:00Z", "2026-11-20T14:02:03Zx", "2026-11-20T14:02:03.Z",
-                                      "2026-11-20T14:02:60Z", "26-11-20T14:02:03Z", " 2026-11-20", "2026-11-20 ", "2026-11-20T14:02:03+1:00", "1969-12-31T00:00:00Z"};
+    static const char *const bad[] = {"",
+                                      "2026",
+                                      "2026-13-01T00:00:00Z",
+                                      "2026-02-29T00:00:00Z",
+                                      "2026-11-20T24:00:00Z",
+                                      "2026-11-20T14:02:03Zx",
+                                      "2026-11-20T14:02:03.Z",
+                                      "2026-11-20T14:02:60Z",
+                                      "26-11-20T14:02:03Z",
+                                      " 2026-11-20",
+                                      "2026-11-20 ",
+                                      "2026-11-20T14:02:03+1:00",
+                                      "1969-12-31T00:00:00Z"};
     int64_t out;
 
     (void)state;
@@ -121,9 +151,17 @@ static void what_people_read(void **state)
         int64_t value;
         const char *size, *duration;
     } cases[] = {
-        {0, "0 B", "0 ms"},         {38, "38 B", "38 ms"},          {1023, "1023 B", "1 s"},      {1024, "1 KiB", "1 s"},
-        {3400, "3.3 KiB", "3.4 s"}, {60000, "59 KiB", "1 min"},     {63000, "62 KiB", "1 min 3 s"}, {10260000, "9.8 MiB", "2 h 51 min"},
-        {432013312, "412 MiB", "5 d"}, {1395864371, "1.3 GiB", "16 d 3 h"}, {1073741823, "1 GiB", "12 d 10 h"},
+        {0, "0 B", "0 ms"},
+        {38, "38 B", "38 ms"},
+        {1023, "1023 B", "1 s"},
+        {1024, "1 KiB", "1 s"},
+        {3400, "3.3 KiB", "3.4 s"},
+        {60000, "59 KiB", "1 min"},
+        {63000, "62 KiB", "1 min 3 s"},
+        {10260000, "9.8 MiB", "2 h 51 min"},
+        {432013312, "412 MiB", "5 d"},
+        {1395864371, "1.3 GiB", "16 d 3 h"},
+        {1073741823, "1 GiB", "12 d 10 h"},
     };
     char out[64];
 
@@ -153,8 +191,12 @@ static void rfc3339_goes_both_ways(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(whole_numbers), cmocka_unit_test(truths),   cmocka_unit_test(sizes),
-        cmocka_unit_test(durations),     cmocka_unit_test(instants), cmocka_unit_test(what_people_read),
+        cmocka_unit_test(whole_numbers),
+        cmocka_unit_test(truths),
+        cmocka_unit_test(sizes),
+        cmocka_unit_test(durations),
+        cmocka_unit_test(instants),
+        cmocka_unit_test(what_people_read),
         cmocka_unit_test(rfc3339_goes_both_ways),
     };
 

@@ -71,7 +71,10 @@ static void only_the_inherited_descriptor_is_there(void **state)
 
     (void)state;
     assert_true(leaked > 2 && given > 2);
-    assert_int_equal(process_run(SHELL("for f in 0 1 2 3 4 5 6 7 8 9; do [ -e /proc/self/fd/$f ] && printf $f; done; true"), &options, &output, NULL, &err), 0);
+    assert_int_equal(
+        process_run(SHELL("for f in 0 1 2 3 4 5 6 7 8 9; do [ -e /proc/self/fd/$f ] && printf $f; done; true"),
+                    &options, &output, NULL, &err),
+        0);
     /* 4 may be the shell's own for /proc */
     assert_memory_equal(output, "0123", 4);
     assert_true(strlen(output) <= 5);
@@ -182,7 +185,9 @@ static void blocked_signals_are_not_inherited(void **state)
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &old);
     signal(SIGPIPE, SIG_IGN);
-    assert_int_equal(process_run((const char *const[]){"grep", "-E", "SigBlk|SigIgn", "/proc/self/status", NULL}, NULL, &output, NULL, &err), 0);
+    assert_int_equal(process_run((const char *const[]){"grep", "-E", "SigBlk|SigIgn", "/proc/self/status", NULL}, NULL,
+                                 &output, NULL, &err),
+                     0);
     pthread_sigmask(SIG_SETMASK, &old, NULL);
     signal(SIGPIPE, SIG_DFL);
     assert_memory_equal(output, "SigBlk:\t0000000000000000\n", 24);

@@ -62,7 +62,8 @@ static void json_goes_both_ways(void **state)
     }
 }
 
-#define START "{\"job_id\":\"j\",\"op\":\"snapshot.create\",\"target\":{\"kind\":\"k\",\"id\":\"i\"},\"host\":\"h\",\"issued_at\":null,\"deadline\":\"2026-11-20T14:02:03Z\","
+#define START \
+    "{\"job_id\":\"j\",\"op\":\"snapshot.create\",\"target\":{\"kind\":\"k\",\"id\":\"i\"},\"host\":\"h\",\"issued_at\":null,\"deadline\":\"2026-11-20T14:02:03Z\","
 
 static void from_json(const char *text, const char *problem)
 {
@@ -81,7 +82,8 @@ static void from_json(const char *text, const char *problem)
 static void errors_name_the_field(void **state)
 {
     (void)state;
-    from_json(START "\"params\":{\"disks\":[{\"name\":\"vda\"},{\"name\":\"vdb\",\"mode\":5}]}}", "params.disks[1].mode: must be text");
+    from_json(START "\"params\":{\"disks\":[{\"name\":\"vda\"},{\"name\":\"vdb\",\"mode\":5}]}}",
+              "params.disks[1].mode: must be text");
     from_json(START "\"params\":{\"disks\":[{\"mode\":\"no\"}]}}", "params.disks[0].name: is missing");
     from_json(START "\"params\":{\"disks\":{}}}", "params.disks: must be a list");
     from_json(START "\"params\":{\"disks\":[1]}}", "params.disks[0]: must be an object");
@@ -92,20 +94,24 @@ static void errors_name_the_field(void **state)
     from_json(START "\"params\":{}, \"x\":1}", "x: is unknown");
     from_json(START "\"dry_run\":true}", "params: is missing");
     from_json(START "\"params\":null}", "params: is missing");
-    from_json(START "\"params\":{},\"not_before\":\"2026-11-20\"}", "not_before: must be a time like 2026-11-20T14:02:03Z");
+    from_json(START "\"params\":{},\"not_before\":\"2026-11-20\"}",
+              "not_before: must be a time like 2026-11-20T14:02:03Z");
     from_json(START "\"params\":{},\"not_before\":5}", "not_before: must be a time like 2026-11-20T14:02:03Z");
     from_json(START "\"params\":{},\"expect\":{\"disks\":[\"a\",2]}}", "expect.disks[1]: must be text");
     from_json("{\"job_id\":\"0123456789012345678901234567890123456\"}", "job_id: is longer than 36 bytes");
     from_json("[]", "must be an object");
     from_json("{", "not JSON: line 1, column 1: string or '}' expected near end of file");
-    from_json("{\"job_id\":\"a\",\"job_id\":\"b\"}", "not JSON: line 1, column 22: duplicate object key near '\"job_id\"'");
-    from_json("{\"job_id\":\"a\\u0000b\"}", "not JSON: line 1, column 20: \\u0000 is not allowed without JSON_ALLOW_NUL near '\"a\\u0000b\"'");
+    from_json("{\"job_id\":\"a\",\"job_id\":\"b\"}",
+              "not JSON: line 1, column 22: duplicate object key near '\"job_id\"'");
+    from_json("{\"job_id\":\"a\\u0000b\"}",
+              "not JSON: line 1, column 20: \\u0000 is not allowed without JSON_ALLOW_NUL near '\"a\\u0000b\"'");
     from_json(START "\"params\":{}}", NULL);
 }
 
 static void params_need_an_operation(void **state)
 {
-    static const char text[] = "{\"job_id\":\"j\",\"op\":\"none\",\"target\":{\"kind\":\"k\",\"id\":\"i\"},\"host\":\"h\",\"issued_at\":null,\"deadline\":null,\"params\":{}}";
+    static const char text[] =
+        "{\"job_id\":\"j\",\"op\":\"none\",\"target\":{\"kind\":\"k\",\"id\":\"i\"},\"host\":\"h\",\"issued_at\":null,\"deadline\":null,\"params\":{}}";
 
     (void)state;
     from_json(text, "params: belongs to no operation");
@@ -159,8 +165,10 @@ static void limits_hold_in_json(void **state)
 
 static void bytes_are_base64(void **state)
 {
-    static const char good[] = "{\"topic\":\"t\",\"partition\":0,\"offset\":1,\"at\":null,\"reason\":\"r\",\"by\":\"b\",\"key\":\"AP+A\",\"value\":\"\"}";
-    static const char bad[] = "{\"topic\":\"t\",\"partition\":0,\"offset\":1,\"at\":null,\"reason\":\"r\",\"by\":\"b\",\"key\":\"AP+\"}";
+    static const char good[] =
+        "{\"topic\":\"t\",\"partition\":0,\"offset\":1,\"at\":null,\"reason\":\"r\",\"by\":\"b\",\"key\":\"AP+A\",\"value\":\"\"}";
+    static const char bad[] =
+        "{\"topic\":\"t\",\"partition\":0,\"offset\":1,\"at\":null,\"reason\":\"r\",\"by\":\"b\",\"key\":\"AP+\"}";
     struct dead_letter letter = {0};
 
     (void)state;

@@ -60,18 +60,10 @@ static void compare_type(struct names *names, const struct field *field, json_t 
 {
     switch (field->type) {
     case FIELD_STRING:
-    case FIELD_ENUM:
-        is_primitive(type, "string");
-        break;
-    case FIELD_BOOL:
-        is_primitive(type, "boolean");
-        break;
-    case FIELD_INT:
-        is_primitive(type, "long");
-        break;
-    case FIELD_BYTES:
-        is_primitive(type, "bytes");
-        break;
+    case FIELD_ENUM: is_primitive(type, "string"); break;
+    case FIELD_BOOL: is_primitive(type, "boolean"); break;
+    case FIELD_INT: is_primitive(type, "long"); break;
+    case FIELD_BYTES: is_primitive(type, "bytes"); break;
     case FIELD_TIME:
         is_primitive(json_object_get(type, "type"), "long");
         assert_string_equal(text(type, "logicalType"), "timestamp-millis");
@@ -89,12 +81,8 @@ static void compare_type(struct names *names, const struct field *field, json_t 
         compare_record(names, field->record, json_object_get(type, "items"));
         break;
     case FIELD_RECORD:
-    case FIELD_EMBEDDED:
-        compare_record(names, field->record, type);
-        break;
-    case FIELD_PARAMS:
-        compare_params(names, type);
-        break;
+    case FIELD_EMBEDDED: compare_record(names, field->record, type); break;
+    case FIELD_PARAMS: compare_params(names, type); break;
     }
 }
 

@@ -44,8 +44,26 @@ static bool matches(const char *text)
 
 static void what_matches(void **state)
 {
-    static const char *const yes[] = {"", "  ", "app", "app=shop", "app==shop", "app = shop", "tier!=db", "absent!=x", "app in (a,shop)", "app in ( shop )", "tier notin (a, b)", "absent notin (a)",
-                                      "!absent", "! absent", "app=shop,tier!=db,example.com/env in (prod,test),!legacy,in", "in=x", "in in (x)", "empty=", "empty", "in,app"};
+    static const char *const yes[] = {"",
+                                      "  ",
+                                      "app",
+                                      "app=shop",
+                                      "app==shop",
+                                      "app = shop",
+                                      "tier!=db",
+                                      "absent!=x",
+                                      "app in (a,shop)",
+                                      "app in ( shop )",
+                                      "tier notin (a, b)",
+                                      "absent notin (a)",
+                                      "!absent",
+                                      "! absent",
+                                      "app=shop,tier!=db,example.com/env in (prod,test),!legacy,in",
+                                      "in=x",
+                                      "in in (x)",
+                                      "empty=",
+                                      "empty",
+                                      "in,app"};
 
     (void)state;
     for (size_t i = 0; i < sizeof yes / sizeof *yes; i++)
@@ -56,7 +74,9 @@ static void what_matches(void **state)
 
 static void what_does_not(void **state)
 {
-    static const char *const no[] = {"absent", "app=web", "app!=shop", "app in (a,b)", "app notin (shop)", "!app", "app=shop,tier=db", "app=", "absent=", "absent in (a)", "app in ()"};
+    static const char *const no[] = {
+        "absent",           "app=web", "app!=shop", "app in (a,b)",  "app notin (shop)", "!app",
+        "app=shop,tier=db", "app=",    "absent=",   "absent in (a)", "app in ()"};
 
     (void)state;
     for (size_t i = 0; i < sizeof no / sizeof *no; i++)
@@ -69,9 +89,15 @@ static void errors_name_the_column(void **state)
         const char *text;
         const char *problem;
     } cases[] = {
-        {"app=shop,", "column 10: expected the name of a label"}, {",app", "column 1: expected the name of a label"},   {"app=a b", "column 7: expected \",\" or the end"},
-        {"app in a", "column 5: expected \",\" or the end"},      {"app in (a", "column 10: expected \",\" or \")\""},   {"app in (a;b)", "column 10: expected \",\" or \")\""},
-        {"!", "column 2: expected the name of a label"},          {"!app=x", "column 5: expected \",\" or the end"},      {"app=$(x)", "column 5: expected \",\" or the end"},
+        {"app=shop,", "column 10: expected the name of a label"},
+        {",app", "column 1: expected the name of a label"},
+        {"app=a b", "column 7: expected \",\" or the end"},
+        {"app in a", "column 5: expected \",\" or the end"},
+        {"app in (a", "column 10: expected \",\" or \")\""},
+        {"app in (a;b)", "column 10: expected \",\" or \")\""},
+        {"!", "column 2: expected the name of a label"},
+        {"!app=x", "column 5: expected \",\" or the end"},
+        {"app=$(x)", "column 5: expected \",\" or the end"},
         {"a==b==c", "column 5: expected \",\" or the end"},
     };
     struct selector *selector = NULL;

@@ -13,7 +13,8 @@
 
 static void good_ones_go_both_ways(void **state)
 {
-    static const char *const good[] = {"libvirt:" ID, "repository:" ID, "canister:rrkah-fqaaa-aaaaa-aaaaq-cai", "null:bench-1"};
+    static const char *const good[] = {"libvirt:" ID, "repository:" ID, "canister:rrkah-fqaaa-aaaaa-aaaaq-cai",
+                                       "null:bench-1"};
 
     (void)state;
     for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
@@ -28,8 +29,20 @@ static void good_ones_go_both_ways(void **state)
 
 static void others_are_refused(void **state)
 {
-    static const char *const bad[] = {"", "libvirt", "libvirt:", ":" ID, "libvirt:web-1", "LIBVIRT:" ID, "libvirt:5D7157AC-68eb-59cc-8fd4-e29583774781",
-                                      "canister:a b", "canister:-a", "canister:A", "null:", "null:../x", "vmware:" ID, "libvirt:" ID "\n"};
+    static const char *const bad[] = {"",
+                                      "libvirt",
+                                      "libvirt:",
+                                      ":" ID,
+                                      "libvirt:web-1",
+                                      "LIBVIRT:" ID,
+                                      "libvirt:5D7157AC-68eb-59cc-8fd4-e29583774781",
+                                      "canister:a b",
+                                      "canister:-a",
+                                      "canister:A",
+                                      "null:",
+                                      "null:../x",
+                                      "vmware:" ID,
+                                      "libvirt:" ID "\n"};
     struct target target = {0};
     struct err err = {0};
 
@@ -90,9 +103,34 @@ static void names_of_snapshots(void **state)
 
 static void utf8_is_that_of_rfc_3629(void **state)
 {
-    static const char *const good[] = {"", "a", "\x7f", "\xc2\x80", "\xdf\xbf", "\xe0\xa0\x80", "\xed\x9f\xbf", "\xee\x80\x80", "\xef\xbf\xbf", "\xf0\x90\x80\x80", "\xf4\x8f\xbf\xbf"};
-    static const char *const bad[] = {"\x80",         "\xbf",         "\xc0\x80",         "\xc1\xbf",         "\xc2",             "\xc2\x41", "\xe0\x9f\xbf", "\xed\xa0\x80", "\xed\xbf\xbf", "\xe2\x82",
-                                      "\xf0\x8f\xbf\xbf", "\xf4\x90\x80\x80", "\xf5\x80\x80\x80", "\xf8\x88\x80\x80\x80", "\xfe",     "\xff",         "a\xf0\x90\x80"};
+    static const char *const good[] = {"",
+                                       "a",
+                                       "\x7f",
+                                       "\xc2\x80",
+                                       "\xdf\xbf",
+                                       "\xe0\xa0\x80",
+                                       "\xed\x9f\xbf",
+                                       "\xee\x80\x80",
+                                       "\xef\xbf\xbf",
+                                       "\xf0\x90\x80\x80",
+                                       "\xf4\x8f\xbf\xbf"};
+    static const char *const bad[] = {"\x80",
+                                      "\xbf",
+                                      "\xc0\x80",
+                                      "\xc1\xbf",
+                                      "\xc2",
+                                      "\xc2\x41",
+                                      "\xe0\x9f\xbf",
+                                      "\xed\xa0\x80",
+                                      "\xed\xbf\xbf",
+                                      "\xe2\x82",
+                                      "\xf0\x8f\xbf\xbf",
+                                      "\xf4\x90\x80\x80",
+                                      "\xf5\x80\x80\x80",
+                                      "\xf8\x88\x80\x80\x80",
+                                      "\xfe",
+                                      "\xff",
+                                      "a\xf0\x90\x80"};
 
     (void)state;
     for (size_t i = 0; i < sizeof good / sizeof *good; i++)
@@ -107,8 +145,9 @@ static void utf8_is_that_of_rfc_3629(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(good_ones_go_both_ways), cmocka_unit_test(others_are_refused),       cmocka_unit_test(names_of_hosts),
-        cmocka_unit_test(plain_names),            cmocka_unit_test(names_of_snapshots),       cmocka_unit_test(utf8_is_that_of_rfc_3629),
+        cmocka_unit_test(good_ones_go_both_ways), cmocka_unit_test(others_are_refused),
+        cmocka_unit_test(names_of_hosts),         cmocka_unit_test(plain_names),
+        cmocka_unit_test(names_of_snapshots),     cmocka_unit_test(utf8_is_that_of_rfc_3629),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -59,7 +59,9 @@ static int tear_down(void **state)
 
 static void an_error_that_is_no_text_is_said_all_the_same(void **state)
 {
-    struct job job = {.job_id = (char *)"0d9b1c1e-8c0c-5b2f-9f3f-5a3c8f3d2b11", .op = OP_NOOP, .host = (char *)"shop-1",
+    struct job job = {.job_id = (char *)"0d9b1c1e-8c0c-5b2f-9f3f-5a3c8f3d2b11",
+                      .op = OP_NOOP,
+                      .host = (char *)"shop-1",
                       .target = {(char *)"null", (char *)"a", NULL}};
     struct work work = {.job = &job, .state = STATE_FAILED, .seq = 1};
     struct err why = {.kind = ERR_PERMANENT, .text = "the agent says \xff\xfe"}, err = {0};
@@ -79,7 +81,8 @@ static void an_error_that_is_no_text_is_said_all_the_same(void **state)
 static void a_dead_letter_of_any_size_is_kept(void **state)
 {
     static char huge[2 * 1024 * 1024];
-    struct kafka_record record = {.topic = "fleetsnap.jobs", .key = huge, .key_len = 100 * 1024, .value = huge, .value_len = sizeof huge};
+    struct kafka_record record = {
+        .topic = "fleetsnap.jobs", .key = huge, .key_len = 100 * 1024, .value = huge, .value_len = sizeof huge};
     struct err err = {0};
 
     (void)state;
@@ -91,7 +94,10 @@ static void a_dead_letter_of_any_size_is_kept(void **state)
 static void an_inventory_that_is_no_text_is_said_all_the_same(void **state)
 {
     static char long_name[100 * 1024];
-    struct inventory_target target = {.target = {(char *)"libvirt", (char *)"0d9b1c1e-8c0c-5b2f-9f3f-5a3c8f3d2b11", long_name}, .host = (char *)"shop-1", .state = (char *)"running \xff"};
+    struct inventory_target target = {
+        .target = {(char *)"libvirt", (char *)"0d9b1c1e-8c0c-5b2f-9f3f-5a3c8f3d2b11", long_name},
+        .host = (char *)"shop-1",
+        .state = (char *)"running \xff"};
     struct inventory inventory = {.target = &target};
     const unsigned char *value;
     struct err err = {0};

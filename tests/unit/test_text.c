@@ -85,8 +85,10 @@ static void failure_sticks(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(an_empty_text_is_a_string), cmocka_unit_test(it_grows_and_stays_terminated),
-        cmocka_unit_test(long_formats_fit),          cmocka_unit_test(taking_hands_it_over),
+        cmocka_unit_test(an_empty_text_is_a_string),
+        cmocka_unit_test(it_grows_and_stays_terminated),
+        cmocka_unit_test(long_formats_fit),
+        cmocka_unit_test(taking_hands_it_over),
         cmocka_unit_test(failure_sticks),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

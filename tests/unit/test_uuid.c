@@ -33,7 +33,8 @@ static void derived_ones_are_version_5_of_the_joined_parts(void **state)
     assert_string_equal(id, "a4d72ad6-8ae0-517e-bc80-b7d50f980e50");
     uuid_derive(id, (const char *const[]){NULL});
     assert_string_equal(id, "570a950a-1785-5663-8ad5-12cf68a4f25c");
-    uuid_derive(id, (const char *const[]){"a text that is longer than one block of SHA-1, which takes sixty-four bytes", "é", NULL});
+    uuid_derive(id, (const char *const[]){"a text that is longer than one block of SHA-1, which takes sixty-four bytes",
+                                          "é", NULL});
     assert_string_equal(id, "4af0307d-7c53-5efa-a433-ac4054cb7163");
 }
 
@@ -81,7 +82,13 @@ static void base64_goes_both_ways(void **state)
 {
     static const struct {
         const char *plain, *text;
-    } cases[] = {{"", ""}, {"f", "Zg=="}, {"fo", "Zm8="}, {"foo", "Zm9v"}, {"foob", "Zm9vYg=="}, {"fooba", "Zm9vYmE="}, {"foobar", "Zm9vYmFy"}};
+    } cases[] = {{"", ""},
+                 {"f", "Zg=="},
+                 {"fo", "Zm8="},
+                 {"foo", "Zm9v"},
+                 {"foob", "Zm9vYg=="},
+                 {"fooba", "Zm9vYmE="},
+                 {"foobar", "Zm9vYmFy"}};
     char out[64];
 
     (void)state;
@@ -97,7 +104,8 @@ static void base64_goes_both_ways(void **state)
 
 static void base64_is_strict(void **state)
 {
-    static const char *const bad[] = {"Z", "Zg", "Zg=", "Zh==", "Zm9=", "Zm 9", "Zg==Zg==", "=g==", "Zm9v\n", "====", "Z===", "-_=="};
+    static const char *const bad[] = {"Z",        "Zg",   "Zg=",    "Zh==", "Zm9=", "Zm 9",
+                                      "Zg==Zg==", "=g==", "Zm9v\n", "====", "Z===", "-_=="};
     char out[64];
 
     (void)state;

@@ -251,7 +251,10 @@ static void text_must_be_text(void **state)
     static const struct {
         const char *id, *problem;
         size_t len;
-    } cases[] = {{"a\0b", "has a NUL", 3}, {"\xff\xfe", "is not UTF-8", 2}, {"\xc3", "is not UTF-8", 1}, {"0123456789012345678901234567890123456", "longer than 36 bytes", 37}};
+    } cases[] = {{"a\0b", "has a NUL", 3},
+                 {"\xff\xfe", "is not UTF-8", 2},
+                 {"\xc3", "is not UTF-8", 1},
+                 {"0123456789012345678901234567890123456", "longer than 36 bytes", 37}};
 
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -268,7 +271,8 @@ static void text_must_be_text(void **state)
 
 static void names_are_on_the_list(void **state)
 {
-    static const char *const names[] = {"snapshot.destroy", "", "SNAPSHOT.CREATE", "snapshot.create ", "a name that is far longer than any name in any list could ever be, really"};
+    static const char *const names[] = {"snapshot.destroy", "", "SNAPSHOT.CREATE", "snapshot.create ",
+                                        "a name that is far longer than any name in any list could ever be, really"};
 
     (void)state;
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
@@ -300,7 +304,8 @@ static void parameters_must_be_those_of_the_operation(void **state)
         put_long(&text, branches[i]);
         for (int j = 0; j < 100; j++)
             text_add_len(&text, "\0", 1);
-        refused(&job_record, text_str(&text), text.len, branches[i] == 11 || branches[i] < 0 ? "params: a branch that" : "params: the parameters of another");
+        refused(&job_record, text_str(&text), text.len,
+                branches[i] == 11 || branches[i] < 0 ? "params: a branch that" : "params: the parameters of another");
         text_free(&text);
     }
 }

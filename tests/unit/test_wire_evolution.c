@@ -67,7 +67,8 @@ static const struct {
     {"{\"type\":\"map\",\"values\":{\"type\":\"array\",\"items\":\"string\"}}", "\2\2k\2\2v\0\0", 8},
     {"{\"type\":\"fixed\",\"name\":\"f\",\"size\":3}", "xyz", 3},
     {"{\"type\":\"enum\",\"name\":\"e\",\"symbols\":[\"A\",\"B\"]}", "\2", 1},
-    {"{\"type\":\"record\",\"name\":\"r\",\"fields\":[{\"name\":\"a\",\"type\":\"string\"},{\"name\":\"b\",\"type\":\"long\"}]}", "\2x\2", 3},
+    {"{\"type\":\"record\",\"name\":\"r\",\"fields\":[{\"name\":\"a\",\"type\":\"string\"},{\"name\":\"b\",\"type\":\"long\"}]}",
+     "\2x\2", 3},
 };
 
 /* What a newer writer appends, of every type, at the end of the record and in the middle. */
@@ -84,7 +85,8 @@ static void an_old_reader_skips_what_is_new(void **state)
     for (size_t i = 0; i < sizeof later / sizeof *later; i++) {
         for (int place = 0; place < 2; place++) {
             json_t *schema = schema_of(&deploy_event_record);
-            json_t *field = json_pack("{s:s,s:o}", "name", "later", "type", json_loads(later[i].type, JSON_DECODE_ANY, NULL));
+            json_t *field = json_pack("{s:s,s:o}", "name", "later", "type",
+                                      json_loads(later[i].type, JSON_DECODE_ANY, NULL));
             json_t *fields = json_object_get(schema, "fields");
             json_array_insert_new(fields, place ? 0 : json_array_size(fields), field);
             struct text data = {0};
@@ -99,7 +101,9 @@ static void an_old_reader_skips_what_is_new(void **state)
             char *read = fill_json(&deploy_event_record, &back);
             assert_string_equal(read, expected);
             for (size_t cut = 0; later[i].len > 0 && !place && cut < later[i].len; cut++)
-                assert_int_equal(decode_with(schema, &deploy_event_record, text_str(&data), len - 5 + cut, &(struct deploy_event){0}), -1);
+                assert_int_equal(decode_with(schema, &deploy_event_record, text_str(&data), len - 5 + cut,
+                                             &(struct deploy_event){0}),
+                                 -1);
             free(read);
             deploy_event_clear(&back);
             text_free(&data);
@@ -113,11 +117,20 @@ static void an_old_reader_skips_what_is_new(void **state)
 static void a_new_reader_has_defaults_for_what_is_old(void **state)
 {
     static const char old[] = "{\"type\":\"record\",\"name\":\"backup_create_only\",\"fields\":[]}";
-    static const char writer[] = "{\"type\":\"record\",\"name\":\"restore_point\",\"fields\":["
-                                 "{\"name\":\"state\",\"type\":\"string\"},{\"name\":\"id\",\"type\":\"string\"},{\"name\":\"revision\",\"type\":\"int\"},{\"name\":\"kind\",\"type\":\"string\"},"
-                                 "{\"name\":\"target\",\"type\":{\"type\":\"record\",\"name\":\"target\",\"fields\":[{\"name\":\"id\",\"type\":\"string\"},{\"name\":\"kind\",\"type\":\"string\"}]}},"
-                                 "{\"name\":\"host\",\"type\":\"string\"},{\"name\":\"created_at\",\"type\":\"long\"}]}";
-    static const char data[] = "\x10" "complete" "\4id" "\x0e" "\6abc" "\2x" "\2k" "\2h" "\x0a";
+    static const char writer[] =
+        "{\"type\":\"record\",\"name\":\"restore_point\",\"fields\":["
+        "{\"name\":\"state\",\"type\":\"string\"},{\"name\":\"id\",\"type\":\"string\"},{\"name\":\"revision\",\"type\":\"int\"},{\"name\":\"kind\",\"type\":\"string\"},"
+        "{\"name\":\"target\",\"type\":{\"type\":\"record\",\"name\":\"target\",\"fields\":[{\"name\":\"id\",\"type\":\"string\"},{\"name\":\"kind\",\"type\":\"string\"}]}},"
+        "{\"name\":\"host\",\"type\":\"string\"},{\"name\":\"created_at\",\"type\":\"long\"}]}";
+    static const char data[] = "\x10"
+                               "complete"
+                               "\4id"
+                               "\x0e"
+                               "\6abc"
+                               "\2x"
+                               "\2k"
+                               "\2h"
+                               "\x0a";
     struct restore_point point = {0};
 
     (void)state;
@@ -146,7 +159,11 @@ static void a_union_may_grow(void **state)
 
     (void)state;
     json_t *params = json_object_get(json_array_get(json_object_get(schema, "fields"), 4), "type");
-    json_array_append_new(params, json_loads("{\"type\":\"record\",\"name\":\"target_export\",\"fields\":[{\"name\":\"socket\",\"type\":\"string\"}]}", 0, NULL));
+    json_array_append_new(
+        params,
+        json_loads(
+            "{\"type\":\"record\",\"name\":\"target_export\",\"fields\":[{\"name\":\"socket\",\"type\":\"string\"}]}",
+            0, NULL));
     fill_record(&job_record, &job, 0, true);
     assert_int_equal(wire_encode(wire, &job_record, &job, &bytes, &len, &err), 0);
     assert_int_equal(decode_with(schema, &job_record, bytes + 5, len - 5, &back), 0);
@@ -171,11 +188,20 @@ static void a_schema_that_does_not_fit_is_refused(void **state)
     expect_refusal("", "not an Avro schema");
     expect_refusal("{\"type\":\"nonsense\"}", "not an Avro schema");
     expect_refusal("\"string\"", "not a record named deploy_event");
-    expect_refusal("{\"type\":\"record\",\"name\":\"job\",\"fields\":[{\"name\":\"a\",\"type\":\"long\"}]}", "not a record named deploy_event");
-    expect_refusal("{\"type\":\"record\",\"name\":\"deploy_event\",\"fields\":[{\"name\":\"event\",\"type\":\"string\"}]}", "deploy_event.deploy_id: the writer's schema has no such field");
-    expect_refusal("{\"type\":\"record\",\"name\":\"deploy_event\",\"fields\":[{\"name\":\"deploy_id\",\"type\":\"long\"}]}", "deploy_event.deploy_id: the writer's type does not fit");
-    expect_refusal("{\"type\":\"record\",\"name\":\"deploy_event\",\"fields\":[{\"name\":\"event\",\"type\":{\"type\":\"enum\",\"name\":\"e\",\"symbols\":[\"begin\"]}}]}", "does not fit");
-    expect_refusal("{\"type\":\"record\",\"name\":\"deploy_event\",\"fields\":[{\"name\":\"later\",\"type\":[\"null\",\"deploy_event\"]}]}", "nested more than");
+    expect_refusal("{\"type\":\"record\",\"name\":\"job\",\"fields\":[{\"name\":\"a\",\"type\":\"long\"}]}",
+                   "not a record named deploy_event");
+    expect_refusal(
+        "{\"type\":\"record\",\"name\":\"deploy_event\",\"fields\":[{\"name\":\"event\",\"type\":\"string\"}]}",
+        "deploy_event.deploy_id: the writer's schema has no such field");
+    expect_refusal(
+        "{\"type\":\"record\",\"name\":\"deploy_event\",\"fields\":[{\"name\":\"deploy_id\",\"type\":\"long\"}]}",
+        "deploy_event.deploy_id: the writer's type does not fit");
+    expect_refusal(
+        "{\"type\":\"record\",\"name\":\"deploy_event\",\"fields\":[{\"name\":\"event\",\"type\":{\"type\":\"enum\",\"name\":\"e\",\"symbols\":[\"begin\"]}}]}",
+        "does not fit");
+    expect_refusal(
+        "{\"type\":\"record\",\"name\":\"deploy_event\",\"fields\":[{\"name\":\"later\",\"type\":[\"null\",\"deploy_event\"]}]}",
+        "nested more than");
 }
 
 int main(void)

@@ -48,8 +48,9 @@ static void print_record(const struct kafka_record *record)
         for (size_t i = 0; i < headers.count; i++)
             json_object_set_new(map, headers.items[i].key, json_string(headers.items[i].value));
     json_t *key = record->key ? json_stringn(record->key, record->key_len) : NULL; /* NULL too for what is no text */
-    json_t *line = json_pack("{s:i, s:I, s:o, s:I, s:b, s:o}", "partition", (int)record->partition, "offset", (json_int_t)record->offset, "key",
-                             key ? key : json_null(), "size", (json_int_t)record->value_len, "tombstone", !record->value, "headers", map);
+    json_t *line = json_pack("{s:i, s:I, s:o, s:I, s:b, s:o}", "partition", (int)record->partition, "offset",
+                             (json_int_t)record->offset, "key", key ? key : json_null(), "size",
+                             (json_int_t)record->value_len, "tombstone", !record->value, "headers", map);
     json_dumpf(line, stdout, JSON_COMPACT);
     putchar('\n');
     json_decref(line);
@@ -107,7 +108,8 @@ static void delivered(void *context, const struct kafka_delivery *delivery)
     *(int *)context = delivery->error ? 1 : 0;
 }
 
-static int send_it(const struct request *request, int32_t partition, const void *key, size_t key_len, const void *value, size_t value_len)
+static int send_it(const struct request *request, int32_t partition, const void *key, size_t key_len, const void *value,
+                   size_t value_len)
 {
     struct kafka_header headers[KAFKA_HEADERS_MAX];
     struct kafka_producer *producer = NULL;
@@ -132,7 +134,8 @@ static int put(const struct request *request)
     static char value[VALUE_MAX];
     size_t len = request->tombstone ? 0 : fread(value, 1, sizeof value, stdin);
 
-    return send_it(request, request->partition, request->key, request->key ? strlen(request->key) : 0, request->tombstone ? NULL : value, len);
+    return send_it(request, request->partition, request->key, request->key ? strlen(request->key) : 0,
+                   request->tombstone ? NULL : value, len);
 }
 
 /* The headers of the record, with those of the command line in their place. */
@@ -156,14 +159,17 @@ static int again(struct request *request)
     int result;
 
     if (kafka_consumer_open(&options, NULL, &consumer, &err) < 0 ||
-        kafka_record_at(consumer, request->topic, request->partition, request->offset, &record, &found, WAIT_MS, &err) < 0)
+        kafka_record_at(consumer, request->topic, request->partition, request->offset, &record, &found, WAIT_MS, &err) <
+            0)
         return kafka_consumer_close(consumer), give_up(&err);
     if (!found)
-        err_set(&err, ERR_PERMANENT, "%s: no record %lld in partition %d", request->topic, (long long)request->offset, request->partition);
+        err_set(&err, ERR_PERMANENT, "%s: no record %lld in partition %d", request->topic, (long long)request->offset,
+                request->partition);
     if (!found || merge_headers(&record, request, &err) < 0)
         return give_up(&err);
-    result = send_it(request, request->to < 0 ? request->partition : request->to, request->key ? request->key : record.key,
-                     request->key ? strlen(request->key) : record.key_len, record.value, record.value_len);
+    result = send_it(request, request->to < 0 ? request->partition : request->to,
+                     request->key ? request->key : record.key, request->key ? strlen(request->key) : record.key_len,
+                     record.value, record.value_len);
     kafka_records_free(&record, 1);
     kafka_consumer_close(consumer);
     return result;
@@ -212,7 +218,8 @@ int main(int argc, char **argv)
     const char *what = argc > 2 ? argv[1] : "";
     int words = strcmp(what, "list") == 0 ? 3 : strcmp(what, "put") == 0 ? 4 : strcmp(what, "again") == 0 ? 5 : 0;
 
-    options = (struct kafka_options){.brokers = getenv("FLEETSNAP_KAFKA"), .client_id = "kafka_record", .fetch_wait_ms = 200};
+    options = (struct kafka_options){
+        .brokers = getenv("FLEETSNAP_KAFKA"), .client_id = "kafka_record", .fetch_wait_ms = 200};
     if (!words || argc < words || !options.brokers || read_options(&request, argv + words) < 0)
         return usage();
     request.topic = argv[2];

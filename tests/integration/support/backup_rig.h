@@ -25,14 +25,14 @@ struct rig {
     struct backend *backend;
     virConnectPtr connection; /* the test's own */
     virDomainPtr domain;
-    bool cancelled;          /* asked by a person */
+    bool cancelled;              /* asked by a person */
     const char *cancel_at_phase; /* cancels when this step begins; NULL: never. By bytes it would be a race: a small push has ended before it is looked at */
     int64_t rate_limit;
     const char *fill_at_phase; /* fills the small repository when this step begins; NULL: never */
-    char small[64];        /* a repository of a few MiB, with a file system of its own */
-    char crash_step[32];   /* kills this process around the step of that name … */
-    int crash_when;        /* … enum rig_crash */
-    char *plan;            /* of the running job */
+    char small[64];            /* a repository of a few MiB, with a file system of its own */
+    char crash_step[32];       /* kills this process around the step of that name … */
+    int crash_when;            /* … enum rig_crash */
+    char *plan;                /* of the running job */
 };
 
 enum rig_crash { CRASH_BEFORE_INTENT, CRASH_AFTER_INTENT, CRASH_BEFORE_DONE, CRASH_AFTER_DONE, CRASH_KINDS };

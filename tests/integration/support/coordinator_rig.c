@@ -270,7 +270,8 @@ static void spawn(struct rig_coordinator *coordinator, char **argv, const char *
     coordinator->out_fd = from[0];
 }
 
-struct rig_coordinator *coordinator_rig_start(struct rig *rig, const char *name, const char *crash, const char *const options[])
+struct rig_coordinator *coordinator_rig_start(struct rig *rig, const char *name, const char *crash,
+                                              const char *const options[])
 {
     struct rig_coordinator *coordinator = calloc(1, sizeof *coordinator);
     char *argv[OPTIONS_MAX + 1] = {strdup("coordinator"), strdup("--coordinator")}, path[256];

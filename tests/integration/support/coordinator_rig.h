@@ -23,7 +23,8 @@ const char *rig_host(const struct rig *rig);
 const char *rig_directory(const struct rig *rig); /* with the state directories of its coordinators, by name */
 
 /* crash: FLEETSNAP_CRASH of the process, or NULL. options: more --name=value, NULL at the end; may be NULL. */
-struct rig_coordinator *coordinator_rig_start(struct rig *rig, const char *name, const char *crash, const char *const options[]);
+struct rig_coordinator *coordinator_rig_start(struct rig *rig, const char *name, const char *crash,
+                                              const char *const options[]);
 void coordinator_rig_stop(struct rig_coordinator *coordinator, int signal); /* sends it, waits, frees */
 bool rig_wait_death(struct rig_coordinator *coordinator, int timeout_ms);
 pid_t rig_pid(const struct rig_coordinator *coordinator);

@@ -43,11 +43,11 @@ struct fleet {
     pid_t worker;
 };
 
-#define must(call) \
-    do { \
-        struct err must_err_ = {0}; \
-        struct err *err = &must_err_; \
-        if ((call) < 0) \
+#define must(call)                                     \
+    do {                                               \
+        struct err must_err_ = {0};                    \
+        struct err *err = &must_err_;                  \
+        if ((call) < 0)                                \
             fail_msg("%s: %s", #call, must_err_.text); \
     } while (0)
 
@@ -113,7 +113,8 @@ static void open_kafka(struct fleet *fleet)
     size_t count, created;
     int32_t partitions;
 
-    fleet->kafka = (struct kafka_options){.brokers = need("FLEETSNAP_KAFKA"), .client_id = "test", .linger_us = 200, .fetch_wait_ms = 100};
+    fleet->kafka = (struct kafka_options){
+        .brokers = need("FLEETSNAP_KAFKA"), .client_id = "test", .linger_us = 200, .fetch_wait_ms = 100};
     must(kafka_topics_init(&fleet->kafka, true, false, problems, 64, &count, &created, err));
     must(kafka_producer_open(&fleet->kafka, &fleet->producer, err));
     must(kafka_producer_warm(fleet->producer, topic_table[TOPIC_JOBS].name, err));
@@ -278,7 +279,8 @@ bool fleet_running(struct fleet *fleet)
 {
     siginfo_t info = {0};
 
-    return fleet->worker && waitid(P_PID, (id_t)fleet->worker, &info, WEXITED | WNOHANG | WNOWAIT) == 0 && info.si_pid == 0;
+    return fleet->worker && waitid(P_PID, (id_t)fleet->worker, &info, WEXITED | WNOHANG | WNOWAIT) == 0 &&
+           info.si_pid == 0;
 }
 
 int fleet_wait_exit(struct fleet *fleet, int timeout_ms)
@@ -345,7 +347,8 @@ static void write_ticket(struct fleet *fleet, const struct job *job)
     store_command_clear(&command);
 }
 
-static void sign(struct fleet *fleet, const struct job *job, const char *host, const void *value, size_t len, char out[MAC_TEXT])
+static void sign(struct fleet *fleet, const struct job *job, const char *host, const void *value, size_t len,
+                 char out[MAC_TEXT])
 {
     struct mac_input input = {
         .topic = topic_table[TOPIC_JOBS].name,
@@ -385,8 +388,12 @@ void fleet_submit(struct fleet *fleet, const struct job *job, const struct submi
     sign(fleet, job, host, value, len, mac);
     if (how->bad_mac)
         mac[5] = mac[5] == 'A' ? 'B' : 'A';
-    struct kafka_header headers[] = {{"fs-host", host}, {"fs-job", job->job_id}, {"traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"}, {"fs-mac", mac}};
-    must(kafka_produce(fleet->producer, topic_table[TOPIC_JOBS].name, fleet->jobs_partition, job->host, strlen(job->host), value, len, headers, how->no_mac ? 3 : 4, 0, err));
+    struct kafka_header headers[] = {{"fs-host", host},
+                                     {"fs-job", job->job_id},
+                                     {"traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"},
+                                     {"fs-mac", mac}};
+    must(kafka_produce(fleet->producer, topic_table[TOPIC_JOBS].name, fleet->jobs_partition, job->host,
+                       strlen(job->host), value, len, headers, how->no_mac ? 3 : 4, 0, err));
     kafka_producer_poll(fleet->producer, 0, delivered, NULL);
 }
 
@@ -493,7 +500,8 @@ static void read_dead(struct fleet *fleet)
 
     for (int i = 0; i < count; i++) {
         struct dead_letter letter = {0};
-        must(wire_decode(fleet->wire, &dead_letter_record, records[i].value, records[i].value_len, 1 << 20, &letter, err));
+        must(wire_decode(fleet->wire, &dead_letter_record, records[i].value, records[i].value_len, 1 << 20, &letter,
+                         err));
         if (strcmp(letter.by, fleet->host) == 0 && fleet->dead_count < 256)
             fleet->dead_letters[fleet->dead_count++] = strdup(letter.reason);
         dead_letter_clear(&letter);
@@ -530,8 +538,8 @@ struct seen *fleet_wait_state(struct fleet *fleet, const char *job_id, int state
 
     while (!(seen = fleet_seen(fleet, job_id)) || seen->state != state) {
         if (clock_monotonic_ms() > until)
-            fail_msg("job %s is not %s but %s %s%s", job_id, job_state_names[state], seen ? job_state_names[seen->state] : "silent", seen ? seen->waiting : "",
-                     seen ? seen->error : "");
+            fail_msg("job %s is not %s but %s %s%s", job_id, job_state_names[state],
+                     seen ? job_state_names[seen->state] : "silent", seen ? seen->waiting : "", seen ? seen->error : "");
         fleet_read(fleet, 20);
     }
     return seen;
@@ -544,7 +552,8 @@ struct seen *fleet_wait_end(struct fleet *fleet, const char *job_id, int timeout
 
     while (!(seen = fleet_seen(fleet, job_id)) || !job_state_terminal((enum job_state)seen->state)) {
         if (clock_monotonic_ms() > until)
-            fail_msg("job %s does not end: %s %s", job_id, seen ? job_state_names[seen->state] : "silent", seen ? seen->waiting : "");
+            fail_msg("job %s does not end: %s %s", job_id, seen ? job_state_names[seen->state] : "silent",
+                     seen ? seen->waiting : "");
         fleet_read(fleet, 20);
     }
     return seen;

@@ -39,11 +39,12 @@ void fleet_start(struct fleet *fleet, const char *const options[]); /* more --na
 void fleet_crash_at(struct fleet *fleet, const char *point);        /* FLEETSNAP_CRASH of the next start; NULL: none */
 pid_t fleet_pid(const struct fleet *fleet);
 void fleet_kill(struct fleet *fleet, int signal);
-int fleet_wait_exit(struct fleet *fleet, int timeout_ms);           /* wait status; fails the test when it does not come */
+int fleet_wait_exit(struct fleet *fleet, int timeout_ms); /* wait status; fails the test when it does not come */
 bool fleet_running(struct fleet *fleet);
 
 /* ---- jobs ---- */
-void fleet_job(const struct fleet *fleet, struct job *out, const char *target); /* a noop; out is to be cleared by job_clear */
+void fleet_job(const struct fleet *fleet, struct job *out,
+               const char *target); /* a noop; out is to be cleared by job_clear */
 void fleet_submit(struct fleet *fleet, const struct job *job, const struct submit *how);
 void fleet_flush(struct fleet *fleet);
 void fleet_cancel(struct fleet *fleet, const char *job_id);
@@ -53,7 +54,7 @@ void fleet_epoch(struct fleet *fleet); /* functions, term and fs:epoch, as a lea
 
 /* ---- what is said ---- */
 void fleet_read(struct fleet *fleet, int timeout_ms);
-struct seen *fleet_seen(struct fleet *fleet, const char *job_id);           /* NULL: nothing yet */
+struct seen *fleet_seen(struct fleet *fleet, const char *job_id); /* NULL: nothing yet */
 struct seen *fleet_wait_end(struct fleet *fleet, const char *job_id, int timeout_ms);
 struct seen *fleet_wait_state(struct fleet *fleet, const char *job_id, int state, int timeout_ms);
-int fleet_dead_letters(struct fleet *fleet, const char *reason_part);       /* how many so far */
+int fleet_dead_letters(struct fleet *fleet, const char *reason_part); /* how many so far */

@@ -9,11 +9,11 @@ struct snap_rig {
     struct rig host;
     struct backend *backend;
     bool cancelled, stopping;
-    int cancel_at;           /* cancels when the n-th step begins, counted from 1; 0: never */
-    int die_at;              /* the worker "dies" when the n-th DONE is to be written; 0: never */
-    int steps, dones;        /* seen in this run */
-    char *definition;        /* of the domain as it began */
-    char *plan;              /* the journal */
+    int cancel_at;    /* cancels when the n-th step begins, counted from 1; 0: never */
+    int die_at;       /* the worker "dies" when the n-th DONE is to be written; 0: never */
+    int steps, dones; /* seen in this run */
+    char *definition; /* of the domain as it began */
+    char *plan;       /* the journal */
     enum step_state states[64];
     struct facts facts[64];
 };
@@ -41,12 +41,13 @@ struct params_snapshot_revert *snap_revert_params(struct job *job);
 struct params_snapshot_delete *snap_delete_params(struct job *job);
 void snap_disk(struct job *job, const char *name, const char *mode, const char *file);
 
-void snap_write(struct snap_rig *rig, const char *disk, int pattern);         /* 64 KiB at 1 MiB */
-void snap_expect(struct snap_rig *rig, const char *disk, int pattern);        /* of a running or paused guest, or of one that is off */
+void snap_write(struct snap_rig *rig, const char *disk, int pattern); /* 64 KiB at 1 MiB */
+void snap_expect(struct snap_rig *rig, const char *disk,
+                 int pattern); /* of a running or paused guest, or of one that is off */
 void snap_expect_state(struct snap_rig *rig, int state);
-void snap_expect_current(struct snap_rig *rig, const char *name);             /* NULL: none */
+void snap_expect_current(struct snap_rig *rig, const char *name); /* NULL: none */
 void snap_expect_parent(struct snap_rig *rig, const char *name, const char *parent);
 int snap_count(struct snap_rig *rig);
-int snap_files(struct snap_rig *rig); /* in the folder of the disks */
-char *snap_source(struct snap_rig *rig, const char *disk); /* caller frees */
+int snap_files(struct snap_rig *rig);                                            /* in the folder of the disks */
+char *snap_source(struct snap_rig *rig, const char *disk);                       /* caller frees */
 void snap_virsh_snapshot(struct snap_rig *rig, const char *xml, unsigned flags); /* as others would */

@@ -6,8 +6,8 @@
 #include "worker/backends/libvirt/libvirt.h"
 
 struct commit {
-    const char *disk;              /* target dev */
-    const char *base, *top;        /* files; `top` stands on `base`, directly or not */
+    const char *disk;       /* target dev */
+    const char *base, *top; /* files; `top` stands on `base`, directly or not */
     const char *base_format;
 };
 

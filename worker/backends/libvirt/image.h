@@ -18,8 +18,9 @@ int image_create_overlay(const char *path, const char *base, const char *base_fo
 int image_commit(const struct step_run *run, const char *top, const char *base, struct err *err);
 bool image_busy(const char *path);
 bool image_in_use(const char *path); /* a guest writes it now: QEMU's own lock says so */
-int image_rebase_name(const char *path, const char *base, const char *base_format, struct err *err); /* the name only; contents must be equal */
-int image_remove_bitmap(const char *path, const char *name, struct err *err);                        /* absent is success */
+int image_rebase_name(const char *path, const char *base, const char *base_format,
+                      struct err *err); /* the name only; contents must be equal */
+int image_remove_bitmap(const char *path, const char *name, struct err *err); /* absent is success */
 
 /* ---- image_users.c ---- */
 /* Every file that stands directly on `path`: in the chains of disks and snapshots of all domains of the connection's host, and among the files in the same folder. */

@@ -5,7 +5,8 @@
  */
 #include "worker/backends/libvirt/libvirt.h"
 
-int kept_add(const struct backend_config *config, const char *job_id, const char *disk, const char *path, int64_t until_ms, struct err *err);
+int kept_add(const struct backend_config *config, const char *job_id, const char *disk, const char *path,
+             int64_t until_ms, struct err *err);
 int kept_remove(const struct backend_config *config, const char *job_id, const char *disk, struct err *err);
 /* The job that keeps `path`, or stands on it with something that it keeps, until later than now; out_job may be NULL. */
 bool kept_now(const struct backend_config *config, const char *path, char out_job[UUID_TEXT]);

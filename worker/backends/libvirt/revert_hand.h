@@ -6,7 +6,7 @@ struct revert_hand {
     struct libvirt_backend *backend;
     virDomainPtr domain;
     const struct job *job;
-    xmlDocPtr snapshot;   /* with secrets */
+    xmlDocPtr snapshot; /* with secrets */
     const struct revert_scene *scene;
 };
 

@@ -8,8 +8,8 @@ struct revert_scene {
     const char *domain;
     const struct params_snapshot_revert *params;
     const struct snapshot_info *snapshot;
-    const struct list *snapshots;   /* all of them */
-    const struct list *checkpoints; /* inventory_checkpoint */
+    const struct list *snapshots;      /* all of them */
+    const struct list *checkpoints;    /* inventory_checkpoint */
     const struct strings *differences; /* of the definitions, then → now */
     bool active, persistent, has_definition, has_saved;
     bool by_hand;

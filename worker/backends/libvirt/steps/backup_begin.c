@@ -55,7 +55,8 @@ static int execute(const struct step_run *run, const struct step *step, struct f
     if (!already &&
         virDomainBackupBegin(domain, step_arg(step, "backup_xml"), facts_get(&step->args, "checkpoint_xml"), 0) < 0)
         return libvirt_err(err, "backup of %s", step_subject(run));
-    if (attempt_rate_limit(run->attempt) > 0) /* now, not when the guest is thawed: until then much would have been copied */
+    if (attempt_rate_limit(run->attempt) >
+        0) /* now, not when the guest is thawed: until then much would have been copied */
         backup_set_rate(domain, step_arg(step, "disks"), attempt_rate_limit(run->attempt));
     return learn(step, at, learned, err);
 }

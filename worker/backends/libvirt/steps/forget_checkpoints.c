@@ -20,7 +20,8 @@ static bool names_one(const struct fact *fact)
 static int add_one(virDomainPtr domain, const char *name, size_t index, struct step *step, struct err *err)
 {
     CLEANUP(checkpoint_freep) virDomainCheckpointPtr checkpoint = virDomainCheckpointLookupByName(domain, name, 0);
-    CLEANUP(freep) char *xml = checkpoint ? virDomainCheckpointGetXMLDesc(checkpoint, VIR_DOMAIN_CHECKPOINT_XML_SECURE) : NULL;
+    CLEANUP(freep)
+    char *xml = checkpoint ? virDomainCheckpointGetXMLDesc(checkpoint, VIR_DOMAIN_CHECKPOINT_XML_SECURE) : NULL;
     char key[40];
 
     if (!xml)
@@ -45,14 +46,16 @@ int plan_forget_checkpoints(virDomainPtr domain, const struct list *checkpoints,
     return step ? 0 : -1;
 }
 
-static int render(const struct step_run *run, const struct step *step, struct text *command, struct text *lost, struct err *err)
+static int render(const struct step_run *run, const struct step *step, struct text *command, struct text *lost,
+                  struct err *err)
 {
     int count = 0;
 
     (void)err;
     for (size_t i = 0; i < step->args.count; i++)
         if (names_one(&step->args.items[i]))
-            text_addf(command, "%svirsh checkpoint-delete '%s' '%s' --metadata", count++ ? "\n" : "", step_target(run), step->args.items[i].value);
+            text_addf(command, "%svirsh checkpoint-delete '%s' '%s' --metadata", count++ ? "\n" : "", step_target(run),
+                      step->args.items[i].value);
     text_addf(lost, "%d checkpoint%s: the next backup is full", count, count == 1 ? "" : "s");
     return 0;
 }
@@ -97,13 +100,15 @@ static int undo(const struct step_run *run, const struct step *step, const struc
         if (strncmp(step->args.items[i].key, "xml:", 4) != 0)
             continue;
         CLEANUP(checkpoint_freep)
-        virDomainCheckpointPtr checkpoint = virDomainCheckpointCreateXML(domain, step->args.items[i].value, VIR_DOMAIN_CHECKPOINT_CREATE_REDEFINE);
+        virDomainCheckpointPtr checkpoint = virDomainCheckpointCreateXML(domain, step->args.items[i].value,
+                                                                         VIR_DOMAIN_CHECKPOINT_CREATE_REDEFINE);
         (void)checkpoint;
     }
     return 0;
 }
 
-static int settle(const struct step_run *run, const struct step *step, struct facts *learned, enum settled *out, struct err *err)
+static int settle(const struct step_run *run, const struct step *step, struct facts *learned, enum settled *out,
+                  struct err *err)
 {
     (void)run;
     (void)step;

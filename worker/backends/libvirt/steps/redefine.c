@@ -17,8 +17,7 @@ static int render_redefine(const struct step_run *run, const struct step *step, 
         return -1;
     text_addf(command, "virsh snapshot-create '%s' /dev/stdin --redefine%s\n%s",
               run->job->target.name ? run->job->target.name : run->job->target.id,
-              facts_get_int(&step->args, "flags", 0) & VIR_DOMAIN_SNAPSHOT_CREATE_CURRENT ? " --current" : "",
-              xml);
+              facts_get_int(&step->args, "flags", 0) & VIR_DOMAIN_SNAPSHOT_CREATE_CURRENT ? " --current" : "", xml);
     if (facts_get(&step->args, "former"))
         text_add(lost, "the metadata that the snapshot had");
     return 0;
