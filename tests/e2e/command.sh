@@ -93,7 +93,11 @@ test_jobs_are_listed_cancelled_and_retried() {
     equal "exit code of a retry" 0 "$code"
     differs "the id of the retried job" "$job" "$out"
     equal "what it replaces" "$job" "$(job_json "$out" | jq -r .replaces)"
-    expect 0 job cancel "$out"
+    local retried=$out
+    run job cancel "$retried" # the retry begins at once: this may come too late
+    eventually 30 "the retried job ends" job_ended "$retried"
+    expect_json 0 snapshot list shop-1 --live
+    [[ $(jq 'map(select(.name == "too-late")) | length' <<<"$out") == 0 ]] || expect 0 snapshot delete shop-1 too-late --yes
     expect 2 job show ffffffff
 }
 
