@@ -11,10 +11,6 @@
 
 static const char *const class_words[] = {"reads", "adds", "destroys", NULL};
 
-static inline void text_freep(struct text *text)
-{
-    text_free(text);
-}
 static inline void json_freep(json_t **json)
 {
     json_decref(*json);

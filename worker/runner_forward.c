@@ -17,11 +17,6 @@
 
 enum { STORY_MAX = 16 * 1024, FORWARD_TRIES = 5, FORWARD_PAUSE_MS = 2000, STALE_LOCK_MS = 60000, STALE_PAUSE_MS = 500 };
 
-static inline void facts_clearp(struct facts *facts)
-{
-    facts_clear(facts);
-}
-
 /* The last index of the chain that begins at `first`. */
 static size_t chain_end(const struct plan *plan, size_t first)
 {

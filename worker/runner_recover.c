@@ -15,11 +15,6 @@
 
 enum way { WAY_FORWARD, WAY_BACK, WAY_AGAIN, WAY_PARKED };
 
-static inline void facts_clearp(struct facts *facts)
-{
-    facts_clear(facts);
-}
-
 int attempt_remember(struct attempt *attempt, struct err *err)
 {
     if (facts_merge(&attempt->known, &attempt->plan.plan.facts, err) < 0)

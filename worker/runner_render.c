@@ -7,11 +7,6 @@
 
 #include <string.h>
 
-static inline void text_freep(struct text *text)
-{
-    text_free(text);
-}
-
 static int render_step(struct attempt *attempt, const struct step *step, struct job_result *result, struct err *err)
 {
     CLEANUP(text_freep) struct text command = {0};

@@ -36,3 +36,9 @@ bool facts_equal(const struct facts *a, const struct facts *b);
 int facts_to_json(const struct facts *facts, char **out, struct err *err); /* one JSON object; caller frees */
 int facts_from_json(struct facts *out, const char *json, struct err *err); /* out must be empty; strings only */
 void facts_clear(struct facts *facts);                                     /* frees the entries; empty afterwards */
+
+/* For CLEANUP. */
+static inline void facts_clearp(struct facts *facts)
+{
+    facts_clear(facts);
+}

@@ -17,3 +17,9 @@ const char *text_str(const struct text *text); /* never NULL; valid until the ne
 char *text_take(struct text *text);            /* caller frees; NULL if it failed; the text is empty afterwards */
 void text_clear(struct text *text);            /* keeps the memory */
 void text_free(struct text *text);             /* releases the memory, not the struct; may be used again */
+
+/* For CLEANUP. */
+static inline void text_freep(struct text *text)
+{
+    text_free(text);
+}

@@ -119,11 +119,6 @@ static int forget_snapshots(virDomainPtr domain, struct err *err)
     return count < 0 ? libvirt_err(err, "snapshots") : failed;
 }
 
-static inline void facts_clearp(struct facts *facts)
-{
-    facts_clear(facts);
-}
-
 static int execute(const struct step_run *run, const struct step *step, struct facts *learned, struct err *err)
 {
     CLEANUP(domain_freep) virDomainPtr domain = NULL;
