@@ -13,8 +13,10 @@
  * Redis is down, or does not know its epoch: A goes on. B goes on with token 0 where no other host reaches the target, the journal is older than the job (so this host has seen
  * everything that it did since) and nobody held it back when that was last heard. Everything else is WAITING(redis).
  *
- * Recovery needs the lock as well, to go on. Where Redis does not answer it begins without one if no other host reaches the target, or if a guest may be frozen; else it waits,
- * its target closed.
+ * Recovery: what is owed and harmless in any state (a guest to thaw) is paid at once. Then the lock is asked for, and what keeps a job from starting does not keep it (goes_on).
+ * While there is none it waits, its target closed; class B goes on without when Redis does not answer and no other host reaches the target. A minute later a plan that has a
+ * way back is taken back under the journal alone, where no other host reaches the target and the lock was not heard to be another's. What Redis knows as ended, or as begun
+ * elsewhere, is PARKED.
  */
 #include "worker/admission.h"
 
@@ -38,7 +40,8 @@ enum {
     REDIS_AGAIN_MS = 1000,
     TICKET_AGAIN_MS = 2000,
     TICKET_PATIENCE_MS = 60000,
-    FAREWELL_AGAIN_MS = 50
+    FAREWELL_AGAIN_MS = 50,
+    CUT_OFF_MS = 60000
 };
 enum { EPOCH_EVERY_MS = 5000, EPOCH_RETRY_MS = 500, CONNECT_MS = 1000, CONNECT_AGAIN_MS = 20 };
 
@@ -135,27 +138,32 @@ static bool may_run_alone(const struct admission *admission, const struct work *
            journal_birth_us(admission->journal) / 1000 < work->job->issued_at_ms;
 }
 
-/* A guest may be frozen. */
-static bool owes_what_cannot_wait(const struct journaled_plan *plan)
+static int recover(struct admission *admission, struct work *work, enum recovery how, int64_t token,
+                   int64_t trusted_until_ms, struct err *err)
 {
-    for (size_t i = 0; plan && i < plan->plan.count; i++) {
-        const struct step_type *payment = plan->plan.steps[i].type->owes;
-        if (payment && payment->pay_first && plan->steps[i].state != STEP_PLANNED)
-            return true;
-    }
-    return false;
+    work->recovery = how;
+    return custody_hand_over(admission->custody, work, TASK_RECOVER, token, trusted_until_ms, err);
+}
+
+static int recover_without_lock(struct admission *admission, struct work *work, int64_t again_ms, struct err *err)
+{
+    int64_t now = clock_monotonic_ms();
+    bool nobody_else = work->ops->only_here && !work->lock_lost;
+
+    if (!work->cut_off_since_ms)
+        work->cut_off_since_ms = now;
+    if (nobody_else && now - work->cut_off_since_ms >= CUT_OFF_MS && !journaled_plan_final(work->plan))
+        return recover(admission, work, RECOVERY_BACK, 0, 0, err);
+    return custody_wait(admission->custody, work, again_ms, err, "recovery");
 }
 
 static int recover_alone(struct admission *admission, struct work *work, struct err *err)
 {
-    bool connecting = clock_monotonic_ms() - admission->started_ms < CONNECT_MS;
-    bool nobody_else = work->class != CLASS_C && work->ops->only_here;
-
-    if (connecting)
-        return custody_wait(admission->custody, work, CONNECT_AGAIN_MS, err, "redis");
-    if (nobody_else || owes_what_cannot_wait(work->plan))
-        return custody_hand_over(admission->custody, work, TASK_RECOVER, 0, 0, false, err);
-    return custody_wait(admission->custody, work, REDIS_AGAIN_MS, err, "redis");
+    if (clock_monotonic_ms() - admission->started_ms < CONNECT_MS)
+        return custody_wait(admission->custody, work, CONNECT_AGAIN_MS, err, "recovery");
+    if (work->class != CLASS_C && work->ops->only_here && !work->lock_lost)
+        return recover(admission, work, RECOVERY_ON, 0, 0, err);
+    return recover_without_lock(admission, work, REDIS_AGAIN_MS, err);
 }
 
 static int go_on_alone(struct admission *admission, struct work *work, const char *why, struct err *err)
@@ -218,17 +226,42 @@ static int refused(struct admission *admission, struct work *work, const struct 
     return end_with(admission, work, STATE_REJECTED, ERR_PERMANENT, result->detail, err);
 }
 
-/* A plan that is already under way: only whether the lock is ours matters, the rest is the runner's. */
+static int give_up(struct admission *admission, struct work *work, const char *why, struct err *err)
+{
+    work->give_up = why;
+    return recover(admission, work, RECOVERY_ON, 0, 0, err);
+}
+
+/* The instance before this one had the lock: it runs out. */
+static bool held_by_itself(const struct admission *admission, const struct work *work, const char *owner)
+{
+    size_t host = strlen(admission->host);
+
+    return strncmp(owner, admission->host, host) == 0 && owner[host] == '/' &&
+           strcmp(owner + host + 1, work->job->job_id) == 0;
+}
+
+/* A plan that is already under way. */
 static int recovering(struct admission *admission, struct work *work, const struct acquire_result *result,
                       int64_t trusted_until_ms, struct err *err)
 {
-    bool ours = result->answer == ACQUIRE_OK;
-    bool lost = result->answer == ACQUIRE_HELD || result->answer == ACQUIRE_REFUSED;
+    bool closed = result->answer == ACQUIRE_REFUSED && strncmp(result->detail, "target is closed", 16) == 0;
 
-    if (result->answer == ACQUIRE_CANCELLED)
-        work->cancelled = true;
-    return custody_hand_over(admission->custody, work, TASK_RECOVER, ours ? result->token : 0,
-                             ours ? trusted_until_ms : 0, lost, err);
+    if (result->answer == ACQUIRE_OK) {
+        work->cut_off_since_ms = 0;
+        work->lock_lost = false;
+        return recover(admission, work, RECOVERY_ON, result->token, trusted_until_ms, err);
+    }
+    if (result->answer == ACQUIRE_TERMINAL)
+        return give_up(admission, work, "Redis has it as ended, the journal as under way; which is true is not known",
+                       err);
+    if (result->answer == ACQUIRE_REFUSED && !closed)
+        return give_up(admission, work, "it began here, but its ticket is another host's or another journal's", err);
+    if (closed || (result->answer == ACQUIRE_HELD && !held_by_itself(admission, work, result->detail))) {
+        work->lock_lost = true;
+        return custody_wait(admission->custody, work, LOCK_AGAIN_MS, err, "recovery");
+    }
+    return recover_without_lock(admission, work, LOCK_AGAIN_MS, err);
 }
 
 static int admitted(struct admission *admission, struct work *work, const struct acquire_result *result, struct err *err)
@@ -289,7 +322,8 @@ static int ask(struct admission *admission, struct work *work, struct err *err)
         .job_class = (int)work->class,
         .epoch = admission->epoch,
         .run_id = admission->run_id,
-        .attempt = work->attempt + 1,
+        .attempt = work->attempt + (work->task == TASK_RUN),
+        .goes_on = work->task == TASK_RECOVER,
         .ttl_ms = KEEPER_LOCK_TTL_MS,
         .slot_count = work->slot_count,
     };
@@ -343,6 +377,10 @@ static int consider(struct admission *admission, struct work *work, struct err *
     if (work->task == TASK_RUN && work_expired(work, clock_real_ms()))
         return end_with(admission, work, STATE_EXPIRED, ERR_PERMANENT,
                         "its deadline, or the time by which it had to start, has passed", err);
+    if (work->task == TASK_RECOVER && work->give_up)
+        return recover(admission, work, RECOVERY_ON, 0, 0, err);
+    if (work->task == TASK_RECOVER && journaled_plan_owes_first(work->plan))
+        return recover(admission, work, RECOVERY_DEBTS, 0, 0, err);
     if (!redis_ready(admission->redis))
         return go_on_alone(admission, work, redis_problem(admission->redis), err);
     if (work->attempt > 0 &&

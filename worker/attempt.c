@@ -73,10 +73,19 @@ int attempt_learn(struct attempt *attempt, size_t index, struct facts *learned, 
     return 0;
 }
 
+static bool pays(const struct step *payment, const struct step *owing)
+{
+    const char *what = owing->type->owes_for;
+
+    if (payment->type != owing->type->owes)
+        return false;
+    return !what || strcmp(facts_get_or(&payment->args, what, ""), facts_get_or(&owing->args, what, "")) == 0;
+}
+
 bool step_is_payment(const struct plan *plan, size_t index)
 {
     for (size_t i = 0; i < index; i++)
-        if (plan->steps[i].type->owes == plan->steps[index].type)
+        if (pays(&plan->steps[index], &plan->steps[i]))
             return true;
     return false;
 }
@@ -84,14 +93,39 @@ bool step_is_payment(const struct plan *plan, size_t index)
 size_t step_payment_of(const struct plan *plan, size_t index)
 {
     for (size_t i = index + 1; i < plan->count; i++)
-        if (plan->steps[i].type == plan->steps[index].type->owes)
+        if (pays(&plan->steps[i], &plan->steps[index]))
             return i;
     return plan->count;
+}
+
+bool step_debt_open(const struct journaled_plan *plan, size_t index)
+{
+    size_t payment = plan->plan.steps[index].type->owes ? step_payment_of(&plan->plan, index) : plan->plan.count;
+
+    return payment < plan->plan.count && plan->steps[index].state != STEP_PLANNED &&
+           plan->steps[payment].state != STEP_PAID;
 }
 
 bool step_no_way_back(const struct step *step)
 {
     return step->type->final || (step->class == STEP_DESTROYS && !step->type->undo && !step->type->owes);
+}
+
+bool journaled_plan_owes_first(const struct journaled_plan *plan)
+{
+    for (size_t i = 0; i < plan->plan.count; i++)
+        if (step_debt_open(plan, i) && plan->plan.steps[i].type->owes->pay_first)
+            return true;
+    return false;
+}
+
+bool journaled_plan_final(const struct journaled_plan *plan)
+{
+    for (size_t i = 0; i < plan->plan.count; i++)
+        if ((plan->steps[i].state == STEP_DONE || plan->steps[i].state == STEP_INTENT) &&
+            step_no_way_back(&plan->plan.steps[i]))
+            return true;
+    return false;
 }
 
 void attempt_pause(const struct attempt *attempt, int ms)

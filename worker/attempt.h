@@ -27,6 +27,7 @@ int attempt_learn(struct attempt *attempt, size_t index, struct facts *learned,
 bool step_is_payment(const struct plan *plan, size_t index); /* an earlier step owes this type */
 size_t step_payment_of(const struct plan *plan,
                        size_t index); /* the step that pays what steps[index] owes; plan->count if there is none */
+bool step_debt_open(const struct journaled_plan *plan, size_t index); /* from the INTENT of steps[index] on, until paid */
 bool step_no_way_back(const struct step *step);
 void attempt_pause(const struct attempt *attempt,
                    int ms); /* the runner's only wait: between tries; cut short by a shutdown */
@@ -39,7 +40,7 @@ void attempt_back(struct attempt *attempt, const struct err *why, struct outcome
 int attempt_pay(struct attempt *attempt, bool first, bool *out_any, char **owed, struct err *err);
 void attempt_park(struct attempt *attempt, const struct err *why, size_t index, const char *owed, struct outcome *out);
 /* runner_recover.c: pays what must be paid first, asks the world about each open INTENT, then forward or back. */
-void attempt_recover(struct attempt *attempt, struct outcome *out);
+void attempt_recover(struct attempt *attempt, enum recovery how, struct outcome *out);
 int attempt_remember(struct attempt *attempt, struct err *err); /* what planning and the DONE steps knew */
 /* runner_render.c */
 void attempt_render(struct attempt *attempt, struct outcome *out);

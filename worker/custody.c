@@ -174,14 +174,13 @@ int custody_wait(struct custody *custody, struct work *work, int64_t delay_ms, s
     return move(custody, work, &nothing, err);
 }
 
-static int make_hold(struct work *work, int64_t token, int64_t trusted_until_ms, bool lost, struct err *err)
+static int make_hold(struct work *work, int64_t token, int64_t trusted_until_ms, struct err *err)
 {
     hold_unref(work->hold);
     work->hold = NULL;
     if (hold_new(work->job->job_id, work->target, work->class, token, &work->hold, err) < 0)
         return -1;
     work->hold->trusted_until_ms = trusted_until_ms;
-    work->hold->lost = lost;
     work->hold->cancelled = work->cancelled;
     return 0;
 }
@@ -209,7 +208,7 @@ int custody_begin(struct custody *custody, struct work *work, int64_t token, int
 {
     const struct telling telling = {.phase = "plan"};
 
-    if (make_hold(work, token, trusted_until_ms, false, err) < 0)
+    if (make_hold(work, token, trusted_until_ms, err) < 0)
         return -1;
     if (token && token_seen(custody->setup.journal, work->target, token, err) < 0)
         return -1;
@@ -222,9 +221,9 @@ int custody_begin(struct custody *custody, struct work *work, int64_t token, int
 }
 
 int custody_hand_over(struct custody *custody, struct work *work, enum work_task task, int64_t token,
-                      int64_t trusted_until_ms, bool lost, struct err *err)
+                      int64_t trusted_until_ms, struct err *err)
 {
-    if (make_hold(work, token, trusted_until_ms, lost, err) < 0)
+    if (make_hold(work, token, trusted_until_ms, err) < 0)
         return -1;
     work->task = task;
     queue_start(custody, work);

@@ -55,7 +55,7 @@ int custody_wait(struct custody *custody, struct work *work, int64_t delay_ms, s
 int custody_begin(struct custody *custody, struct work *work, int64_t token, int64_t trusted_until_ms, struct err *err);
 /* Handed over again without a new state: recovery, or a debt that is paid. */
 int custody_hand_over(struct custody *custody, struct work *work, enum work_task task, int64_t token,
-                      int64_t trusted_until_ms, bool lost, struct err *err);
+                      int64_t trusted_until_ms, struct err *err);
 /* Terminal. `why` may be NULL; `outcome` carries result and catalog changes, may be NULL. PARKED keeps the target closed. */
 int custody_end(struct custody *custody, struct work *work, enum job_state state, const struct err *why,
                 const struct outcome *outcome, struct err *err);

@@ -163,8 +163,10 @@ static void execute(struct executor *executor, struct work *work)
         no_backend(work, &err);
     else if (work->task == TASK_PAY)
         pay(&env, backend, work);
+    else if (work->task == TASK_RECOVER && work->give_up)
+        runner_give_up(&env, backend, work->job, work->give_up, work->plan, &work->outcome);
     else if (work->task == TASK_RECOVER)
-        (work->give_up ? runner_give_up : runner_recover)(&env, backend, work->job, work->plan, &work->outcome);
+        runner_recover(&env, backend, work->job, work->recovery, work->plan, &work->outcome);
     else
         runner_run(&env, backend, work->job, &work->outcome);
     executor->work = NULL;

@@ -25,6 +25,7 @@
 #include <string.h>
 
 enum { CRASHES_MAX = 2 };
+static const char died_twice[] = "the worker died twice while it ran; what it left is not known";
 
 static int decode_job(struct worker *worker, const struct inbox_row *row, struct job **out, struct err *err)
 {
@@ -92,7 +93,7 @@ static int park(struct worker *worker, struct work *work, struct err *err)
 {
     struct err why = {0};
 
-    err_set(&why, ERR_UNKNOWN, "the worker died twice while it ran; what it left is not known");
+    err_set(&why, ERR_UNKNOWN, "%s", died_twice);
     return custody_end(&worker->custody, work, STATE_PARKED, &why, NULL, err);
 }
 
@@ -133,7 +134,8 @@ static int go_on(struct worker *worker, struct work *work, bool rebooted, struct
         work->stage = WORK_PARKED;
         return custody_close_parked(&worker->custody, work, err);
     }
-    work->give_up = work->plan && work->crashes >= CRASHES_MAX;
+    if (work->plan && work->crashes >= CRASHES_MAX)
+        work->give_up = died_twice;
     if (work->state == STATE_RUNNING && (work->crashes > CRASHES_MAX || (work->crashes == CRASHES_MAX && !work->plan)))
         return park(worker, work, err); /* even giving up brought it down */
     if (work->plan)

@@ -145,7 +145,7 @@ void runner_run(const struct runner_env *env, struct backend *backend, const str
     attempt_forward(&attempt, out);
 }
 
-void runner_recover(const struct runner_env *env, struct backend *backend, const struct job *job,
+void runner_recover(const struct runner_env *env, struct backend *backend, const struct job *job, enum recovery how,
                     struct journaled_plan *journaled, struct outcome *out)
 {
     struct attempt attempt = {.env = env, .backend = backend, .job = job, .recovering = true};
@@ -154,21 +154,21 @@ void runner_recover(const struct runner_env *env, struct backend *backend, const
     if (!attempt.verb)
         return;
     attempt.plan = *journaled; /* borrowed: given back below with what was learned */
-    attempt_recover(&attempt, out);
+    attempt_recover(&attempt, how, out);
     *journaled = attempt.plan;
     facts_clear(&attempt.known);
     text_free(&attempt.story);
 }
 
-void runner_give_up(const struct runner_env *env, struct backend *backend, const struct job *job,
+void runner_give_up(const struct runner_env *env, struct backend *backend, const struct job *job, const char *why,
                     struct journaled_plan *journaled, struct outcome *out)
 {
     struct attempt attempt = {.env = env, .backend = backend, .job = job, .plan = *journaled, .recovering = true};
-    struct err why = {0}, ignored = {0};
+    struct err err = {0}, ignored = {0};
 
-    err_set(&why, ERR_UNKNOWN, "%s: the worker died twice while it ran; what it left is not known", op_names[job->op]);
+    err_set(&err, ERR_UNKNOWN, "%s: %s", op_names[job->op], why);
     attempt_remember(&attempt, &ignored);
-    attempt_park(&attempt, &why, attempt.plan.plan.count, NULL, out);
+    attempt_park(&attempt, &err, attempt.plan.plan.count, NULL, out);
     *journaled = attempt.plan;
     facts_clear(&attempt.known);
 }

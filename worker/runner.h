@@ -55,6 +55,9 @@ struct journaled_plan { /* what a restarted worker knows */
     struct journaled_step *steps; /* plan.count */
 };
 void journaled_plan_clear(struct journaled_plan *plan);
+bool journaled_plan_owes_first(
+    const struct journaled_plan *plan); /* a debt that is harmless in any state: a guest may be frozen */
+bool journaled_plan_final(const struct journaled_plan *plan); /* no way back any more: only forward */
 
 enum outcome_kind {
     OUTCOME_ENDED, /* state is terminal */
@@ -75,11 +78,17 @@ void outcome_clear(struct outcome *outcome);
 
 /* Plans and executes, or for a dry run plans and renders. Never fails: whatever happens is in `out` (zeroed by the caller). */
 void runner_run(const struct runner_env *env, struct backend *backend, const struct job *job, struct outcome *out);
+/* How much of a recovery may be done now. */
+enum recovery {
+    RECOVERY_ON,   /* forward or back, as the plan stands: the lock is ours, or none is needed */
+    RECOVERY_BACK, /* no lock for long, and nobody else reaches the target: only back. A plan without a way back: AGAIN */
+    RECOVERY_DEBTS, /* nothing but pay_first debts, which need no lock; then AGAIN */
+};
 /* Goes on with a plan found in the journal: pay_first debts, settle, then forward or back. */
-void runner_recover(const struct runner_env *env, struct backend *backend, const struct job *job,
+void runner_recover(const struct runner_env *env, struct backend *backend, const struct job *job, enum recovery how,
                     struct journaled_plan *journaled, struct outcome *out);
-/* A job that brought the worker down twice is not tried again: harmless debts (a thaw) are paid, the rest is evidence, and it is PARKED. */
-void runner_give_up(const struct runner_env *env, struct backend *backend, const struct job *job,
+/* A job that is not tried again (`why`): harmless debts (a thaw) are paid, the rest is evidence, and it is PARKED. */
+void runner_give_up(const struct runner_env *env, struct backend *backend, const struct job *job, const char *why,
                     struct journaled_plan *journaled, struct outcome *out);
 /* Pays what a PARKED job still owes when a person resolves it (start, resume). */
 int runner_pay_owed(const struct runner_env *env, struct backend *backend, const struct job *job,

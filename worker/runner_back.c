@@ -17,16 +17,6 @@
 
 enum { UNDO_TRIES = 5, UNDO_PAUSE_MS = 1000, PAY_TRIES = 10, PAY_PAUSE_MS = 500 };
 
-static bool open_debt(const struct attempt *attempt, size_t index)
-{
-    const struct plan *plan = &attempt->plan.plan;
-    const struct step_type *type = plan->steps[index].type;
-    enum step_state state = attempt->plan.steps[index].state;
-    size_t payment = type->owes ? step_payment_of(plan, index) : plan->count;
-
-    return payment < plan->count && state != STEP_PLANNED && attempt->plan.steps[payment].state != STEP_PAID;
-}
-
 /* A paying step may be repeated, so it is: a guest is not left frozen because an agent was busy once. */
 static int pay_one(struct attempt *attempt, size_t index, struct err *err)
 {
@@ -58,7 +48,7 @@ int attempt_pay(struct attempt *attempt, bool first, bool *out_any, char **owed,
     for (size_t i = attempt->plan.plan.count; i-- > 0;) {
         struct step_change change = {0};
 
-        if (!open_debt(attempt, i) || attempt->plan.plan.steps[i].type->owes->pay_first != first)
+        if (!step_debt_open(&attempt->plan, i) || attempt->plan.plan.steps[i].type->owes->pay_first != first)
             continue;
         if (pay_one(attempt, i, err) < 0) {
             *owed = strdup(attempt->plan.plan.steps[i].type->owes->name);
@@ -170,7 +160,7 @@ void attempt_back(struct attempt *attempt, const struct err *why, struct outcome
 static const char *first_owed(const struct attempt *attempt)
 {
     for (size_t i = 0; i < attempt->plan.plan.count; i++)
-        if (open_debt(attempt, i))
+        if (step_debt_open(&attempt->plan, i))
             return attempt->plan.plan.steps[i].type->owes->name;
     return NULL;
 }

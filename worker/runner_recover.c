@@ -3,7 +3,8 @@
  *
  *   1. debts that are harmless in any state are paid (a frozen guest is thawed first of all);
  *   2. every INTENT without DONE is settled: the world is asked what became of it. A call of the dead worker that is still at work: again in 500 ms;
- *   3. a debt was paid out of turn, or a step that adds cannot be told: back, and the job is planned afresh. A step that takes away cannot be told: PARKED. Else forward: a job that
+ *   3. without the lock for long: back, if there is a way back (how: RECOVERY_BACK);
+ *      a debt was paid out of turn, or a step that adds cannot be told: back, and the job is planned afresh. A step that takes away cannot be told: PARKED. Else forward: a job that
  *      lives by itself (push, commit) is adopted by execute().
  */
 #include "worker/attempt.h"
@@ -24,9 +25,8 @@ int attempt_remember(struct attempt *attempt, struct err *err)
 
         if ((step->state == STEP_DONE || step->state == STEP_PAID) && facts_merge(&attempt->known, &step->facts, err) < 0)
             return -1;
-        if ((step->state == STEP_DONE || step->state == STEP_INTENT) && step_no_way_back(&attempt->plan.plan.steps[i]))
-            attempt->final_begun = true;
     }
+    attempt->final_begun = journaled_plan_final(&attempt->plan);
     return 0;
 }
 
@@ -120,7 +120,15 @@ static void ask_again(const struct err *err, struct outcome *out)
     out->err = *err;
 }
 
-void attempt_recover(struct attempt *attempt, struct outcome *out)
+static void wait_for_lock(const char *done, struct outcome *out)
+{
+    struct err err = {0};
+
+    err_set(&err, ERR_RETRY, "%s; the rest waits for the lock", done);
+    ask_again(&err, out);
+}
+
+void attempt_recover(struct attempt *attempt, enum recovery how, struct outcome *out)
 {
     CLEANUP(freep) char *owed = NULL;
     const struct err nothing = {0};
@@ -133,7 +141,11 @@ void attempt_recover(struct attempt *attempt, struct outcome *out)
         ask_again(&err, out);
         return;
     }
-    any = any || paid_out_of_turn(attempt) || was_going_back(attempt);
+    if (how == RECOVERY_DEBTS) {
+        wait_for_lock("what cannot wait is paid", out);
+        return;
+    }
+    any = any || how == RECOVERY_BACK || paid_out_of_turn(attempt) || was_going_back(attempt);
     way = settle_all(attempt, &at, &err);
     if (way == WAY_AGAIN)
         ask_again(&err, out);
@@ -143,6 +155,8 @@ void attempt_recover(struct attempt *attempt, struct outcome *out)
         attempt_back(attempt, &nothing, out);
     else if (way == WAY_BACK)
         attempt_park(attempt, &err, at, NULL, out);
+    else if (how == RECOVERY_BACK)
+        wait_for_lock("there is no way back", out);
     else
         attempt_forward(attempt, out);
 }

@@ -66,6 +66,7 @@ struct step_type {
     /* A debt from the moment of INTENT: the type whose execute() pays it ("thaw" for "freeze"), called with this step's args. Paid by the plan's own step, or on every
 	 * other way out. A paying step has no INTENT (the debt is it) and waits for neither journal nor Redis; it may be repeated. NULL: owes nothing. */
     const struct step_type *owes;
+    const char *owes_for; /* the argument that says for what ("canister"), in both steps; NULL: a plan has one such debt at a time */
     /* On a paying step: harmless in any state (thaw), so paid before settle and undo. Otherwise (start, resume): paid only when every step of the plan is done or undone
 	 * and the lock is not another's; else it stays owed, and the job is PARKED. */
     bool pay_first;

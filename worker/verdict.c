@@ -43,7 +43,8 @@ static int plan_afresh(struct custody *custody, struct work *work, struct err *e
 {
     forget_plan(work);
     work->task = TASK_RUN;
-    work->closes_target = false;
+    work->closes_target = work->lock_lost = false;
+    work->cut_off_since_ms = 0;
     work->attempt--;
     work->crashes--;
     work->journaled = false;
@@ -135,7 +136,7 @@ static int begin_resolve(struct custody *custody, struct work *work, const char 
     forget_plan(work);
     if (journal_load_plan(custody->setup.journal, work->row, work->ops, &work->plan, err) < 0)
         return -1;
-    return custody_hand_over(custody, work, TASK_PAY, work->token, 0, false, err);
+    return custody_hand_over(custody, work, TASK_PAY, work->token, 0, err);
 }
 
 static int cancel(struct custody *custody, struct work *work, struct err *err)

@@ -61,11 +61,14 @@ struct work {
     size_t slot_count;
     char slot_names[8][80];
 
-    struct hold *hold;           /* while it runs */
-    struct journaled_plan *plan; /* TASK_RECOVER, TASK_PAY */
-    bool give_up;                /* TASK_RECOVER: it brought the worker down twice; pay what is harmless, then PARKED */
-    struct outcome outcome;      /* filled by the executor */
-    size_t heap_index;           /* in the backlog's heaps */
+    struct hold *hold;            /* while it runs */
+    struct journaled_plan *plan;  /* TASK_RECOVER, TASK_PAY */
+    enum recovery recovery;       /* TASK_RECOVER: how much of it */
+    const char *give_up;          /* TASK_RECOVER: why it is PARKED, when what is harmless is paid; NULL: it goes on */
+    bool lock_lost;               /* TASK_RECOVER: another's when last heard */
+    int64_t cut_off_since_ms;     /* TASK_RECOVER: monotonic, without a lock; 0: not */
+    struct outcome outcome;       /* filled by the executor */
+    size_t heap_index;            /* in the backlog's heaps */
     struct work *next, *previous; /* all in custody; linked by the custody */
     struct work *next_blocked;    /* behind a busy target */
 };

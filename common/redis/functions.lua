@@ -310,7 +310,11 @@ local function hold_says(a)
   end
 end
 
--- job host instance target journal class epoch (as fs:epoch has it) least (token that may be given) attempt ttl [slot limit]...
+--[[
+job host instance target journal class epoch (as fs:epoch has it) least (token that may be given) attempt ttl goes_on [slot limit]...
+goes_on: '1' for a job that began before its worker died. It does not start, so nothing that keeps from starting keeps it: neither a
+cancel nor the deadline (it goes back, and needs the lock for that), nor a hold, nor a slot that another took while it was away.
+]]
 local function acquire(_, a)
   if redis.call('GET', 'fs:epoch') ~= a[7] then
     return { 'EPOCH' }
@@ -330,19 +334,20 @@ local function acquire(_, a)
   local l = lock_key and redis.call('HMGET', lock_key, 'owner', 'instance', 'until', 'fence', 'parked') or {}
   if l[1] == owner and l[2] == a[3] and number(l[3]) > now then
     redis.call('HSET', lock_key, 'until', till)
-    take_slots(a[1], till, a, 11)
+    take_slots(a[1], till, a, 12)
     return { 'OK', l[4] }
   end
-  no = not resolving and start_says(t, now) or hold_says(a) or lock_key and lock_says(l, a, owner, now)
+  local goes_on = a[11] == '1'
+  no = not goes_on and (not resolving and start_says(t, now) or hold_says(a)) or lock_key and lock_says(l, a, owner, now)
   if no then
     return no
   end
-  if a[11] then
-    local full = full_slot(a[1], now, a, 11)
+  if a[12] then
+    local full = not goes_on and full_slot(a[1], now, a, 12)
     if full then
       return { 'SLOTS', full }
     end
-    redis.call('HSET', job_key, 'slots', take_slots(a[1], till, a, 11))
+    redis.call('HSET', job_key, 'slots', take_slots(a[1], till, a, 12))
   end
   local token = '0'
   if lock_key then

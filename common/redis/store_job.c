@@ -83,6 +83,7 @@ int store_acquire_command(const struct store_acquire *acquire, struct store_comm
     command_add_int(out, least_token(acquire));
     command_add_int(out, acquire->attempt);
     command_add_int(out, acquire->ttl_ms);
+    command_add_int(out, acquire->goes_on);
     for (size_t i = 0; i < acquire->slot_count; i++) {
         command_add(out, acquire->slots[i].name);
         command_add_int(out, acquire->slots[i].limit);

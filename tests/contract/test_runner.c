@@ -28,13 +28,15 @@ static struct job job_of(enum op op)
                         .host = (char *)"alpha"};
 }
 
-static const enum op ops[] = {OP_SNAPSHOT_CREATE, OP_SNAPSHOT_REVERT, OP_SNAPSHOT_DELETE, OP_BACKUP_CREATE};
+static const enum op ops[] = {OP_SNAPSHOT_CREATE, OP_SNAPSHOT_REVERT, OP_SNAPSHOT_DELETE, OP_BACKUP_CREATE,
+                              OP_BACKUP_RESTORE};
 
 /* What is true of every end that is not PARKED. */
 static void assert_whole(const struct fake_world *world)
 {
     assert_false(world->frozen);
     assert_false(world->stopped);
+    assert_false(world->held[0] || world->held[1]);
     assert_int_equal(world->unpaid_effects, 0);
 }
 
@@ -140,7 +142,8 @@ static void test_failure_at_every_step(void **state)
         {OP_SNAPSHOT_CREATE, "freeze"}, {OP_SNAPSHOT_CREATE, "snap"}, {OP_SNAPSHOT_REVERT, "check"},
         {OP_SNAPSHOT_REVERT, "stop"},   {OP_SNAPSHOT_REVERT, "swap"}, {OP_SNAPSHOT_REVERT, "add"},
         {OP_SNAPSHOT_REVERT, "start"},  {OP_SNAPSHOT_DELETE, "add"},  {OP_SNAPSHOT_DELETE, "kill"},
-        {OP_BACKUP_CREATE, "add"},      {OP_BACKUP_CREATE, "push"},
+        {OP_BACKUP_CREATE, "add"},      {OP_BACKUP_CREATE, "push"},   {OP_BACKUP_RESTORE, "hold"},
+        {OP_BACKUP_RESTORE, "add"},
     };
 
     (void)state;
@@ -264,7 +267,7 @@ static enum job_state recover(struct fake_world *world, const struct job *job)
         bool found = fake_journaled(world, &plan);
 
         if (found)
-            runner_recover(&env, fake_backend(), job, &plan, &out);
+            runner_recover(&env, fake_backend(), job, RECOVERY_ON, &plan, &out);
         else
             runner_run(&env, fake_backend(), job, &out);
         journaled_plan_clear(&plan);
@@ -302,8 +305,8 @@ static void test_crash_matrix(void **state)
     static const char *const points[] = {"plan.before",  "plan.after",   "intent.before",
                                          "intent.after", "effect.after", "done.after",
                                          "pay.before",   "pay.after",    NULL};
-    static const char *const steps[] = {"check", "freeze", "snap", "thaw", "stop", "swap",
-                                        "add",   "start",  "kill", "push", NULL};
+    static const char *const steps[] = {"check", "freeze", "snap", "thaw",   "stop", "swap",   "add", "start",
+                                        "kill",  "push",   "hold", "hold#2", "free", "free#2", NULL};
     int crashes = 0;
 
     (void)state;
@@ -398,7 +401,7 @@ static void test_giving_up_still_thaws(void **state)
     assert_true(run_and_crash(world, &job, "effect.after:freeze"));
     assert_true(world->frozen);
     assert_true(fake_journaled(world, &plan));
-    runner_give_up(&env, fake_backend(), &job, &plan, &out);
+    runner_give_up(&env, fake_backend(), &job, "twice is enough", &plan, &out);
     assert_int_equal(out.state, STATE_PARKED);
     assert_false(world->frozen);
     assert_int_equal(world->applied[FAKE_SNAP], 0);
@@ -430,6 +433,113 @@ static void test_a_hard_stop_leaves_no_guest_frozen(void **state)
     fake_world_free(world);
 }
 
+/* A debt is paid by the step that names the same thing, not by the first of its type. */
+static void test_two_debts_of_one_type_are_paid_each(void **state)
+{
+    struct fake_world *world = fake_world_new();
+    struct job job = job_of(OP_BACKUP_RESTORE);
+    struct outcome out;
+
+    (void)state;
+    strcpy(world->fail_step, "add");
+    world->fail_kind = ERR_PERMANENT;
+    world->fail_times = -1;
+    run(world, &job, &out);
+    assert_int_equal(out.state, STATE_FAILED);
+    assert_untouched(world);
+    outcome_clear(&out);
+    fake_world_free(world);
+
+    world = fake_world_new();
+    assert_true(run_and_crash(world, &job, "effect.after:free"));
+    assert_true(world->held[0] && !world->held[1]);
+    strcpy(world->fail_step, "free");
+    world->fail_kind = ERR_PERMANENT;
+    world->fail_times = -1;
+    assert_int_equal(recover(world, &job), STATE_PARKED); /* what is owed for a cannot be paid, and that is said */
+    fake_world_free(world);
+}
+
+static void recover_once(struct fake_world *world, const struct job *job, enum recovery how, struct outcome *out)
+{
+    struct runner_env env = fake_env(world);
+    struct journaled_plan plan;
+
+    *out = (struct outcome){0};
+    assert_true(fake_journaled(world, &plan));
+    runner_recover(&env, fake_backend(), job, how, &plan, out);
+    journaled_plan_clear(&plan);
+}
+
+/* Before the lock is there, a guest is thawed and nothing else happens. */
+static void test_debts_are_paid_before_the_lock_is_there(void **state)
+{
+    struct fake_world *world = fake_world_new();
+    struct job job = job_of(OP_SNAPSHOT_CREATE);
+    struct journaled_plan plan;
+    struct outcome out;
+
+    (void)state;
+    assert_true(run_and_crash(world, &job, "effect.after:snap"));
+    assert_true(fake_journaled(world, &plan));
+    assert_true(journaled_plan_owes_first(&plan));
+    journaled_plan_clear(&plan);
+    recover_once(world, &job, RECOVERY_DEBTS, &out);
+    assert_int_equal(out.kind, OUTCOME_AGAIN);
+    assert_false(world->frozen);
+    assert_int_equal(world->applied[FAKE_SNAP], 1); /* neither undone … */
+    assert_int_equal(world->executed[FAKE_SNAP], 1);
+    outcome_clear(&out);
+    assert_true(fake_journaled(world, &plan));
+    assert_false(journaled_plan_owes_first(&plan)); /* … nor paid again */
+    journaled_plan_clear(&plan);
+    assert_int_equal(recover(world, &job), STATE_SUCCEEDED);
+    assert_int_equal(world->executed[FAKE_SNAP], 2);
+    assert_whole(world);
+    fake_world_free(world);
+}
+
+/* Cut off for long: what has a way back is taken back, and nothing more is taken away; what has none is left. */
+static void test_without_the_lock_there_is_only_back(void **state)
+{
+    static const char *const crashes[] = {"intent.after:stop", "effect.after:stop", "done.after:swap",
+                                          "intent.before:start", NULL};
+
+    (void)state;
+    for (const char *const *crash = crashes; *crash; crash++) {
+        struct fake_world *world = fake_world_new();
+        struct job job = job_of(OP_SNAPSHOT_REVERT);
+        struct outcome out;
+
+        if (!run_and_crash(world, &job, *crash)) {
+            fake_world_free(world);
+            continue;
+        }
+        world->trust = TRUST_STALE;
+        recover_once(world, &job, RECOVERY_BACK, &out);
+        assert_int_equal(out.kind, OUTCOME_REPLAN);
+        assert_untouched(world);
+        outcome_clear(&out);
+        fake_world_free(world);
+    }
+    struct fake_world *world = fake_world_new();
+    struct job job = job_of(OP_SNAPSHOT_DELETE);
+    struct journaled_plan plan;
+    struct outcome out;
+
+    assert_true(run_and_crash(world, &job, "intent.after:kill"));
+    assert_true(fake_journaled(world, &plan));
+    assert_true(journaled_plan_final(&plan));
+    journaled_plan_clear(&plan);
+    world->trust = TRUST_STALE;
+    recover_once(world, &job, RECOVERY_BACK, &out);
+    assert_int_equal(out.kind, OUTCOME_AGAIN);
+    assert_int_equal(world->executed[FAKE_KILL], 0);
+    assert_int_equal(world->applied[FAKE_ADD], 1);
+    outcome_clear(&out);
+    fake_world_free(world);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -446,6 +556,9 @@ int main(void)
         cmocka_unit_test(test_settle_busy_is_asked_again),
         cmocka_unit_test(test_giving_up_still_thaws),
         cmocka_unit_test(test_a_hard_stop_leaves_no_guest_frozen),
+        cmocka_unit_test(test_two_debts_of_one_type_are_paid_each),
+        cmocka_unit_test(test_debts_are_paid_before_the_lock_is_there),
+        cmocka_unit_test(test_without_the_lock_there_is_only_back),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

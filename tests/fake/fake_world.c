@@ -174,6 +174,39 @@ static int start_execute(const struct step_run *run, const struct step *step, st
     return 0;
 }
 
+static bool *held_by(const struct step *step)
+{
+    return &world->held[strcmp(facts_get_or(&step->args, "what", "a"), "a") != 0];
+}
+
+static int hold_execute(const struct step_run *run, const struct step *step, struct facts *learned, struct err *err)
+{
+    (void)run;
+    (void)learned;
+    *held_by(step) = true;
+    return should_fail(step, err);
+}
+
+static int hold_settle(const struct step_run *run, const struct step *step, struct facts *learned, enum settled *out,
+                       struct err *err)
+{
+    (void)run;
+    (void)learned;
+    (void)err;
+    *out = *held_by(step) ? SETTLED_DONE : SETTLED_NOT_DONE;
+    return 0;
+}
+
+static int free_execute(const struct step_run *run, const struct step *step, struct facts *learned, struct err *err)
+{
+    (void)run;
+    (void)learned;
+    if (should_fail(step, err) < 0)
+        return -1;
+    *held_by(step) = false;
+    return 0;
+}
+
 static int check_execute(const struct step_run *run, const struct step *step, struct facts *learned, struct err *err)
 {
     (void)run;
@@ -201,6 +234,15 @@ static const struct step_type type_stop = {.name = "stop",
                                            .render = render_name,
                                            .execute = stop_execute,
                                            .settle = stop_settle};
+static const struct step_type type_free = {
+    .name = "free", .class = STEP_ADDS, .render = render_name, .execute = free_execute};
+static const struct step_type type_hold = {.name = "hold",
+                                           .class = STEP_ADDS,
+                                           .owes = &type_free,
+                                           .owes_for = "what",
+                                           .render = render_name,
+                                           .execute = hold_execute,
+                                           .settle = hold_settle};
 static const struct step_type type_add = {.name = "add", .class = STEP_ADDS, FAKE_CALLS(add)};
 static const struct step_type type_snap = {.name = "snap", .class = STEP_ADDS, FAKE_CALLS(snap)};
 static const struct step_type type_push = {.name = "push", .class = STEP_ADDS, FAKE_CALLS(push)};
@@ -222,6 +264,16 @@ static int plan_types(struct plan *plan, struct err *err, const struct step_type
     return 0;
 }
 
+static int plan_two_debts(struct plan *plan, struct err *err)
+{
+    return plan_add(plan, &type_hold, err, "what", "a", NULL) && plan_add(plan, &type_hold, err, "what", "b", NULL) &&
+                   plan_add(plan, &type_add, err, NULL) &&
+                   plan_add(plan, &type_free, err, "what", "b", "how", "gently", NULL) &&
+                   plan_add(plan, &type_free, err, "what", "a", "how", "gently", NULL)
+               ? 0
+               : -1;
+}
+
 static int plan_fake(struct backend *backend, const struct job *job, struct plan *plan, struct err *err)
 {
     static const struct step_type *const create[] = {&type_freeze, &type_snap, &type_thaw, NULL};
@@ -234,19 +286,18 @@ static int plan_fake(struct backend *backend, const struct job *job, struct plan
         return plan_types(plan, err, create);
     if (job->op == OP_SNAPSHOT_REVERT)
         return plan_types(plan, err, revert);
+    if (job->op == OP_BACKUP_RESTORE)
+        return plan_two_debts(plan, err);
     return plan_types(plan, err, job->op == OP_SNAPSHOT_DELETE ? delete : backup);
 }
 
 static const struct verb verbs[] = {
-    {OP_SNAPSHOT_CREATE, plan_fake, NULL},
-    {OP_SNAPSHOT_REVERT, plan_fake, NULL},
-    {OP_SNAPSHOT_DELETE, plan_fake, NULL},
-    {OP_BACKUP_CREATE, plan_fake, NULL},
-    {0},
+    {OP_SNAPSHOT_CREATE, plan_fake, NULL}, {OP_SNAPSHOT_REVERT, plan_fake, NULL}, {OP_SNAPSHOT_DELETE, plan_fake, NULL},
+    {OP_BACKUP_CREATE, plan_fake, NULL},   {OP_BACKUP_RESTORE, plan_fake, NULL},  {0},
 };
-static const struct step_type *const types[] = {&type_check, &type_thaw, &type_freeze, &type_start,
-                                                &type_stop,  &type_add,  &type_snap,   &type_push,
-                                                &type_swap,  &type_kill, NULL};
+static const struct step_type *const types[] = {&type_check, &type_thaw, &type_freeze, &type_start, &type_stop,
+                                                &type_add,   &type_snap, &type_push,   &type_swap,  &type_kill,
+                                                &type_hold,  &type_free, NULL};
 
 const struct backend_ops fake_backend_ops = {.kind = "fake", .verbs = verbs, .steps = types, .only_here = true};
 

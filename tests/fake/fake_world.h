@@ -11,6 +11,7 @@ enum { FAKE_STEPS = 16, FAKE_FACTS = 256, FAKE_PLAN = 4096 };
 
 struct fake_world {
     bool frozen, stopped;
+    bool held[2];               /* two debts of one type */
     int applied[FAKE_EFFECTS];  /* 1: the effect is in the world */
     int executed[FAKE_EFFECTS]; /* how often it was brought about */
     int unpaid_effects;         /* effects of class C that began without a confirmed lock: must stay 0 */
@@ -40,7 +41,7 @@ void fake_world_free(struct fake_world *world);
 void fake_world_use(struct fake_world *world); /* the one that the fake backend's steps act on */
 struct runner_env fake_env(struct fake_world *world);
 extern const struct backend_ops
-    fake_backend_ops; /* snapshot.create: freeze snap thaw · snapshot.revert: check stop swap add start · snapshot.delete: add kill · backup.create: add push */
+    fake_backend_ops; /* snapshot.create: freeze snap thaw · snapshot.revert: check stop swap add start · snapshot.delete: add kill · backup.create: add push · backup.restore: hold a, hold b, add, free b, free a */
 struct backend *fake_backend(void);
 /* The plan in the journal; false: there is none. */
 bool fake_journaled(struct fake_world *world, struct journaled_plan *out);

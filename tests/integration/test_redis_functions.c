@@ -588,6 +588,40 @@ static void cancelled_expired_and_held_are_told_in_this_order(void **state)
     assert_int_equal(acquire(&request).answer, ACQUIRE_OK);
 }
 
+/* It needs its lock to go back, too: only another's lock keeps it, and the end of its ticket. */
+static void what_keeps_from_starting_does_not_keep_from_going_on(void **state)
+{
+    struct store_ticket old = new_ticket("j1", 1);
+    struct store_acquire request = new_acquire("j1", 1), other = new_acquire("j2", 1);
+    struct facts holds = {0};
+    struct err err = {0};
+
+    (void)state;
+    request.slots[0] = other.slots[0] = (struct store_slot){"pool", 1};
+    request.slot_count = other.slot_count = 1;
+    request.goes_on = true;
+    assert_int_equal(acquire(&request).answer, ACQUIRE_NOTICKET);
+    ticket("j2", 1);
+    other.target = "libvirt:other";
+    assert_int_equal(acquire(&other).answer, ACQUIRE_OK); /* the last slot */
+    old.deadline_ms = 1000;
+    assert_int_equal(write_ticket(&old), TICKET_OK);
+    facts_set(&holds, "all", "no more today", &err);
+    assert_int_equal(store_hold_write(redis, TERM, &holds, &err), 0);
+    assert_int_equal(tell(store_cancel_command, TERM, "j1", "ann"), TICKET_OK);
+    struct acquire_result result = acquire(&request);
+    assert_int_equal(result.answer, ACQUIRE_OK);
+    assert_int_equal(number_of(RUN("ZCARD", "fs:sem:pool")), 2);
+    facts_clear(&holds);
+    assert_int_equal(store_hold_write(redis, TERM, &holds, &err), 0);
+    ticket("j3", 1);
+    struct store_acquire third = new_acquire("j3", 1);
+    third.goes_on = true;
+    assert_int_equal(acquire(&third).answer, ACQUIRE_HELD);
+    assert_int_equal(finish("j1", result.token, "SUCCEEDED"), FINISH_OK);
+    assert_int_equal(acquire(&request).answer, ACQUIRE_TERMINAL);
+}
+
 static void holds_stop_a_host_and_all(void **state)
 {
     static const char *const keys[] = {"all", "host:alpha"};
@@ -1135,6 +1169,7 @@ int main(void)
         TEST(what_has_ended_stays_ended),
         TEST(anothers_ticket_and_anothers_journal_are_refused),
         TEST(cancelled_expired_and_held_are_told_in_this_order),
+        TEST(what_keeps_from_starting_does_not_keep_from_going_on),
         TEST(holds_stop_a_host_and_all),
         TEST(two_hosts_contend_and_one_has_it),
         TEST(a_lock_that_ran_out_is_taken_over_and_its_holder_hears_it),

@@ -68,12 +68,13 @@ static void acquire_gives_the_least_token(void **state)
     (void)state;
     assert_int_equal(store_acquire_command(&acquire, &command, &err), 0);
     EXPECT(&command, "FCALL", "fs_acquire", "0", "j", "alpha", "i", "t:1", "jr", "1", "2:abc", "8589934593", "3",
-           "30000", "global", "100", "pool:x", "4");
+           "30000", "0", "global", "100", "pool:x", "4");
     acquire.token = 8589934600;
+    acquire.goes_on = true;
     acquire.slot_count = 0;
     assert_int_equal(store_acquire_command(&acquire, &command, &err), 0);
     EXPECT(&command, "FCALL", "fs_acquire", "0", "j", "alpha", "i", "t:1", "jr", "1", "2:abc", "8589934601", "3",
-           "30000");
+           "30000", "1");
     store_command_clear(&command);
 }
 

@@ -535,7 +535,7 @@ void rig_recover(struct rig *rig, struct job *job, struct outcome *out)
     if (read_journal(rig, &journaled)) {
         do {
             outcome_clear(out);
-            runner_recover(&env, rig->backend, job, &journaled, out);
+            runner_recover(&env, rig->backend, job, RECOVERY_ON, &journaled, out);
         } while (out->kind == OUTCOME_AGAIN);
         journaled_plan_clear(&journaled);
     }

@@ -335,7 +335,7 @@ void snap_recover(struct snap_rig *rig, struct job *job, struct outcome *out)
         facts_copy(&plan.steps[i].facts, &rig->facts[i], NULL);
     }
     outcome_clear(out);
-    runner_recover(&env, rig->backend, job, &plan, out);
+    runner_recover(&env, rig->backend, job, RECOVERY_ON, &plan, out);
     if (out->err.text[0] && getenv("RIG_VERBOSE"))
         fprintf(stderr, "  recovery -> %s\n", out->err.text);
     journaled_plan_clear(&plan);
