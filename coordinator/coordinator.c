@@ -88,9 +88,9 @@ static void confirm_ended(struct coordinator *coordinator, struct draft *draft)
     const struct ledger_job *record = draft->node->entry ? draft->node->entry->job : NULL;
 
     if (record && !draft->quiet) {
-        int state = name_index(job_state_names, record->outcome);
-        event_send(coordinator, record->job, EVENT_ENDED, state, NULL,
-                   state == STATE_CANCELLED ? record->cancel : "it was never published");
+        /* Of a published job people may have been told LOST, with a number from the clock. */
+        int64_t seq = record->published_at_ms ? clock_real_us() : EVENT_ENDED;
+        event_send(coordinator, record->job, seq, name_index(job_state_names, record->outcome), NULL, draft->why);
     }
     draft->node->stage = STAGE_IDLE;
     confirm_job(coordinator, draft);
@@ -100,6 +100,7 @@ static void confirm_word(struct coordinator *coordinator, struct draft *draft, c
 {
     const struct ledger_job *record = draft->node->entry ? draft->node->entry->job : NULL;
 
+    draft->node->words_on_their_way--;
     confirm_job(coordinator, draft);
     if (record)
         event_audit(coordinator, NULL, NULL, action, record->job->job_id,

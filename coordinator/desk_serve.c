@@ -159,8 +159,10 @@ static void serve_word(struct coordinator *coordinator, struct desk_write *write
     CLEANUP(freep) char *before = set_word(coordinator, field, TAKE_PTR(text));
     if (step == DRAFT_RESOLVE)
         node->control_written = false;
-    if (log_append_job(coordinator, node, step, write->who, write->reason, write, false, &err) == 0)
+    if (log_append_job(coordinator, node, step, write->who, write->reason, write, false, &err) == 0) {
+        node->words_on_their_way++;
         return;
+    }
     free(set_word(coordinator, field, TAKE_PTR(before))); /* not recorded: not said, and not known to whoever asks again */
     desk_answer(coordinator, write, &err);
 }
@@ -210,6 +212,24 @@ static void serve_opinion(struct coordinator *coordinator, struct desk_write *wr
     log_info(record->job->job_id, lost ? "LOST: host %s gives no sign of life" : "host %s is back", record->job->host);
 }
 
+/* The keeper has looked: nobody has it. */
+static void serve_overdue(struct coordinator *coordinator, struct desk_write *write)
+{
+    struct ledger_node *node = ledger_find_job(coordinator->ledger, write->job_id);
+    char why[256];
+    struct err err = {0};
+
+    if (coordinator->leadership.phase != PHASE_LEADING || !node ||
+        !ledger_job_overdue(node, clock_real_ms(), coordinator->options.overdue_grace_ms))
+        return;
+    snprintf(why, sizeof why,
+             "its deadline is over and host %s has given no sign of having taken it; if it did, what it says counts",
+             node->entry->job->job->host);
+    log_info(write->job_id, "EXPIRED: %s", why);
+    if (dispatch_end(coordinator, node, STATE_EXPIRED, why, false, &err) < 0)
+        log_debug(write->job_id, "end is not recorded yet: %s", err.text);
+}
+
 static void serve_dead_letter(struct coordinator *coordinator, struct desk_write *write)
 {
     struct publication publication = {
@@ -249,6 +269,7 @@ static void serve_quiet(struct coordinator *coordinator, struct desk_write *writ
     case DESK_END: serve_end(coordinator, write); break;
     case DESK_DEAD_LETTER: serve_dead_letter(coordinator, write); break;
     case DESK_LOST: serve_opinion(coordinator, write, true); break;
+    case DESK_OVERDUE: serve_overdue(coordinator, write); break;
     case DESK_FOUND: serve_opinion(coordinator, write, false); break;
     case DESK_FORGET: serve_forget(coordinator, write); break;
     case DESK_SUBMIT:
@@ -274,6 +295,7 @@ void desk_serve(struct coordinator *coordinator)
         case DESK_END:
         case DESK_DEAD_LETTER:
         case DESK_LOST:
+        case DESK_OVERDUE:
         case DESK_FOUND:
         case DESK_FORGET:
         case DESK_WAKE: serve_quiet(coordinator, write); break;

@@ -11,6 +11,7 @@ struct fleet_host {
     UT_hash_handle hh;
     char name[64];
     bool alive;              /* fs:host is there */
+    int64_t alive_since_ms;  /* real time when it came to be there, as far as this start has seen */
     int64_t heartbeat_at_ms; /* real time when it was last seen there; 0: never by this start */
     int64_t heard_at_ms;     /* append time of its newest record on Kafka; 0: none seen */
     int64_t known_since_ms;  /* real time when we began to look */

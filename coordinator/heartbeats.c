@@ -53,6 +53,8 @@ static void note_host(struct coordinator *coordinator, const char *name, const s
     struct fleet_host *host = fleet_add(coordinator->fleet, name, now_ms);
     int64_t heartbeat_ms = 0;
     if (host) {
+        if (seen->alive && !host->alive)
+            host->alive_since_ms = now_ms;
         host->alive = seen->alive;
         host->running = seen->running;
         if (seen->alive) /* the claim's rest of life says when it was renewed */

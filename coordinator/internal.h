@@ -41,6 +41,7 @@ struct draft {
     struct ledger_entry *entry; /* DRAFT_PUT: owned */
     struct desk_write *write;   /* who waits for it; NULL */
     bool quiet;                 /* DRAFT_ENDED: the worker said it, no event of ours */
+    char *why;                  /* DRAFT_ENDED: the text of our event; NULL: none. Owned */
 };
 
 struct coordinator {
@@ -132,6 +133,7 @@ enum desk_kind {
     DESK_END,
     DESK_DEAD_LETTER,
     DESK_LOST,
+    DESK_OVERDUE,
     DESK_FOUND,
     DESK_FORGET,
     DESK_WAKE

@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "coordinator/epoch.h"
 #include "coordinator/internal.h"
+#include "coordinator/overdue.h"
 #include "coordinator/rebuild.h"
 #include "coordinator/view_feed.h"
 #include "redis/store.h"
@@ -18,7 +19,7 @@
 #include <string.h>
 #include <time.h>
 
-enum { ROUND_MS = 1000, HINT_MS = 3000, TIDY_MS = 3600 * 1000 };
+enum { ROUND_MS = 1000, HINT_MS = 3000, TIDY_MS = 3600 * 1000, OVERDUE_MS = 60 * 1000 };
 
 struct keeper {
     struct coordinator *coordinator;
@@ -33,7 +34,7 @@ struct keeper {
     struct redis *redis;
     struct epoch_state epoch;
     int64_t reign; /* the term that epoch belongs to */
-    int64_t hint_sent_ms, poll_ms, tidy_ms;
+    int64_t hint_sent_ms, poll_ms, tidy_ms, overdue_ms;
     int64_t epoch_changed_ms; /* real */
     uint64_t holds_written;   /* version of the ledger's holds and pins that Redis has */
     int64_t holds_reign;
@@ -259,6 +260,14 @@ static int64_t led_term(struct keeper *keeper)
     return keeper->lead_term;
 }
 
+/* It walks all open jobs. */
+static int64_t overdue_every_ms(const struct coordinator *coordinator)
+{
+    int64_t grace_ms = coordinator->options.overdue_grace_ms;
+
+    return grace_ms < OVERDUE_MS ? grace_ms : OVERDUE_MS;
+}
+
 static void keeper_round(struct keeper *keeper)
 {
     struct coordinator *coordinator = keeper->coordinator;
@@ -281,6 +290,10 @@ static void keeper_round(struct keeper *keeper)
             log_debug("redis", "heartbeats: %s", err.text);
         else if (term)
             heartbeats_judge(coordinator, keeper->redis, keeper->epoch_changed_ms);
+    }
+    if (term && keeper->epoch.phase == EPOCH_FINE && now_ms - keeper->overdue_ms >= overdue_every_ms(coordinator)) {
+        keeper->overdue_ms = now_ms;
+        overdue_judge(coordinator, keeper->redis);
     }
     if (term && now_ms - keeper->tidy_ms >= TIDY_MS) {
         keeper->tidy_ms = now_ms;
@@ -334,7 +347,7 @@ int keeper_start(struct coordinator *coordinator, struct keeper **out, struct er
     pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
     pthread_cond_init(&keeper->changed, &attributes);
     pthread_condattr_destroy(&attributes);
-    keeper->tidy_ms = clock_monotonic_ms();
+    keeper->tidy_ms = keeper->overdue_ms = clock_monotonic_ms();
     if (pthread_create(&keeper->thread, NULL, keeper_main, keeper) != 0) {
         redis_free(keeper->redis);
         return err_set(err, ERR_RETRY, "keeper: no thread");

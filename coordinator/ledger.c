@@ -508,7 +508,7 @@ enum ledger_duty ledger_job_duty(const struct ledger_node *node, int64_t now_ms)
 {
     const struct ledger_job *record = node->entry ? node->entry->job : NULL;
 
-    if (!record || record->outcome || node->stage != STAGE_IDLE)
+    if (!record || record->outcome || node->stage != STAGE_IDLE || node->words_on_their_way)
         return DUTY_NONE;
     if (!record->published_at_ms) {
         if (record->cancel)
@@ -518,4 +518,12 @@ enum ledger_duty ledger_job_duty(const struct ledger_node *node, int64_t now_ms)
     if (record->resolve && !node->control_written)
         return DUTY_CONTROL;
     return record->cancel && !node->cancel_flagged ? DUTY_FLAG_CANCEL : DUTY_NONE;
+}
+
+bool ledger_job_overdue(const struct ledger_node *node, int64_t now_ms, int64_t grace_ms)
+{
+    const struct ledger_job *record = node->entry ? node->entry->job : NULL;
+
+    return record && !record->outcome && record->published_at_ms && node->stage == STAGE_IDLE &&
+           record->job->deadline_ms && now_ms - record->job->deadline_ms > grace_ms;
 }

@@ -47,6 +47,7 @@ struct ledger_node {
     enum ledger_stage stage;
     bool listed;
     bool cancel_flagged, control_written, lost; /* said to Redis, or on the status topic, by this leader */
+    unsigned words_on_their_way;                /* cancel, resolve: in the entry, not yet read back */
     void *write;                                /* the request that waits for PREPARED; its owner is the desk */
 };
 
@@ -116,3 +117,5 @@ enum ledger_duty {
     DUTY_CONTROL,       /* a resolve is not in its ticket yet */
 };
 enum ledger_duty ledger_job_duty(const struct ledger_node *node, int64_t now_ms);
+/* Published, not ended, and its deadline more than `grace_ms` ago: if no worker has it, the coordinator owes it an end (overdue.h). Pure. */
+bool ledger_job_overdue(const struct ledger_node *node, int64_t now_ms, int64_t grace_ms);

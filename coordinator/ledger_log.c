@@ -56,6 +56,7 @@ static void draft_free(struct draft *draft)
     if (!draft)
         return;
     ledger_entry_free(draft->entry);
+    free(draft->why);
     free(draft);
 }
 
@@ -106,6 +107,8 @@ int log_append_job(struct coordinator *coordinator, struct ledger_node *node, en
     record.why = (char *)why;
     draft->node = node;
     draft->quiet = quiet;
+    if (step == DRAFT_ENDED && why && string_set(&draft->why, why, err) < 0)
+        return -1;
     if (send_entry(coordinator, &record, err) < 0)
         return -1;
     DL_APPEND(coordinator->drafts, draft);

@@ -46,6 +46,9 @@ const struct option coordinator_option_rows[] = {
      .doc = "After Redis lost its memory: time for hosts to take back their locks before new ones are given."},
     {"heartbeat_poll", OPTION_DURATION, AT(heartbeat_poll_ms), .fallback = "3s", .min = 100, .max = MINUTE,
      .doc = "How often the heartbeats of the hosts are read."},
+    {"overdue_grace", OPTION_DURATION, AT(overdue_grace_ms), .fallback = "1h", .min = SECOND, .max = 7 * 24 * 60 * MINUTE,
+     .doc =
+         "A job that no worker has given a sign of this long after its deadline is EXPIRED. A host that comes back has as long to speak of what it has."},
     {"key_overlap", OPTION_DURATION, AT(key_overlap_ms), .fallback = "15m", .min = SECOND, .max = 24 * 60 * MINUTE,
      .doc =
          "After a host's key was rotated: how long what it signs with the old one is still believed. Install the new file and restart its worker before."},

@@ -21,6 +21,7 @@ struct coordinator_options {
     int64_t host_silent_ms;
     int64_t holders_grace_ms;
     int64_t heartbeat_poll_ms;
+    int64_t overdue_grace_ms;
     int64_t key_overlap_ms;
     int64_t jobs_in_flight;
     int64_t linger_us;

@@ -41,6 +41,7 @@ static enum fold_verdict fold_coordinator(struct view_job_row *row, const struct
         row->lost = false;
     else if (!row->worker_seq && !job_state_terminal((enum job_state)row->state)) {
         row->state = status->state;
+        row->lost = row->lost && !job_state_terminal((enum job_state)row->state);
         note_times(row, status);
     }
     return FOLD_NEWS;

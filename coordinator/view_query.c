@@ -38,7 +38,8 @@ int view_query_open(const char *path, struct view_query **out, struct err *err)
         return err_memory(err, "view");
     if (view_db_open_reader(path, &query->db, err) < 0)
         return -1;
-    if (view_db_prepare(query->db, "SELECT state, token, journal, lost, resolved, spec FROM jobs WHERE job_id = ?1",
+    if (view_db_prepare(query->db,
+                        "SELECT state, token, journal, lost, resolved, spec, worker_seq FROM jobs WHERE job_id = ?1",
                         &query->job, err) < 0 ||
         view_db_prepare(query->db, "SELECT 1 FROM points WHERE writer = ?1 AND NOT closed LIMIT 1", &query->writer,
                         err) < 0)
@@ -58,6 +59,7 @@ int view_query_job(struct view_query *query, const char *job_id, struct view_job
         brief.state = sqlite3_column_int(query->job, 0);
         brief.token = sqlite3_column_int64(query->job, 1);
         snprintf(brief.journal, sizeof brief.journal, "%s", view_text(query->job, 2));
+        brief.heard = sqlite3_column_int64(query->job, 6) > 0;
     }
     sqlite3_reset(query->job);
     if (code != SQLITE_ROW && code != SQLITE_DONE)

@@ -9,6 +9,7 @@ struct view_query;
 struct view_job_brief {
     bool found;
     int state;
+    bool heard; /* a worker has spoken of it */
     int64_t token;
     char journal[64];
 };

@@ -1,6 +1,7 @@
 /* The ledger in memory: the newest record wins, older keys are remembered until their tombstones, what is owed to a job follows from its fields. */
 #include "base/err.h"
 #include "coordinator/ledger.h"
+#include "coordinator/overdue.h"
 #include "model/job_state.h"
 
 #include <setjmp.h>
@@ -148,6 +149,70 @@ static void a_job_is_owed_what_its_fields_say(void **state)
     ledger_free(ledger);
 }
 
+static void a_word_has_no_effect_before_its_record_was_read_back(void **state)
+{
+    struct ledger *ledger = fresh();
+    struct ledger_node *node = apply(ledger, job_entry(1, 1));
+    struct ledger_job *job = node->entry->job;
+
+    (void)state;
+    string_set(&job->cancel, "ann", NULL);
+    node->words_on_their_way = 1;
+    assert_int_equal(ledger_job_duty(node, 10),
+                     DUTY_NONE); /* neither published nor ended: which of them is about to be known */
+    job->published_at_ms = 3;
+    assert_int_equal(ledger_job_duty(node, 10), DUTY_NONE);
+    string_set(&job->resolve, "done: seen", NULL);
+    assert_int_equal(ledger_job_duty(node, 10), DUTY_NONE);
+    node->words_on_their_way = 0;
+    assert_int_equal(ledger_job_duty(node, 10), DUTY_CONTROL);
+    ledger_free(ledger);
+}
+
+static void a_published_job_is_overdue_a_grace_after_its_deadline(void **state)
+{
+    struct ledger *ledger = fresh();
+    struct ledger_node *node = apply(ledger, job_entry(1, 1));
+
+    (void)state;
+    assert_false(ledger_job_overdue(node, 9000, 500)); /* never published: another duty */
+    node->entry->job->published_at_ms = 3;
+    assert_false(ledger_job_overdue(node, 1500, 500));
+    assert_true(ledger_job_overdue(node, 1501, 500));
+    node->stage = STAGE_RECORDING;
+    assert_false(ledger_job_overdue(node, 1501, 500));
+    node->stage = STAGE_IDLE;
+    string_set(&node->entry->job->outcome, "FAILED", NULL);
+    assert_false(ledger_job_overdue(node, 1501, 500));
+    ledger_free(ledger);
+}
+
+static void an_overdue_job_ends_only_if_nobody_can_have_it(void **state)
+{
+    struct overdue_signs none = {.ticket_found = true, .memory_whole = true}, signs = none;
+
+    (void)state;
+    assert_false(overdue_may_end(&signs)); /* its host is there, but not for long */
+    signs.host_settled = true;
+    assert_true(overdue_may_end(&signs));
+    signs.heard = true;
+    assert_false(overdue_may_end(&signs));
+    signs = none;
+    signs.host_removed = true;
+    assert_true(overdue_may_end(&signs));
+    signs.ticket_used = true;
+    assert_false(overdue_may_end(&signs));
+    signs = none;
+    signs.host_silent = true;
+    assert_true(overdue_may_end(&signs));
+    signs.memory_whole = false; /* it may have begun before Redis forgot */
+    assert_false(overdue_may_end(&signs));
+    signs = none;
+    signs.host_silent = true;
+    signs.ticket_found = false;
+    assert_false(overdue_may_end(&signs));
+}
+
 static void put_host(struct ledger *ledger, const char *state, int64_t n)
 {
     struct ledger_entry *entry = new_entry(LEDGER_HOST, "alpha", 1, n);
@@ -204,6 +269,9 @@ int main(void)
         cmocka_unit_test(the_newest_record_wins_and_older_ones_wait_for_their_tombstone),
         cmocka_unit_test(an_ended_job_is_kept_small_and_stays_ended),
         cmocka_unit_test(a_job_is_owed_what_its_fields_say),
+        cmocka_unit_test(a_word_has_no_effect_before_its_record_was_read_back),
+        cmocka_unit_test(a_published_job_is_overdue_a_grace_after_its_deadline),
+        cmocka_unit_test(an_overdue_job_ends_only_if_nobody_can_have_it),
         cmocka_unit_test(only_enrolled_hosts_have_keys_and_rotation_adds_one),
     };
 

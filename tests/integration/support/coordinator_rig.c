@@ -104,15 +104,17 @@ static void say_result(int result, const struct err *err, json_t *good)
 static const struct caller tester = {
     .token = (char *)"tester", .from = (char *)"127.0.0.1", .role = (char *)"admin", .classes = (char *)"ABC"};
 
+/* deadline_ms: from now; 0: the default. */
 static int submit(struct coordinator *coordinator, const char *host, const char *target, const char *key, bool destroys,
-                  char *out, struct err *err)
+                  int64_t deadline_ms, char *out, struct err *err)
 {
     struct params_noop params = {.destroys = destroys};
     struct job job = {.op = OP_NOOP,
                       .target = {(char *)"null", (char *)target, NULL},
                       .host = (char *)host,
                       .params = &params,
-                      .priority = 5};
+                      .priority = 5,
+                      .deadline_ms = deadline_ms ? clock_real_ms() + deadline_ms : 0};
 
     return coordinator_submit(coordinator, &tester, &job, *key == '-' ? NULL : key, out, err);
 }
@@ -176,7 +178,10 @@ static void serve_line(struct coordinator *coordinator, char *line)
         int result = coordinator_enroll(coordinator, &tester, a, *verb == 'r', &file, &err);
         say_result(result, &err, json_pack("{s:s?}", "key_file", file));
     } else if (strcmp(verb, "submit") == 0 || strcmp(verb, "destroy") == 0) {
-        int result = submit(coordinator, a, b, c, *verb == 'd', id, &err);
+        int result = submit(coordinator, a, b, c, *verb == 'd', 0, id, &err);
+        say_result(result, &err, json_pack("{s:s}", "job_id", id));
+    } else if (strcmp(verb, "brief") == 0) { /* c: ms to its deadline */
+        int result = submit(coordinator, a, b, "-", false, atoll(c), id, &err);
         say_result(result, &err, json_pack("{s:s}", "job_id", id));
     } else if (strcmp(verb, "cancel") == 0)
         say_result(coordinator_cancel(coordinator, &tester, a, b, &err), &err, json_object());
