@@ -182,10 +182,11 @@ local function new_ticket(key, state_before, a)
       redis.call('HSET', key, 'state', a[6])
     end
   end
-  if a[11] ~= '0' then
-    redis.call('PEXPIRE', key, a[11])
-  else
+  local ended = TERMINAL[state_before] and state_before or TERMINAL[a[6]] and a[6]
+  if ended == 'PARKED' or a[11] == '0' and not ended then
     redis.call('PERSIST', key)
+  else
+    redis.call('PEXPIRE', key, a[11] ~= '0' and a[11] or MONTH_MS)
   end
 end
 

@@ -427,6 +427,26 @@ static void a_rebuilt_parked_ticket_closes_its_target(void **state)
     assert_non_null(strstr(result.detail, "j1"));
 }
 
+/* The leader's view may lag behind the end that the worker has left here, in both directions. */
+static void a_bare_end_decides_how_long_its_rebuilt_ticket_stays(void **state)
+{
+    struct store_ticket rebuilt = new_ticket("j1", 2);
+
+    (void)state;
+    assert_int_equal(finish("j1", STEP + 1, "PARKED"), FINISH_OK);
+    assert_int_equal(write_ticket(&rebuilt), TICKET_OK);
+    assert_string_equal(look("j1").state, "PARKED");
+    assert_int_equal(number_of(RUN("TTL", "fs:job:j1")), -1);
+
+    rebuilt = new_ticket("j2", 2);
+    rebuilt.state = "PARKED";
+    rebuilt.ttl_ms = 0;
+    assert_int_equal(finish("j2", STEP + 2, "SUCCEEDED"), FINISH_OK);
+    assert_int_equal(write_ticket(&rebuilt), TICKET_OK);
+    assert_string_equal(look("j2").state, "SUCCEEDED");
+    assert_in_range(number_of(RUN("TTL", "fs:job:j2")), 1, MONTH_S);
+}
+
 static void cancel_and_control_need_a_ticket_and_are_heard(void **state)
 {
     struct store_renew request;
@@ -1162,6 +1182,7 @@ int main(void)
         TEST(a_ticket_that_exists_keeps_what_it_says),
         TEST(a_rebuilt_ticket_adds_what_cannot_be_taken_back),
         TEST(a_rebuilt_parked_ticket_closes_its_target),
+        TEST(a_bare_end_decides_how_long_its_rebuilt_ticket_stays),
         TEST(cancel_and_control_need_a_ticket_and_are_heard),
         TEST(acquire_gives_a_token_above_epoch_and_above_what_was_seen),
         TEST(the_same_acquire_again_gets_the_same_token),
