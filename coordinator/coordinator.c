@@ -8,6 +8,7 @@
  */
 #include "coordinator/coordinator.h"
 
+#include "base/alive.h"
 #include "base/clock.h"
 #include "base/crash.h"
 #include "base/err.h"
@@ -389,6 +390,7 @@ static int turn(struct coordinator *coordinator, struct err *err)
     coordinator->more = read > 0;
     desk_serve(coordinator);
     redis_process(coordinator->redis, 0); /* sends what the turn asked of Redis */
+    alive_say(coordinator->notify, &coordinator->said_alive_ms);
     return tick(coordinator, err);
 }
 
@@ -401,6 +403,11 @@ static int drain(struct coordinator *coordinator, struct err *err)
         if (turn(coordinator, err) < 0)
             return -1;
     return 0;
+}
+
+void coordinator_notify(struct coordinator *coordinator, void (*notify)(const char *state))
+{
+    coordinator->notify = notify;
 }
 
 int coordinator_run(struct coordinator *coordinator, struct err *err)

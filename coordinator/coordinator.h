@@ -75,6 +75,8 @@ struct coordinator_options;
 
 /* Checks the topics, starts the threads; takes `options` over on success. Signals that the process wants to handle are blocked before. */
 int coordinator_start(struct coordinator_options *options, struct coordinator **out, struct err *err);
+/* Before coordinator_run: who is told that the main loop is alive (sd_notify). */
+void coordinator_notify(struct coordinator *coordinator, void (*notify)(const char *state));
 /* Runs the main loop on this thread until coordinator_stop(). -1: it cannot go on. */
 int coordinator_run(struct coordinator *coordinator, struct err *err);
 void coordinator_stop(struct coordinator *coordinator); /* any thread, or a signal's: ends coordinator_run */

@@ -74,11 +74,12 @@ struct coordinator {
     struct mac *mac;
     struct leadership leadership;
     struct audit_chain audit;
+    void (*notify)(const char *state); /* a supervisor; NULL: nobody */
     struct draft *drafts;
     int64_t next_n;
     int64_t ledger_end;          /* high watermark at the start */
     int64_t stand_not_before_ms; /* monotonic */
-    int64_t stood_at_ms, last_progress_ms, last_tick_ms, last_walk_ms, last_tidy_ms;
+    int64_t stood_at_ms, said_alive_ms, last_progress_ms, last_tick_ms, last_walk_ms, last_tidy_ms;
     bool walk_wanted;      /* something of dispatch must be tried again */
     bool replay_wanted;    /* the view shall say the ends of jobs again */
     bool more;             /* the last turn read something: there may be more, look before sleeping */

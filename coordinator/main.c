@@ -17,6 +17,7 @@
 
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <systemd/sd-daemon.h>
@@ -25,7 +26,7 @@
 #define FLEETSNAP_VERSION "0"
 #endif
 
-enum { OVERRIDES_MAX = 128, EXIT_USAGE = 2, SECRET_MAX = 4096 };
+enum { OVERRIDES_MAX = 128, EXIT_FAILED = 1, EXIT_USAGE = 2, SECRET_MAX = 4096 };
 
 struct arguments {
     const char *config;
@@ -80,10 +81,15 @@ static void print_help(void)
     config_help(coordinator_option_rows, stdout);
 }
 
-static int fail(const struct err *err)
+static int fail(const struct err *err, int code)
 {
     log_error("coordinator", "%s%s%s", err->text, err->hint[0] ? ". " : "", err->hint);
-    return 1;
+    return code;
+}
+
+static void notify(const char *state)
+{
+    sd_notify(0, state);
 }
 
 /* Before the first thread: those of the libraries inherit the mask, and signals arrive at our descriptor only. */
@@ -101,6 +107,7 @@ struct watcher {
     sigset_t signals;
     struct coordinator *coordinator;
     pthread_t thread;
+    _Atomic bool done; /* main stops; it wakes the thread by a SIGHUP */
 };
 
 static void *watch_signals(void *argument)
@@ -110,12 +117,14 @@ static void *watch_signals(void *argument)
 
     pthread_setname_np(pthread_self(), "signals");
     while (sigwait(&watcher->signals, &signal_number) == 0) {
+        if (atomic_load(&watcher->done))
+            break;
         if (signal_number == SIGHUP)
             continue;
         if (++asked > 1)
             _exit(1); /* two signals: now */
         log_info("coordinator", "stops: %s", strsignal(signal_number));
-        sd_notify(0, "STOPPING=1");
+        notify("STOPPING=1");
         coordinator_stop(watcher->coordinator);
     }
     return NULL;
@@ -205,25 +214,37 @@ static int serve(const struct coordinator_options *kept, struct watcher *watcher
     if (start_api(kept, &secrets, watcher->coordinator, &kafka, &redis, &api, err) < 0)
         return -1;
     log_info("coordinator", "%s: http on port %d", kept->name, api_port(api));
-    sd_notify(0, "READY=1");
+    notify("READY=1");
+    coordinator_notify(watcher->coordinator, notify);
     int result = coordinator_run(watcher->coordinator, err);
     api_stop(api);
     return result;
 }
 
+/* Nobody may ask a coordinator to stop that is being freed. From here on a signal ends the process. */
+static void end_watch(struct watcher *watcher)
+{
+    atomic_store(&watcher->done, true);
+    pthread_kill(watcher->thread, SIGHUP);
+    pthread_join(watcher->thread, NULL);
+    pthread_sigmask(SIG_UNBLOCK, &watcher->signals, NULL);
+}
+
 static int run(struct coordinator_options *options, const struct coordinator_options *kept, struct err *err)
 {
-    static struct watcher watcher; /* outlives this function: its thread is never joined */
+    struct watcher watcher = {0};
 
     block_signals(&watcher.signals);
     memory_settle();
     wire_init();
     if (coordinator_start(options, &watcher.coordinator, err) < 0)
         return -1;
-    if (pthread_create(&watcher.thread, NULL, watch_signals, &watcher) != 0)
+    if (pthread_create(&watcher.thread, NULL, watch_signals, &watcher) != 0) {
+        coordinator_free(watcher.coordinator);
         return err_set(err, ERR_RETRY, "no thread for signals");
-    pthread_detach(watcher.thread);
+    }
     int result = serve(kept, &watcher, err);
+    end_watch(&watcher);
     coordinator_free(watcher.coordinator);
     return result;
 }
@@ -252,10 +273,10 @@ int main(int argc, char **argv)
     /* Twice: the coordinator takes one over, main keeps the other for the API. */
     if (coordinator_options_load(arguments.config, arguments.overrides, &options, &err) < 0 ||
         coordinator_options_load(arguments.config, arguments.overrides, &kept, &err) < 0)
-        return fail(&err);
+        return fail(&err, EXIT_USAGE);
     set_log_level(options.log_level);
     int result = arguments.check_config ? 0 : run(&options, &kept, &err);
     coordinator_options_free(&options);
     coordinator_options_free(&kept);
-    return result < 0 ? fail(&err) : 0;
+    return result < 0 ? fail(&err, EXIT_FAILED) : 0;
 }

@@ -15,6 +15,7 @@
  */
 #include "worker/loop.h"
 
+#include "base/alive.h"
 #include "base/clock.h"
 #include "base/crash.h"
 #include "base/err.h"
@@ -294,16 +295,6 @@ static bool draining_goes_on(struct worker *worker)
     return !everything_said(worker) && now < worker->drain_until_ms + FAREWELL_MS;
 }
 
-static void say_alive(struct worker *worker, int64_t *said_ms)
-{
-    int64_t now = clock_monotonic_ms();
-
-    if (!worker->notify || now - *said_ms < SWEEP_MS)
-        return;
-    *said_ms = now;
-    worker->notify("WATCHDOG=1");
-}
-
 int loop_run(struct worker *worker)
 {
     int64_t said_ms = 0;
@@ -318,7 +309,7 @@ int loop_run(struct worker *worker)
             stop_hard(worker);
             return 1;
         }
-        say_alive(worker, &said_ms);
+        alive_say(worker->notify, &said_ms);
     }
     return 0;
 }
