@@ -83,6 +83,18 @@ rd_kafka_resp_err_t kafka_list_error(rd_kafka_resp_err_t code, const rd_kafka_to
     return code;
 }
 
+/*
+ * What the library tries again by itself, as a broker that has just started loads its coordinator: no news for people. When it goes on, records are not acknowledged, and
+ * those who wait for them say so.
+ */
+static bool is_retry(const char *text)
+{
+    static const char end[] = ": retrying";
+    size_t len = strlen(text);
+
+    return len >= sizeof end - 1 && strcmp(text + len - (sizeof end - 1), end) == 0;
+}
+
 /* Library threads. librdkafka writes "[thrd:…]: " in front of its text; people need only the rest. */
 static void on_log(const rd_kafka_t *handle, int level, const char *facility, const char *text)
 {
@@ -92,7 +104,7 @@ static void on_log(const rd_kafka_t *handle, int level, const char *facility, co
     text = strncmp(text, "[thrd:", 6) == 0 && rest ? rest + 3 : text;
     if (strcmp(facility, "CONFWARN") == 0 && strstr(text, "allow.auto.create.topics"))
         return; /* called a consumer's property, yet a producer obeys it too */
-    if (client->quiet || level > SYSLOG_INFO ||
+    if (client->quiet || level > SYSLOG_INFO || is_retry(text) ||
         strcmp(facility, "AUTOCREATE") == 0) /* the last: only the mock broker is that old */
         log_debug("kafka", "%s: %s", facility, text);
     else if (level > SYSLOG_WARNING)

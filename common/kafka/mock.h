@@ -12,7 +12,8 @@ enum kafka_mock_request {
     KAFKA_MOCK_PRODUCE = 0,
     KAFKA_MOCK_FETCH = 1,
     KAFKA_MOCK_LIST_OFFSETS = 2,
-    KAFKA_MOCK_OFFSET_COMMIT = 8
+    KAFKA_MOCK_OFFSET_COMMIT = 8,
+    KAFKA_MOCK_INIT_PRODUCER_ID = 22
 };
 
 int kafka_mock_open(int brokers, struct kafka_mock **out, struct err *err);

@@ -11,10 +11,11 @@
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
-enum { DEADLINE_MS = 20000, NOT_LEADER = 6, MSG_TOO_LARGE = 10 };
+enum { DEADLINE_MS = 20000, NOT_LEADER = 6, MSG_TOO_LARGE = 10, LOADING = 14 };
 
 struct fixture {
     struct kafka_mock *mock;
@@ -128,6 +129,32 @@ static void a_retriable_refusal_is_retried_in_order(void **state)
     }
 }
 
+/* What the library tries again by itself, as with a broker that has just started, is no news. */
+static void what_is_tried_again_is_not_told(void **state)
+{
+    struct fixture *fixture = *state;
+    struct kafka_producer *producer;
+    struct reports reports = {0};
+    char said[4096] = "";
+    int fds[2], old = dup(STDERR_FILENO);
+
+    assert_int_equal(pipe(fds), 0);
+    dup2(fds[1], STDERR_FILENO);
+    close(fds[1]);
+    kafka_mock_fail(fixture->mock, KAFKA_MOCK_INIT_PRODUCER_ID, LOADING, 1);
+    int opened = kafka_producer_open(&fixture->options, &producer, NULL);
+    int sent = opened < 0 ? -1 : kafka_produce(producer, "status", 0, NULL, 0, "v", 1, NULL, 0, 1, NULL);
+    for (int64_t end = clock_monotonic_ms() + DEADLINE_MS; !sent && !reports.count && clock_monotonic_ms() < end;)
+        kafka_producer_poll(producer, 50, delivered, &reports);
+    kafka_producer_close(opened < 0 ? NULL : producer, 1000);
+    dup2(old, STDERR_FILENO);
+    close(old);
+    assert_true(read(fds[0], said, sizeof said - 1) >= 0);
+    close(fds[0]);
+    assert_int_equal(reports.count, 1);
+    assert_string_equal(said, "");
+}
+
 static void a_refusal_for_good_is_reported(void **state)
 {
     struct fixture *fixture = *state;
@@ -197,6 +224,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(reports_come_in_order_with_their_opaque, set_up, tear_down),
         cmocka_unit_test_setup_teardown(the_eventfd_speaks_when_a_report_is_there, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_retriable_refusal_is_retried_in_order, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(what_is_tried_again_is_not_told, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_refusal_for_good_is_reported, set_up, tear_down),
         cmocka_unit_test_setup_teardown(too_large_is_refused_at_once, set_up, tear_down),
         cmocka_unit_test_setup_teardown(closing_drops_what_was_not_acknowledged, set_up, tear_down),
