@@ -69,9 +69,8 @@ int config_unknown(const struct option *rows, const char *place, const char *nam
 {
     const char *guess = nearest(rows, name);
 
-    err_set(err, ERR_PERMANENT, "%s: %s: unknown option%s%s%s", place, name, guess ? ", did you mean " : "",
-            guess ? guess : "", guess ? "?" : "");
-    return guess ? err_hint(err, "did you mean %s?", guess) : -1;
+    err_set(err, ERR_PERMANENT, "%s: %s: unknown option", place, name);
+    return guess ? err_hint(err, "Did you mean %s?", guess) : -1;
 }
 
 /* "kafka.properties.linger.ms" for a map row "kafka.properties": the rest is the key. */
