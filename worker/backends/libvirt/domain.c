@@ -138,6 +138,6 @@ int libvirt_no_foreign_job(virDomainPtr domain, struct err *err)
 
     if (!job)
         return 0;
-    err_set(err, ERR_RETRY, "foreign job: a %s that is not ours runs on %s", job, virDomainGetName(domain));
+    err_set(err, ERR_RETRY, "foreign job: another %s runs on %s", job, virDomainGetName(domain));
     return err_hint(err, "it is left alone; this job waits until it ends: virsh domjobinfo, virsh blockjob");
 }
