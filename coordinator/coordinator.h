@@ -25,6 +25,8 @@ struct coordinator_state {
     int64_t epoch;
     bool redis_ok;
     char redis_problem[256];
+    bool redis_rebuilding;   /* it lost its memory: tickets are written anew, then holders take back their locks */
+    int64_t rebuild_left_ms; /* of the holders' time; 0: the tickets are not all there yet */
     bool kafka_ok;
     char kafka_problem[256];
     int64_t jobs_open, ledger_lag;

@@ -50,7 +50,7 @@ void keeper_lead(struct keeper *keeper, int64_t term)
 {
     LOCK_SCOPE(&keeper->mutex);
     keeper->lead_term = term;
-    keeper->state.tickets_ready = false;
+    keeper->state.tickets_ready = keeper->state.rebuilding = false;
     pthread_cond_signal(&keeper->changed);
 }
 
@@ -93,6 +93,8 @@ static void say_tickets(struct keeper *keeper, bool ready, int64_t epoch)
     if (keeper->lead_term == keeper->reign)
         keeper->state.tickets_ready = ready;
     keeper->state.epoch = epoch;
+    keeper->state.rebuilding = !epoch && keeper->epoch.n > 1; /* the first epoch ever replaces nothing */
+    keeper->state.grace_until_ms = keeper->epoch.phase == EPOCH_GRACE ? keeper->epoch.grace_until_ms : 0;
 }
 
 /* ---- one round ---- */

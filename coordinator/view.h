@@ -10,11 +10,11 @@
 struct err;
 struct view_reader;
 
-struct view_filter {    /* what is NULL or 0 does not filter */
-    const char *target; /* "kind:id" */
-    const char *host, *state, *op, *repository, *kind, *name;
-    const char *selector;  /* labels; targets only */
-    const char *id_prefix; /* jobs, points */
+struct view_filter {                                          /* what is NULL or 0 does not filter */
+    const char *target;                                       /* "kind:id" */
+    const char *host, *state, *op, *repository, *kind, *name; /* state of jobs: also LOST */
+    const char *selector;                                     /* labels; targets only */
+    const char *id_prefix;                                    /* jobs, points */
     int64_t since_ms;
     int limit;         /* 0: 100; at most 1000 */
     const char *after; /* cursor: the `next` of the page before */

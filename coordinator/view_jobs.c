@@ -121,7 +121,9 @@ static void select_jobs(struct view_select *select, const struct view_filter *fi
     view_select_text(select, "repository = ?", filter->repository);
     view_select_text(select, "name = ?", filter->name);
     view_select_text(select, "substr(target, 1, instr(target, ':') - 1) = ?", filter->kind);
-    if (filter->state)
+    if (filter->state && strcmp(filter->state, "LOST") == 0) /* an opinion about an open job, no state of it */
+        text_add(&select->sql, " AND lost AND ended_at = 0");
+    else if (filter->state)
         view_select_number(select, "state = ?", state_or_op(job_state_names, filter->state));
     if (filter->op)
         view_select_number(select, "op = ?", state_or_op(op_names, filter->op));

@@ -32,8 +32,8 @@ static void check_leader(const struct coordinator_state *state, json_t *checks)
 
     snprintf(subject, sizeof subject, "coordinator %s", state->name);
     if (state->leading)
-        doctor_add(checks, "ok", subject, NULL, "leads, term %lld, %lld jobs open", (long long)state->term,
-                   (long long)state->jobs_open);
+        doctor_add(checks, "ok", subject, NULL, "leads, term %lld, %lld job%s open", (long long)state->term,
+                   (long long)state->jobs_open, state->jobs_open == 1 ? "" : "s");
     else
         doctor_add(checks, "warn", subject, "Ask the leader, or wait: a standby takes over within 15 s",
                    "does not lead; %lld records behind", (long long)state->ledger_lag);
@@ -100,7 +100,16 @@ static json_t *made_repositories(struct api_request *request)
     return made;
 }
 
-static void check_all_hosts(struct api_request *request, json_t *checks)
+/* A parked job has a line of its own; what the host counts beyond those is older than the view. */
+static void judge_host(json_t *host, const json_t *made, const json_t *jobs, json_t *checks)
+{
+    int64_t told = doctor_parked_on(jobs, json_text(host, "host")), parked = json_int(host, "parked");
+
+    json_object_set_new(host, "parked", json_integer(parked > told ? parked - told : 0));
+    doctor_host(host, made, clock_real_ms(), checks);
+}
+
+static void check_all_hosts(struct api_request *request, const json_t *jobs, json_t *checks)
 {
     struct view_filter filter = {.limit = 1000};
     json_t *page = NULL, *host;
@@ -115,7 +124,7 @@ static void check_all_hosts(struct api_request *request, json_t *checks)
     if (json_array_size(json_object_get(page, "items")) == 0)
         doctor_add(checks, "warn", "hosts", "fleetsnap host enroll NAME --out DIR", "no host is enrolled");
     json_t *made = made_repositories(request);
-    json_array_foreach(json_object_get(page, "items"), index, host) doctor_host(host, made, clock_real_ms(), checks);
+    json_array_foreach(json_object_get(page, "items"), index, host) judge_host(host, made, jobs, checks);
     json_decref(made);
     json_decref(page);
 }
@@ -135,6 +144,19 @@ static void check_all_targets(struct api_request *request, json_t *checks)
         }
     }
     json_decref(page);
+}
+
+static void check_redis(const struct api_config *config, const struct coordinator_state *state, json_t *checks)
+{
+    if (doctor_redis_rebuild(state, checks))
+        return;
+    if (!state->redis_ok)
+        doctor_add(checks, "fail", "redis", "Reading jobs go on; what changes something waits until it answers", "%s",
+                   *state->redis_problem ? state->redis_problem : "does not answer");
+    else if (config->redis)
+        doctor_redis(config->redis, checks);
+    else
+        doctor_add(checks, "ok", "redis", NULL, "answers, epoch %lld", (long long)state->epoch);
 }
 
 static bool all_ok(const json_t *checks)
@@ -159,15 +181,13 @@ int api_doctor(struct api_request *request, struct api_response *response)
     coordinator_state(request->context->coordinator, &state);
     check_leader(&state, checks);
     check_kafka(config, &state, checks);
-    if (!state.redis_ok)
-        doctor_add(checks, "fail", "redis", "Reading jobs go on; what changes something waits until it answers", "%s",
-                   *state.redis_problem ? state.redis_problem : "does not answer");
-    else if (config->redis)
-        doctor_redis(config->redis, checks);
-    else
-        doctor_add(checks, "ok", "redis", NULL, "answers, epoch %lld", (long long)state.epoch);
-    check_all_hosts(request, checks);
+    check_redis(config, &state, checks);
+    json_t *jobs = doctor_jobs(request);
+    check_all_hosts(request, jobs, checks);
+    doctor_job_lines(jobs, checks);
+    json_decref(jobs);
     check_all_targets(request, checks);
+    doctor_dead_letters(request, checks);
     return api_answer(response, 200, json_pack("{s:b, s:o}", "ok", all_ok(checks), "checks", checks));
 }
 
@@ -183,12 +203,12 @@ int api_state(struct api_request *request, struct api_response *response)
     char started[40];
 
     coordinator_state(request->context->coordinator, &state);
-    return api_answer(response, 200,
-                      json_pack("{s:s, s:b, s:I, s:I, s:{s:b, s:s}, s:{s:b, s:s}, s:I, s:I, s:s, s:s}", "name",
-                                state.name, "leading", state.leading, "term", (json_int_t)state.term, "epoch",
-                                (json_int_t)state.epoch, "redis", "ok", state.redis_ok, "problem", state.redis_problem,
-                                "kafka", "ok", state.kafka_ok, "problem", state.kafka_problem, "jobs_open",
-                                (json_int_t)state.jobs_open, "ledger_lag", (json_int_t)state.ledger_lag, "started_at",
-                                format_rfc3339(state.started_at_ms, started, sizeof started), "version",
-                                FLEETSNAP_VERSION));
+    return api_answer(
+        response, 200,
+        json_pack("{s:s, s:b, s:I, s:I, s:{s:b, s:s, s:b}, s:{s:b, s:s}, s:I, s:I, s:s, s:s}", "name", state.name,
+                  "leading", state.leading, "term", (json_int_t)state.term, "epoch", (json_int_t)state.epoch, "redis",
+                  "ok", state.redis_ok, "problem", state.redis_problem, "rebuilding", state.redis_rebuilding, "kafka",
+                  "ok", state.kafka_ok, "problem", state.kafka_problem, "jobs_open", (json_int_t)state.jobs_open,
+                  "ledger_lag", (json_int_t)state.ledger_lag, "started_at",
+                  format_rfc3339(state.started_at_ms, started, sizeof started), "version", FLEETSNAP_VERSION));
 }

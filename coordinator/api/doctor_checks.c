@@ -173,6 +173,23 @@ static const char *info_value(const char *info, const char *name, char *out, siz
     return out;
 }
 
+bool doctor_redis_rebuild(const struct coordinator_state *state, json_t *checks)
+{
+    char left[32];
+
+    if (!state->redis_rebuilding)
+        return false;
+    if (state->rebuild_left_ms > 0)
+        doctor_add(checks, "warn", "redis", "It ends by itself; meanwhile what changes something waits",
+                   "was restarted or lost its memory (epoch %lld): holders have another %s to take back their locks",
+                   (long long)state->epoch, format_duration(state->rebuild_left_ms / 1000 * 1000, left, sizeof left));
+    else
+        doctor_add(checks, "warn", "redis", "It ends by itself; meanwhile nothing new is published",
+                   "was restarted or lost its memory (epoch %lld): the tickets of %lld job%s are written anew",
+                   (long long)state->epoch, (long long)state->jobs_open, state->jobs_open == 1 ? "" : "s");
+    return true;
+}
+
 void doctor_redis_info(const char *info, json_t *checks)
 {
     char version[32], append[8], policy[32];

@@ -476,13 +476,20 @@ static bool ended(const json_t *item)
     return index >= 0 && job_state_terminal((enum job_state)index);
 }
 
+static bool has_state(const json_t *item, const char *state)
+{
+    if (strcmp(state, "LOST") == 0)
+        return json_is_true(json_object_get(item, "lost")) && !ended(item);
+    return strcmp(text(item, "state"), state) == 0;
+}
+
 static bool matches(const json_t *item, const struct view_filter *filter)
 {
     const char *id = *text(item, "job_id") ? text(item, "job_id") : text(item, "id");
 
     return (!filter->target || same_target(json_object_get(item, "target"), filter->target)) &&
            (!filter->host || strcmp(text(item, "host"), filter->host) == 0) &&
-           (!filter->state || strcmp(text(item, "state"), filter->state) == 0) &&
+           (!filter->state || has_state(item, filter->state)) &&
            (!filter->op || strcmp(text(item, "op"), filter->op) == 0) &&
            (!filter->kind || strcmp(text(item, "kind"), filter->kind) == 0) &&
            (!filter->repository || strcmp(text(item, "repository"), filter->repository) == 0) &&

@@ -71,6 +71,110 @@ static void repositories(void **state)
          "[]", "warn repository main has 1 KiB free, and keeps 1 MiB: backups to it are refused\n");
 }
 
+/* Findings as "status subject: text → hint" lines. */
+static char *lines_of(json_t *checks)
+{
+    char *out = calloc(1, 16384);
+    json_t *check;
+    size_t index;
+
+    json_array_foreach(checks, index, check)
+    {
+        const char *hint = json_text(check, "hint");
+        sprintf(out + strlen(out), "%s %s: %s → %s\n", json_text(check, "status"), json_text(check, "subject"),
+                json_text(check, "text"), hint ? hint : "");
+    }
+    json_decref(checks);
+    return out;
+}
+
+#define JOB(id, rest) \
+    "{\"job_id\":\"" id "-0000-4000-8000-000000000000\",\"host\":\"a\",\"target\":{\"name\":\"shop-1\"}," rest "}"
+
+static void jobs(void **state)
+{
+    json_t *list = json_loads(
+        "[" JOB("00000001", "\"op\":\"backup.create\",\"class\":\"B\",\"state\":\"RUNNING\",\"lost\":true,\"note\":\"stuck\"") "," JOB("00000002", "\"op\":\"snapshot.revert\",\"class\":\"C\",\"state\":\"ACCEPTED\",\"lost\":true") "," JOB("00000003", "\"op\":\"snapshot.revert\",\"state\":\"PARKED\",\"error\":{\"text\":\"it may be stopped\"}") "," JOB(
+            "00000004",
+            "\"op\":\"snapshot.revert\",\"state\":\"PARKED\",\"resolved\":\"done: looked\"") "," JOB("00000005",
+                                                                                                     "\"op\":\"backup.create\",\"state\":\"RUNNING\",\"phase\":\"push\",\"note\":\"stuck\"") "," JOB("00000006",
+                                                                                                                                                                                                     "\"op\":\"backup.create\",\"state\":\"RUNNING\",\"phase\":\"push\"") ",{}]",
+        0, NULL);
+    json_t *checks = json_array();
+
+    (void)state;
+    assert_non_null(list);
+    doctor_job_lines(list, checks);
+    assert_int_equal(doctor_parked_on(list, "a"), 1);
+    assert_int_equal(doctor_parked_on(list, "b"), 0);
+    char *text = lines_of(checks);
+    assert_string_equal(
+        text,
+        "fail job 00000001: backup.create of shop-1 on a is LOST: its host is silent, and what it has done is not known → It ends by itself when the host is back: fleetsnap job show 00000001; or start it again: fleetsnap job retry 00000001\n"
+        "fail job 00000002: snapshot.revert of shop-1 on a is LOST: its host is silent, and what it has done is not known → It ends by itself when the host is back: fleetsnap job show 00000002 -v\n"
+        "fail job 00000003: snapshot.revert of shop-1 on a is PARKED, and its target closed: it may be stopped → Look (fleetsnap job show 00000003 -v), then: fleetsnap job resolve 00000003 --as done|failed --reason …\n"
+        "fail job 00000005: backup.create of shop-1 on a is stuck in push: the call does not return, its target stays locked → On the host: look at libvirt and the storage; a restart of the worker settles it. fleetsnap job show 00000005\n");
+    free(text);
+    json_decref(list);
+}
+
+static void many_jobs_are_counted(void **state)
+{
+    json_t *list = json_array(), *checks = json_array();
+
+    (void)state;
+    for (int i = 0; i < 25; i++)
+        json_array_append_new(list, json_pack("{s:s, s:s, s:s}", "job_id", "0d9b1c1e", "state", "PARKED", "host", "a"));
+    doctor_job_lines(list, checks);
+    assert_int_equal(json_array_size(checks), 11);
+    assert_string_equal(json_text(json_array_get(checks, 10), "text"), "15 more are PARKED");
+    json_decref(list);
+    json_decref(checks);
+}
+
+static void dead_letters(void **state)
+{
+    json_t *letters = json_loads(
+        "[{\"at\":\"2026-11-20T13:48:00Z\",\"reason\":\"the MAC does not verify\"},{\"at\":\"2026-11-20T13:00:00Z\"}]",
+        0, NULL);
+    json_t *checks = json_array();
+    int64_t now;
+
+    (void)state;
+    parse_time("2026-11-20T14:00:00Z", &now, NULL);
+    doctor_dead_letter_line(json_array_get(letters, 5), false, now, checks);
+    assert_int_equal(json_array_size(checks), 0);
+    doctor_dead_letter_line(letters, false, now, checks);
+    doctor_dead_letter_line(letters, true, now, checks);
+    char *text = lines_of(checks);
+    assert_string_equal(
+        text,
+        "warn dead letters: 2 records of the last 24 h could not be read or trusted; the newest 12 min ago: the MAC does not verify → fleetsnap dlq list, fleetsnap dlq show PARTITION OFFSET\n"
+        "warn dead letters: at least 2 records of the last 24 h could not be read or trusted; the newest 12 min ago: the MAC does not verify → fleetsnap dlq list, fleetsnap dlq show PARTITION OFFSET\n");
+    free(text);
+    json_decref(letters);
+}
+
+static void a_rebuild_of_redis_is_said(void **state)
+{
+    struct coordinator_state fine = {.redis_ok = true, .epoch = 7},
+                             tickets = {.redis_rebuilding = true, .epoch = 7, .jobs_open = 12},
+                             grace = {.redis_ok = true, .redis_rebuilding = true, .rebuild_left_ms = 31400, .epoch = 7};
+    json_t *checks = json_array();
+
+    (void)state;
+    assert_false(doctor_redis_rebuild(&fine, checks));
+    assert_int_equal(json_array_size(checks), 0);
+    assert_true(doctor_redis_rebuild(&tickets, checks));
+    assert_true(doctor_redis_rebuild(&grace, checks));
+    char *text = lines_of(checks);
+    assert_string_equal(
+        text,
+        "warn redis: was restarted or lost its memory (epoch 7): the tickets of 12 jobs are written anew → It ends by itself; meanwhile nothing new is published\n"
+        "warn redis: was restarted or lost its memory (epoch 7): holders have another 31 s to take back their locks → It ends by itself; meanwhile what changes something waits\n");
+    free(text);
+}
+
 static size_t redis_says(const char *info, const char *status)
 {
     json_t *checks = json_array();
@@ -94,7 +198,10 @@ static void redis(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(hosts), cmocka_unit_test(repositories), cmocka_unit_test(redis)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(hosts),        cmocka_unit_test(repositories),
+                                       cmocka_unit_test(jobs),         cmocka_unit_test(many_jobs_are_counted),
+                                       cmocka_unit_test(dead_letters), cmocka_unit_test(a_rebuild_of_redis_is_said),
+                                       cmocka_unit_test(redis)};
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
