@@ -67,8 +67,8 @@ static const char *shown_check(const json_t *point)
 static void print_table(struct cli *cli, const json_t *points)
 {
     static const struct table_column columns[] = {
-        {"BACKUP", false, false}, {"TARGET", false, true}, {"MADE", false, false},  {"KIND", false, false},
-        {"SIZE", true, false},    {"CHAIN", true, false},  {"LEVEL", false, false}, {"VERIFIED", false, false}};
+        {"BACKUP", 0},          {"TARGET", COLUMN_SHRINK}, {"MADE", 0},  {"KIND", 0},
+        {"SIZE", COLUMN_RIGHT}, {"CHAIN", COLUMN_RIGHT},   {"LEVEL", 0}, {"VERIFIED", 0}};
     struct table table;
     const json_t *point;
     size_t index;

@@ -26,9 +26,12 @@ static int fetch(struct cli *cli, const struct invocation *invocation, json_t **
 
 int run_dlq_list(struct cli *cli, const struct invocation *invocation)
 {
-    static const struct table_column columns[] = {{"DLQ", false, false},  {"AT", false, false},
-                                                  {"TOPIC", false, true}, {"OFFSET", true, false},
-                                                  {"BY", false, true},    {"REASON", false, true}};
+    static const struct table_column columns[] = {{"DLQ", 0},
+                                                  {"AT", 0},
+                                                  {"TOPIC", COLUMN_SHRINK},
+                                                  {"OFFSET", COLUMN_RIGHT},
+                                                  {"BY", COLUMN_SHRINK},
+                                                  {"REASON", COLUMN_SHRINK}};
     json_t *letters = NULL, *letter;
     struct table table;
     size_t index;

@@ -1,3 +1,4 @@
+#include "base/cleanup.h"
 #include "coordinator/cli/call.h"
 #include "coordinator/cli/commands.h"
 #include "coordinator/cli/table.h"
@@ -15,15 +16,21 @@ static const char *mark(const char *status, bool colour)
     return colour ? "\033[31m✘\033[0m" : "✘";
 }
 
+/* "✘ host beta     no heartbeat for 4 min 12 s", and below it "→ what to do". */
 static void print_check(struct cli *cli, const json_t *check)
 {
-    const char *subject = member_text(check, "subject"), *hint = member_text(check, "hint");
-    size_t columns = text_columns(subject);
+    CLEANUP(freep) char *subject = text_plain(member_text(check, "subject"));
+    CLEANUP(freep) char *text = text_plain(member_text(check, "text"));
+    CLEANUP(freep) char *hint = text_plain(member_text(check, "hint"));
+    size_t columns = text_columns(subject ? subject : ""), width = cli->out_terminal ? (size_t)cli->width : 0;
 
-    fprintf(cli->out, "%s %s%*s %s\n", mark(member_text(check, "status"), cli->colour), subject,
-            (int)(columns < SUBJECT_COLUMNS ? SUBJECT_COLUMNS - columns : 0), "", member_text(check, "text"));
-    if (*hint)
-        fprintf(cli->out, "%*s→ %s\n", SUBJECT_COLUMNS + 3, "", hint);
+    fprintf(cli->out, "%s %s%*s ", mark(member_text(check, "status"), cli->colour), subject ? subject : "",
+            (int)(columns < SUBJECT_COLUMNS ? SUBJECT_COLUMNS - columns : 0), "");
+    text_wrap(cli->out, text ? text : "", SUBJECT_COLUMNS + 3, width);
+    if (hint && *hint) {
+        fprintf(cli->out, "%*s→ ", SUBJECT_COLUMNS + 3, "");
+        text_wrap(cli->out, hint, SUBJECT_COLUMNS + 5, width);
+    }
 }
 
 /* Exit 1 when something is wrong; a warning alone is no failure. */

@@ -20,8 +20,8 @@ static const char *state_of(const json_t *host)
 int run_host_list(struct cli *cli, const struct invocation *invocation)
 {
     static const struct table_column columns[] = {
-        {"HOST", false, true},    {"STATE", false, false}, {"BACKEND", false, true},  {"RUNNING", true, false},
-        {"WAITING", true, false}, {"OPEN", true, false},   {"HEARTBEAT", true, false}};
+        {"HOST", COLUMN_SHRINK},   {"STATE", 0},           {"BACKEND", COLUMN_SHRINK}, {"RUNNING", COLUMN_RIGHT},
+        {"WAITING", COLUMN_RIGHT}, {"OPEN", COLUMN_RIGHT}, {"HEARTBEAT", COLUMN_RIGHT}};
     struct text path = {0};
     json_t *hosts = NULL, *host;
     struct table table;

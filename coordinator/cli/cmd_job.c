@@ -55,9 +55,13 @@ static void add_state(struct table *table, const json_t *job)
 
 int run_job_list(struct cli *cli, const struct invocation *invocation)
 {
-    static const struct table_column columns[] = {
-        {"JOB", false, false},  {"OPERATION", false, false}, {"TARGET", false, true}, {"HOST", false, true},
-        {"STATE", false, true}, {"AGE", true, false},        {"BY", false, true}};
+    static const struct table_column columns[] = {{"JOB", 0},
+                                                  {"OPERATION", 0},
+                                                  {"TARGET", COLUMN_SHRINK},
+                                                  {"HOST", COLUMN_SHRINK},
+                                                  {"STATE", COLUMN_SHRINK},
+                                                  {"AGE", COLUMN_RIGHT},
+                                                  {"BY", COLUMN_SHRINK}};
     json_t *jobs = NULL, *job;
     struct table table;
     size_t index;

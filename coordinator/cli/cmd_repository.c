@@ -100,8 +100,8 @@ static void add_row(struct table *table, const json_t *repository, const json_t 
 int run_repository_list(struct cli *cli, const struct invocation *invocation)
 {
     static const struct table_column columns[] = {
-        {"REPOSITORY", false, true}, {"HOST", false, true}, {"PATH", false, true}, {"FREE", true, false},
-        {"BACKUPS", true, false},    {"SIZE", true, false}, {"STATE", false, true}};
+        {"REPOSITORY", COLUMN_SHRINK}, {"HOST", COLUMN_SHRINK}, {"PATH", COLUMN_SHRINK}, {"FREE", COLUMN_RIGHT},
+        {"BACKUPS", COLUMN_RIGHT},     {"SIZE", COLUMN_RIGHT},  {"STATE", COLUMN_SHRINK}};
     json_t *repositories = NULL, *repository, *place;
     struct table table;
     size_t index, i;

@@ -54,9 +54,8 @@ static int fetch(struct cli *cli, const struct invocation *invocation, const cha
 
 static void print_table(struct cli *cli, const json_t *snapshots)
 {
-    static const struct table_column columns[] = {
-        {"SNAPSHOT", false, true}, {"KIND", false, false},  {"STATE", false, false}, {"MADE", false, false},
-        {"PARENT", false, true},   {"LEVEL", false, false}, {"", false, false}};
+    static const struct table_column columns[] = {{"SNAPSHOT", COLUMN_SHRINK}, {"KIND", 0},  {"STATE", 0}, {"MADE", 0},
+                                                  {"PARENT", COLUMN_SHRINK},   {"LEVEL", 0}, {"", 0}};
     struct table table;
     const json_t *item;
     size_t index;

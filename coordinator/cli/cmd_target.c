@@ -59,8 +59,8 @@ static void add_migratable(struct table *table, const json_t *target)
 static size_t print_targets(struct cli *cli, const json_t *targets)
 {
     static const struct table_column columns[] = {
-        {"TARGET", false, true},      {"HOST", false, true},      {"STATE", false, false}, {"LABELS", false, true},
-        {"LAST BACKUP", false, true}, {"VERIFIED", false, false}, {"AGE", false, false},   {"MIGRATABLE", false, true}};
+        {"TARGET", COLUMN_SHRINK},      {"HOST", COLUMN_SHRINK}, {"STATE", 0}, {"LABELS", COLUMN_SHRINK},
+        {"LAST BACKUP", COLUMN_SHRINK}, {"VERIFIED", 0},         {"AGE", 0},   {"MIGRATABLE", COLUMN_SHRINK}};
     struct table table;
     size_t index, unprotected = 0;
     json_t *target;

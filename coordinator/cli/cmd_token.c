@@ -37,9 +37,8 @@ int run_token_create(struct cli *cli, const struct invocation *invocation)
 
 int run_token_list(struct cli *cli, const struct invocation *invocation)
 {
-    static const struct table_column columns[] = {{"TOKEN", false, true},    {"ROLE", false, false},
-                                                  {"CLASSES", false, false}, {"SELECTOR", false, true},
-                                                  {"EXPIRES", false, false}, {"BY", false, true}};
+    static const struct table_column columns[] = {{"TOKEN", COLUMN_SHRINK},    {"ROLE", 0},    {"CLASSES", 0},
+                                                  {"SELECTOR", COLUMN_SHRINK}, {"EXPIRES", 0}, {"BY", COLUMN_SHRINK}};
     json_t *tokens = NULL, *token;
     struct table table;
     size_t index;

@@ -1,5 +1,6 @@
 /* --help and help: examples first, because that is what people look for. All from the tables. */
 #include "coordinator/cli/commands.h"
+#include "coordinator/cli/table.h"
 
 #include <string.h>
 
@@ -35,24 +36,6 @@ void help_option_name(const struct option_row *row, char *out, size_t size)
     snprintf(out, size, "%s--%s%s", letter, row->name, value);
 }
 
-/* Words of text; lines after the first are indented. The cursor stands at `indent`. */
-static void print_wrapped(FILE *out, const char *text, size_t indent)
-{
-    size_t column = indent;
-
-    while (*text) {
-        size_t len = strcspn(text, " ");
-        if (column > indent && column + 1 + len > WIDTH) {
-            fprintf(out, "\n%*s", (int)indent, "");
-            column = indent;
-        }
-        fprintf(out, "%s%.*s", column > indent ? " " : "", (int)len, text);
-        column += len + (column > indent);
-        text += len + strspn(text + len, " ");
-    }
-    fputc('\n', out);
-}
-
 static void print_option(FILE *out, const struct option_row *row)
 {
     char name[160];
@@ -62,7 +45,7 @@ static void print_option(FILE *out, const struct option_row *row)
         fprintf(out, "  %s\n%*s", name, LEFT + 3, "");
     else
         fprintf(out, "  %-*s ", LEFT, name);
-    print_wrapped(out, row->doc, LEFT + 3);
+    text_wrap(out, row->doc, LEFT + 3, WIDTH);
 }
 
 /* Options of a group, those spelt as in virsh last. */

@@ -4,6 +4,7 @@
 #include "base/text.h"
 
 #include <stdarg.h>
+#include <stdint.h>
 #include <string.h>
 
 enum { GAP = 2, SHRINK_LEAST = 8 };
@@ -37,6 +38,25 @@ char *text_plain(const char *text)
         if ((unsigned char)*c < ' ' || *c == 0x7f)
             *c = '?';
     return copy;
+}
+
+void text_wrap(FILE *out, const char *text, size_t indent, size_t width)
+{
+    size_t column = indent;
+
+    while (*text) {
+        CLEANUP(freep) char *word = strndup(text, strcspn(text, " "));
+        size_t columns = text_columns(word ? word : "");
+        if (width && column > indent && column + 1 + columns > width) {
+            fprintf(out, "\n%*s", (int)indent, "");
+            column = indent;
+        }
+        fprintf(out, "%s%s", column > indent ? " " : "", word ? word : "");
+        column += columns + (column > indent);
+        text += strcspn(text, " ");
+        text += strspn(text, " ");
+    }
+    fputc('\n', out);
 }
 
 void table_init(struct table *table, const struct table_column *columns, size_t column_count)
@@ -83,32 +103,47 @@ void table_free(struct table *table)
     *table = (struct table){0};
 }
 
-static size_t measure(const struct table *table, size_t widths[TABLE_COLUMNS])
-{
-    size_t total = GAP * (table->column_count - 1);
+#define LEFT_OUT SIZE_MAX /* as a width */
 
+static size_t total_of(const size_t widths[TABLE_COLUMNS], size_t count)
+{
+    size_t total = 0, shown = 0;
+
+    for (size_t c = 0; c < count; c++) {
+        total += widths[c] == LEFT_OUT ? 0 : widths[c];
+        shown += widths[c] != LEFT_OUT;
+    }
+    return total + (shown ? GAP * (shown - 1) : 0);
+}
+
+static void measure(const struct table *table, size_t widths[TABLE_COLUMNS])
+{
     for (size_t c = 0; c < table->column_count; c++) {
         widths[c] = text_columns(table->columns[c].title);
         for (size_t i = c; i < table->count; i += table->column_count)
             if (text_columns(table->cells[i]) > widths[c])
                 widths[c] = text_columns(table->cells[i]);
-        total += widths[c];
     }
-    return total;
 }
 
-static void shrink(const struct table *table, size_t widths[TABLE_COLUMNS], size_t total, size_t width)
+static void leave_out(const struct table *table, size_t widths[TABLE_COLUMNS], size_t width)
 {
-    while (total > width) {
+    for (size_t c = table->column_count; c-- > 0 && total_of(widths, table->column_count) > width;)
+        if ((table->columns[c].flags & COLUMN_DROP))
+            widths[c] = LEFT_OUT;
+}
+
+static void shrink(const struct table *table, size_t widths[TABLE_COLUMNS], size_t width)
+{
+    for (size_t total = total_of(widths, table->column_count); total > width; total--) {
         size_t widest = table->column_count;
         for (size_t c = 0; c < table->column_count; c++)
-            if (table->columns[c].shrink && widths[c] > SHRINK_LEAST &&
+            if ((table->columns[c].flags & COLUMN_SHRINK) && widths[c] > SHRINK_LEAST && widths[c] != LEFT_OUT &&
                 (widest == table->column_count || widths[c] > widths[widest]))
                 widest = c;
         if (widest == table->column_count)
             return;
         widths[widest]--;
-        total--;
     }
 }
 
@@ -116,6 +151,8 @@ static void add_cell(struct text *line, const char *text, size_t width, bool rig
 {
     size_t columns = text_columns(text), pad = columns < width ? width - columns : 0;
 
+    if (width == LEFT_OUT)
+        return;
     if (line->len)
         text_addf(line, "%*s", GAP, "");
     if (right)
@@ -140,17 +177,19 @@ static void print_line(FILE *out, struct text *line, bool bold)
 void table_print(struct table *table, FILE *out, int width, bool colour)
 {
     size_t widths[TABLE_COLUMNS];
-    size_t total = measure(table, widths);
     struct text line = {0};
 
-    if (width > 0)
-        shrink(table, widths, total, (size_t)width);
+    measure(table, widths);
+    if (width > 0) {
+        leave_out(table, widths, (size_t)width);
+        shrink(table, widths, (size_t)width);
+    }
     for (size_t c = 0; c < table->column_count; c++)
-        add_cell(&line, table->columns[c].title, widths[c], table->columns[c].right);
+        add_cell(&line, table->columns[c].title, widths[c], table->columns[c].flags & COLUMN_RIGHT);
     print_line(out, &line, colour);
     for (size_t i = 0; i < table->count; i++) {
         size_t c = i % table->column_count;
-        add_cell(&line, table->cells[i], widths[c], table->columns[c].right);
+        add_cell(&line, table->cells[i], widths[c], table->columns[c].flags & COLUMN_RIGHT);
         if (c + 1 == table->column_count || i + 1 == table->count)
             print_line(out, &line, false);
     }

@@ -97,7 +97,7 @@ static void a_class_c_step_that_began_is_noted(void **state)
 
 static char *print_table(int width)
 {
-    static const struct table_column columns[] = {{"NAME", false, true}, {"SIZE", true, false}, {"", false, false}};
+    static const struct table_column columns[] = {{"NAME", COLUMN_SHRINK}, {"SIZE", COLUMN_RIGHT}, {"", 0}};
     struct table table;
     char *text = NULL;
     size_t len;
@@ -126,6 +126,56 @@ static void tables_align_cut_and_defuse(void **state)
     assert_string_equal(narrow, "NAME             SIZE\ngrößer als …  1.3 GiB\nb?[31m?           7 B  !\n");
     free(wide);
     free(narrow);
+}
+
+static void columns_are_left_out_before_names_are_cut(void **state)
+{
+    static const struct table_column columns[] = {
+        {"NAME", COLUMN_SHRINK}, {"LEVEL", COLUMN_DROP}, {"SIZE", COLUMN_RIGHT}, {"BY", COLUMN_SHRINK | COLUMN_DROP}};
+    static const struct {
+        int width;
+        const char *expected;
+    } cases[] = {
+        {40, "NAME             LEVEL   SIZE  BY\nbefore-deploy-1  crash  2 MiB  bootstrap\n"},
+        {39, "NAME             LEVEL   SIZE\nbefore-deploy-1  crash  2 MiB\n"},
+        {28, "NAME              SIZE\nbefore-deploy-1  2 MiB\n"},
+        {20, "NAME            SIZE\nbefore-deplo…  2 MiB\n"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct table table;
+        char *text = NULL;
+        size_t len;
+        FILE *out = open_memstream(&text, &len);
+
+        table_init(&table, columns, 4);
+        table_cell(&table, "before-deploy-1");
+        table_cell(&table, "crash");
+        table_cell(&table, "2 MiB");
+        table_cell(&table, "bootstrap");
+        table_print(&table, out, cases[i].width, false);
+        table_free(&table);
+        fclose(out);
+        assert_string_equal(text, cases[i].expected);
+        free(text);
+    }
+}
+
+static void words_wrap(void **state)
+{
+    char *text = NULL;
+    size_t len;
+    FILE *out = open_memstream(&text, &len);
+
+    (void)state;
+    fputs("→ ", out);
+    text_wrap(out, "größer als gedacht und-ein-sehr-langes-wort x", 2, 16);
+    text_wrap(out, "nie  gebrochen, auch wenn es sehr lang ist", 0, 0);
+    fclose(out);
+    assert_string_equal(
+        text, "→ größer als\n  gedacht\n  und-ein-sehr-langes-wort\n  x\nnie gebrochen, auch wenn es sehr lang ist\n");
+    free(text);
 }
 
 static char *print_tree(const char *json)
@@ -161,6 +211,8 @@ int main(void)
         cmocka_unit_test(numbers_that_lie_do_no_harm),
         cmocka_unit_test(a_class_c_step_that_began_is_noted),
         cmocka_unit_test(tables_align_cut_and_defuse),
+        cmocka_unit_test(columns_are_left_out_before_names_are_cut),
+        cmocka_unit_test(words_wrap),
         cmocka_unit_test(trees_survive_what_cannot_be),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
