@@ -68,33 +68,55 @@ static void confirm_prepared(struct coordinator *coordinator, struct draft *draf
     confirm_job(coordinator, draft);
     node->stage = STAGE_IDLE;
     node->write = NULL;
-    event_send(coordinator, job, EVENT_PLANNED, STATE_PLANNED, NULL, NULL);
     event_audit(coordinator, job->requested_by, NULL, "job.submit", job->job_id, job->reason, "allowed");
     answer(coordinator, draft);
     dispatch_job(coordinator, node);
+    if (node->stage == STAGE_IDLE) /* it waits: else PUBLISHED follows at once, and says when it was planned */
+        event_planned(coordinator, node);
 }
 
-static void confirm_published(struct coordinator *coordinator, struct draft *draft)
+static void confirm_published(struct coordinator *coordinator, struct ledger_node *node)
 {
-    crash_point("published.after", NULL);
-    if (draft->node->stage == STAGE_RECORDING && !draft->node->entry->job->outcome)
-        draft->node->stage = STAGE_IDLE;
-    confirm_job(coordinator, draft);
-    dispatch_job(coordinator, draft->node);
+    if (node->stage == STAGE_RECORDING)
+        node->stage = STAGE_IDLE;
+    dispatch_job(coordinator, node);
 }
 
 /* The event of an end that only the coordinator knows goes out before the node is made small. */
-static void confirm_ended(struct coordinator *coordinator, struct draft *draft)
+static void confirm_ended(struct coordinator *coordinator, struct ledger_node *node, const char *why)
 {
-    const struct ledger_job *record = draft->node->entry ? draft->node->entry->job : NULL;
+    const struct ledger_job *record = node->entry->job;
 
-    if (record && !draft->quiet) {
+    if (!node->quiet_end) {
         /* Of a published job people may have been told LOST, with a number from the clock. */
         int64_t seq = record->published_at_ms ? clock_real_us() : EVENT_ENDED;
-        event_send(coordinator, record->job, seq, name_index(job_state_names, record->outcome), NULL, draft->why);
+        event_send(coordinator, record->job, seq, name_index(job_state_names, record->outcome), NULL, why);
     }
-    draft->node->stage = STAGE_IDLE;
-    confirm_job(coordinator, draft);
+    node->stage = STAGE_IDLE;
+}
+
+static void confirm_mark(struct coordinator *coordinator, const struct ledger_mark *mark)
+{
+    struct ledger_node *node = ledger_find_job(coordinator->ledger, mark->job);
+
+    if (!node || !node->entry)
+        return;
+    if (mark->outcome)
+        confirm_ended(coordinator, node, mark->why);
+    else if (!node->entry->job->outcome)
+        confirm_published(coordinator, node);
+}
+
+static void confirm_marks(struct coordinator *coordinator, struct draft *draft)
+{
+    struct err err = {0};
+
+    crash_point("published.after", NULL);
+    for (size_t i = 0; i < draft->entry->marks.count; i++)
+        confirm_mark(coordinator, list_at(&draft->entry->marks, struct ledger_mark, i));
+    LOCK_SCOPE(&coordinator->lock);
+    if (ledger_apply(coordinator->ledger, TAKE_PTR(draft->entry), NULL, &err) < 0)
+        log_error("ledger", "marks: %s", err.text);
 }
 
 static void confirm_word(struct coordinator *coordinator, struct draft *draft, const char *action)
@@ -136,8 +158,7 @@ void coordinator_confirmed(struct coordinator *coordinator, struct draft *draft)
 {
     switch (draft->step) {
     case DRAFT_PREPARED: confirm_prepared(coordinator, draft); return;
-    case DRAFT_PUBLISHED: confirm_published(coordinator, draft); return;
-    case DRAFT_ENDED: confirm_ended(coordinator, draft); return;
+    case DRAFT_MARKS: confirm_marks(coordinator, draft); return;
     case DRAFT_CANCEL: confirm_word(coordinator, draft, "job.cancel"); return;
     case DRAFT_RESOLVE: confirm_word(coordinator, draft, "job.resolve"); return;
     case DRAFT_PUT: confirm_put(coordinator, draft); return;
@@ -360,7 +381,7 @@ static int tick(struct coordinator *coordinator, struct err *err)
 
 static void wait_for_events(struct coordinator *coordinator)
 {
-    bool busy = coordinator->sent != coordinator->delivered || coordinator->drafts ||
+    bool busy = coordinator->sent != coordinator->delivered || coordinator->drafts || coordinator->marks ||
                 redis_in_flight(coordinator->redis) || coordinator->leadership.phase == PHASE_ELECTED;
     int redis_wait = redis_wait_ms(coordinator->redis), wait = busy ? TURN_MS : TICK_MS;
     struct pollfd fds[4] = {
@@ -382,6 +403,14 @@ static void wait_for_events(struct coordinator *coordinator)
     redis_process(coordinator->redis, fds[3].fd >= 0 ? fds[3].revents : 0);
 }
 
+static void bury_idle_marks(struct coordinator *coordinator)
+{
+    struct ledger_node *node;
+
+    while (coordinator->leadership.phase == PHASE_LEADING && (node = ledger_next_idle_marks(coordinator->ledger)))
+        log_bury(coordinator, node, true);
+}
+
 static int turn(struct coordinator *coordinator, struct err *err)
 {
     wait_for_events(coordinator);
@@ -391,6 +420,8 @@ static int turn(struct coordinator *coordinator, struct err *err)
         return -1;
     coordinator->more = read > 0;
     desk_serve(coordinator);
+    log_write_marks(coordinator, false);
+    bury_idle_marks(coordinator);
     redis_process(coordinator->redis, 0); /* sends what the turn asked of Redis */
     alive_say(coordinator->notify, &coordinator->said_alive_ms);
     return tick(coordinator, err);
@@ -401,7 +432,7 @@ static int drain(struct coordinator *coordinator, struct err *err)
 {
     int64_t until_ms = clock_monotonic_ms() + DRAIN_MS;
 
-    while (coordinator->drafts && clock_monotonic_ms() < until_ms)
+    while ((coordinator->drafts || coordinator->marks) && clock_monotonic_ms() < until_ms)
         if (turn(coordinator, err) < 0)
             return -1;
     return 0;

@@ -93,7 +93,7 @@ static void serve_submit(struct coordinator *coordinator, struct desk_write *wri
     }
     node->stage = STAGE_PREPARING;
     node->write = write;
-    if (log_append_job(coordinator, node, DRAFT_PREPARED, write->who, write->reason, write, false, &err) == 0)
+    if (log_append_job(coordinator, node, DRAFT_PREPARED, write->who, write->reason, write, &err) == 0)
         return;
     pthread_mutex_lock(&coordinator->lock);
     ledger_remove(coordinator->ledger, node);
@@ -159,7 +159,7 @@ static void serve_word(struct coordinator *coordinator, struct desk_write *write
     CLEANUP(freep) char *before = set_word(coordinator, field, TAKE_PTR(text));
     if (step == DRAFT_RESOLVE)
         node->control_written = false;
-    if (log_append_job(coordinator, node, step, write->who, write->reason, write, false, &err) == 0) {
+    if (log_append_job(coordinator, node, step, write->who, write->reason, write, &err) == 0) {
         node->words_on_their_way++;
         return;
     }

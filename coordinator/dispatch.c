@@ -48,6 +48,7 @@ static void try_later(struct coordinator *coordinator, struct ledger_node *node)
 {
     node->stage = STAGE_IDLE;
     coordinator->walk_wanted = true;
+    event_planned(coordinator, node);
 }
 
 bool dispatch_ready(const struct coordinator *coordinator, struct err *err)
@@ -86,7 +87,8 @@ int dispatch_end(struct coordinator *coordinator, struct ledger_node *node, int 
 {
     if (set_outcome(coordinator, node, job_state_names[state], err) < 0)
         return -1;
-    if (log_append_job(coordinator, node, DRAFT_ENDED, NULL, why, NULL, quiet, err) == 0)
+    node->quiet_end = quiet;
+    if (log_mark(coordinator, node, job_state_names[state], why, err) == 0)
         return 0;
     set_outcome(coordinator, node, NULL, NULL);
     return -1;
@@ -148,11 +150,11 @@ void dispatch_delivered(struct coordinator *coordinator, uint64_t opaque, int er
     }
     const struct ledger_job *record = node->entry->job;
     crash_point("publish.after", op_names[record->job->op]);
+    node->planned_said = true;
     event_send(coordinator, record->job, EVENT_PUBLISHED, STATE_PUBLISHED, NULL, NULL);
     set_published(coordinator, node, clock_real_ms(), partition, offset);
     node->stage = STAGE_RECORDING;
-    crash_point("published.before", op_names[record->job->op]);
-    if (log_append_job(coordinator, node, DRAFT_PUBLISHED, NULL, NULL, NULL, false, &err) == 0)
+    if (log_mark(coordinator, node, NULL, NULL, &err) == 0)
         return;
     set_published(coordinator, node, 0, -1, -1);
     try_later(coordinator, node); /* published once more: the worker's journal answers */

@@ -45,6 +45,16 @@ void event_send(struct coordinator *coordinator, const struct job *job, int64_t 
     send_status(coordinator, job, &status);
 }
 
+void event_planned(struct coordinator *coordinator, struct ledger_node *node)
+{
+    const struct ledger_job *record = node->entry ? node->entry->job : NULL;
+
+    if (!record || record->published_at_ms || record->outcome || node->planned_said)
+        return;
+    node->planned_said = true;
+    event_send(coordinator, record->job, EVENT_PLANNED, STATE_PLANNED, NULL, NULL);
+}
+
 void event_audit(struct coordinator *coordinator, const char *who, const char *from, const char *action,
                  const char *subject, const char *reason, const char *outcome)
 {

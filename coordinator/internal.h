@@ -31,17 +31,17 @@ struct view;
 struct wire;
 
 /* What a record of the leader's, sent and not yet read back, will mean when it is. They come back in the order in which they were sent. */
-enum draft_step { DRAFT_PREPARED, DRAFT_PUBLISHED, DRAFT_CANCEL, DRAFT_RESOLVE, DRAFT_ENDED, DRAFT_PUT };
+enum draft_step { DRAFT_PREPARED, DRAFT_CANCEL, DRAFT_RESOLVE, DRAFT_MARKS, DRAFT_PUT };
 
 struct draft {
     struct draft *prev, *next;
     enum draft_step step;
     struct ledger_ref ref;
     struct ledger_node *node;   /* of a job */
-    struct ledger_entry *entry; /* DRAFT_PUT: owned */
+    struct ledger_entry *entry; /* DRAFT_PUT, DRAFT_MARKS: owned */
     struct desk_write *write;   /* who waits for it; NULL */
-    bool quiet;                 /* DRAFT_ENDED: the worker said it, no event of ours */
-    char *why;                  /* DRAFT_ENDED: the text of our event; NULL: none. Owned */
+    unsigned char *value;       /* of a job: what was sent; owned. What comes back is compared, not read */
+    size_t value_len;
 };
 
 struct coordinator {
@@ -76,6 +76,8 @@ struct coordinator {
     struct audit_chain audit;
     void (*notify)(const char *state); /* a supervisor; NULL: nobody */
     struct draft *drafts;
+    struct ledger_entry *marks; /* what became of jobs since the last entry of kind marks; NULL: nothing */
+    int64_t marks_since_ms;     /* monotonic */
     int64_t next_n;
     int64_t ledger_end;          /* high watermark at the start */
     int64_t stand_not_before_ms; /* monotonic */
@@ -95,7 +97,11 @@ int log_append_term(struct coordinator *coordinator, int64_t term, struct err *e
 int log_append_entry(struct coordinator *coordinator, struct ledger_entry *entry, struct desk_write *write,
                      struct err *err); /* takes the entry over, on failure too */
 int log_append_job(struct coordinator *coordinator, struct ledger_node *node, enum draft_step step, const char *who,
-                   const char *why, struct desk_write *write, bool quiet, struct err *err);
+                   const char *why, struct desk_write *write, struct err *err);
+/* Notes that a job was published (outcome NULL) or has ended. It is written with others', some milliseconds later. */
+int log_mark(struct coordinator *coordinator, const struct ledger_node *node, const char *outcome, const char *why,
+             struct err *err);
+void log_write_marks(struct coordinator *coordinator, bool now); /* once a turn; now: however young they are */
 void log_bury(struct coordinator *coordinator, struct ledger_node *node,
               bool newest_too); /* tombstones for the older records of an id */
 void log_read(struct coordinator *coordinator, const struct kafka_record *record);
@@ -121,6 +127,8 @@ bool dispatch_ready(const struct coordinator *coordinator,
 enum event_seq { EVENT_PLANNED = 1, EVENT_PUBLISHED, EVENT_ENDED };
 void event_send(struct coordinator *coordinator, const struct job *job, int64_t seq, int state, const char *note,
                 const char *error_text);
+/* PLANNED, once, of a job that is not published at once: where PUBLISHED follows within the same moment it says it all. */
+void event_planned(struct coordinator *coordinator, struct ledger_node *node);
 void event_audit(struct coordinator *coordinator, const char *who, const char *from, const char *action,
                  const char *subject, const char *reason, const char *outcome);
 

@@ -3,7 +3,7 @@
  * remembered until their tombstones are seen. Keys are unique per record because compaction must remove nothing by itself: a later record under the same key would make
  * an earlier one vanish before anyone knows whether the later one counts.
  */
-#include "coordinator/ledger.h"
+#include "coordinator/ledger_internal.h"
 
 #include "base/err.h"
 #include "model/job_state.h"
@@ -12,19 +12,6 @@
 #include <utlist.h>
 
 enum { GENERATION_HOLE_MAX = 16 };
-
-struct host_name {
-    UT_hash_handle hh;
-    char name[];
-};
-
-struct ledger {
-    struct ledger_node *nodes;
-    struct ledger_node *open, *ended, *others; /* lists: jobs, jobs, all else */
-    size_t open_count;
-    struct host_name *hosts;
-    uint64_t generation, keys_version, holds_version;
-};
 
 int ledger_new(struct ledger **out, struct err *err)
 {
@@ -86,6 +73,9 @@ static void enlist(struct ledger *ledger, struct ledger_node *node)
 
 void ledger_remove(struct ledger *ledger, struct ledger_node *node)
 {
+    if (node->marks)
+        marks_forget(ledger, node);
+    marks_forget_job(ledger, node);
     unlist(ledger, node);
     HASH_DEL(ledger->nodes, node);
     node_free(node);
@@ -96,8 +86,12 @@ void ledger_clear(struct ledger *ledger)
     struct ledger_node *node, *next;
     struct host_name *host, *next_host;
 
-    HASH_ITER (hh, ledger->nodes, node, next)
-        ledger_remove(ledger, node);
+    ledger->open = ledger->ended = ledger->others = ledger->idle_marks = NULL;
+    ledger->open_count = 0;
+    HASH_ITER (hh, ledger->nodes, node, next) {
+        HASH_DEL(ledger->nodes, node);
+        node_free(node);
+    }
     HASH_ITER (hh, ledger->hosts, host, next_host) {
         HASH_DEL(ledger->hosts, host);
         free(host);
@@ -281,7 +275,7 @@ static struct ledger_ended *make_ended(struct ledger *ledger, const struct ledge
     return NULL;
 }
 
-static void compact_ended(struct ledger *ledger, struct ledger_node *node)
+void ledger_compact(struct ledger *ledger, struct ledger_node *node)
 {
     struct ledger_ended *ended;
 
@@ -293,6 +287,7 @@ static void compact_ended(struct ledger *ledger, struct ledger_node *node)
     unlist(ledger, node);
     node->ended = ended;
     ledger_entry_free(TAKE_PTR(node->entry));
+    enlist(ledger, node);
 }
 
 static int note_ref(struct ledger_node *node, struct ledger_ref ref, struct err *err)
@@ -318,8 +313,8 @@ static void settle(struct ledger *ledger, struct ledger_node *node)
         ledger->holds_version++;
     if (kind != LEDGER_JOB)
         return;
-    compact_ended(ledger, node);
     enlist(ledger, node);
+    ledger_compact(ledger, node);
 }
 
 struct ledger_node *ledger_add(struct ledger *ledger, struct ledger_entry *entry, struct err *err)
@@ -336,7 +331,8 @@ struct ledger_node *ledger_add(struct ledger *ledger, struct ledger_entry *entry
     }
     node->entry = entry;
     HASH_ADD_KEYPTR(hh, ledger->nodes, node->key, strlen(node->key), node);
-    enlist(ledger, node);
+    if (entry->kind != LEDGER_MARKS)
+        enlist(ledger, node);
     return node;
 }
 
@@ -348,12 +344,14 @@ int ledger_confirm(struct ledger *ledger, struct ledger_node *node, struct ledge
     return 0;
 }
 
-static void replace_entry(struct ledger_node *node, struct ledger_entry *entry)
+static void replace_entry(struct ledger *ledger, struct ledger_node *node, struct ledger_entry *entry)
 {
     if (node->ended) { /* what ended stays ended */
         ledger_entry_free(entry);
         return;
     }
+    if (entry->kind == LEDGER_JOB && entry->job->published_at_ms)
+        marks_forget_published(ledger, node);
     ledger_entry_free(node->entry);
     node->entry = entry;
 }
@@ -367,13 +365,18 @@ int ledger_apply(struct ledger *ledger, struct ledger_entry *entry, struct ledge
         ledger_entry_free(entry);
         return err_set(err, ERR_PERMANENT, "a job record without a job");
     }
-    if (node)
-        replace_entry(node, entry);
+    bool marks = entry->kind == LEDGER_MARKS;
+    if (node && marks)
+        ledger_entry_free(entry); /* applied before */
+    else if (node)
+        replace_entry(ledger, node, entry);
     else if (!(node = ledger_add(ledger, entry, err)))
+        return -1;
+    else if (marks && marks_apply(ledger, node, ref, err) < 0)
         return -1;
     if (out)
         *out = node;
-    return ledger_confirm(ledger, node, ref, err);
+    return marks ? 0 : ledger_confirm(ledger, node, ref, err);
 }
 
 static void drop_older(struct ledger_node *node, struct ledger_ref ref)

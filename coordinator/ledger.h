@@ -2,7 +2,7 @@
 /*
  * The ledger in memory: what its records, applied in order, say. No I/O, no clock. One thread changes it; others may read under the lock of whoever owns it.
  *
- * A node is what is known of one (kind, id). Of a job that ended only what is still asked of it is kept: its outcome, and what it may write (struct ledger_ended).
+ * A node is what is known of one (kind, id). What became of jobs is written in entries of kind marks, many jobs in one: such a node only says which jobs still need it. Of a job that ended only what is still asked of it is kept: its outcome, and what it may write (struct ledger_ended).
  */
 #include "model/ledger_entry.h"
 
@@ -32,7 +32,7 @@ enum ledger_stage {                   /* where the leader stands with a job; in 
                     STAGE_PREPARING,  /* PREPARED is sent, not yet read back */
                     STAGE_TICKET,     /* asked Redis */
                     STAGE_PUBLISHING, /* handed to Kafka */
-                    STAGE_RECORDING,  /* PUBLISHED or ENDED is sent, not yet read back */
+                    STAGE_RECORDING,  /* a mark, published or ended, is not yet read back */
 };
 
 struct ledger_node {
@@ -48,7 +48,13 @@ struct ledger_node {
     bool listed;
     bool cancel_flagged, control_written, lost; /* said to Redis, or on the status topic, by this leader */
     unsigned words_on_their_way;                /* cancel, resolve: in the entry, not yet read back */
-    void *write;                                /* the request that waits for PREPARED; its owner is the desk */
+    bool planned_said,
+        quiet_end; /* PLANNED went to the status topic; the end that is being recorded needs no event of ours */
+    void *write;   /* the request that waits for PREPARED; its owner is the desk */
+    /* Of a job: the entries of kind marks that say so, as long as no newer one does. Of marks: how many jobs they are still needed for. */
+    struct ledger_node *published_in, *ended_in;
+    size_t needed;
+    bool marks;
 };
 
 int ledger_new(struct ledger **out, struct err *err);
@@ -102,6 +108,9 @@ struct ledger_job_facts {
     bool ended;
 };
 bool ledger_job_facts(const struct ledger_node *node, struct ledger_job_facts *out);
+
+/* The next entry of kind marks that no job needs any more: its tombstone is due. Each is given out once; NULL: none. */
+struct ledger_node *ledger_next_idle_marks(struct ledger *ledger);
 
 /* A leader's own changes of an open job, made before their record is sent; `outcome` NULL takes an end back. */
 int ledger_set_outcome(struct ledger_node *node, const char *outcome, int64_t at_ms, struct err *err);

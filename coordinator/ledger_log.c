@@ -6,6 +6,7 @@
  * comes back. A leader that is deposed with drafts on their way forgets its memory and reads the ledger again.
  */
 #include "base/clock.h"
+#include "base/crash.h"
 #include "base/err.h"
 #include "base/log.h"
 #include "base/parse.h"
@@ -15,12 +16,14 @@
 #include "crypto/mac.h"
 #include "wire/wire.h"
 
+#include <stdio.h>
 #include <string.h>
 #include <utlist.h>
 
-enum { REFUSALS_LOGGED = 10 };
+enum { REFUSALS_LOGGED = 10, MARKS_WAIT_MS = 5, MARKS_MANY = 256 };
 
-static int send_entry(struct coordinator *coordinator, const struct ledger_entry *entry, struct err *err)
+static int send_entry(struct coordinator *coordinator, const struct ledger_entry *entry,
+                      const unsigned char **out_value, size_t *out_len, struct err *err)
 {
     char key[LEDGER_KEY_TEXT];
     struct publication publication = {.topic = TOPIC_LEDGER,
@@ -32,7 +35,7 @@ static int send_entry(struct coordinator *coordinator, const struct ledger_entry
                                       .job = entry->kind == LEDGER_JOB ? entry->id : NULL};
 
     ledger_key_format(key, entry->kind, entry->id, (struct ledger_ref){entry->term, entry->n});
-    if (publisher_send(coordinator->publisher, &publication, NULL, NULL, err) < 0)
+    if (publisher_send(coordinator->publisher, &publication, out_value, out_len, err) < 0)
         return -1;
     coordinator->sent++;
     return 0;
@@ -48,7 +51,7 @@ int log_append_term(struct coordinator *coordinator, int64_t term, struct err *e
                                  .nonce = coordinator->leadership.nonce};
 
     publisher_set_term(coordinator->publisher, term);
-    return send_entry(coordinator, &entry, err);
+    return send_entry(coordinator, &entry, NULL, NULL, err);
 }
 
 static void draft_free(struct draft *draft)
@@ -56,7 +59,7 @@ static void draft_free(struct draft *draft)
     if (!draft)
         return;
     ledger_entry_free(draft->entry);
-    free(draft->why);
+    free(draft->value);
     free(draft);
 }
 
@@ -85,7 +88,7 @@ int log_append_entry(struct coordinator *coordinator, struct ledger_entry *entry
     entry->term = draft->ref.term;
     entry->n = draft->ref.n;
     entry->at_ms = clock_real_ms();
-    if (send_entry(coordinator, entry, err) < 0)
+    if (send_entry(coordinator, entry, NULL, NULL, err) < 0)
         return -1;
     DL_APPEND(coordinator->drafts, draft);
     draft = NULL;
@@ -93,9 +96,10 @@ int log_append_entry(struct coordinator *coordinator, struct ledger_entry *entry
 }
 
 int log_append_job(struct coordinator *coordinator, struct ledger_node *node, enum draft_step step, const char *who,
-                   const char *why, struct desk_write *write, bool quiet, struct err *err)
+                   const char *why, struct desk_write *write, struct err *err)
 {
     CLEANUP(draft_freep) struct draft *draft = draft_new(coordinator, step, write);
+    const unsigned char *value;
 
     if (!draft)
         return err_memory(err, "ledger");
@@ -106,14 +110,93 @@ int log_append_job(struct coordinator *coordinator, struct ledger_node *node, en
     record.who = (char *)(who ? who : coordinator->options.name);
     record.why = (char *)why;
     draft->node = node;
-    draft->quiet = quiet;
-    if (step == DRAFT_ENDED && why && string_set(&draft->why, why, err) < 0)
+    if (send_entry(coordinator, &record, &value, &draft->value_len, err) < 0)
         return -1;
-    if (send_entry(coordinator, &record, err) < 0)
-        return -1;
+    draft->value = malloc(draft->value_len); /* NULL: it is verified and decoded like anyone's */
+    if (draft->value)
+        memcpy(draft->value, value, draft->value_len);
     DL_APPEND(coordinator->drafts, draft);
     draft = NULL;
     return 0;
+}
+
+/* ---- marks ---- */
+
+static int fill_mark(struct ledger_mark *mark, const struct ledger_node *node, const char *outcome, const char *why,
+                     struct err *err)
+{
+    const struct ledger_job *job = node->entry->job;
+
+    mark->at_ms = outcome ? job->ended_at_ms : job->published_at_ms;
+    mark->partition = outcome ? -1 : job->partition;
+    mark->offset = outcome ? -1 : job->offset;
+    if (string_set(&mark->job, node->entry->id, err) < 0 || string_set(&mark->outcome, outcome, err) < 0)
+        return -1;
+    return string_set(&mark->why, why, err);
+}
+
+int log_mark(struct coordinator *coordinator, const struct ledger_node *node, const char *outcome, const char *why,
+             struct err *err)
+{
+    struct ledger_entry *entry = coordinator->marks;
+    struct ledger_mark *mark;
+
+    if (entry && entry->marks.count >= LEDGER_MARKS_MAX) {
+        log_write_marks(coordinator, true);
+        entry = coordinator->marks;
+        if (entry)
+            return err_set(err, ERR_RETRY, "the ledger takes no more at the moment");
+    }
+    if (!entry) {
+        entry = calloc(1, sizeof *entry);
+        if (!entry)
+            return err_memory(err, "ledger");
+        entry->kind = LEDGER_MARKS;
+        coordinator->marks = entry;
+        coordinator->marks_since_ms = clock_monotonic_ms();
+    }
+    mark = list_add(&entry->marks, &ledger_mark_record, err);
+    if (!mark)
+        return -1;
+    if (fill_mark(mark, node, outcome, why, err) == 0)
+        return 0;
+    record_clear(&ledger_mark_record, mark);
+    entry->marks.count--;
+    return -1;
+}
+
+static int send_marks(struct coordinator *coordinator, struct err *err)
+{
+    CLEANUP(draft_freep) struct draft *draft = draft_new(coordinator, DRAFT_MARKS, NULL);
+    struct ledger_entry *entry = coordinator->marks;
+    char id[64];
+
+    if (!draft)
+        return err_memory(err, "ledger");
+    entry->term = draft->ref.term;
+    entry->n = draft->ref.n;
+    entry->at_ms = clock_real_ms();
+    snprintf(id, sizeof id, "%lld.%lld", (long long)entry->term, (long long)entry->n);
+    if (string_set(&entry->id, id, err) < 0 || send_entry(coordinator, entry, NULL, NULL, err) < 0)
+        return -1;
+    draft->entry = TAKE_PTR(coordinator->marks);
+    DL_APPEND(coordinator->drafts, draft);
+    draft = NULL;
+    return 0;
+}
+
+void log_write_marks(struct coordinator *coordinator, bool now)
+{
+    struct err err = {0};
+
+    if (!coordinator->marks || (!now && coordinator->marks->marks.count < MARKS_MANY &&
+                                clock_monotonic_ms() - coordinator->marks_since_ms < MARKS_WAIT_MS))
+        return;
+    crash_point("published.before", NULL);
+    if (send_marks(coordinator, &err) == 0)
+        return;
+    log_debug("ledger", "marks: %s; tried again", err.text);
+    coordinator->marks_since_ms = clock_monotonic_ms();
 }
 
 static void bury_one(struct coordinator *coordinator, const struct ledger_node *node, struct ledger_ref ref)
@@ -149,6 +232,7 @@ void log_drop_drafts(struct coordinator *coordinator, int kind, const char *why)
     struct err err = {0};
 
     err_set(&err, (enum err_kind)kind, "%s", why);
+    ledger_entry_free(TAKE_PTR(coordinator->marks));
     DL_FOREACH_SAFE (coordinator->drafts, draft, next) {
         if (draft->write)
             desk_answer(coordinator, draft->write, &err);
@@ -185,6 +269,22 @@ static bool record_verifies(struct coordinator *coordinator, const struct kafka_
 static bool key_names(const struct kafka_record *record, const char *text)
 {
     return record->key_len == strlen(text) && memcmp(record->key, text, record->key_len) == 0;
+}
+
+/*
+ * The oldest draft, if this is its record to the last bit. Whoever could write it has what we wrote: so there is nothing to verify, and nothing to read. Most records of a
+ * leader are such.
+ */
+static struct draft *draft_same(struct coordinator *coordinator, const struct kafka_record *record)
+{
+    struct draft *draft = coordinator->drafts;
+    char key[LEDGER_KEY_TEXT];
+
+    if (!draft || !draft->value || !record->value || record->value_len != draft->value_len || !record->key ||
+        draft->ref.term != coordinator->leadership.term || memcmp(record->value, draft->value, draft->value_len) != 0)
+        return NULL;
+    ledger_key_format(key, LEDGER_JOB, draft->node->entry->id, draft->ref);
+    return key_names(record, key) ? draft : NULL;
 }
 
 /* The oldest draft, if this record is it. */
@@ -255,23 +355,30 @@ static void read_entry(struct coordinator *coordinator, const struct kafka_recor
         log_error("ledger", "offset %lld: %s", (long long)record->offset, err.text);
 }
 
+static void confirm(struct coordinator *coordinator, struct draft *draft)
+{
+    DL_DELETE(coordinator->drafts, draft);
+    coordinator_confirmed(coordinator, draft);
+    draft_free(draft);
+}
+
 void log_read(struct coordinator *coordinator, const struct kafka_record *record)
 {
     const char *why;
     int64_t term = 0;
     struct draft *draft;
 
-    if (!record_verifies(coordinator, record, &term, &why))
+    if ((draft = draft_same(coordinator, record)))
+        confirm(coordinator, draft);
+    else if (!record_verifies(coordinator, record, &term, &why))
         refuse(coordinator, record, why);
     else if (!record->value) {
         LOCK_SCOPE(&coordinator->lock);
         if (!leadership_drops(&coordinator->leadership, term))
             ledger_tombstone(coordinator->ledger, record->key, record->key_len);
-    } else if ((draft = draft_of(coordinator, record, term))) {
-        DL_DELETE(coordinator->drafts, draft);
-        coordinator_confirmed(coordinator, draft);
-        draft_free(draft);
-    } else
+    } else if ((draft = draft_of(coordinator, record, term)))
+        confirm(coordinator, draft);
+    else
         read_entry(coordinator, record, term);
     atomic_store(&coordinator->position, record->offset + 1);
 }

@@ -3,7 +3,7 @@
 #include "model/fields.h"
 
 const char *const ledger_kind_names[] = {"term", "epoch", "job",     "key",    "token", "repository", "host",
-                                         "hold", "pin",   "default", "policy", "run",   NULL};
+                                         "hold", "pin",   "default", "policy", "run",   "marks",      NULL};
 
 static const struct field ledger_job_fields[] = {
     RECORD(ledger_job, job, job_record),
@@ -18,6 +18,17 @@ static const struct field ledger_job_fields[] = {
     {0},
 };
 const struct record_type ledger_job_record = {"ledger_job", sizeof(struct ledger_job), ledger_job_fields};
+
+static const struct field ledger_mark_fields[] = {
+    STRING(ledger_mark, job, .max = 36),
+    TIME(ledger_mark, at),
+    INT(ledger_mark, partition, OPTIONAL, .fallback = -1),
+    INT(ledger_mark, offset, OPTIONAL, .fallback = -1),
+    STRING(ledger_mark, outcome, OPTIONAL, .max = 32),
+    STRING(ledger_mark, why, OPTIONAL),
+    {0},
+};
+const struct record_type ledger_mark_record = {"ledger_mark", sizeof(struct ledger_mark), ledger_mark_fields};
 
 static const struct field ledger_key_fields[] = {
     STRING(ledger_key, host, .max = 63),
@@ -75,6 +86,7 @@ static const struct field ledger_entry_fields[] = {
     RECORD(ledger_entry, repository, ledger_repository_record, OPTIONAL),
     RECORD(ledger_entry, host, ledger_host_record, OPTIONAL),
     MAP(ledger_entry, values, OPTIONAL),
+    RECORDS(ledger_entry, marks, ledger_mark_record, OPTIONAL, .max = LEDGER_MARKS_MAX),
     {0},
 };
 const struct record_type ledger_entry_record = {"ledger_entry", sizeof(struct ledger_entry), ledger_entry_fields};

@@ -14,7 +14,8 @@ enum ledger_kind {
     LEDGER_PIN,
     LEDGER_DEFAULT,
     LEDGER_POLICY,
-    LEDGER_RUN
+    LEDGER_RUN,
+    LEDGER_MARKS
 };
 
 struct ledger_job { /* fields, not one state: each may be set without the others */
@@ -25,6 +26,15 @@ struct ledger_job { /* fields, not one state: each may be set without the others
     char *resolve;             /* "done: reason" or "failed: reason" */
     char *outcome;             /* terminal state name once known */
     int64_t ended_at_ms;
+};
+
+/* What became of one job, beside its record: published (no outcome), or ended. Many share one entry, so that a job costs one record and not three. */
+struct ledger_mark {
+    char *job; /* job_id */
+    int64_t at_ms;
+    int64_t partition, offset; /* published: where; -1: not known */
+    char *outcome;             /* ended: terminal state name; absent: published */
+    char *why;                 /* ended: in words; absent: the worker's event says it */
 };
 
 struct ledger_key {
@@ -67,9 +77,13 @@ struct ledger_entry {
     struct ledger_repository *repository;
     struct ledger_host *host;
     struct facts values; /* HOLD, PIN, DEFAULT; later kinds have records of their own */
+    struct list marks;   /* MARKS: of struct ledger_mark, in order */
 };
 
-extern const struct record_type ledger_entry_record, ledger_job_record, ledger_key_record, ledger_token_record,
-    ledger_repository_record, ledger_host_record;
+extern const struct record_type ledger_entry_record, ledger_job_record, ledger_mark_record, ledger_key_record,
+    ledger_token_record, ledger_repository_record, ledger_host_record;
 extern const char *const ledger_kind_names[];
+
+enum { LEDGER_MARKS_MAX = 1024 }; /* in one entry */
+
 DEFINE_RECORD(ledger_entry, ledger_entry_record)

@@ -262,6 +262,89 @@ static void only_enrolled_hosts_have_keys_and_rotation_adds_one(void **state)
     ledger_free(ledger);
 }
 
+static struct ledger_entry *marks_entry(int64_t n, const char *outcome)
+{
+    char id[32];
+
+    snprintf(id, sizeof id, "1.%lld", (long long)n);
+    struct ledger_entry *entry = new_entry(LEDGER_MARKS, id, 1, n);
+    struct ledger_mark *mark = list_add(&entry->marks, &ledger_mark_record, NULL);
+    string_set(&mark->job, JOB, NULL);
+    string_set(&mark->outcome, outcome, NULL);
+    mark->at_ms = 70 + n;
+    mark->partition = 3;
+    mark->offset = 41;
+    return entry;
+}
+
+static void tombstone(struct ledger *ledger, const struct ledger_node *node)
+{
+    char key[LEDGER_KEY_TEXT];
+
+    snprintf(key, sizeof key, "%s@%lld.%lld", node->key, (long long)node->newest.term, (long long)node->newest.n);
+    ledger_tombstone(ledger, key, strlen(key));
+}
+
+static void marks_say_what_became_of_a_job_and_go_when_no_job_needs_them(void **state)
+{
+    struct ledger *ledger = fresh();
+    struct ledger_node *node = apply(ledger, job_entry(1, 1));
+
+    (void)state;
+    struct ledger_node *published = apply(ledger, marks_entry(2, NULL));
+    assert_int_equal(node->entry->job->published_at_ms, 72);
+    assert_int_equal(node->entry->job->partition, 3);
+    assert_int_equal(node->entry->job->offset, 41);
+    assert_int_equal(ledger_job_duty(node, 10), DUTY_NONE);
+    assert_null(ledger_next_idle_marks(ledger));
+    struct ledger_node *ended = apply(ledger, marks_entry(3, "SUCCEEDED"));
+    assert_non_null(node->ended);
+    assert_int_equal(node->ended->outcome, STATE_SUCCEEDED);
+    assert_int_equal(node->ended->ended_at_ms, 73);
+    assert_int_equal(ledger_open_jobs(ledger), 0);
+    assert_ptr_equal(ledger_next_idle_marks(ledger), published);
+    assert_null(ledger_next_idle_marks(ledger)); /* each once */
+    tombstone(ledger, published);
+    tombstone(ledger, node);
+    assert_null(ledger_find_job(ledger, JOB));
+    assert_ptr_equal(ledger_next_idle_marks(ledger), ended);
+    tombstone(ledger, ended);
+    assert_null(ledger_first(ledger));
+    ledger_free(ledger);
+}
+
+static void marks_of_unknown_jobs_are_idle_and_a_fuller_record_replaces_a_mark(void **state)
+{
+    struct ledger *ledger = fresh();
+    struct ledger_entry *fuller = job_entry(1, 4);
+
+    (void)state;
+    struct ledger_node *unknown = apply(ledger, marks_entry(1, "FAILED"));
+    assert_ptr_equal(ledger_next_idle_marks(ledger), unknown);
+    apply(ledger, job_entry(1, 2));
+    struct ledger_node *published = apply(ledger, marks_entry(3, NULL));
+    fuller->job->published_at_ms = 73;
+    apply(ledger, fuller);
+    assert_ptr_equal(ledger_next_idle_marks(ledger), published);
+    ledger_free(ledger);
+}
+
+static void marks_that_vanish_early_leave_the_job_as_it_was(void **state)
+{
+    struct ledger *ledger = fresh();
+    struct ledger_node *node = apply(ledger, job_entry(1, 1));
+
+    (void)state;
+    tombstone(ledger, apply(ledger, marks_entry(2, NULL)));
+    assert_int_equal(node->entry->job->published_at_ms, 72);
+    assert_null(node->published_in);
+    apply(ledger, marks_entry(3, "FAILED"));
+    assert_non_null(node->ended);
+    ledger_clear(ledger);
+    assert_null(ledger_next_idle_marks(ledger));
+    ledger_free(ledger);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -272,6 +355,9 @@ int main(void)
         cmocka_unit_test(a_word_has_no_effect_before_its_record_was_read_back),
         cmocka_unit_test(a_published_job_is_overdue_a_grace_after_its_deadline),
         cmocka_unit_test(an_overdue_job_ends_only_if_nobody_can_have_it),
+        cmocka_unit_test(marks_say_what_became_of_a_job_and_go_when_no_job_needs_them),
+        cmocka_unit_test(marks_of_unknown_jobs_are_idle_and_a_fuller_record_replaces_a_mark),
+        cmocka_unit_test(marks_that_vanish_early_leave_the_job_as_it_was),
         cmocka_unit_test(only_enrolled_hosts_have_keys_and_rotation_adds_one),
     };
 

@@ -1,0 +1,26 @@
+#pragma once
+/* The inside of the ledger in memory: for ledger.c and ledger_marks.c only. */
+#include "coordinator/ledger.h"
+
+struct host_name {
+    UT_hash_handle hh;
+    char name[];
+};
+
+struct ledger {
+    struct ledger_node *nodes;
+    struct ledger_node *open, *ended, *others,
+        *idle_marks; /* lists: jobs, jobs, all else, marks whose tombstone is due */
+    size_t open_count;
+    struct host_name *hosts;
+    uint64_t generation, keys_version, holds_version;
+};
+
+/* ledger.c: an open job whose outcome is set becomes small. */
+void ledger_compact(struct ledger *ledger, struct ledger_node *node);
+
+/* ledger_marks.c: applies the marks of a node that was just added, and frees its entry. */
+int marks_apply(struct ledger *ledger, struct ledger_node *node, struct ledger_ref ref, struct err *err);
+void marks_forget_published(struct ledger *ledger, struct ledger_node *job); /* a newer record says it too */
+void marks_forget_job(struct ledger *ledger, struct ledger_node *job);       /* the job is no more */
+void marks_forget(struct ledger *ledger, struct ledger_node *node);          /* the marks are no more */
