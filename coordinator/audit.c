@@ -55,7 +55,8 @@ int audit_resume(struct audit_chain *chain, const struct kafka_options *kafka, s
     return 0;
 }
 
-int audit_append(struct audit_chain *chain, struct publisher *publisher, struct audit *record, struct err *err)
+int audit_append(struct audit_chain *chain, struct publisher *publisher, struct audit *record, uint64_t opaque,
+                 struct err *err)
 {
     const unsigned char *value;
     size_t len;
@@ -65,12 +66,8 @@ int audit_append(struct audit_chain *chain, struct publisher *publisher, struct 
         record->at_ms = clock_real_ms();
     if (chain->previous[0] && string_set(&record->previous, chain->previous, err) < 0)
         return -1;
-    struct publication publication = {.topic = TOPIC_AUDIT,
-                                      .partition = 0,
-                                      .patient = true,
-                                      .type = &audit_record,
-                                      .record = record,
-                                      .opaque = OPAQUE_AUDIT};
+    struct publication publication = {
+        .topic = TOPIC_AUDIT, .partition = 0, .patient = true, .type = &audit_record, .record = record, .opaque = opaque};
     if (publisher_send(publisher, &publication, &value, &len, err) < 0)
         return -1;
     chain->seq++;

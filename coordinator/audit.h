@@ -17,5 +17,6 @@ struct audit_chain {
 
 /* Reads the newest record of the topic. Blocks for up to some seconds. */
 int audit_resume(struct audit_chain *chain, const struct kafka_options *kafka, struct err *err);
-/* Fills seq, at and previous and sends it; the record's other fields are the caller's. */
-int audit_append(struct audit_chain *chain, struct publisher *publisher, struct audit *record, struct err *err);
+/* Fills seq, at and previous and sends it; the record's other fields are the caller's. `opaque` comes back with the delivery report. */
+int audit_append(struct audit_chain *chain, struct publisher *publisher, struct audit *record, uint64_t opaque,
+                 struct err *err);

@@ -15,6 +15,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/queue.h"
+#include "coordinator/desk_write.h"
 #include "coordinator/internal.h"
 #include "coordinator/publisher.h"
 #include "coordinator/trust.h"
@@ -68,7 +69,8 @@ static void confirm_prepared(struct coordinator *coordinator, struct draft *draf
     confirm_job(coordinator, draft);
     node->stage = STAGE_IDLE;
     node->write = NULL;
-    event_audit(coordinator, job->requested_by, NULL, "job.submit", job->job_id, job->reason, "allowed");
+    if (draft->write)
+        audit_say(coordinator, draft->write, "job.submit", job->job_id, job->reason, "allowed");
     answer(coordinator, draft);
     dispatch_job(coordinator, node);
     if (node->stage == STAGE_IDLE) /* it waits: else PUBLISHED follows at once, and says when it was planned */
@@ -121,13 +123,10 @@ static void confirm_marks(struct coordinator *coordinator, struct draft *draft)
 
 static void confirm_word(struct coordinator *coordinator, struct draft *draft, const char *action)
 {
-    const struct ledger_job *record = draft->node->entry ? draft->node->entry->job : NULL;
-
     draft->node->words_on_their_way--;
     confirm_job(coordinator, draft);
-    if (record)
-        event_audit(coordinator, NULL, NULL, action, record->job->job_id,
-                    draft->step == DRAFT_CANCEL ? record->cancel : record->resolve, "allowed");
+    if (draft->write)
+        audit_say(coordinator, draft->write, action, draft->write->job_id, draft->write->reason, "allowed");
     answer(coordinator, draft);
     dispatch_job(coordinator, draft->node);
 }
@@ -135,20 +134,16 @@ static void confirm_word(struct coordinator *coordinator, struct draft *draft, c
 static void confirm_put(struct coordinator *coordinator, struct draft *draft)
 {
     struct ledger_node *node = NULL;
-    char action[64], subject[300];
+    char key[LEDGER_KEY_TEXT];
     struct err err = {0};
-
-    snprintf(action, sizeof action, "%s.%s", ledger_kind_names[draft->entry->kind],
-             draft->entry->gone ? "delete" : "put");
-    snprintf(subject, sizeof subject, "%s", draft->entry->id);
-    if (draft->entry->kind != LEDGER_EPOCH)
-        event_audit(coordinator, draft->entry->who, NULL, action, subject, draft->entry->why, "allowed");
     bool gone = draft->entry->gone;
+
+    ledger_node_key(key, draft->entry->kind, draft->entry->id);
     pthread_mutex_lock(&coordinator->lock);
     int result = ledger_apply(coordinator->ledger, TAKE_PTR(draft->entry), &node, &err);
     pthread_mutex_unlock(&coordinator->lock);
     if (result < 0)
-        log_error("ledger", "%s %s: %s", action, subject, err.text);
+        log_error("ledger", "%s: %s", key, err.text);
     else if (gone || node->older_count)
         log_bury(coordinator, node, gone);
     answer(coordinator, draft);
@@ -277,18 +272,27 @@ static void tick_leadership(struct coordinator *coordinator, int64_t now_ms)
 
 /* ---- the loop ---- */
 
+static bool is_audit(uint64_t opaque)
+{
+    return opaque == OPAQUE_AUDIT || (opaque >= PUBLISHER_POINTERS && (opaque & OPAQUE_AUDIT_WAIT));
+}
+
 static void delivered(void *context, const struct kafka_delivery *delivery)
 {
     struct coordinator *coordinator = context;
 
     coordinator->delivered++;
     coordinator->last_progress_ms = clock_monotonic_ms();
-    if (delivery->opaque >= PUBLISHER_POINTERS)
+    if (is_audit(delivery->opaque) && delivery->opaque != OPAQUE_AUDIT)
+        audit_delivered(coordinator, delivery->opaque, delivery->error != 0);
+    else if (delivery->opaque >= PUBLISHER_POINTERS)
         dispatch_delivered(coordinator, delivery->opaque, delivery->error, delivery->partition, delivery->offset);
     else if (delivery->error)
         log_error("kafka", "a record was not taken: %s", delivery->error_text ? delivery->error_text : "");
     if (delivery->error && delivery->opaque == OPAQUE_LEDGER)
         coordinator_want_step_down(coordinator, "a record of the ledger was not taken");
+    if (delivery->error && is_audit(delivery->opaque)) /* the next one would name a record that is not there */
+        coordinator_want_step_down(coordinator, "a record of the audit was not taken");
 }
 
 static int reload(struct coordinator *coordinator, struct err *err)
@@ -432,7 +436,7 @@ static int drain(struct coordinator *coordinator, struct err *err)
 {
     int64_t until_ms = clock_monotonic_ms() + DRAIN_MS;
 
-    while ((coordinator->drafts || coordinator->marks) && clock_monotonic_ms() < until_ms)
+    while ((coordinator->drafts || coordinator->marks || coordinator->audits) && clock_monotonic_ms() < until_ms)
         if (turn(coordinator, err) < 0)
             return -1;
     return 0;

@@ -12,7 +12,7 @@
 #include <string.h>
 #include <time.h>
 
-enum { REASON_MAX = 1000, MANY_MAX = 10000 };
+enum { REASON_MAX = 1000, MANY_MAX = 10000, LETTER_UNIT = 4096 };
 
 /* ---- calls ---- */
 
@@ -491,10 +491,31 @@ int desk_say(struct coordinator *coordinator, enum desk_kind kind, const char *j
     return 0;
 }
 
+static bool fits(struct coordinator *coordinator, struct bucket *bucket, int64_t cost, int64_t *out_suppressed)
+{
+    LOCK_SCOPE(&coordinator->limits);
+    return bucket_take(bucket, cost, clock_monotonic_ms(), out_suppressed);
+}
+
+/* What was not kept is still on its topic, for as long as that keeps it. */
+static int note_suppressed(struct dead_letter *letter, int64_t suppressed, struct err *err)
+{
+    CLEANUP(freep) char *reason = NULL;
+
+    if (!suppressed)
+        return 0;
+    if (asprintf(&reason, "%s (and %lld before it, too many to keep)", letter->reason, (long long)suppressed) < 0)
+        return err_memory(err, "dead letter");
+    return string_set(&letter->reason, reason, err);
+}
+
 void coordinator_dead_letter(struct coordinator *coordinator, struct dead_letter *letter)
 {
-    struct desk_write *write = desk_write_new(DESK_DEAD_LETTER, NULL);
+    int64_t suppressed, cost = 1 + (int64_t)((letter->key.len + letter->value.len) / LETTER_UNIT);
+    struct desk_write *write = NULL;
 
+    if (fits(coordinator, &coordinator->letters, cost, &suppressed) && note_suppressed(letter, suppressed, NULL) == 0)
+        write = desk_write_new(DESK_DEAD_LETTER, NULL);
     if (!write) {
         dead_letter_free(letter);
         return;
@@ -503,17 +524,35 @@ void coordinator_dead_letter(struct coordinator *coordinator, struct dead_letter
     queue_push(coordinator->desk, &write->item);
 }
 
+/* A path may be anything: what is no text is recorded all the same. */
+static void make_text(struct desk_write *write)
+{
+    struct audit record = {.who = write->who,
+                           .from = write->from,
+                           .subject = write->subject,
+                           .reason = write->reason,
+                           .outcome = write->outcome};
+
+    record_fit(&audit_record, &record); /* in place */
+}
+
 void coordinator_audit(struct coordinator *coordinator, const struct caller *caller, const char *action,
                        const char *subject, const char *reason, const char *outcome)
 {
-    struct desk_write *write = desk_write_new(DESK_AUDIT, NULL);
+    bool known = caller && caller->token && *caller->token;
+    int64_t suppressed;
 
+    if (!fits(coordinator, known ? &coordinator->callers : &coordinator->strangers, 1, &suppressed))
+        return;
+    struct desk_write *write = desk_write_new(DESK_AUDIT, NULL);
     if (!write)
         return;
+    write->suppressed = suppressed;
     if (set_caller(write, caller, reason, NULL) < 0 || string_set(&write->action, action, NULL) < 0 ||
         string_set(&write->subject, subject, NULL) < 0 || string_set(&write->outcome, outcome, NULL) < 0) {
         desk_write_free(write);
         return;
     }
+    make_text(write);
     queue_push(coordinator->desk, &write->item);
 }

@@ -83,6 +83,8 @@ static void serve_submit(struct coordinator *coordinator, struct desk_write *wri
         answer_repeat(coordinator, node, write);
         return;
     }
+    if (!audit_first(coordinator, write, "job.submit", write->job_id))
+        return;
     crash_point("prepare.before", op_names[write->entry->job->job->op]);
     pthread_mutex_lock(&coordinator->lock);
     node = ledger_add(coordinator->ledger, TAKE_PTR(write->entry), &err);
@@ -151,6 +153,8 @@ static void serve_word(struct coordinator *coordinator, struct desk_write *write
         desk_answer(coordinator, write, NULL);
         return;
     }
+    if (!audit_first(coordinator, write, step == DRAFT_CANCEL ? "job.cancel" : "job.resolve", write->job_id))
+        return;
     CLEANUP(freep) char *text = NULL;
     if (string_set(&text, write->text, &err) < 0) {
         desk_answer(coordinator, write, &err);
@@ -171,11 +175,18 @@ static void serve_put(struct coordinator *coordinator, struct desk_write *write)
 {
     struct err err = {0};
     bool ours = write->entry->kind == LEDGER_EPOCH; /* the keeper's: before we lead in full */
+    char action[64];
 
+    snprintf(action, sizeof action, "%s.%s", ledger_kind_names[write->entry->kind],
+             write->entry->gone ? "delete" : "put");
     if (coordinator->leadership.phase < (ours ? PHASE_ELECTED : PHASE_LEADING))
         err_set(&err, ERR_RETRY, "this coordinator does not lead");
-    else if (kafka_answers(coordinator, &err) && log_append_entry(coordinator, TAKE_PTR(write->entry), write, &err) == 0)
-        return;
+    else if (kafka_answers(coordinator, &err)) {
+        if (!audit_first(coordinator, write, action, write->entry->id))
+            return;
+        if (log_append_entry(coordinator, TAKE_PTR(write->entry), write, &err) == 0)
+            return;
+    }
     desk_answer(coordinator, write, &err);
 }
 
@@ -256,7 +267,7 @@ static void serve_forget(struct coordinator *coordinator, struct desk_write *wri
 static void serve_audit(struct coordinator *coordinator, struct desk_write *write)
 {
     if (coordinator->leadership.phase == PHASE_LEADING)
-        event_audit(coordinator, write->who, write->from, write->action, write->subject, write->reason, write->outcome);
+        audit_say(coordinator, write, write->action, write->subject, write->reason, write->outcome);
     else
         log_info("audit", "%s %s by %s: %s (not recorded: this coordinator does not lead)", write->action,
                  write->subject, write->who, write->outcome);
@@ -281,25 +292,29 @@ static void serve_quiet(struct coordinator *coordinator, struct desk_write *writ
     desk_write_free(write);
 }
 
+void desk_serve_one(struct coordinator *coordinator, struct desk_write *write)
+{
+    switch (write->kind) {
+    case DESK_SUBMIT: serve_submit(coordinator, write); break;
+    case DESK_CANCEL: serve_word(coordinator, write, DRAFT_CANCEL); break;
+    case DESK_RESOLVE: serve_word(coordinator, write, DRAFT_RESOLVE); break;
+    case DESK_PUT: serve_put(coordinator, write); break;
+    case DESK_AUDIT:
+    case DESK_END:
+    case DESK_DEAD_LETTER:
+    case DESK_LOST:
+    case DESK_OVERDUE:
+    case DESK_FOUND:
+    case DESK_FORGET:
+    case DESK_WAKE: serve_quiet(coordinator, write); break;
+    }
+}
+
 void desk_serve(struct coordinator *coordinator)
 {
     for (struct queue_item *item = queue_take_all(coordinator->desk), *next; item; item = next) {
-        struct desk_write *write = (struct desk_write *)item;
         next = item->next;
-        switch (write->kind) {
-        case DESK_SUBMIT: serve_submit(coordinator, write); break;
-        case DESK_CANCEL: serve_word(coordinator, write, DRAFT_CANCEL); break;
-        case DESK_RESOLVE: serve_word(coordinator, write, DRAFT_RESOLVE); break;
-        case DESK_PUT: serve_put(coordinator, write); break;
-        case DESK_AUDIT:
-        case DESK_END:
-        case DESK_DEAD_LETTER:
-        case DESK_LOST:
-        case DESK_OVERDUE:
-        case DESK_FOUND:
-        case DESK_FORGET:
-        case DESK_WAKE: serve_quiet(coordinator, write); break;
-        }
+        desk_serve_one(coordinator, (struct desk_write *)item);
     }
 }
 

@@ -1,4 +1,4 @@
-/* What the leader says of jobs on the status topic (origin coordinator), and of people on the audit topic. */
+/* What the leader says of jobs on the status topic (origin coordinator). */
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/log.h"
@@ -53,23 +53,4 @@ void event_planned(struct coordinator *coordinator, struct ledger_node *node)
         return;
     node->planned_said = true;
     event_send(coordinator, record->job, EVENT_PLANNED, STATE_PLANNED, NULL, NULL);
-}
-
-void event_audit(struct coordinator *coordinator, const char *who, const char *from, const char *action,
-                 const char *subject, const char *reason, const char *outcome)
-{
-    struct audit record = {.who = (char *)(who ? who : coordinator->options.name),
-                           .from = (char *)(from ? from : ""),
-                           .action = (char *)action,
-                           .subject = (char *)subject,
-                           .reason = (char *)reason,
-                           .outcome = (char *)outcome};
-    struct err err = {0};
-    int result = audit_append(&coordinator->audit, coordinator->publisher, &record, &err);
-
-    free(record.previous); /* the rest is borrowed */
-    if (result < 0)
-        log_error("audit", "%s %s by %s is not recorded: %s", action, subject, record.who, err.text);
-    else
-        coordinator->sent++;
 }

@@ -7,6 +7,7 @@
  *   view thread    asks about jobs and keys through callbacks that take `lock`
  * No I/O happens under `lock`.
  */
+#include "base/bucket.h"
 #include "coordinator/audit.h"
 #include "coordinator/coordinator.h"
 #include "coordinator/fleet.h"
@@ -64,6 +65,9 @@ struct coordinator {
     struct queue *desk;
     struct keeper *keeper;
     struct view *view;
+    pthread_mutex_t limits; /* protects the buckets */
+    struct bucket strangers, callers,
+        letters; /* audit records of refusals without and with a known token; dead letters, by 4 KiB */
 
     /* main loop */
     struct kafka_consumer *consumer;
@@ -78,6 +82,7 @@ struct coordinator {
     struct draft *drafts;
     struct ledger_entry *marks; /* what became of jobs since the last entry of kind marks; NULL: nothing */
     int64_t marks_since_ms;     /* monotonic */
+    struct audit_wait *audits;  /* writes whose record is not acknowledged yet */
     int64_t next_n;
     int64_t ledger_end;          /* high watermark at the start */
     int64_t stand_not_before_ms; /* monotonic */
@@ -123,14 +128,22 @@ int dispatch_end(struct coordinator *coordinator, struct ledger_node *node, int 
 bool dispatch_ready(const struct coordinator *coordinator,
                     struct err *err); /* leading, Redis and its tickets are there */
 
-/* ---- events.c: the leader's status events and audit records ---- */
+/* ---- events.c: the leader's status events ---- */
 enum event_seq { EVENT_PLANNED = 1, EVENT_PUBLISHED, EVENT_ENDED };
 void event_send(struct coordinator *coordinator, const struct job *job, int64_t seq, int state, const char *note,
                 const char *error_text);
 /* PLANNED, once, of a job that is not published at once: where PUBLISHED follows within the same moment it says it all. */
 void event_planned(struct coordinator *coordinator, struct ledger_node *node);
-void event_audit(struct coordinator *coordinator, const char *who, const char *from, const char *action,
-                 const char *subject, const char *reason, const char *outcome);
+
+/* ---- audited.c: who asked for what ---- */
+struct audit_wait;
+/* One record, sent some milliseconds later; none if there is one already. by: who asked; NULL: the coordinator itself. */
+void audit_say(struct coordinator *coordinator, const struct desk_write *by, const char *action, const char *subject,
+               const char *reason, const char *outcome);
+/* True: go on with the write. False: it was answered, or will be served again when its record is safe. */
+bool audit_first(struct coordinator *coordinator, struct desk_write *write, const char *action, const char *subject);
+void audit_delivered(struct coordinator *coordinator, uint64_t opaque, bool failed);
+void audit_drop_waits(struct coordinator *coordinator, const struct err *err);
 
 /* ---- desk.c (callers' side), desk_serve.c (main loop's side) ---- */
 enum desk_kind {
@@ -148,6 +161,7 @@ enum desk_kind {
     DESK_WAKE
 };
 void desk_serve(struct coordinator *coordinator);
+void desk_serve_one(struct coordinator *coordinator, struct desk_write *write); /* takes it over */
 void desk_answer(struct coordinator *coordinator, struct desk_write *write,
                  const struct err *err); /* NULL: it is true now. Gives the loop's reference back. */
 int desk_put_and_wait(struct coordinator *coordinator, struct ledger_entry *entry,

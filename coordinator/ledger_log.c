@@ -233,6 +233,7 @@ void log_drop_drafts(struct coordinator *coordinator, int kind, const char *why)
 
     err_set(&err, (enum err_kind)kind, "%s", why);
     ledger_entry_free(TAKE_PTR(coordinator->marks));
+    audit_drop_waits(coordinator, &err);
     DL_FOREACH_SAFE (coordinator->drafts, draft, next) {
         if (draft->write)
             desk_answer(coordinator, draft->write, &err);

@@ -328,6 +328,10 @@ int coordinator_start(struct coordinator_options *options, struct coordinator **
         return err_memory(err, "coordinator");
     coordinator->directory_lock = -1;
     pthread_mutex_init(&coordinator->lock, NULL);
+    pthread_mutex_init(&coordinator->limits, NULL);
+    coordinator->strangers = (struct bucket){.capacity = 60, .per_second = 1};
+    coordinator->callers = (struct bucket){.capacity = 600, .per_second = 10};
+    coordinator->letters = (struct bucket){.capacity = 10000, .per_second = 250}; /* 40 MB, 1 MB/s */
     coordinator->options = *options;
     coordinator_kafka_options(&coordinator->options, &coordinator->kafka);
     snprintf(coordinator->state.name, sizeof coordinator->state.name, "%s", options->name);
@@ -371,6 +375,7 @@ void coordinator_free(struct coordinator *coordinator)
     explicit_bzero(coordinator->master, sizeof coordinator->master);
     closep(&coordinator->directory_lock);
     pthread_mutex_destroy(&coordinator->lock);
+    pthread_mutex_destroy(&coordinator->limits);
     coordinator_options_free(&coordinator->options);
     free(coordinator);
 }

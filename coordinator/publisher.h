@@ -16,8 +16,9 @@ struct publisher;
 struct record_type;
 struct trust;
 
-/* Opaque values below PUBLISHER_POINTERS name what the record was; others are the caller's. */
+/* Opaque values below PUBLISHER_POINTERS name what the record was; others are pointers of the caller's, with the lowest bit set for a record of the audit that is waited for. */
 enum publisher_opaque { OPAQUE_LEDGER = 1, OPAQUE_STATUS, OPAQUE_AUDIT, OPAQUE_DLQ, PUBLISHER_POINTERS = 4096 };
+enum { OPAQUE_AUDIT_WAIT = 1 };
 
 struct publication {
     enum topic topic;

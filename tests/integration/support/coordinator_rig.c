@@ -6,12 +6,14 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/uuid.h"
-#include "coordinator/coordinator.h"
+#include "coordinator/internal.h"
 #include "coordinator/options.h"
 #include "coordinator/view.h"
+#include "crypto/digest.h"
 #include "crypto/keys.h"
 #include "crypto/mac.h"
 #include "kafka/kafka.h"
+#include "model/audit.h"
 #include "model/restore_point.h"
 #include "model/status.h"
 #include "model/topics.h"
@@ -52,6 +54,7 @@ struct rig {
     struct key_ring ring;
     unsigned char master[KEY_BYTES];
     int32_t job_partitions, status_partitions;
+    int64_t audit_from; /* offset */
     struct copy copies[COPIES_MAX];
     size_t copy_count;
     struct job *jobs[COPIES_MAX];
@@ -164,6 +167,29 @@ static void command_ledger(struct coordinator *coordinator, const char *id)
     ledger_entry_free(entry);
 }
 
+/* As the API does when somebody comes without a token that is known. */
+static void command_refuse(struct coordinator *coordinator, int count)
+{
+    const struct caller stranger = {.from = (char *)"192.0.2.7"};
+
+    for (int i = 0; i < count; i++)
+        coordinator_audit(coordinator, &stranger, "api.refused", "/v1/jobs", NULL, "the token is not known");
+    say(json_pack("{s:b}", "ok", 1));
+}
+
+static void command_letters(struct coordinator *coordinator, int count, int bytes)
+{
+    static int64_t offset; /* the view keeps one letter of each */
+    CLEANUP(freep) char *value = calloc(1, (size_t)bytes + 1);
+
+    for (int i = 0; i < count; i++) {
+        struct kafka_record record = {
+            .topic = (char *)"rig", .offset = offset++, .value = value, .value_len = (size_t)bytes};
+        coordinator_dead_letter(coordinator, dead_letter_of(&record, "rig", NULL));
+    }
+    say(json_pack("{s:b}", "ok", 1));
+}
+
 static void serve_line(struct coordinator *coordinator, char *line)
 {
     char verb[32] = "", a[256] = "", b[256] = "", c[256] = "", id[UUID_TEXT] = "";
@@ -183,7 +209,11 @@ static void serve_line(struct coordinator *coordinator, char *line)
     } else if (strcmp(verb, "brief") == 0) { /* c: ms to its deadline */
         int result = submit(coordinator, a, b, "-", false, atoll(c), id, &err);
         say_result(result, &err, json_pack("{s:s}", "job_id", id));
-    } else if (strcmp(verb, "cancel") == 0)
+    } else if (strcmp(verb, "refuse") == 0)
+        command_refuse(coordinator, atoi(a));
+    else if (strcmp(verb, "letters") == 0)
+        command_letters(coordinator, atoi(a), atoi(b));
+    else if (strcmp(verb, "cancel") == 0)
         say_result(coordinator_cancel(coordinator, &tester, a, b, &err), &err, json_object());
     else if (strcmp(verb, "resolve") == 0)
         say_result(coordinator_resolve(coordinator, &tester, a, true, b, &err), &err, json_object());
@@ -463,6 +493,7 @@ static void open_kafka(struct rig *rig)
     int32_t mine = kafka_partition_of(rig->host, strlen(rig->host), rig->job_partitions);
     must(kafka_watermarks(rig->consumer, topic_table[TOPIC_JOBS].name, mine, &low, &high, 5000, &err), &err);
     must(kafka_consumer_assign(rig->consumer, topic_table[TOPIC_JOBS].name, mine, high, &err), &err);
+    must(kafka_watermarks(rig->consumer, topic_table[TOPIC_AUDIT].name, 0, &low, &rig->audit_from, 5000, &err), &err);
 }
 
 static void open_keys(struct rig *rig)
@@ -699,6 +730,44 @@ void rig_catalog(struct rig *rig, const char *job_id, const char *point_id, int6
     int64_t until_ms = clock_monotonic_ms() + 10000;
     while (kafka_producer_queued(rig->producer) && clock_monotonic_ms() < until_ms)
         kafka_producer_poll(rig->producer, 50, NULL, NULL);
+}
+
+static json_t *read_audit(struct rig *rig, const struct kafka_record *record, char previous[DIGEST_TEXT])
+{
+    CLEANUP(freep) char *text = NULL;
+    struct audit audit = {0};
+    struct err err = {0};
+
+    must(wire_decode(rig->wire, &audit_record, record->value, record->value_len, topic_table[TOPIC_AUDIT].max_bytes,
+                     &audit, &err),
+         &err);
+    if (*previous)
+        assert_string_equal(audit.previous, previous);
+    digest_bytes(record->value, record->value_len, previous);
+    must(record_to_json(&audit_record, &audit, false, &text, &err), &err);
+    audit_clear(&audit);
+    return json_loads(text, 0, NULL);
+}
+
+json_t *rig_audits(struct rig *rig)
+{
+    const char *topic = topic_table[TOPIC_AUDIT].name;
+    char previous[DIGEST_TEXT] = "";
+    json_t *all = json_array();
+    int64_t low, high;
+    struct err err = {0};
+
+    must(kafka_watermarks(rig->consumer, topic, 0, &low, &high, 5000, &err), &err);
+    for (int64_t offset = rig->audit_from; offset < high; offset++) {
+        struct kafka_record record;
+        bool found = false;
+        must(kafka_record_at(rig->consumer, topic, 0, offset, &record, &found, 5000, &err), &err);
+        if (!found)
+            continue;
+        json_array_append_new(all, read_audit(rig, &record, previous));
+        kafka_records_free(&record, 1);
+    }
+    return all;
 }
 
 void rig_heartbeat(struct rig *rig)

@@ -55,5 +55,7 @@ struct rig_say {
 void rig_say(struct rig *rig, const char *job_id, const struct rig_say *what); /* a status event of the job */
 /* A record of fleetsnap.catalog, written by that job: a revision of the point, or its tombstone. */
 void rig_catalog(struct rig *rig, const char *job_id, const char *point_id, int64_t revision, bool tombstone);
+/* The audit since rig_open, oldest first, as JSON; each names the one before it. Caller decrefs. */
+json_t *rig_audits(struct rig *rig);
 void rig_heartbeat(struct rig *rig);
 struct redis *rig_redis(struct rig *rig);

@@ -1,0 +1,169 @@
+/* The audit: who and from where, before the answer where it must not be lost, and not without limit where strangers cause it. */
+#include "integration/support/coordinator_rig.h"
+
+#include <poll.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+struct scene {
+    struct rig *rig;
+    struct rig_coordinator *coordinator;
+};
+
+static int set_up(void **state)
+{
+    struct scene *scene = calloc(1, sizeof *scene);
+
+    scene->rig = rig_open("alpha");
+    scene->coordinator = coordinator_rig_start(scene->rig, "c1", NULL, NULL);
+    rig_wait_leading(scene->coordinator, 30000);
+    json_decref(rig_insist(scene->coordinator, 10000, "enroll alpha"));
+    *state = scene;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    struct scene *scene = *state;
+
+    coordinator_rig_stop(scene->coordinator, 0);
+    rig_close(scene->rig);
+    free(scene);
+    return 0;
+}
+
+static const char *text(const json_t *record, const char *member)
+{
+    const char *value = json_string_value(json_object_get(record, member));
+
+    return value ? value : "";
+}
+
+static json_t *find(const json_t *records, const char *action, const char *subject)
+{
+    json_t *record;
+    size_t index;
+
+    json_array_foreach(records, index, record)
+    {
+        if (strcmp(text(record, "action"), action) == 0 && (!subject || strcmp(text(record, "subject"), subject) == 0))
+            return record;
+    }
+    return NULL;
+}
+
+/* Fails unless there is a record of it, by the caller of the rig; wait: it may come a moment later. */
+static void expect_record(struct scene *scene, const char *action, const char *subject, bool wait)
+{
+    json_t *records, *found;
+
+    for (int i = 0; records = rig_audits(scene->rig), !(found = find(records, action, subject)); i++) {
+        json_decref(records);
+        if (!wait || i > 100)
+            fail_msg("no record of %s %s", action, subject);
+        poll(NULL, 0, 20);
+    }
+    assert_string_equal(text(found, "who"), "tester");
+    assert_string_equal(text(found, "from"), "127.0.0.1");
+    assert_string_equal(text(found, "outcome"), "allowed");
+    json_decref(records);
+}
+
+static void id_of(json_t *answer, char out[40])
+{
+    snprintf(out, 40, "%s", text(answer, "job_id"));
+    json_decref(answer);
+}
+
+static void what_takes_away_is_recorded_before_it_is_answered(void **state)
+{
+    struct scene *scene = *state;
+    char id[40];
+
+    rig_heartbeat(scene->rig);
+    id_of(rig_insist(scene->coordinator, 10000, "destroy alpha t1 -"), id);
+    kill(rig_pid(scene->coordinator), SIGKILL);
+    assert_true(rig_wait_death(scene->coordinator, 5000));
+    expect_record(scene, "job.submit", id, false);
+    expect_record(scene, "host.put", "alpha", false);
+    expect_record(scene, "key.put", "alpha/1", false);
+}
+
+static void each_record_says_who_and_from_where(void **state)
+{
+    struct scene *scene = *state;
+    char id[40], parked[40];
+
+    id_of(rig_insist(scene->coordinator, 10000, "submit alpha t1 -"), id);
+    json_decref(rig_insist(scene->coordinator, 10000, "cancel %s because", id));
+    id_of(rig_insist(scene->coordinator, 10000, "submit alpha t2 -"), parked);
+    rig_wait_job(scene->rig, parked, 10000);
+    rig_say(scene->rig, parked, &(struct rig_say){.state = STATE_PARKED, .seq = 5});
+    rig_wait_state(scene->coordinator, parked, "PARKED", 10000, NULL);
+    json_decref(rig_insist(scene->coordinator, 5000, "resolve %s seen", parked));
+    expect_record(scene, "job.resolve", parked, false);
+    expect_record(scene, "job.submit", id, true);
+    expect_record(scene, "job.cancel", id, true);
+}
+
+static void strangers_fill_the_audit_only_so_fast(void **state)
+{
+    struct scene *scene = *state;
+    json_t *records = NULL, *record;
+    size_t index, count = 0;
+    bool counted = false;
+
+    json_decref(rig_ask(scene->coordinator, "refuse 500"));
+    for (int i = 0; i < 400 && !counted; i++, poll(NULL, 0, 20)) {
+        json_decref(rig_ask(scene->coordinator, "refuse 1"));
+        json_decref(records);
+        records = rig_audits(scene->rig);
+        count = 0;
+        json_array_foreach(records, index, record)
+        {
+            count += strcmp(text(record, "action"), "api.refused") == 0;
+            counted = counted || atoi(text(json_object_get(record, "details"), "suppressed")) >= 400;
+        }
+    }
+    assert_true(counted);
+    assert_in_range(count, 60, 80);
+    json_decref(records);
+}
+
+static void dead_letters_are_kept_only_so_fast(void **state)
+{
+    struct scene *scene = *state;
+    bool counted = false;
+
+    json_decref(rig_ask(scene->coordinator, "letters 20000 10"));
+    for (int i = 0; i < 200 && !counted; i++, poll(NULL, 0, 50)) {
+        json_decref(rig_ask(scene->coordinator, "letters 1 10"));
+        json_t *answer = rig_ask(scene->coordinator, "view dlq"),
+               *items = json_object_get(json_object_get(answer, "view"), "items"), *item;
+        size_t index;
+        json_array_foreach(items, index, item)
+            counted = counted || strstr(text(item, "reason"), "before it, too many to keep");
+        json_decref(answer);
+    }
+    assert_true(counted);
+}
+
+int main(int argc, char **argv)
+{
+    rig_child(argc, argv);
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(what_takes_away_is_recorded_before_it_is_answered, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(each_record_says_who_and_from_where, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(strangers_fill_the_audit_only_so_fast, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(dead_letters_are_kept_only_so_fast, set_up, tear_down),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
