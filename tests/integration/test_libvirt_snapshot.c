@@ -672,6 +672,53 @@ static void a_worker_may_die_in_a_revert(void **state)
     }
 }
 
+/* The worker dies after the effect of libvirt's own revert, to a snapshot that was the current one already: check, note_state, revert. */
+static struct job *die_in_native_revert(struct outcome *out)
+{
+    struct job *job = revert("ram");
+
+    snap_write(&rig, "vda", 2);
+    rig.die_at = 3;
+    snap_run(&rig, job, out);
+    rig.die_at = 0;
+    assert_int_equal(out->kind, OUTCOME_LEFT);
+    assert_int_equal(rig.states[1], STEP_DONE);
+    assert_int_equal(rig.states[2], STEP_INTENT);
+    snap_expect(&rig, "vda", 1);
+    return job;
+}
+
+static void a_guest_that_a_person_used_is_not_reverted_again(void **state)
+{
+    struct job *job = create("ram");
+
+    (void)state;
+    rig_power(&rig.host, true);
+    snap_write(&rig, "vda", 1);
+    snap_create_params(job)->memory = MEMORY_YES;
+    snap_ok(&rig, job, NULL);
+    for (int person = 0; person < 3; person++) {
+        struct outcome out = {0};
+
+        job = die_in_native_revert(&out);
+        if (person > 0) {
+            rig_power(&rig.host, false);
+            rig_power(&rig.host, true);
+            snap_write(&rig, "vda", 5);
+        }
+        if (person == 2)
+            rig_power(&rig.host, false);
+        snap_recover(&rig, job, &out);
+        assert_int_equal(out.kind, OUTCOME_ENDED);
+        assert_int_equal(out.state, person ? STATE_PARKED : STATE_SUCCEEDED);
+        if (person == 2)
+            rig_power(&rig.host, true);
+        snap_expect(&rig, "vda", person ? 5 : 1);
+        outcome_clear(&out);
+        job_free(job);
+    }
+}
+
 static void a_worker_may_die_in_create_and_delete(void **state)
 {
     bool creating = true, deleting = true;
@@ -840,6 +887,7 @@ int main(int argc, char **argv)
         TEST(events),
         TEST(a_cancelled_revert_changes_nothing),
         TEST(a_worker_may_die_in_a_revert),
+        TEST(a_guest_that_a_person_used_is_not_reverted_again),
         TEST_RAW(a_worker_may_die_in_create_and_delete),
         TEST_RAW(a_cancelled_create_leaves_nothing),
         TEST(a_dry_run_does_nothing),

@@ -7,6 +7,7 @@
 #include "worker/backends/libvirt/inventory.h"
 #include "worker/backends/libvirt/kept.h"
 #include "worker/backends/libvirt/labels.h"
+#include "worker/backends/libvirt/revert_evidence.h"
 #include "worker/backends/libvirt/revert_rules.h"
 
 #include <endian.h>
@@ -491,6 +492,72 @@ static void chains_and_kept_files(void **state)
 
 #define CREATE(function) cmocka_unit_test_setup_teardown(function, begin_create, end_create)
 
+/* Right before the revert: { number, current } in boot "b". After the worker's death: what is there. */
+static void only_a_proven_revert_is_done(void **state)
+{
+    enum { OFF = -1, UP = 4 };
+    static const struct {
+        const char *what;
+        int64_t id_before, written_before;
+        bool current_before;
+        int64_t id;
+        int state, reason;
+        int64_t written;
+        bool current;
+        const char *boot;
+        enum settled expect;
+    } rows[] = {
+        {"it became current: done", UP, 0, false, 5, VIR_DOMAIN_RUNNING, VIR_DOMAIN_RUNNING_FROM_SNAPSHOT, 0, true, "b",
+         SETTLED_DONE},
+        {"and a person restarted the guest since", UP, 0, false, 6, VIR_DOMAIN_RUNNING, VIR_DOMAIN_RUNNING_BOOTED, 0,
+         true, "b", SETTLED_DONE},
+        {"and stopped it", UP, 0, false, OFF, VIR_DOMAIN_SHUTOFF, VIR_DOMAIN_SHUTOFF_SHUTDOWN, 9, true, "b",
+         SETTLED_DONE},
+        {"the guest of before runs", UP, 0, true, UP, VIR_DOMAIN_RUNNING, VIR_DOMAIN_RUNNING_BOOTED, 0, true, "b",
+         SETTLED_NOT_DONE},
+        {"the same number after a boot of the host", UP, 0, true, UP, VIR_DOMAIN_RUNNING, VIR_DOMAIN_RUNNING_BOOTED, 0,
+         true, "c", SETTLED_UNKNOWN},
+        {"it was current: a restarted guest", UP, 0, true, 5, VIR_DOMAIN_RUNNING, VIR_DOMAIN_RUNNING_BOOTED, 0, true,
+         "b", SETTLED_UNKNOWN},
+        {"it was current: from snapshot", UP, 0, true, 5, VIR_DOMAIN_PAUSED, VIR_DOMAIN_PAUSED_FROM_SNAPSHOT, 0, true,
+         "b", SETTLED_DONE},
+        {"from snapshot, but another is current", UP, 0, true, 5, VIR_DOMAIN_RUNNING, VIR_DOMAIN_RUNNING_FROM_SNAPSHOT,
+         0, false, "b", SETTLED_UNKNOWN},
+        {"not current, and a person runs it", UP, 0, false, 5, VIR_DOMAIN_RUNNING, VIR_DOMAIN_RUNNING_BOOTED, 0, false,
+         "b", SETTLED_UNKNOWN},
+        {"half done: off, and not current", UP, 0, false, OFF, VIR_DOMAIN_SHUTOFF, VIR_DOMAIN_SHUTOFF_UNKNOWN, 9, false,
+         "b", SETTLED_NOT_DONE},
+        {"half done: stopped by the revert", UP, 0, true, OFF, VIR_DOMAIN_SHUTOFF, VIR_DOMAIN_SHUTOFF_FAILED, 9, true,
+         "b", SETTLED_NOT_DONE},
+        {"it was current, and it is off: a person?", UP, 0, true, OFF, VIR_DOMAIN_SHUTOFF, VIR_DOMAIN_SHUTOFF_DESTROYED,
+         9, true, "b", SETTLED_UNKNOWN},
+        {"off before and now, nothing written", OFF, 7, true, OFF, VIR_DOMAIN_SHUTOFF, VIR_DOMAIN_SHUTOFF_UNKNOWN, 7,
+         true, "b", SETTLED_NOT_DONE},
+        {"off before and now, written", OFF, 7, true, OFF, VIR_DOMAIN_SHUTOFF, VIR_DOMAIN_SHUTOFF_SHUTDOWN, 8, true,
+         "b", SETTLED_UNKNOWN},
+        {"off, and when it was written is not known", OFF, 0, true, OFF, VIR_DOMAIN_SHUTOFF,
+         VIR_DOMAIN_SHUTOFF_SHUTDOWN, 0, true, "b", SETTLED_UNKNOWN},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct revert_evidence before = {
+            .id = rows[i].id_before, .current = rows[i].current_before, .written = rows[i].written_before, .boot = "b"};
+        struct revert_evidence now = {rows[i].id, rows[i].state, rows[i].reason, rows[i].current, rows[i].written, ""};
+        struct revert_evidence again;
+        struct facts facts = {0};
+        struct err err = {0};
+
+        assert_false(revert_evidence_recall(&facts, &again));
+        assert_int_equal(revert_evidence_learn(&before, &facts, &err), 0);
+        assert_true(revert_evidence_recall(&facts, &again));
+        facts_clear(&facts);
+        snprintf(now.boot, sizeof now.boot, "%s", rows[i].boot);
+        if (revert_settled(&again, &now) != rows[i].expect)
+            fail_msg("%s: %d", rows[i].what, (int)revert_settled(&again, &now));
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -512,6 +579,7 @@ int main(void)
         cmocka_unit_test(edits_of_definitions),
         cmocka_unit_test(secrets_are_not_shown),
         cmocka_unit_test(chains_and_kept_files),
+        cmocka_unit_test(only_a_proven_revert_is_done),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,8 +1,8 @@
 /*
- * revert: libvirt's own. QEMU is always started anew, so afterwards the domain has another number than before: that, and the reason "from snapshot" of its state, tell a restarted
- * worker whether it was done.
- * args: name, flags, id (of the domain before; -1: off)
+ * note_state and revert: libvirt's own revert, and before it, journaled, what tells a restarted worker whether it was done (revert_evidence.h).
+ * args: note_state: name. revert: name, flags, id (of the domain when the plan was made; -1: off: a guest that was started since makes another plan)
  */
+#include "worker/backends/libvirt/revert_evidence.h"
 #include "worker/backends/libvirt/snapshots.h"
 #include "worker/backends/libvirt/steps/steps.h"
 
@@ -41,43 +41,62 @@ static int execute_revert(const struct step_run *run, const struct step *step, s
     return facts_set_int(learned, "down_ms", clock_monotonic_ms() - began, err);
 }
 
-/* A snapshot of a guest that was off, with the wish to run, is a plain boot. */
-static bool from_snapshot(int state, int reason, int64_t flags)
-{
-    if (flags & (VIR_DOMAIN_SNAPSHOT_REVERT_RUNNING | VIR_DOMAIN_SNAPSHOT_REVERT_PAUSED))
-        return true;
-    return (state == VIR_DOMAIN_RUNNING && reason == VIR_DOMAIN_RUNNING_FROM_SNAPSHOT) ||
-           (state == VIR_DOMAIN_PAUSED && reason == VIR_DOMAIN_PAUSED_FROM_SNAPSHOT) ||
-           (state == VIR_DOMAIN_SHUTOFF && reason == VIR_DOMAIN_SHUTOFF_FROM_SNAPSHOT);
-}
-
 static int settle_revert(const struct step_run *run, const struct step *step, struct facts *learned, enum settled *out,
                          struct err *err)
 {
     CLEANUP(domain_freep) virDomainPtr domain = NULL;
-    CLEANUP(snapshot_freep) virDomainSnapshotPtr snapshot = NULL;
-    int64_t id, before = facts_get_int(&step->args, "id", -1);
-    int state, reason;
+    struct revert_evidence before, now;
 
     (void)learned;
-    if (step_open(run, &domain, err) < 0 || libvirt_domain_state(domain, &state, &reason, err) < 0 ||
-        snapshot_lookup(domain, step_get(step, "name"), &snapshot, err) < 0)
+    if (step_open(run, &domain, err) < 0 || revert_evidence_read(domain, step_get(step, "name"), &now, err) < 0)
         return -1;
-    id = state == VIR_DOMAIN_SHUTOFF ? -1 : (int64_t)virDomainGetID(domain);
     if (libvirt_busy(domain))
         *out = SETTLED_BUSY;
-    else if (id ==
-             -1) /* off, as it should be or as a half-done revert leaves it: nothing has been written since, so again is the same */
-        *out = SETTLED_NOT_DONE;
-    else if (id == before)
-        *out = SETTLED_NOT_DONE;
     else
-        *out = from_snapshot(state, reason, facts_get_int(&step->args, "flags", 0)) && snapshot &&
-                       virDomainSnapshotIsCurrent(snapshot, 0) == 1
-                   ? SETTLED_DONE
-                   : SETTLED_UNKNOWN;
+        *out = revert_evidence_recall(run->known, &before) ? revert_settled(&before, &now) : SETTLED_UNKNOWN;
     return 0;
 }
+
+static int render_note(const struct step_run *run, const struct step *step, struct text *command, struct text *lost,
+                       struct err *err)
+{
+    (void)step;
+    (void)lost;
+    (void)err;
+    text_addf(command, "virsh domstate --reason '%s'; virsh snapshot-current --name '%s'", step_target(run),
+              step_target(run));
+    return 0;
+}
+
+static int execute_note(const struct step_run *run, const struct step *step, struct facts *learned, struct err *err)
+{
+    CLEANUP(domain_freep) virDomainPtr domain = NULL;
+    struct revert_evidence evidence;
+
+    if (step_open(run, &domain, err) < 0 || revert_evidence_read(domain, step_get(step, "name"), &evidence, err) < 0)
+        return -1;
+    return revert_evidence_learn(&evidence, learned, err);
+}
+
+/* Its successor has not begun: look again. */
+static int settle_note(const struct step_run *run, const struct step *step, struct facts *learned, enum settled *out,
+                       struct err *err)
+{
+    (void)run;
+    (void)step;
+    (void)learned;
+    (void)err;
+    *out = SETTLED_NOT_DONE;
+    return 0;
+}
+
+const struct step_type step_note_state = {
+    .name = "note_state",
+    .class = STEP_ADDS,
+    .render = render_note,
+    .execute = execute_note,
+    .settle = settle_note,
+};
 
 const struct step_type step_revert = {
     .name = "revert",

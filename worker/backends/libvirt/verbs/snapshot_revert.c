@@ -1,7 +1,7 @@
 /*
  * snapshot.revert. Internal: libvirt's own, after everything is ruled out that it accepts and that costs the guest (docs/backends/libvirt.md, "Six calls"):
  *
- *     check → [snapshot of the present, if it is to be kept] → [redefine] → [drop_checkpoints] → [discard_saved] → revert
+ *     check → [snapshot of the present, if it is to be kept] → [redefine] → [drop_checkpoints] → [discard_saved] → note_state → revert
  *
  * External: by hand (revert_hand.c); libvirt's own from 9.9 on where nothing is to be kept, because libvirt removes the overlays that it leaves.
  */
@@ -218,8 +218,10 @@ static int add_native(const struct look *look, struct plan *plan, struct err *er
         return -1;
     if (look->scene.has_saved && !plan_add(plan, &step_discard_saved, err, NULL))
         return -1;
-    return plan_add(plan, &step_revert, err, "name", look->scene.snapshot->name, "flags", flags, "id", id, NULL) ? 0
-                                                                                                                 : -1;
+    return plan_add(plan, &step_note_state, err, "name", look->scene.snapshot->name, NULL) &&
+                   plan_add(plan, &step_revert, err, "name", look->scene.snapshot->name, "flags", flags, "id", id, NULL)
+               ? 0
+               : -1;
 }
 
 static int plan_internal(const struct look *look, struct plan *plan, struct err *err)
