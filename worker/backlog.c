@@ -7,9 +7,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-struct gate { /* of one target */
-    const struct work *holder;
-    struct work *blocked; /* by next_blocked, newest first: ready again it finds its order in the heap */
+struct gate { /* of one target: closed while somebody holds it. A job that runs holds it; one that is recovered or PARKED, too, so there may be several */
+    struct work *holders;      /* by next_holder, the first to close it last */
+    const struct work *inside; /* was given out: no other is, whoever holds the gate */
+    struct work *blocked;      /* by next_blocked, newest first: ready again it finds its order in the heap */
     char target[TARGET_TEXT];
 };
 
@@ -99,31 +100,56 @@ int64_t backlog_next_wake_ms(const struct backlog *backlog)
     return work ? work->wake_ms : INT64_MAX;
 }
 
+static struct gate *make_gate(struct backlog *backlog, const struct work *work, struct err *err)
+{
+    struct gate *gate = calloc(1, sizeof *gate);
+
+    if (!gate) {
+        err_memory(err, "backlog");
+        return NULL;
+    }
+    memcpy(gate->target, work->target, sizeof gate->target);
+    if (table_put(&backlog->gates, gate->target, gate, err) == 0)
+        return gate;
+    free(gate);
+    return NULL;
+}
+
+static bool holds(const struct gate *gate, const struct work *work)
+{
+    for (const struct work *holder = gate->holders; holder; holder = holder->next_holder)
+        if (holder == work)
+            return true;
+    return false;
+}
+
 int backlog_close(struct backlog *backlog, struct work *work, struct err *err)
 {
     struct gate *gate = table_get(&backlog->gates, work->target);
 
-    if (gate) {
-        gate->holder = work;
+    if (!gate && !(gate = make_gate(backlog, work, err)))
+        return -1;
+    if (holds(gate, work))
         return 0;
-    }
-    gate = calloc(1, sizeof *gate);
-    if (!gate)
-        return err_memory(err, "backlog");
-    gate->holder = work;
-    memcpy(gate->target, work->target, sizeof gate->target);
-    if (table_put(&backlog->gates, gate->target, gate, err) == 0)
-        return 0;
-    free(gate);
-    return -1;
+    work->next_holder = gate->holders;
+    gate->holders = work;
+    return 0;
 }
 
-/* Class A passes every gate: it reads. A job passes its own. */
+static int enter(struct backlog *backlog, struct work *work, struct err *err)
+{
+    if (backlog_close(backlog, work, err) < 0)
+        return -1;
+    ((struct gate *)table_get(&backlog->gates, work->target))->inside = work;
+    return 0;
+}
+
+/* Class A passes every gate: it reads. A job passes its own, when nobody is inside. */
 static bool passes(struct backlog *backlog, struct work *work)
 {
     struct gate *gate = work->class == CLASS_A ? NULL : table_get(&backlog->gates, work->target);
 
-    if (!gate || gate->holder == work)
+    if (!gate || (!gate->inside && holds(gate, work)))
         return true;
     work->next_blocked = gate->blocked;
     gate->blocked = work;
@@ -157,7 +183,7 @@ struct work *backlog_next(struct backlog *backlog, int64_t (*ahead)(void *, cons
         work->place = PLACE_NONE;
         if (!passes(backlog, work))
             continue;
-        if (work->class != CLASS_A && backlog_close(backlog, work, &err) < 0) {
+        if (work->class != CLASS_A && enter(backlog, work, &err) < 0) {
             log_error(work->job->job_id, "%s", err.text);
             return NULL;
         }
@@ -167,14 +193,13 @@ struct work *backlog_next(struct backlog *backlog, int64_t (*ahead)(void *, cons
     return NULL;
 }
 
-void backlog_open(struct backlog *backlog, const struct work *work)
+/* They look at the gate again when it is their turn. */
+static void unblock_all(struct backlog *backlog, struct gate *gate)
 {
-    struct gate *gate = table_get(&backlog->gates, work->target);
+    struct work *blocked = gate->blocked, *next;
 
-    if (!gate || gate->holder != work)
-        return;
-    table_remove(&backlog->gates, work->target);
-    for (struct work *blocked = gate->blocked, *next; blocked; blocked = next) {
+    gate->blocked = NULL;
+    for (; blocked; blocked = next) {
         struct err err;
         next = blocked->next_blocked;
         blocked->next_blocked = NULL;
@@ -183,14 +208,45 @@ void backlog_open(struct backlog *backlog, const struct work *work)
         if (backlog_add(backlog, blocked, INT64_MAX, &err) < 0)
             log_error(blocked->job->job_id, "%s", err.text);
     }
+}
+
+static void leave(struct backlog *backlog, struct work *work, bool closed)
+{
+    struct gate *gate = table_get(&backlog->gates, work->target);
+
+    if (!gate || !holds(gate, work))
+        return;
+    if (gate->inside == work)
+        gate->inside = NULL;
+    for (struct work **link = &gate->holders; !closed && *link; link = &(*link)->next_holder)
+        if (*link == work) {
+            *link = work->next_holder;
+            work->next_holder = NULL;
+            break;
+        }
+    unblock_all(backlog, gate);
+    if (gate->holders)
+        return;
+    table_remove(&backlog->gates, work->target);
     free(gate);
+}
+
+void backlog_open(struct backlog *backlog, struct work *work)
+{
+    leave(backlog, work, false);
 }
 
 void backlog_done(struct backlog *backlog, struct work *work, bool closed)
 {
     backlog->started[work->class]--;
-    if (!closed)
-        backlog_open(backlog, work);
+    leave(backlog, work, closed);
+}
+
+const struct work *backlog_blocker(const struct backlog *backlog, const struct work *work)
+{
+    const struct gate *gate = work->place == PLACE_BLOCKED ? table_get(&backlog->gates, work->target) : NULL;
+
+    return gate && gate->inside ? gate->inside : gate ? gate->holders : NULL;
 }
 
 size_t backlog_count(const struct backlog *backlog)

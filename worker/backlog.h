@@ -27,9 +27,11 @@ int64_t backlog_next_wake_ms(const struct backlog *backlog);                /* I
 /* The best job that may start now, with its target closed behind it; NULL if there is none. `ahead`: how many beyond the limits (short jobs wait for commits, not for executors). */
 struct work *backlog_next(struct backlog *backlog, int64_t (*ahead)(void *context, const struct work *work),
                           void *context);
-/* Closes a target for a job that did not come through backlog_next (recovery, PARKED). */
+/* Closes a target for a job that did not come through backlog_next (recovery, PARKED). Open again when all that hold it have let go. */
 int backlog_close(struct backlog *backlog, struct work *work, struct err *err);
 /* Gives back what backlog_next took: its place in the class and, unless `closed`, its target; what was blocked behind it is ready again. */
 void backlog_done(struct backlog *backlog, struct work *work, bool closed);
-void backlog_open(struct backlog *backlog, const struct work *work); /* only the target */
+void backlog_open(struct backlog *backlog, struct work *work); /* only the target */
+/* Who keeps a job behind a closed target; NULL: it does not wait for that. */
+const struct work *backlog_blocker(const struct backlog *backlog, const struct work *work);
 size_t backlog_count(const struct backlog *backlog);

@@ -153,9 +153,32 @@ static void let_go(struct custody *custody, struct work *work, bool closed)
         backlog_open(&custody->backlog, work);
 }
 
-int custody_wait(struct custody *custody, struct work *work, int64_t delay_ms, struct err *err, const char *reason, ...)
+/* A reason that is known is not said again. */
+static int say_waiting(struct custody *custody, struct work *work, const char *waiting, struct err *err)
 {
     const struct telling nothing = {0};
+
+    if (work->state == STATE_WAITING && strcmp(work->waiting, waiting) == 0)
+        return 0;
+    snprintf(work->waiting, sizeof work->waiting, "%s", waiting);
+    set_state(custody, work, STATE_WAITING);
+    return move(custody, work, &nothing, err);
+}
+
+int custody_say_waiting(struct custody *custody, struct work *work, struct err *err, const char *reason, ...)
+{
+    char waiting[WORK_WAITING_TEXT];
+    va_list arguments;
+
+    va_start(arguments, reason);
+    vsnprintf(waiting, sizeof waiting, reason, arguments);
+    va_end(arguments);
+    work->told_ms = clock_monotonic_ms();
+    return say_waiting(custody, work, waiting, err);
+}
+
+int custody_wait(struct custody *custody, struct work *work, int64_t delay_ms, struct err *err, const char *reason, ...)
+{
     char waiting[WORK_WAITING_TEXT];
     va_list arguments;
 
@@ -166,12 +189,9 @@ int custody_wait(struct custody *custody, struct work *work, int64_t delay_ms, s
     work->wake_ms = clock_monotonic_ms() + delay_ms;
     if (backlog_add(&custody->backlog, work, work->wake_ms - delay_ms, err) < 0)
         return -1;
-    bool known = work->state == STATE_WAITING && strcmp(work->waiting, waiting) == 0;
-    if (known || work->task != TASK_RUN) /* a plan that is being recovered stays RUNNING */
+    if (work->task != TASK_RUN) /* a plan that is being recovered stays RUNNING */
         return 0;
-    memcpy(work->waiting, waiting, sizeof waiting);
-    set_state(custody, work, STATE_WAITING);
-    return move(custody, work, &nothing, err);
+    return say_waiting(custody, work, waiting, err);
 }
 
 static int make_hold(struct work *work, int64_t token, int64_t trusted_until_ms, struct err *err)
@@ -306,11 +326,24 @@ int custody_close_parked(struct custody *custody, struct work *work, struct err 
     return 0;
 }
 
+/* What is not known is decided by a person, who is told how. */
+static const struct err *way_out(const struct work *work, enum job_state state, const struct err *why, struct err *copy)
+{
+    if (state != STATE_PARKED || !why || why->hint[0])
+        return why;
+    *copy = *why;
+    err_hint(copy, "look at the target, then: fleetsnap job resolve %.8s --as done|failed --reason …",
+             work->job->job_id);
+    return copy;
+}
+
 int custody_end(struct custody *custody, struct work *work, enum job_state state, const struct err *why,
                 const struct outcome *outcome, struct err *err)
 {
     struct teller teller = teller_of(custody);
-    struct telling telling = {.error = why, .result = outcome ? outcome->report.result : NULL};
+    struct err copy;
+    struct telling telling = {.error = way_out(work, state, why, &copy),
+                              .result = outcome ? outcome->report.result : NULL};
 
     set_state(custody, work, state);
     work->crashes = 0;

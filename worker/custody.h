@@ -51,6 +51,9 @@ int custody_enter(struct custody *custody, struct work *work, struct err *err);
 /* Back into the backlog for `delay_ms`; a new reason is told. */
 int custody_wait(struct custody *custody, struct work *work, int64_t delay_ms, struct err *err, const char *reason, ...)
     __attribute__((format(printf, 5, 6)));
+/* Why a job that is in the backlog waits there. */
+int custody_say_waiting(struct custody *custody, struct work *work, struct err *err, const char *reason, ...)
+    __attribute__((format(printf, 4, 5)));
 /* RUNNING: handed to an executor after the commit. token 0: without a lock. */
 int custody_begin(struct custody *custody, struct work *work, int64_t token, int64_t trusted_until_ms, struct err *err);
 /* Handed over again without a new state: recovery, or a debt that is paid. */

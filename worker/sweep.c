@@ -15,21 +15,48 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { LONG_ENOUGH_MS = 1000, PROGRESS_MS = 5000, SLOW_MS = 5000, IDLE_MS = 300000, FORGET_ROWS = 1000 };
+enum {
+    LONG_ENOUGH_MS = 1000,
+    BLOCKED_AGAIN_MS = 10000,
+    PROGRESS_MS = 5000,
+    SLOW_MS = 5000,
+    IDLE_MS = 300000,
+    FORGET_ROWS = 1000
+};
 static const int64_t remembered_ms = INT64_C(15) * 24 * 3600 * 1000;
 
 /* ---- jobs ---- */
 
-static int look_at_waiting(struct worker *worker, struct work *work, struct err *err)
+/* Behind another job on its target for longer than a sweep: WAITING, with the words in which Redis would say it. Who comes to stand there next is said again only now and then. */
+static int look_at_blocked(struct worker *worker, struct work *work, const struct work *blocker, int64_t now,
+                           struct err *err)
 {
+    bool said = work->told_ms && now - work->told_ms < BLOCKED_AGAIN_MS;
+
+    if (!work->blocked_ms)
+        work->blocked_ms = now;
+    if (now - work->blocked_ms < LONG_ENOUGH_MS || said || work->task != TASK_RUN)
+        return 0;
+    if (blocker->stage == WORK_PARKED)
+        return custody_say_waiting(&worker->custody, work, err, "parked: target is closed by a parked job: %s",
+                                   blocker->job->job_id);
+    return custody_say_waiting(&worker->custody, work, err, "lock: %s/%s", worker->options->host, blocker->job->job_id);
+}
+
+static int look_at_waiting(struct worker *worker, struct work *work, int64_t now, struct err *err)
+{
+    const struct work *blocker = backlog_blocker(&worker->custody.backlog, work);
     struct err why = {0};
 
     if (!work->watched) {
         keeper_watch(worker->keeper, work->job->job_id);
         work->watched = true;
     }
+    if (!blocker)
+        work->blocked_ms = 0;
     if (work->task != TASK_RUN || !work_expired(work, clock_real_ms()))
-        return custody_say_accepted(&worker->custody, work, err);
+        return blocker ? look_at_blocked(worker, work, blocker, now, err)
+                       : custody_say_accepted(&worker->custody, work, err);
     err_set(&why, ERR_PERMANENT, "its deadline, or the time by which it had to start, has passed");
     return custody_end(&worker->custody, work, STATE_EXPIRED, &why, NULL, err);
 }
@@ -90,7 +117,7 @@ static int look_at_jobs(struct worker *worker, int64_t now, struct err *err)
         int failed = 0;
         next = work->next;
         if (work->stage == WORK_WAITING)
-            failed = look_at_waiting(worker, work, err);
+            failed = look_at_waiting(worker, work, now, err);
         else if (work->stage == WORK_RUNNING)
             failed = look_at_running(worker, work, now, err);
         if (failed)

@@ -53,7 +53,8 @@ struct work {
     int64_t wake_ms;             /* monotonic: not looked at before; 0: at once */
     int64_t ticketless_since_ms; /* monotonic, first NOTICKET in a row; 0: none */
     int64_t asked_ms;            /* monotonic, when acquire was sent */
-    int64_t told_ms;             /* monotonic, of the last progress event */
+    int64_t told_ms;             /* monotonic, of the last progress event, or why it waits behind another job */
+    int64_t blocked_ms;          /* monotonic, first sweep that saw it behind another job; 0: not */
     int64_t told_done;
     char told_phase[64];
     char *control; /* "resolve:done: reason" being worked on */
@@ -71,6 +72,7 @@ struct work {
     size_t heap_index;            /* in the backlog's heaps */
     struct work *next, *previous; /* all in custody; linked by the custody */
     struct work *next_blocked;    /* behind a busy target */
+    struct work *next_holder;     /* of those that keep the target closed */
 };
 
 int work_new(struct job *job, struct work **out, struct err *err); /* takes `job` on success */

@@ -136,6 +136,35 @@ static void print_event(struct cli *cli, const json_t *event, bool with_job)
         fprintf(cli->out, "  %s  %-9s  %s\n", at, member_text(event, "state"), detail);
 }
 
+/* What is known of a job whose outcome is not: where it stood, what is owed, and every fact that a person can hold against the world. Long ones (XML) whole only with -v. */
+static void show_evidence(struct cli *cli, const json_t *job)
+{
+    const char *owed, *key;
+    json_t *facts = json_object_get(json_object_get(job, "result"), "facts"), *value;
+
+    if (*member_text(facts, "step"))
+        show_pair(cli, "stood at", "step %s, %s", member_text(facts, "step"),
+                  show_or(member_text(facts, "step_state"), "unknown"));
+    owed = member_text(facts, "owed");
+    if (*owed && !*member_text(job, "resolved"))
+        show_pair(cli, "owed", "%s: it is paid when the job is resolved, or do it by hand", owed);
+    json_object_foreach(facts, key, value)
+    {
+        const char *text = json_string_value(value);
+        size_t len = text ? strcspn(text, "\n") : 0;
+
+        if (!text || strcmp(key, "step") == 0 || strcmp(key, "step_state") == 0 || strcmp(key, "owed") == 0)
+            continue;
+        if (cli->verbose)
+            show_pair(cli, "known", "%s = %s", key, text);
+        else
+            show_pair(cli, "known", "%s = %.*s%s", key, (int)(len > 100 ? 100 : len), text,
+                      text[len] || len > 100 ? " …" : "");
+    }
+    if (*member_text(job, "resolved"))
+        show_pair(cli, "resolved", "%s", member_text(job, "resolved"));
+}
+
 static void show_job(struct cli *cli, const json_t *job)
 {
     const char *state = member_text(job, "state"), *by = member_text(job, "requested_by"),
@@ -153,6 +182,8 @@ static void show_job(struct cli *cli, const json_t *job)
         show_pair(cli, "replaces", "%s", member_text(job, "replaces"));
     if (*member_text(job, "waiting"))
         show_pair(cli, "waits", "%s", member_text(job, "waiting"));
+    if (strcmp(state, "PARKED") == 0)
+        show_evidence(cli, job);
     if (cli->verbose) {
         CLEANUP(freep) char *params = json_dumps(json_object_get(job, "params"), JSON_COMPACT | JSON_ENCODE_ANY);
         show_pair(cli, "params", "%s", params ? params : "");

@@ -195,10 +195,11 @@ static int print_failure(struct cli *cli, const json_t *job, const char *state)
         fputs(member_text(error, "hint"), cli->err);
     if (*member_text(error, "hint") || strcmp(kind, "conflict") == 0 || strcmp(state, "REJECTED") == 0)
         fputc('\n', cli->err);
-    if (strcmp(state, "PARKED") == 0)
-        fprintf(cli->err,
-                "The target stays closed. Look at it, then: fleetsnap job resolve %.8s --as done|failed --reason …\n",
-                member_text(job, "job_id"));
+    if (strcmp(state, "PARKED") == 0 && !*member_text(job, "resolved"))
+        fprintf(cli->err, "The target stays closed.%s%.8s%s\n",
+                *member_text(error, "hint") ? "" : " Look at it, then: fleetsnap job resolve ",
+                *member_text(error, "hint") ? "" : member_text(job, "job_id"),
+                *member_text(error, "hint") ? "" : " --as done|failed --reason …");
     fprintf(cli->err, "More: fleetsnap job show %.8s -v\n", member_text(job, "job_id"));
     return outcome_exit(state);
 }

@@ -73,7 +73,7 @@ static void describe_holder(struct waiter *waiter, const char *id, char *out, si
     http_answer_clear(&answer);
 }
 
-/* Between streams only: one handle serves both. "lock: alpha/8a11…" */
+/* Between streams only: one handle serves both. "lock: alpha/8a11…", "parked: target is closed by a parked job: 8a11…" */
 static void tell_waiting(struct waiter *waiter)
 {
     const char *waiting = waiter->progress->waiting, *slash = strrchr(waiting, '/');
@@ -87,6 +87,12 @@ static void tell_waiting(struct waiter *waiter)
         describe_holder(waiter, slash + 1, holder, sizeof holder);
         fprintf(waiter->cli->err, "the job waits: %s is locked by job %.8s%s. It starts by itself; ^C detaches.\n",
                 waiter->progress->target, slash + 1, holder);
+    } else if (strncmp(waiting, "parked", 6) == 0 && strrchr(waiting, ' ')) {
+        const char *job = strrchr(waiting, ' ') + 1;
+        fprintf(waiter->cli->err,
+                "the job waits: %s is closed by job %.8s, whose outcome is not known: fleetsnap job show %.8s. It starts "
+                "by itself when that is resolved; ^C detaches.\n",
+                waiter->progress->target, job, job);
     } else {
         fprintf(waiter->cli->err, "the job waits: %s. It starts by itself; ^C detaches.\n", waiting);
     }

@@ -177,7 +177,7 @@ void fake_load_fleet(struct coordinator *fake)
 static void merge_event(json_t *job, const json_t *event)
 {
     static const char *const members[] = {"state",   "phase", "done",   "total", "waiting", "token",
-                                          "attempt", "error", "result", "at",    "lost"};
+                                          "attempt", "error", "result", "at",    "lost",    "resolved"};
     const char *state = json_string_value(json_object_get(event, "state"));
     int index = state ? name_index(job_state_names, state) : -1;
 

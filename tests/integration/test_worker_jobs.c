@@ -350,14 +350,65 @@ static void an_unknown_outcome_is_parked_until_a_person_resolves_it(void **state
     fleet_wait_state(fleet, parked.job_id, STATE_PARKED, PATIENCE_MS);
     fleet_submit(fleet, &next, NULL);
     fleet_flush(fleet);
-    fleet_wait_state(fleet, next.job_id, STATE_ACCEPTED, PATIENCE_MS);
+    struct seen *waits = fleet_wait_state(fleet, next.job_id, STATE_WAITING, PATIENCE_MS);
+    assert_int_equal(strncmp(waits->waiting, "parked: ", 8), 0);
+    assert_non_null(strstr(waits->waiting, parked.job_id));
     fleet_read(fleet, 500);
-    assert_int_equal(fleet_seen(fleet, next.job_id)->terminal, 0);
+    assert_int_equal(waits->terminal, 0);
     fleet_control(fleet, parked.job_id, "resolve:done: looked at it");
     assert_int_equal(fleet_wait_end(fleet, next.job_id, PATIENCE_MS)->state, STATE_SUCCEEDED);
     assert_string_equal(fleet_seen(fleet, parked.job_id)->resolved, "done: looked at it");
     job_clear(&parked);
     job_clear(&next);
+    fleet_close(fleet);
+}
+
+static bool ever(const struct seen *seen, int state)
+{
+    for (int i = 0; i < seen->count && i < FLEET_EVENTS_MAX; i++)
+        if (seen->states[i] == state)
+            return true;
+    return false;
+}
+
+/* Who waits long says for whom; who waits for a moment says nothing. */
+static void what_stands_in_the_way_is_named(void **state)
+{
+    struct fleet *fleet = fleet_open("behind");
+    struct job first, second, reads;
+    char holder[100];
+
+    (void)state;
+    fleet_start(fleet, NULL);
+    fleet_job(fleet, &first, "t");
+    fleet_job(fleet, &second, "t");
+    fleet_job(fleet, &reads, "t");
+    reads.dry_run = true;
+    noop(&first)->spin_us = 4000000;
+    noop(&first)->destroys = noop(&second)->destroys = true;
+    fleet_submit(fleet, &first, NULL);
+    fleet_submit(fleet, &second, NULL);
+    fleet_submit(fleet, &reads, NULL);
+    fleet_flush(fleet);
+    struct seen *seen = fleet_wait_state(fleet, second.job_id, STATE_WAITING, PATIENCE_MS);
+    snprintf(holder, sizeof holder, "lock: %s/%s", fleet_host(fleet), first.job_id);
+    assert_string_equal(seen->waiting, holder);
+    assert_int_equal(fleet_wait_end(fleet, second.job_id, PATIENCE_MS)->state, STATE_SUCCEEDED);
+    assert_false(ever(fleet_wait_end(fleet, reads.job_id, PATIENCE_MS), STATE_WAITING));
+    assert_false(ever(fleet_seen(fleet, first.job_id), STATE_WAITING));
+    job_clear(&first);
+    job_clear(&second);
+    job_clear(&reads);
+    fleet_job(fleet, &first, "q");
+    fleet_job(fleet, &second, "q");
+    noop(&first)->destroys = noop(&second)->destroys = true;
+    fleet_submit(fleet, &first, NULL);
+    fleet_submit(fleet, &second, NULL);
+    fleet_flush(fleet);
+    assert_false(ever(fleet_wait_end(fleet, first.job_id, PATIENCE_MS), STATE_WAITING));
+    assert_false(ever(fleet_wait_end(fleet, second.job_id, PATIENCE_MS), STATE_WAITING));
+    job_clear(&first);
+    job_clear(&second);
     fleet_close(fleet);
 }
 
@@ -401,6 +452,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(nothing_that_changes_something_runs_without_a_ticket),
         cmocka_unit_test(redis_without_memory_stops_what_destroys_until_it_is_rebuilt),
         cmocka_unit_test(an_unknown_outcome_is_parked_until_a_person_resolves_it),
+        cmocka_unit_test(what_stands_in_the_way_is_named),
         cmocka_unit_test(a_second_worker_on_the_same_journal_refuses_to_start),
     };
 

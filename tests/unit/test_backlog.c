@@ -85,6 +85,42 @@ static void one_job_per_target_but_reads_beside(void **state)
     backlog_clear(&backlog);
 }
 
+/* PARKED, PARKED, and one that is recovered: the target opens when the last of them has let go. */
+static void a_target_opens_when_the_last_holder_lets_go(void **state)
+{
+    struct backlog backlog;
+
+    (void)state;
+    open_backlog(&backlog, 10, 10, 10);
+    assert_int_equal(backlog_close(&backlog, make(0, CLASS_C, 5, "t"), NULL), 0);
+    assert_int_equal(backlog_close(&backlog, make(1, CLASS_C, 5, "t"), NULL), 0);
+    assert_int_equal(backlog_close(&backlog, &works[0], NULL), 0); /* said twice, held once */
+    backlog_add(&backlog, make(2, CLASS_B, 5, "t"), 0, NULL);
+    assert_null(next(&backlog));
+    assert_ptr_equal(backlog_blocker(&backlog, &works[2]), &works[1]);
+    backlog_open(&backlog, &works[1]);
+    assert_null(next(&backlog));
+    assert_ptr_equal(backlog_blocker(&backlog, &works[2]), &works[0]);
+    assert_int_equal(backlog_close(&backlog, make(3, CLASS_C, 5, "t"), NULL), 0);
+    assert_int_equal(backlog_close(&backlog, make(4, CLASS_C, 5, "t"), NULL), 0);
+    backlog_add(&backlog, &works[3], 0, NULL);
+    backlog_add(&backlog, &works[4], 0, NULL);
+    assert_ptr_equal(next(&backlog), &works[3]);
+    assert_null(next(&backlog)); /* one at a time, also of those that hold it */
+    assert_ptr_equal(backlog_blocker(&backlog, &works[4]), &works[3]);
+    backlog_done(&backlog, &works[3], true); /* to be asked again, or PARKED */
+    assert_ptr_equal(next(&backlog), &works[4]);
+    backlog_done(&backlog, &works[4], false);
+    backlog_open(&backlog, &works[3]);
+    assert_null(next(&backlog));
+    backlog_open(&backlog, &works[0]);
+    assert_ptr_equal(next(&backlog), &works[2]);
+    assert_null(backlog_blocker(&backlog, &works[2]));
+    backlog_done(&backlog, &works[2], false);
+    assert_int_equal(backlog.gates.count, 0);
+    backlog_clear(&backlog);
+}
+
 static void limits_are_per_class(void **state)
 {
     struct backlog backlog;
@@ -190,6 +226,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(best_priority_first_then_first_come),
         cmocka_unit_test(one_job_per_target_but_reads_beside),
+        cmocka_unit_test(a_target_opens_when_the_last_holder_lets_go),
         cmocka_unit_test(limits_are_per_class),
         cmocka_unit_test(not_before_its_time),
         cmocka_unit_test(what_is_removed_is_nowhere),

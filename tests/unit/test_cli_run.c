@@ -422,6 +422,46 @@ static void a_waiting_job_says_for_what(void **state)
     snprintf(line, sizeof line, "job watch %.8s", id);
     expect(world, line, EXIT_UNKNOWN, "", NULL);
     has(world->err, "the job waits: shop-1 is locked by job");
+
+    snprintf(script, sizeof script,
+             "[{\"state\":\"WAITING\",\"waiting\":\"parked: target is closed by a parked job: %s\"}]", holder);
+    fake_script(world->fake, "snapshot.create", script);
+    expect(world, "snapshot create shop-1 --no-wait", EXIT_DONE, NULL, "");
+    snprintf(id, sizeof id, "%.36s", world->out);
+    fake_event(world->fake, id, "{\"state\":\"WAITING\",\"waiting\":\"redis: x\",\"lost\":true}");
+    snprintf(line, sizeof line, "job watch %.8s", id);
+    expect(world, line, EXIT_UNKNOWN, "", NULL);
+    snprintf(line, sizeof line, "the job waits: shop-1 is closed by job %.8s, whose outcome is not known", holder);
+    has(world->err, line);
+}
+
+static void a_parked_job_shows_what_is_known_of_it(void **state)
+{
+    struct world *world = *state;
+    char id[64], line[128];
+
+    fake_script(world->fake, "snapshot.revert?dry", plan);
+    fake_script(world->fake, "snapshot.revert",
+                "[{\"state\":\"PARKED\",\"error\":{\"kind\":\"unknown\",\"text\":\"it may have happened\"},"
+                "\"result\":{\"facts\":{\"step\":\"revert\",\"step_state\":\"intent\",\"owed\":\"start\","
+                "\"before_id\":\"7\",\"definition\":\"<domain>\\n<name/></domain>\"}}}]");
+    expect(world, "snapshot revert shop-1 one --yes --no-wait", EXIT_DONE, NULL, NULL);
+    snprintf(id, sizeof id, "%.36s", world->out);
+    snprintf(line, sizeof line, "job show %.8s", id);
+    expect(world, line, EXIT_DONE, NULL, NULL);
+    has(world->out, "step revert, intent");
+    has(world->out, "start: it is paid when the job is resolved");
+    has(world->out, "before_id = 7");
+    has(world->out, "definition = <domain> …");
+    has(world->err, "The target stays closed. Look at it, then: fleetsnap job resolve");
+    snprintf(line, sizeof line, "job show %.8s -v", id);
+    expect(world, line, EXIT_DONE, NULL, NULL);
+    has(world->out, "<name/></domain>");
+    fake_event(world->fake, id, "{\"state\":\"PARKED\",\"resolved\":\"done: looked\"}");
+    snprintf(line, sizeof line, "job show %.8s", id);
+    expect(world, line, EXIT_DONE, NULL, NULL);
+    has(world->out, "done: looked");
+    assert_null(strstr(world->err, "The target stays closed"));
 }
 
 static char *read_file(const struct world *world, const char *name)
@@ -512,6 +552,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(tokens_decide, make, destroy),
         cmocka_unit_test_setup_teardown(jobs_are_watched_cancelled_resolved, make, destroy),
         cmocka_unit_test_setup_teardown(a_waiting_job_says_for_what, make, destroy),
+        cmocka_unit_test_setup_teardown(a_parked_job_shows_what_is_known_of_it, make, destroy),
         cmocka_unit_test_setup_teardown(bundles_of_many_hosts, make, destroy),
         cmocka_unit_test_setup_teardown(names_are_completed, make, destroy),
         cmocka_unit_test_setup_teardown(an_interrupt_detaches, make, destroy),
