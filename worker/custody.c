@@ -36,6 +36,8 @@ void custody_close(struct custody *custody)
         next = work->next;
         work_free(work);
     }
+    while (custody->orphans)
+        custody_bury(custody, custody->orphans);
     backlog_clear(&custody->backlog);
     table_clear(&custody->jobs);
 }
@@ -86,12 +88,17 @@ int custody_enter(struct custody *custody, struct work *work, struct err *err)
     return 0;
 }
 
-void custody_drop(struct custody *custody, struct work *work)
+void custody_leave(struct custody *custody, struct work *work)
 {
     table_remove(&custody->jobs, work->job->job_id);
     *(work->previous ? &work->previous->next : &custody->first) = work->next;
     *(work->next ? &work->next->previous : &custody->last) = work->previous;
     custody->counts[work->state]--;
+}
+
+void custody_drop(struct custody *custody, struct work *work)
+{
+    custody_leave(custody, work);
     work_free(work);
 }
 

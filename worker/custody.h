@@ -23,13 +23,14 @@ struct custody_setup { /* all outlive the custody */
     const char *host;
     const struct option_strings *backends; /* kinds that this worker serves */
     int64_t limits[3];                     /* attempts at a time, by class */
-    int64_t repository_slots;
+    int64_t repository_slots, stuck_ms;
 };
 
 struct custody {
     struct custody_setup setup;
     struct table jobs;         /* id → work */
     struct work *first, *last; /* all, in the order of the journal */
+    struct work *orphans;      /* given away, by next: an executor still has them */
     struct backlog backlog;
     struct queue_item *starting, **starting_end; /* RUNNING in this turn: to the executors after the commit */
     int64_t counts[STATE_COUNT];                 /* works by state */
@@ -71,8 +72,16 @@ int custody_resolve(struct custody *custody, struct work *work, struct err *err)
 /* A running job is stuck until its call returns. Spared: it no longer counts for the limit of its class, for another executor takes its place. */
 void custody_stuck(struct custody *custody, struct work *work);
 void custody_spare(struct custody *custody, struct work *work);
+/* A recovery whose look at the world does not return is given up: another work takes its place, and PARKS it. False: it may be taking effect, and is left alone. */
+int custody_give_away(struct custody *custody, struct work *work, bool *out_done, struct err *err);
+/* The executor of such a work came back. */
+void custody_bury(struct custody *custody, struct work *orphan);
+/* True past the deadline, when a recovery that cannot tell what became of the job has asked for long enough. */
+bool custody_asked_enough(const struct custody *custody, const struct work *work);
 /* Phase and progress of a running job. note: "stuck", or NULL. */
 int custody_progress(struct custody *custody, struct work *work, const char *note, struct err *err);
+/* Out of list and table; the caller has it then. */
+void custody_leave(struct custody *custody, struct work *work);
 /* Out of memory and table: its end is known to Redis. */
 void custody_drop(struct custody *custody, struct work *work);
 struct work *custody_find(const struct custody *custody, const char *job_id); /* NULL: not in custody */

@@ -77,6 +77,11 @@ static void env_progress(void *context, int64_t done, int64_t total)
     hold_of(context)->total = total;
 }
 
+static bool env_looking(void *context, bool begins)
+{
+    return hold_look(hold_of(context), begins);
+}
+
 static bool env_cancelled(void *context)
 {
     return hold_of(context)->cancelled;
@@ -111,6 +116,7 @@ static struct runner_env env_of(struct executor *executor)
         .reserve = env_reserve,
         .phase = env_phase,
         .progress = env_progress,
+        .looking = env_looking,
         .cancelled = env_cancelled,
         .stopping = env_stopping,
         .lock_lost = env_lock_lost,

@@ -31,6 +31,10 @@ static int hear_ended(struct worker *worker, struct work *work, struct err *err)
     bool left;
 
     worker->running--;
+    if (work->orphan) {
+        custody_bury(&worker->custody, work);
+        return 0;
+    }
     return verdict_of(&worker->custody, &worker->admission, work, &left, err);
 }
 

@@ -56,6 +56,21 @@ void hold_phase_get(struct hold *hold, char out[64])
     memcpy(out, hold->phase, sizeof hold->phase);
 }
 
+static bool looks_change(struct hold *hold, int from, int to)
+{
+    return atomic_compare_exchange_strong(&hold->looks, &from, to);
+}
+
+bool hold_look(struct hold *hold, bool begins)
+{
+    return looks_change(hold, begins ? HOLD_ACTS : HOLD_LOOKS, begins ? HOLD_LOOKS : HOLD_ACTS);
+}
+
+bool hold_give_away(struct hold *hold)
+{
+    return looks_change(hold, HOLD_LOOKS, HOLD_GIVEN_AWAY);
+}
+
 /* Without a lock (class A; B without Redis where nobody else reaches the target) there is nothing to lose but what was heard to be lost. */
 enum trust hold_trust(const struct hold *hold, int64_t now_ms)
 {

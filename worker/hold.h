@@ -9,6 +9,9 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+/* A recovery that asks the world what became of a step may wait for ever. It acts, or looks; who only looks can be given away, and must not act when it comes back. */
+enum hold_looks { HOLD_ACTS, HOLD_LOOKS, HOLD_GIVEN_AWAY };
+
 struct hold {
     atomic_int references;
     char *job_id, *target; /* fixed, like the three below */
@@ -19,6 +22,7 @@ struct hold {
     _Atomic int64_t began_ms;         /* monotonic, when an executor took it up; 0: not yet */
     atomic_bool lost;                 /* another owner has the lock */
     atomic_bool cancelled;            /* a person asked */
+    atomic_int looks;                 /* enum hold_looks */
     atomic_bool in_round; /* a renewal is on its way: Redis is not told of the end before its answer, or it would take the lock again */
     _Atomic int64_t done, total;
     pthread_mutex_t mutex; /* protects phase and repository */
@@ -35,4 +39,6 @@ struct hold *hold_ref(struct hold *hold);
 void hold_unref(struct hold *hold); /* NULL is fine */
 void hold_phase_set(struct hold *hold, const char *phase);
 void hold_phase_get(struct hold *hold, char out[64]);
+bool hold_look(struct hold *hold, bool begins);                 /* the executor; false: it was given away */
+bool hold_give_away(struct hold *hold);                         /* the loop; false: it acts */
 enum trust hold_trust(const struct hold *hold, int64_t now_ms); /* as last heard */

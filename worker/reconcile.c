@@ -111,6 +111,7 @@ static int recover(struct worker *worker, struct work *work, struct err *err)
     };
 
     work->task = TASK_RECOVER;
+    work->recovers_since_ms = clock_monotonic_ms();
     if (inbox_move(worker->journal, &row, err) < 0)
         return -1;
     if (work->class != CLASS_A && backlog_close(&worker->custody.backlog, work, err) < 0)

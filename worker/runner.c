@@ -160,15 +160,31 @@ void runner_recover(const struct runner_env *env, struct backend *backend, const
     text_free(&attempt.story);
 }
 
+/* The step of which it is not known whether it happened; plan.count: none. */
+static size_t open_intent(const struct journaled_plan *plan)
+{
+    size_t at = plan->plan.count;
+
+    for (size_t i = 0; i < plan->plan.count; i++)
+        if (plan->steps[i].state == STEP_INTENT && !step_is_payment(&plan->plan, i))
+            at = i;
+    return at;
+}
+
 void runner_give_up(const struct runner_env *env, struct backend *backend, const struct job *job, const char *why,
                     struct journaled_plan *journaled, struct outcome *out)
 {
     struct attempt attempt = {.env = env, .backend = backend, .job = job, .plan = *journaled, .recovering = true};
     struct err err = {0}, ignored = {0};
 
-    err_set(&err, ERR_UNKNOWN, "%s: %s", op_names[job->op], why);
+    size_t at = open_intent(&attempt.plan);
+
+    if (at < attempt.plan.plan.count)
+        err_set(&err, ERR_UNKNOWN, "%s: step %s: %s", op_names[job->op], attempt.plan.plan.steps[at].type->name, why);
+    else
+        err_set(&err, ERR_UNKNOWN, "%s: %s", op_names[job->op], why);
     attempt_remember(&attempt, &ignored);
-    attempt_park(&attempt, &err, attempt.plan.plan.count, NULL, out);
+    attempt_park(&attempt, &err, at, NULL, out);
     *journaled = attempt.plan;
     facts_clear(&attempt.known);
 }

@@ -38,6 +38,8 @@ struct runner_env {
                    struct err *err);
     void (*phase)(void *context, const char *phase); /* a step begins */
     void (*progress)(void *context, int64_t done, int64_t total);
+    /* Around a look at the world that takes no effect (settle), for it may never return. False: it took so long that the job was given to another: touch nothing. NULL: nobody minds. */
+    bool (*looking)(void *context, bool begins);
     bool (*cancelled)(void *context); /* asked by a person */
     bool (*stopping)(void *context);  /* the worker shuts down hard: leave the plan where it is */
     bool (*lock_lost)(void *context);

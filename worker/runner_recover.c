@@ -5,11 +5,12 @@
  *   2. every INTENT without DONE is settled: the world is asked what became of it. A call of the dead worker that is still at work: again in 500 ms;
  *   3. without the lock for long: back, if there is a way back (how: RECOVERY_BACK);
  *      a debt was paid out of turn, or a step that adds cannot be told: back, and the job is planned afresh. A step that takes away cannot be told: PARKED. Else forward: a job that
- *      lives by itself (push, commit) is adopted by execute().
+ *      lives by itself (push, commit) is adopted by execute(). What takes away and proves not done is not begun again past the deadline or a cancel: PARKED.
  */
 #include "worker/attempt.h"
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/err.h"
 
 #include <stdlib.h>
@@ -43,6 +44,22 @@ static enum way settled_done(struct attempt *attempt, size_t index, struct facts
     return WAY_FORWARD;
 }
 
+/* 1: given to another meanwhile. */
+static int attempt_look(struct attempt *attempt, const struct step *step, struct facts *learned, enum settled *out,
+                        const struct step_run *run, struct err *err)
+{
+    const struct runner_env *env = attempt->env;
+    int failed;
+
+    if (env->looking && !env->looking(env->context, true))
+        return 1;
+    failed = step->type->settle(run, step, learned, out, err);
+    if (!env->looking || env->looking(env->context, false))
+        return failed;
+    err_set(err, ERR_RETRY, "%s: the answer came too late", step->type->name);
+    return 1;
+}
+
 static enum way settle_step(struct attempt *attempt, size_t index, struct err *err)
 {
     CLEANUP(facts_clearp) struct facts learned = {0};
@@ -50,7 +67,11 @@ static enum way settle_step(struct attempt *attempt, size_t index, struct err *e
     enum settled settled = SETTLED_UNKNOWN;
     struct step_run run = attempt_run_quiet(attempt);
 
-    if (step->type->settle(&run, step, &learned, &settled, err) < 0) {
+    attempt->env->phase(attempt->env->context, step->type->name);
+    int failed = attempt_look(attempt, step, &learned, &settled, &run, err);
+    if (failed > 0)
+        return WAY_AGAIN;
+    if (failed < 0) {
         err_wrap(err, "%s: what became of it", step->type->name);
         return err->kind == ERR_RETRY ? WAY_AGAIN : step->class == STEP_DESTROYS ? WAY_PARKED : WAY_BACK;
     }
@@ -120,6 +141,26 @@ static void ask_again(const struct err *err, struct outcome *out)
     out->err = *err;
 }
 
+/* The step without a way back had its INTENT and no effect, or half of one; and what was asked for is too late, or not wanted any more. It is not begun again now. */
+static bool too_late_to_begin(const struct attempt *attempt, size_t *out_at)
+{
+    const struct plan *plan = &attempt->plan.plan;
+    bool late = attempt->job->deadline_ms && clock_real_ms() >= attempt->job->deadline_ms;
+    bool begun = false;
+
+    for (size_t i = 0; i < plan->count; i++) {
+        enum step_state state = attempt->plan.steps[i].state;
+
+        if (!step_no_way_back(&plan->steps[i]) || (state != STEP_DONE && state != STEP_INTENT))
+            continue;
+        if (state == STEP_DONE || plan->steps[i].class != STEP_DESTROYS)
+            return false;
+        *out_at = i;
+        begun = true;
+    }
+    return begun && (late || attempt->env->cancelled(attempt->env->context));
+}
+
 static void wait_for_lock(const char *done, struct outcome *out)
 {
     struct err err = {0};
@@ -157,6 +198,11 @@ void attempt_recover(struct attempt *attempt, enum recovery how, struct outcome 
         attempt_park(attempt, &err, at, NULL, out);
     else if (how == RECOVERY_BACK)
         wait_for_lock("there is no way back", out);
-    else
+    else if (too_late_to_begin(attempt, &at)) {
+        err_set(&err, ERR_UNKNOWN,
+                "%s: it was to be done before the worker died, and is not, or in part; it is too late now",
+                attempt->plan.plan.steps[at].type->name);
+        attempt_park(attempt, &err, at, NULL, out);
+    } else
         attempt_forward(attempt, out);
 }

@@ -108,6 +108,12 @@ static int look_at_running(struct worker *worker, struct work *work, int64_t now
         return say_stuck(worker, work, err);
     if (work->stuck && !work->spared)
         give_place(worker, work);
+    bool given_away = false;
+    if (work->stuck && custody_asked_enough(&worker->custody, work) &&
+        custody_give_away(&worker->custody, work, &given_away, err) < 0)
+        return -1;
+    if (given_away)
+        return 0;
     return moved(work, now) ? custody_progress(&worker->custody, work, work->stuck ? "stuck" : NULL, err) : 0;
 }
 

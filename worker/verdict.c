@@ -53,6 +53,16 @@ static int plan_afresh(struct custody *custody, struct work *work, struct err *e
     return custody_wait(custody, work, 0, err, "restart: planned afresh after the worker was restarted");
 }
 
+/* Asked and asked again, past the deadline, and no answer: a person decides. What must be paid first is never given up. */
+static bool given_up(const struct custody *custody, struct work *work)
+{
+    if (work->give_up || work->recovery != RECOVERY_ON || journaled_plan_owes_first(work->plan) ||
+        !custody_asked_enough(custody, work))
+        return false;
+    work->give_up = "it cannot be told: a call from before the restart is still at work, or nothing answers";
+    return true;
+}
+
 /* The journal's facts are the truth: what this recovery learned is in there. */
 static int recover_again(struct custody *custody, struct work *work, struct err *err)
 {
@@ -63,7 +73,7 @@ static int recover_again(struct custody *custody, struct work *work, struct err 
         return -1;
     forget_plan(work);
     work->plan = plan;
-    return custody_wait(custody, work, AGAIN_MS, err, "recovery");
+    return custody_wait(custody, work, given_up(custody, work) ? 0 : AGAIN_MS, err, "recovery");
 }
 
 static int paid(struct custody *custody, struct work *work, const struct outcome *outcome, struct err *err)

@@ -68,6 +68,8 @@ struct work {
     const char *give_up;          /* TASK_RECOVER: why it is PARKED, when what is harmless is paid; NULL: it goes on */
     bool lock_lost;               /* TASK_RECOVER: another's when last heard */
     int64_t cut_off_since_ms;     /* TASK_RECOVER: monotonic, without a lock; 0: not */
+    int64_t recovers_since_ms;    /* TASK_RECOVER: monotonic */
+    bool orphan;                  /* given away: an executor still has it, custody has another in its place */
     struct outcome outcome;       /* filled by the executor */
     size_t heap_index;            /* in the backlog's heaps */
     struct work *next, *previous; /* all in custody; linked by the custody */

@@ -217,6 +217,7 @@ static int open_custody(struct worker *worker, struct err *err)
                    options->limit_adds ? options->limit_adds : options->executors,
                    options->limit_destroys ? options->limit_destroys : options->executors},
         .repository_slots = options->repository_slots,
+        .stuck_ms = options->stuck_ms,
     };
     CLEANUP(freep) char *holds = NULL;
 

@@ -540,6 +540,42 @@ static void test_without_the_lock_there_is_only_back(void **state)
     fake_world_free(world);
 }
 
+/* No revert fires days later: what had its INTENT and no effect is not begun again past the deadline, nor after a cancel. What is done is gone on with. */
+static void test_what_is_too_late_is_not_begun_again(void **state)
+{
+    (void)state;
+    for (int cancel = 0; cancel < 2; cancel++)
+        for (int done = 0; done < 2; done++) {
+            struct fake_world *world = fake_world_new();
+            struct job job = job_of(OP_SNAPSHOT_DELETE);
+
+            assert_true(run_and_crash(world, &job, done ? "effect.after:kill" : "intent.after:kill"));
+            world->cancelled = cancel;
+            job.deadline_ms = cancel ? 0 : 1;
+            assert_int_equal(recover(world, &job), done ? STATE_SUCCEEDED : STATE_PARKED);
+            assert_int_equal(world->executed[FAKE_KILL], done);
+            fake_world_free(world);
+        }
+}
+
+/* A look that came back too late: the job is another's by now. */
+static void test_who_was_given_away_touches_nothing(void **state)
+{
+    struct fake_world *world = fake_world_new();
+    struct job job = job_of(OP_SNAPSHOT_DELETE);
+    struct outcome out;
+
+    (void)state;
+    assert_true(run_and_crash(world, &job, "intent.after:kill"));
+    world->given_away = true;
+    recover_once(world, &job, RECOVERY_ON, &out);
+    assert_int_equal(out.kind, OUTCOME_AGAIN);
+    assert_int_equal(world->executed[FAKE_KILL], 0);
+    assert_int_equal(world->steps[1].state, STEP_INTENT);
+    outcome_clear(&out);
+    fake_world_free(world);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -559,6 +595,8 @@ int main(void)
         cmocka_unit_test(test_two_debts_of_one_type_are_paid_each),
         cmocka_unit_test(test_debts_are_paid_before_the_lock_is_there),
         cmocka_unit_test(test_without_the_lock_there_is_only_back),
+        cmocka_unit_test(test_what_is_too_late_is_not_begun_again),
+        cmocka_unit_test(test_who_was_given_away_touches_nothing),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

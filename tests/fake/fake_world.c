@@ -375,6 +375,11 @@ static void progress(void *context, int64_t done, int64_t total)
     here->total = total;
 }
 
+static bool looking(void *context, bool begins)
+{
+    return begins || !((struct fake_world *)context)->given_away;
+}
+
 static bool cancelled(void *context)
 {
     return ((struct fake_world *)context)->cancelled;
@@ -401,8 +406,8 @@ static void no_pause(void *context, int ms)
 
 struct runner_env fake_env(struct fake_world *here)
 {
-    return (struct runner_env){here,     save_plan, save_steps, confirm_lock, lock_trust, reserve, phase,
-                               progress, cancelled, stopping,   lock_lost,    rate_limit, no_pause};
+    return (struct runner_env){here,     save_plan, save_steps, confirm_lock, lock_trust, reserve,    phase,
+                               progress, looking,   cancelled,  stopping,     lock_lost,  rate_limit, no_pause};
 }
 
 bool fake_journaled(struct fake_world *here, struct journaled_plan *out)

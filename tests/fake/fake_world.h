@@ -31,6 +31,7 @@ struct fake_world {
     } steps[FAKE_STEPS];
     /* the surroundings */
     bool cancelled, stopping, lock_lost;
+    bool given_away; /* while settle() looked */
     enum trust trust;
     int confirmed; /* confirm_lock calls answered OURS */
     int64_t done, total;

@@ -128,10 +128,46 @@ static void spares_take_the_place_of_stuck_calls_up_to_the_limit(void **state)
     fleet_close(fleet);
 }
 
+/* What asks after a restart what became of the step hangs in the same place. The job is PARKED then, and what comes back later does no more harm. */
+static void a_restart_settles_a_stuck_call_or_parks_it(void **state)
+{
+    struct fleet *fleet = fleet_open("restuck");
+    struct job stuck, next, other;
+
+    (void)state;
+    set_trap(fleet, "a");
+    fleet_start(fleet, options);
+    begin(fleet, &stuck, "a", 2000);
+    wait_stuck(fleet, &stuck);
+    fleet_kill(fleet, SIGKILL);
+    fleet_wait_exit(fleet, 5000);
+    fleet_start(fleet, options);
+    struct seen *seen = fleet_wait_state(fleet, stuck.job_id, STATE_PARKED, PATIENCE_MS);
+    assert_non_null(strstr(seen->error, "mark"));
+    assert_true(locked(fleet, &stuck));
+    begin(fleet, &other, "o", 600000); /* a spare has its place */
+    ends(fleet, &other);
+    spring_trap(fleet, "a");
+    begin(fleet, &next, "a", 600000);
+    assert_int_equal(strncmp(fleet_wait_state(fleet, next.job_id, STATE_WAITING, PATIENCE_MS)->waiting, "parked:", 7),
+                     0);
+    assert_int_equal(fleet_seen(fleet, stuck.job_id)->state, STATE_PARKED);
+    char path[400];
+    trap_path(fleet, path, "a");
+    assert_int_not_equal(access(path, F_OK), 0); /* nothing was marked */
+    fleet_control(fleet, stuck.job_id, "resolve:failed: it hung");
+    ends(fleet, &next);
+    job_clear(&stuck);
+    fleet_kill(fleet, SIGTERM);
+    assert_int_equal(fleet_wait_exit(fleet, 20000), 0);
+    fleet_close(fleet);
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(spares_take_the_place_of_stuck_calls_up_to_the_limit),
+        cmocka_unit_test(a_restart_settles_a_stuck_call_or_parks_it),
     };
 
     if (argc > 1)
