@@ -64,6 +64,9 @@ int coordinator_get(struct coordinator *coordinator, int kind, const char *id, s
 int coordinator_each(struct coordinator *coordinator, int kind,
                      int (*each)(void *context, const struct ledger_entry *entry, struct err *err), void *context,
                      struct err *err);
+/* What repository.clean may take away: ids of jobs on the repository that the ledger knows as ended, and whether every backup.delete there has. */
+int coordinator_ended_jobs(struct coordinator *coordinator, const char *repository, size_t max, struct strings *out,
+                           bool *out_deletes_ended, struct err *err);
 /* The bundle of a host: derives its key of the current generation (or a new generation) and records it. out_key_file: text of the key file (caller frees, wipes). */
 int coordinator_enroll(struct coordinator *coordinator, const struct caller *caller, const char *host, bool rotate,
                        char **out_key_file, struct err *err);

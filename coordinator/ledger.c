@@ -229,33 +229,10 @@ static const char *intern_host(struct ledger *ledger, const char *name)
     return host->name;
 }
 
-/* The repository that the params of an op name; NULL: none. */
-static const struct repository_ref *params_repository(const struct job *job)
-{
-    if (!job->params)
-        return NULL;
-    switch ((enum op)job->op) {
-    case OP_BACKUP_CREATE: return ((const struct params_backup_create *)job->params)->repository;
-    case OP_BACKUP_RESTORE: return ((const struct params_backup_restore *)job->params)->repository;
-    case OP_BACKUP_VERIFY: return ((const struct params_backup_verify *)job->params)->repository;
-    case OP_BACKUP_DELETE: return ((const struct params_backup_delete *)job->params)->repository;
-    case OP_NONE:
-    case OP_NOOP:
-    case OP_SNAPSHOT_CREATE:
-    case OP_SNAPSHOT_LIST:
-    case OP_SNAPSHOT_SHOW:
-    case OP_SNAPSHOT_REVERT:
-    case OP_SNAPSHOT_DELETE:
-    case OP_REPOSITORY_INIT:
-    case OP_COUNT: break;
-    }
-    return NULL;
-}
-
 static struct ledger_ended *make_ended(struct ledger *ledger, const struct ledger_job *record)
 {
     struct ledger_ended *ended = calloc(1, sizeof *ended);
-    const struct repository_ref *repository = params_repository(record->job);
+    const struct repository_ref *repository = job_repository(record->job);
     char target[TARGET_TEXT];
     int outcome = name_index(job_state_names, record->outcome);
 
@@ -484,7 +461,7 @@ bool ledger_job_facts(const struct ledger_node *node, struct ledger_job_facts *o
     if (!node->entry || !node->entry->job || !node->entry->job->job)
         return false;
     const struct job *job = node->entry->job->job;
-    const struct repository_ref *repository = params_repository(job);
+    const struct repository_ref *repository = job_repository(job);
     out->op = job->op;
     copy(out->host, sizeof out->host, job->host);
     target_format(&job->target, out->target);
@@ -529,4 +506,46 @@ bool ledger_job_overdue(const struct ledger_node *node, int64_t now_ms, int64_t 
 
     return record && !record->outcome && record->published_at_ms && node->stage == STAGE_IDLE &&
            record->job->deadline_ms && now_ms - record->job->deadline_ms > grace_ms;
+}
+
+static bool delete_is_open(const struct ledger *ledger, const char *repository)
+{
+    struct ledger_job_facts facts;
+
+    for (const struct ledger_node *node = ledger_first_open_job(ledger); node; node = node->next)
+        if (ledger_job_facts(node, &facts) && facts.op == OP_BACKUP_DELETE && strcmp(facts.repository, repository) == 0)
+            return true;
+    return false;
+}
+
+static int add_ended(const struct ledger *ledger, const char *repository, bool succeeded, size_t max,
+                     struct strings *out, struct err *err)
+{
+    const struct ledger_node *oldest = ledger_first_ended_job(ledger), *node = oldest ? oldest->prev : NULL;
+
+    for (; node && out->count < max; node = node == oldest ? NULL : node->prev) {
+        const struct ledger_ended *ended = node->ended;
+
+        if (!ended->repository || strcmp(ended->repository, repository) != 0 ||
+            (ended->outcome == STATE_SUCCEEDED) != succeeded)
+            continue;
+        if (strings_add(out, node->key + strlen("job:"), err) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+int ledger_ended_jobs(const struct ledger *ledger, const char *repository, size_t max, struct strings *out,
+                      bool *out_deletes_ended, struct err *err)
+{
+    struct strings jobs = {0};
+
+    if (add_ended(ledger, repository, false, max, &jobs, err) < 0 ||
+        add_ended(ledger, repository, true, max, &jobs, err) < 0) {
+        strings_clear(&jobs);
+        return -1;
+    }
+    *out_deletes_ended = !delete_is_open(ledger, repository);
+    *out = jobs;
+    return 0;
 }

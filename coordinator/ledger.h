@@ -99,6 +99,10 @@ uint32_t ledger_highest_generation(const struct ledger *ledger,
 uint64_t ledger_holds_version(const struct ledger *ledger); /* changes whenever a hold or a pin does */
 uint64_t ledger_keys_version(const struct ledger *ledger);  /* changes whenever a key or a host's state does */
 
+/* For repository.clean: at most `max` jobs on a repository that have ended, first those without success, newest first. False in *out_deletes_ended: a backup.delete there is open. */
+int ledger_ended_jobs(const struct ledger *ledger, const char *repository, size_t max, struct strings *out,
+                      bool *out_deletes_ended, struct err *err);
+
 /* What a job's record allows others to say. */
 struct ledger_job_facts {
     char host[64];

@@ -82,6 +82,15 @@ int coordinator_get(struct coordinator *coordinator, int kind, const char *id, s
     return entry_of(ledger_find(coordinator->ledger, kind, id), out, err);
 }
 
+int coordinator_ended_jobs(struct coordinator *coordinator, const char *repository, size_t max, struct strings *out,
+                           bool *out_deletes_ended, struct err *err)
+{
+    LOCK_SCOPE(&coordinator->lock);
+    if (!coordinator->state.leading) /* what the ledger says is not known yet */
+        return err_set(err, ERR_RETRY, "this coordinator does not lead");
+    return ledger_ended_jobs(coordinator->ledger, repository, max, out, out_deletes_ended, err);
+}
+
 /* Copies under the lock, calls without it. */
 static struct ledger_node *first_of_kind(struct coordinator *coordinator, int kind)
 {

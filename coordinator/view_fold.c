@@ -262,18 +262,8 @@ int view_jobs_set_last(struct view_job_row *row, const void *value, size_t len, 
 /* For the filters: what the params name. */
 static void note_params(struct view_job_row *row, const struct job *job)
 {
-    const struct repository_ref *repository = NULL;
+    const struct repository_ref *repository = job_repository(job);
 
-    if (!job->params)
-        return;
-    if (job->op == OP_BACKUP_CREATE)
-        repository = ((const struct params_backup_create *)job->params)->repository;
-    else if (job->op == OP_BACKUP_RESTORE)
-        repository = ((const struct params_backup_restore *)job->params)->repository;
-    else if (job->op == OP_BACKUP_VERIFY)
-        repository = ((const struct params_backup_verify *)job->params)->repository;
-    else if (job->op == OP_BACKUP_DELETE)
-        repository = ((const struct params_backup_delete *)job->params)->repository;
     string_set(&row->repository, repository ? repository->id : NULL, NULL);
     string_set(&row->name, job->target.name, NULL);
 }

@@ -33,6 +33,9 @@ static int64_t tombstone_revision(const struct kafka_record *record)
 
 /* ---- catalog ---- */
 
+/* Both are in no list. A removed one comes back when its repository is imported; a closed one never. */
+enum { CLOSED = 1, REMOVED = 2 };
+
 struct known_point {
     bool found, closed;
     int64_t revision;
@@ -46,14 +49,13 @@ static void find_point(struct view *view, const char *id, struct known_point *ou
     if (sqlite3_step(view->get_point) == SQLITE_ROW) {
         out->found = true;
         out->revision = sqlite3_column_int64(view->get_point, 0);
-        out->closed = sqlite3_column_int(view->get_point, 1);
+        out->closed = sqlite3_column_int(view->get_point, 1) == CLOSED;
         snprintf(out->target, sizeof out->target, "%s", view_text(view->get_point, 2));
         snprintf(out->repository, sizeof out->repository, "%s", view_text(view->get_point, 3));
     }
     sqlite3_reset(view->get_point);
 }
 
-/* The job that writes must be about this target, or about this repository. */
 /* A job writes points of its own target; one on a repository (import, clean) of all in it. That it merely uses the repository gives it no say over others' points. */
 static bool job_covers(const struct ledger_job_facts *job, const char *target, const char *repository)
 {
@@ -99,7 +101,7 @@ static int close_point(struct view *view, const struct kafka_record *record, con
     }
     view_bind_text(view->set_point, 1, id);
     sqlite3_bind_int64(view->set_point, 2, revision);
-    sqlite3_bind_int(view->set_point, 3, 1);
+    sqlite3_bind_int(view->set_point, 3, CLOSED);
     for (int i = 4; i <= 13; i++)
         sqlite3_bind_null(view->set_point, i);
     view_bind_text(view->set_point, 5, known.target);
@@ -114,7 +116,7 @@ static int set_point(struct view *view, const struct kafka_record *record, const
 
     view_bind_text(statement, 1, point->id);
     sqlite3_bind_int64(statement, 2, point->revision);
-    sqlite3_bind_int(statement, 3, point->state == POINT_DELETED);
+    sqlite3_bind_int(statement, 3, point->state == POINT_DELETED ? CLOSED : point->removed_at_ms ? REMOVED : 0);
     view_bind_text(statement, 4, point->kind);
     view_bind_text(statement, 5, target);
     view_bind_text(statement, 6, point->host);

@@ -58,19 +58,13 @@ static void set_state(struct custody *custody, struct work *work, enum job_state
 /* A slot in every repository that the job uses: how many jobs of the fleet do so at a time. */
 static void find_slots(const struct custody *custody, struct work *work)
 {
-    const struct op_info *info = op_info((enum op)work->job->op);
+    const struct repository_ref *repository = job_repository(work->job);
 
-    for (const struct field *field = info->params ? info->params->fields : NULL; field && field->name; field++) {
-        if (field->type != FIELD_RECORD || strcmp(field->name, "repository") != 0 || !work->job->params)
-            continue;
-        const struct repository_ref *repository = *(struct repository_ref *const *)((const char *)work->job->params +
-                                                                                    field->offset);
-        if (!repository || !repository->id)
-            continue;
-        snprintf(work->slot_names[0], sizeof work->slot_names[0], "repository:%s", repository->id);
-        work->slots[0] = (struct store_slot){work->slot_names[0], custody->setup.repository_slots};
-        work->slot_count = 1;
-    }
+    if (!repository || !repository->id)
+        return;
+    snprintf(work->slot_names[0], sizeof work->slot_names[0], "repository:%s", repository->id);
+    work->slots[0] = (struct store_slot){work->slot_names[0], custody->setup.repository_slots};
+    work->slot_count = 1;
 }
 
 int custody_enter(struct custody *custody, struct work *work, struct err *err)

@@ -86,17 +86,26 @@ void lease_drop(const char *chain_folder, const char *job_id)
     rmdir(path); /* fails, as it should, while somebody else holds one */
 }
 
+enum lease_age { LEASE_GONE, LEASE_LIVE, LEASE_STALE };
+
+static enum lease_age lease_age(const char *path)
+{
+    struct stat status;
+
+    if (stat(path, &status) < 0)
+        return LEASE_GONE; /* dropped meanwhile */
+    int64_t renewed_ms = (int64_t)status.st_mtim.tv_sec * 1000 + status.st_mtim.tv_nsec / 1000000;
+    return clock_real_ms() - renewed_ms > LEASE_STALE_MS ? LEASE_STALE : LEASE_LIVE;
+}
+
 static int lease_judge(const char *chain_folder, const char *job_id, struct err *err)
 {
     char path[PATH_MAX];
     CLEANUP(freep) char *host = NULL;
-    struct stat status;
     size_t len;
 
     snprintf(path, sizeof path, "%s/leases/%s", chain_folder, job_id);
-    if (stat(path, &status) < 0)
-        return 0; /* dropped meanwhile */
-    if (clock_real_ms() - ((int64_t)status.st_mtim.tv_sec * 1000 + status.st_mtim.tv_nsec / 1000000) > LEASE_STALE_MS)
+    if (lease_age(path) != LEASE_LIVE)
         return 0;
     if (file_read(path, LEASE_HOST_MAX, &host, &len, NULL) < 0)
         host = strdup("an unknown host");
@@ -117,6 +126,25 @@ int lease_check_free(const char *chain_folder, const char *but_job_id, struct er
     while (result == 0 && (entry = readdir(dir)))
         if (entry->d_name[0] != '.' && (!but_job_id || strcmp(entry->d_name, but_job_id) != 0))
             result = lease_judge(chain_folder, entry->d_name, err);
+    closedir(dir);
+    return result;
+}
+
+int lease_stale(const char *chain_folder, struct strings *out_jobs, struct err *err)
+{
+    char folder[PATH_MAX], path[PATH_MAX + 256];
+    struct dirent *entry;
+    int result = 0;
+    DIR *dir;
+
+    snprintf(folder, sizeof folder, "%s/leases", chain_folder);
+    if (!(dir = opendir(folder)))
+        return errno == ENOENT ? 0 : err_errno(err, errno, folder);
+    while (result == 0 && (entry = readdir(dir))) {
+        snprintf(path, sizeof path, "%s/%s", folder, entry->d_name);
+        if (entry->d_name[0] != '.' && lease_age(path) == LEASE_STALE)
+            result = strings_add(out_jobs, entry->d_name, err);
+    }
     closedir(dir);
     return result;
 }

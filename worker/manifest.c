@@ -85,6 +85,16 @@ static bool has(const char *folder, const char *name)
     return path && file_exists(path);
 }
 
+bool manifest_exists(const char *folder)
+{
+    return has(folder, live_name) || has(folder, deleted_name);
+}
+
+bool manifest_is_file(const char *name)
+{
+    return strcmp(name, live_name) == 0 || strcmp(name, deleted_name) == 0;
+}
+
 int manifest_read(const char *folder, struct restore_point *out, struct err *err)
 {
     if (has(folder, live_name) || !has(folder, deleted_name))

@@ -7,14 +7,16 @@
 #include "base/err.h"
 #include "base/file.h"
 #include "base/text.h"
+#include "model/job.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
 
 enum { MARKER_FORMAT = 1, MARKER_MAX = 64 * 1024 };
-static const char marker_name[] = "fleetsnap-repository.json";
+static const char marker_name[] = "fleetsnap-repository.json", retired_name[] = "fleetsnap-repository.removed.json";
 
 struct marker {
     int64_t format;
@@ -62,6 +64,11 @@ static int marker_read(const char *path, struct marker *out, struct err *err)
     if (path_join(file, err, path, marker_name) < 0)
         return -1;
     if (!file_exists(file)) {
+        if (repository_retired(path)) {
+            err_set(err, ERR_PERMANENT, "repository %s: was taken out of the fleet by repository remove", path);
+            return err_hint(err, "mv %s/%s %s/%s brings it back; then: fleetsnap repository import", path, retired_name,
+                            path, marker_name);
+        }
         err_set(err, ERR_PERMANENT, "repository %s: the marker %s is missing: not mounted?", path, marker_name);
         return err_hint(err, "mount it, or make a new repository: fleetsnap repository init");
     }
@@ -84,7 +91,7 @@ static bool folder_empty(const char *path)
         return false;
     while (empty && (entry = readdir(dir)))
         empty = strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0 ||
-                strcmp(entry->d_name, "lost+found") == 0;
+                strcmp(entry->d_name, "lost+found") == 0 || strcmp(entry->d_name, retired_name) == 0;
     closedir(dir);
     return empty;
 }
@@ -163,6 +170,49 @@ int repository_open(const char *path, const char *expected_id, struct repository
     }
     *out = repository;
     return 0;
+}
+
+static int rename_marker(const char *path, const char *from_name, const char *to_name, struct err *err)
+{
+    char from[PATH_MAX], to[PATH_MAX];
+
+    if (path_join(from, err, path, from_name) < 0 || path_join(to, err, path, to_name) < 0)
+        return -1;
+    if (rename(from, to) < 0 && (errno != ENOENT || !file_exists(to)))
+        return err_errno(err, errno, from);
+    return file_sync_directory(path, err);
+}
+
+int repository_retire(const char *path, const char *id, struct err *err)
+{
+    int ours = marker_is(path, id, err);
+
+    return ours < 0 ? -1 : rename_marker(path, marker_name, retired_name, err);
+}
+
+int repository_reinstate(const char *path, struct err *err)
+{
+    return rename_marker(path, retired_name, marker_name, err);
+}
+
+bool repository_retired(const char *path)
+{
+    char live[PATH_MAX], retired[PATH_MAX];
+
+    return path_join(live, NULL, path, marker_name) == 0 && path_join(retired, NULL, path, retired_name) == 0 &&
+           !file_exists(live) && file_exists(retired);
+}
+
+int repository_open_ref(const struct repository_ref *ref, const struct strings *roots, struct repository *out,
+                        struct err *err)
+{
+    if (!ref || !ref->path)
+        return err_set(err, ERR_PERMANENT, "the job names no repository");
+    if (!repository_allowed(ref->path, roots)) {
+        err_set(err, ERR_PERMANENT, "repository %s: not in a folder that this worker may use", ref->path);
+        return err_hint(err, "add its folder to repositories in the worker's configuration");
+    }
+    return repository_open(ref->path, ref->id, out, err);
 }
 
 bool repository_allowed(const char *path, const struct strings *roots)

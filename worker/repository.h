@@ -26,6 +26,12 @@ int repository_init(
     struct err *err); /* ours already (same id): success; another's: ERR_CONFLICT; a non-empty directory without marker: ERR_PERMANENT */
 int repository_open(const char *path, const char *expected_id, struct repository *out,
                     struct err *err); /* marker missing: ERR_PERMANENT "… not mounted?"; other id: ERR_CONFLICT */
+int repository_open_ref(const struct repository_ref *ref, const struct strings *roots, struct repository *out,
+                        struct err *err); /* of a job: in one of the configured folders, marker there, id as asked */
+/* Out of the fleet and back: the marker gets another name, so that nobody takes the directory for a repository. May be repeated. */
+int repository_retire(const char *path, const char *id, struct err *err);
+int repository_reinstate(const char *path, struct err *err);
+bool repository_retired(const char *path);
 bool repository_allowed(const char *path,
                         const struct strings *roots); /* lies in, or is, one of the worker's configured folders */
 int repository_space(const struct repository *repository, int64_t *free_bytes, int64_t *min_free_bytes, struct err *err);
@@ -44,6 +50,11 @@ int repository_points(const struct repository *repository, const char *target_id
 int repository_chain(const struct repository *repository, const char *target_id, const char *point,
                      struct list *out_points, struct err *err);
 
+/* Calls `visit` for each sub-directory whose name can be an id; a `path` that does not exist has none. Stops at the first non-zero answer, and returns it. */
+typedef int repository_visit(void *context, const char *folder, const char *name, struct err *err);
+int repository_each_folder(const char *path, repository_visit *visit, void *context, struct err *err);
+int repository_targets(const struct repository *repository, struct strings *out, struct err *err); /* ids, sorted */
+
 /* Lists of restore points, in memory. */
 void points_clear(struct list *points);
 const struct restore_point *points_find(const struct list *points, const char *id); /* NULL: none, or id is NULL */
@@ -52,6 +63,8 @@ int points_chain(const struct list *points, const char *point, struct list *out,
 
 int manifest_write(const char *folder, const struct restore_point *point, struct err *err); /* atomic, fsync */
 int manifest_read(const char *folder, struct restore_point *out, struct err *err);
+bool manifest_exists(const char *folder); /* of any state, readable or not */
+bool manifest_is_file(const char *name);  /* the name of a manifest, of any state */
 /* State deleted, by rename: needs no room. From then on no reader counts the point; repeating is success. Unmark takes it back while the files are still there. */
 int manifest_mark_deleted(const char *folder, struct err *err);
 int manifest_unmark_deleted(const char *folder, struct err *err);
@@ -61,5 +74,6 @@ int manifest_lock(const char *folder, int *out_fd, struct err *err);
 int lease_take(const char *chain_folder, const char *job_id, const char *host, struct err *err);
 int lease_renew(const char *chain_folder, const char *job_id, struct err *err);
 void lease_drop(const char *chain_folder, const char *job_id);
+int lease_stale(const char *chain_folder, struct strings *out_jobs, struct err *err); /* jobs whose lease is stale */
 int lease_check_free(const char *chain_folder, const char *but_job_id,
                      struct err *err); /* ERR_RETRY naming the job and host that hold it */

@@ -30,10 +30,7 @@ static bool ids_valid(const char *target_id, const char *point, struct err *err)
     return false;
 }
 
-typedef int folder_visit(void *context, const char *folder, const char *name, struct err *err);
-
-/* Calls `visit` for each sub-directory whose name can be an id; a `path` that does not exist has none. Stops at the first non-zero answer. */
-static int each_folder(const char *path, folder_visit *visit, void *context, struct err *err)
+int repository_each_folder(const char *path, repository_visit *visit, void *context, struct err *err)
 {
     char folder[PATH_MAX];
     struct dirent *entry;
@@ -75,7 +72,7 @@ static int search_chain(void *context, const char *folder, const char *name, str
 static int search_target(void *context, const char *folder, const char *name, struct err *err)
 {
     struct search *search = context;
-    int found = each_folder(folder, search_chain, search, err);
+    int found = repository_each_folder(folder, search_chain, search, err);
 
     if (found != 1)
         return found;
@@ -88,7 +85,7 @@ int repository_owner(const struct repository *repository, const char *point, cha
 {
     struct search search = {.point = point};
 
-    if (!ids_valid(point, NULL, err) || each_folder(repository->path, search_target, &search, err) < 0)
+    if (!ids_valid(point, NULL, err) || repository_each_folder(repository->path, search_target, &search, err) < 0)
         return -1;
     *out = search.folder;
     return 0;
@@ -110,7 +107,7 @@ int repository_point_folder(const struct repository *repository, const char *tar
         *out = text_take(&path);
         return *out ? 0 : err_memory(err, point);
     }
-    if (each_folder(target, search_chain, &search, err) < 0)
+    if (repository_each_folder(target, search_chain, &search, err) < 0)
         return -1;
     if (!search.folder)
         return err_set(err, ERR_PERMANENT, "repository %s has no restore point %s of %s", repository->name, point,
@@ -166,7 +163,7 @@ static int collect_point(void *context, const char *folder, const char *name, st
 static int collect_chain(void *context, const char *folder, const char *name, struct err *err)
 {
     (void)name;
-    return each_folder(folder, collect_point, context, err);
+    return repository_each_folder(folder, collect_point, context, err);
 }
 
 static int by_time(const void *left, const void *right)
@@ -176,6 +173,31 @@ static int by_time(const void *left, const void *right)
     if (a->created_at_ms != b->created_at_ms)
         return a->created_at_ms < b->created_at_ms ? -1 : 1;
     return strcmp(a->id, b->id);
+}
+
+static int collect_name(void *context, const char *folder, const char *name, struct err *err)
+{
+    (void)folder;
+    return strings_add(context, name, err);
+}
+
+static int by_name(const void *left, const void *right)
+{
+    return strcmp(*(char *const *)left, *(char *const *)right);
+}
+
+int repository_targets(const struct repository *repository, struct strings *out, struct err *err)
+{
+    struct strings names = {0};
+
+    if (repository_each_folder(repository->path, collect_name, &names, err) < 0) {
+        strings_clear(&names);
+        return -1;
+    }
+    if (names.count)
+        qsort(names.items, names.count, sizeof *names.items, by_name);
+    *out = names;
+    return 0;
 }
 
 void points_clear(struct list *points)
@@ -194,7 +216,7 @@ int repository_points(const struct repository *repository, const char *target_id
     char target[PATH_MAX];
 
     if (!ids_valid(target_id, NULL, err) || path_join(target, err, repository->path, target_id) < 0 ||
-        each_folder(target, collect_chain, &collect, err) < 0)
+        repository_each_folder(target, collect_chain, &collect, err) < 0)
         return -1;
     if (points.count)
         qsort(points.items, points.count, sizeof(struct restore_point), by_time);

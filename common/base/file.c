@@ -3,6 +3,7 @@
 #include "base/cleanup.h"
 #include "base/err.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <libgen.h>
@@ -223,4 +224,25 @@ bool file_inside(const char *path, const char *root)
     if (len == 1)
         return true;
     return strncmp(inner, outer, len) == 0 && (inner[len] == '/' || inner[len] == '\0');
+}
+
+int file_remove_folder(const char *folder, struct err *err)
+{
+    char path[PATH_MAX];
+    struct dirent *entry;
+    int result = 0;
+    DIR *dir = opendir(folder);
+
+    if (!dir)
+        return errno == ENOENT ? 0 : err_errno(err, errno, folder);
+    while (result == 0 && (entry = readdir(dir))) {
+        if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
+            continue;
+        snprintf(path, sizeof path, "%s/%s", folder, entry->d_name);
+        result = file_remove(path, err);
+    }
+    closedir(dir);
+    if (result == 0 && rmdir(folder) < 0 && errno != ENOENT)
+        return err_errno(err, errno, folder);
+    return result;
 }

@@ -17,6 +17,8 @@ int file_make_directories(const char *path, mode_t mode, struct err *err); /* li
 int file_sync_directory(const char *path, struct err *err);
 bool file_exists(const char *path);
 int file_remove(const char *path, struct err *err); /* absent is success */
+int file_remove_folder(const char *path,
+                       struct err *err); /* its files and itself; no sub-directories; absent is success */
 int file_free_space(const char *path, int64_t *free_bytes, int64_t *total_bytes, struct err *err);
 /* True if `path` (absolute; need not exist) is `root`, which must exist, or lies inside it after symbolic links of the existing part are resolved. */
 bool file_inside(const char *path, const char *root);

@@ -48,3 +48,13 @@ static const struct field job_fields[] = {
     {0},
 };
 const struct record_type job_record = {"job", sizeof(struct job), job_fields};
+
+const struct repository_ref *job_repository(const struct job *job)
+{
+    const struct field *field = job->params ? op_info((enum op)job->op)->params->fields : NULL;
+
+    for (; field && field->name; field++)
+        if (field->record == &repository_ref_record && field->type == FIELD_RECORD)
+            return *(struct repository_ref *const *)((const char *)job->params + field->offset);
+    return NULL;
+}

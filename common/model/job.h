@@ -155,6 +155,34 @@ struct params_repository_init {
     int64_t min_free_percent; /* 10 */
 };
 
+struct params_repository_check {
+    struct repository_ref *repository;
+    bool checksum; /* read every file and compare */
+};
+
+enum { CLEAN_JOBS_MAX = 1200 }; /* a job has 64 KiB in all */
+
+struct params_repository_clean {
+    struct repository_ref *repository;
+    struct strings ended; /* jobs that the ledger knows as ended: what they left may go. Filled in by the coordinator */
+    bool deletes_ended;   /* no backup.delete there is open: what is marked as deleted may go. Likewise */
+};
+
+struct params_repository_import {
+    struct repository_ref *repository;
+};
+
+struct params_repository_remove {
+    struct repository_ref *repository;
+    bool delete_backups;
+};
+
+struct params_backup_copy {
+    char *point;
+    struct repository_ref *repository, *to; /* where it is, and where the copy goes */
+    bool chain;                             /* point by point, not as one full backup */
+};
+
 extern const char *const snapshot_kind_names[],
     *const snapshot_memory_names[], *const quiesce_names[], *const revert_after_names[],
                                                                 *const revert_force_names[],
@@ -165,3 +193,5 @@ extern const char *const snapshot_kind_names[],
 
 /* Checks what JSON and Avro cannot say: names against allow-lists, paths absolute without "..", ranges, deadline rules, required params. Pure. ERR_PERMANENT with the field. */
 int job_check(const struct job *job, struct err *err);
+/* The repository that a job reads or writes, by its params; NULL: none. */
+const struct repository_ref *job_repository(const struct job *job);

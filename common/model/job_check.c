@@ -93,10 +93,15 @@ static bool op_fits_target(enum op op, const char *kind)
     case OP_SNAPSHOT_REVERT:
     case OP_SNAPSHOT_DELETE:
     case OP_BACKUP_CREATE:
+    case OP_BACKUP_COPY:
     case OP_BACKUP_RESTORE: return domain || canister;
     case OP_BACKUP_VERIFY:
     case OP_BACKUP_DELETE: return domain || canister || repository;
-    case OP_REPOSITORY_INIT: return repository;
+    case OP_REPOSITORY_INIT:
+    case OP_REPOSITORY_CHECK:
+    case OP_REPOSITORY_CLEAN:
+    case OP_REPOSITORY_IMPORT:
+    case OP_REPOSITORY_REMOVE: return repository;
     case OP_NONE:
     case OP_COUNT: break;
     }
@@ -213,6 +218,11 @@ static int check_params(const struct job *job, struct err *err)
     case OP_BACKUP_VERIFY: return check_backup_verify(params, err);
     case OP_BACKUP_DELETE: return check_backup_delete(params, err);
     case OP_REPOSITORY_INIT: return check_repository_init(params, err);
+    case OP_REPOSITORY_CHECK:
+    case OP_REPOSITORY_IMPORT:
+    case OP_REPOSITORY_REMOVE: return check_repository_job(job, err);
+    case OP_REPOSITORY_CLEAN: return check_repository_clean(job, params, err);
+    case OP_BACKUP_COPY: return check_backup_copy(params, err);
     case OP_SNAPSHOT_LIST: return 0;
     case OP_NONE:
     case OP_COUNT: break;

@@ -122,3 +122,34 @@ int check_repository_init(const struct params_repository_init *params, struct er
         return -1;
     return check_range("params.min_free_percent", params->min_free_percent, 0, 90, err);
 }
+
+int check_repository_job(const struct job *job, struct err *err)
+{
+    const struct repository_ref *repository = job_repository(job);
+
+    if (check_repository(repository, err) < 0)
+        return -1;
+    if (strcmp(job->target.kind, "repository") != 0 || strcmp(job->target.id, repository->id) != 0)
+        return check_wrong(err, "target", "must be repository:%s", repository->id);
+    return 0;
+}
+
+int check_repository_clean(const struct job *job, const struct params_repository_clean *params, struct err *err)
+{
+    if (check_repository_job(job, err) < 0)
+        return -1;
+    for (size_t i = 0; i < params->ended.count; i++)
+        if (check_uuid("params.ended", params->ended.items[i], err) < 0)
+            return -1;
+    return 0;
+}
+
+int check_backup_copy(const struct params_backup_copy *params, struct err *err)
+{
+    if (check_uuid("params.point", params->point, err) < 0 || check_repository(params->repository, err) < 0 ||
+        check_repository(params->to, err) < 0)
+        return -1;
+    if (strcmp(params->repository->id, params->to->id) == 0)
+        return check_wrong(err, "params.to", "the backup is in that repository already");
+    return 0;
+}

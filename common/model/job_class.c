@@ -12,17 +12,22 @@ static enum job_class class_of_op(enum op op, const void *params)
 {
     switch (op) {
     case OP_SNAPSHOT_LIST:
-    case OP_SNAPSHOT_SHOW: return CLASS_A;
+    case OP_SNAPSHOT_SHOW:
+    case OP_REPOSITORY_CHECK: return CLASS_A;
     case OP_NOOP: return ((const struct params_noop *)params)->destroys ? CLASS_C : CLASS_B;
     case OP_SNAPSHOT_CREATE: return class_of_create(params);
     case OP_BACKUP_RESTORE: return ((const struct params_backup_restore *)params)->in_place ? CLASS_C : CLASS_B;
     case OP_BACKUP_VERIFY:
         return ((const struct params_backup_verify *)params)->depth == VERIFY_BOOT ? CLASS_B : CLASS_A;
     case OP_BACKUP_CREATE:
+    case OP_BACKUP_COPY:
+    case OP_REPOSITORY_IMPORT:
     case OP_REPOSITORY_INIT: return CLASS_B;
     case OP_SNAPSHOT_REVERT:
     case OP_SNAPSHOT_DELETE:
-    case OP_BACKUP_DELETE: return CLASS_C;
+    case OP_BACKUP_DELETE:
+    case OP_REPOSITORY_CLEAN:
+    case OP_REPOSITORY_REMOVE: return CLASS_C;
     case OP_NONE:
     case OP_COUNT: break;
     }

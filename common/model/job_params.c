@@ -168,3 +168,45 @@ static const struct field repository_init_fields[] = {
 };
 const struct record_type params_repository_init_record = {"repository_init", sizeof(struct params_repository_init),
                                                           repository_init_fields};
+
+static const struct field repository_check_fields[] = {
+    RECORD(params_repository_check, repository, repository_ref_record),
+    BOOL(params_repository_check, checksum, OPTIONAL),
+    {0},
+};
+const struct record_type params_repository_check_record = {"repository_check", sizeof(struct params_repository_check),
+                                                           repository_check_fields};
+
+static const struct field repository_clean_fields[] = {
+    RECORD(params_repository_clean, repository, repository_ref_record),
+    STRINGS(params_repository_clean, ended, OPTIONAL, .max = CLEAN_JOBS_MAX),
+    BOOL(params_repository_clean, deletes_ended, OPTIONAL),
+    {0},
+};
+const struct record_type params_repository_clean_record = {"repository_clean", sizeof(struct params_repository_clean),
+                                                           repository_clean_fields};
+
+static const struct field repository_import_fields[] = {
+    RECORD(params_repository_import, repository, repository_ref_record),
+    {0},
+};
+const struct record_type params_repository_import_record = {
+    "repository_import", sizeof(struct params_repository_import), repository_import_fields};
+
+static const struct field repository_remove_fields[] = {
+    RECORD(params_repository_remove, repository, repository_ref_record),
+    BOOL(params_repository_remove, delete_backups, OPTIONAL),
+    {0},
+};
+const struct record_type params_repository_remove_record = {
+    "repository_remove", sizeof(struct params_repository_remove), repository_remove_fields};
+
+static const struct field backup_copy_fields[] = {
+    STRING(params_backup_copy, point, .max = 36),
+    RECORD(params_backup_copy, repository, repository_ref_record),
+    RECORD(params_backup_copy, to, repository_ref_record),
+    BOOL(params_backup_copy, chain, OPTIONAL),
+    {0},
+};
+const struct record_type params_backup_copy_record = {"backup_copy", sizeof(struct params_backup_copy),
+                                                      backup_copy_fields};

@@ -19,6 +19,11 @@ const char *const op_names[OP_COUNT + 1] = {
     [OP_BACKUP_VERIFY] = "backup.verify",
     [OP_BACKUP_DELETE] = "backup.delete",
     [OP_REPOSITORY_INIT] = "repository.init",
+    [OP_REPOSITORY_CHECK] = "repository.check",
+    [OP_REPOSITORY_CLEAN] = "repository.clean",
+    [OP_REPOSITORY_IMPORT] = "repository.import",
+    [OP_REPOSITORY_REMOVE] = "repository.remove",
+    [OP_BACKUP_COPY] = "backup.copy",
 };
 
 const char *const class_names[] = {"A", "B", "C", NULL};
@@ -36,6 +41,15 @@ static const struct op_info infos[OP_COUNT] = {
     [OP_BACKUP_VERIFY] = {"backup.verify", &params_backup_verify_record, "proves that a backup is readable"},
     [OP_BACKUP_DELETE] = {"backup.delete", &params_backup_delete_record, "deletes backups"},
     [OP_REPOSITORY_INIT] = {"repository.init", &params_repository_init_record, "makes a directory a repository"},
+    [OP_REPOSITORY_CHECK] = {"repository.check", &params_repository_check_record,
+                             "finds what is damaged, incomplete or left over in a repository, and changes nothing"},
+    [OP_REPOSITORY_CLEAN] = {"repository.clean", &params_repository_clean_record,
+                             "removes what jobs that have ended left in a repository"},
+    [OP_REPOSITORY_IMPORT] = {"repository.import", &params_repository_import_record,
+                              "tells the catalogue of every backup in a repository"},
+    [OP_REPOSITORY_REMOVE] = {"repository.remove", &params_repository_remove_record,
+                              "makes the fleet forget a repository; its backups stay unless asked otherwise"},
+    [OP_BACKUP_COPY] = {"backup.copy", &params_backup_copy_record, "copies a backup to another repository"},
 };
 
 const struct op_info *op_info(enum op op)

@@ -71,6 +71,9 @@ static const struct field restore_point_fields[] = {
     STRING(restore_point, reason, OPTIONAL),
     TIME(restore_point, expires_at, OPTIONAL),
     STRING(restore_point, writer, OPTIONAL, .max = 36),
+    TIME(restore_point, removed_at, OPTIONAL),
+    STRING(restore_point, copied_repository, OPTIONAL, .max = 36),
+    STRING(restore_point, copied_point, OPTIONAL, .max = 36),
     {0},
 };
 const struct record_type restore_point_record = {"restore_point", sizeof(struct restore_point), restore_point_fields};

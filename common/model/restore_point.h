@@ -58,6 +58,9 @@ struct restore_point {
     char *policy, *run, *requested_by, *reason;
     int64_t expires_at_ms; /* 0: never by itself */
     char *writer;          /* job id that wrote this revision */
+    int64_t removed_at_ms; /* its repository was taken out of the fleet then; 0: it is in it */
+    char *copied_repository,
+        *copied_point; /* a copy: of which restore point, in which repository (UUIDs); absent: none */
 };
 
 extern const struct record_type point_disk_record, point_verification_record, restore_point_record;

@@ -6,7 +6,7 @@
 const char *const event_origin_names[] = {"coordinator", "worker", NULL};
 const char *const err_kind_names[] = {"none", "retry", "permanent", "conflict", "cancelled", "unknown", NULL};
 
-enum { XML_MAX = 256 * 1024, STEPS_MAX = 4096, SNAPSHOTS_MAX = 10000 };
+enum { XML_MAX = 256 * 1024, STEPS_MAX = 4096, SNAPSHOTS_MAX = 10000, FINDINGS_MAX = 1000 };
 
 static const struct field job_error_fields[] = {
     ENUM(job_error, kind, err_kind_names),
@@ -43,6 +43,18 @@ static const struct field snapshot_info_fields[] = {
 };
 const struct record_type snapshot_info_record = {"snapshot_info", sizeof(struct snapshot_info), snapshot_info_fields};
 
+static const struct field job_finding_fields[] = {
+    STRING(job_finding, kind, .max = 32),
+    STRING(job_finding, path),
+    STRING(job_finding, target, OPTIONAL, .max = 128),
+    STRING(job_finding, point, OPTIONAL, .max = 36),
+    STRING(job_finding, text, OPTIONAL, .max = 1024),
+    STRING(job_finding, hint, OPTIONAL, .max = 512),
+    INT(job_finding, bytes, OPTIONAL),
+    {0},
+};
+const struct record_type job_finding_record = {"job_finding", sizeof(struct job_finding), job_finding_fields};
+
 static const struct field job_result_fields[] = {
     MAP(job_result, facts, OPTIONAL),
     RECORDS(job_result, steps, plan_step_record, OPTIONAL, .max = STEPS_MAX),
@@ -52,6 +64,7 @@ static const struct field job_result_fields[] = {
     STRING(job_result, xml, OPTIONAL, .max = XML_MAX),
     STRING(job_result, point, OPTIONAL, .max = 36),
     BOOL(job_result, truncated, OPTIONAL),
+    RECORDS(job_result, findings, job_finding_record, OPTIONAL, .max = FINDINGS_MAX),
     {0},
 };
 const struct record_type job_result_record = {"job_result", sizeof(struct job_result), job_result_fields};

@@ -31,6 +31,16 @@ struct snapshot_info {
     struct strings files; /* external: its overlay files */
 };
 
+struct job_finding { /* one thing that repository.check found, or that repository.clean took away */
+    char *kind; /* damaged: costs restore points; left: of a job that has ended, or is still at it; orphan: belongs to no restore point */
+    char *path; /* below the repository */
+    char *target; /* id of the target whose it is; absent: not known */
+    char *point;  /* id of the restore point; absent: not known */
+    char *text;   /* what is wrong */
+    char *hint;   /* the way out; absent: none known */
+    int64_t bytes;
+};
+
 struct job_result { /* what was really done; one record for every op */
     struct facts facts; /* "name", "level", "frozen_ms", "paused_ms", "size_bytes", … documented per op in docs/protocol.md */
     struct list steps;     /* struct plan_step: of a dry run */
@@ -40,6 +50,7 @@ struct job_result { /* what was really done; one record for every op */
     char *xml;             /* snapshot.show, snapshot.create; never with secrets */
     char *point;           /* id of the restore point made */
     bool truncated;
+    struct list findings; /* struct job_finding: repository.check, repository.clean */
 };
 
 struct status {
@@ -65,8 +76,9 @@ struct status {
     char *traceparent;
 };
 
-extern const struct record_type job_error_record, plan_step_record, snapshot_info_record, job_result_record,
-    status_record;
+extern const struct record_type job_error_record, plan_step_record, snapshot_info_record, job_finding_record,
+    job_result_record, status_record;
 extern const char *const event_origin_names[], *const err_kind_names[];
+DEFINE_RECORD(job_finding, job_finding_record)
 DEFINE_RECORD(job_result, job_result_record)
 DEFINE_RECORD(status, status_record)

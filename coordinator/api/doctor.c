@@ -80,7 +80,33 @@ static int add_made(void *context, const struct ledger_entry *entry, struct err 
     return 0;
 }
 
-/* The repositories that were ever made: by the ledger, and by the jobs that made them. Caller decrefs. */
+/* Takes out of `made` what a later repository.remove took out of the fleet. */
+static void drop_removed(struct api_request *request, json_t *made)
+{
+    struct view_filter filter = {.op = "repository.remove", .state = "SUCCEEDED", .limit = 1000};
+    json_t *page = NULL, *job;
+    size_t index;
+
+    if (view_jobs(request->reader, &filter, &page, NULL) < 0)
+        return;
+    json_array_foreach(json_object_get(page, "items"), index, job)
+    {
+        const char *host = json_text(job, "host"), *at = json_text(job, "issued_at");
+        const char *path = json_text(json_object_get(json_object_get(job, "params"), "repository"), "path");
+
+        for (size_t i = json_array_size(made); i-- > 0 && host && path && at;) {
+            const json_t *item = json_array_get(made, i);
+            const char *made_at = json_text(item, "at");
+
+            if (!json_is_true(json_object_get(job, "dry_run")) && strcmp(json_text(item, "host"), host) == 0 &&
+                strcmp(json_text(item, "path"), path) == 0 && (!made_at || strcmp(made_at, at) < 0))
+                json_array_remove(made, i);
+        }
+    }
+    json_decref(page);
+}
+
+/* The repositories that were ever made, and not removed since: by the ledger, and by the jobs that made them. Caller decrefs. */
 static json_t *made_repositories(struct api_request *request)
 {
     struct view_filter filter = {.op = "repository.init", .state = "SUCCEEDED", .limit = 1000};
@@ -93,10 +119,12 @@ static json_t *made_repositories(struct api_request *request)
         {
             const char *host = json_text(job, "host"), *path = json_text(json_object_get(job, "params"), "path");
             if (host && path && !json_is_true(json_object_get(job, "dry_run")))
-                json_array_append_new(made, json_pack("{s:s, s:s}", "host", host, "path", path));
+                json_array_append_new(
+                    made, json_pack("{s:s, s:s, s:s?}", "host", host, "path", path, "at", json_text(job, "issued_at")));
         }
     }
     json_decref(page);
+    drop_removed(request, made);
     return made;
 }
 

@@ -339,6 +339,93 @@ static int prepare_restore(struct submission *submission)
     return result;
 }
 
+/* ---- jobs on a repository itself ---- */
+
+static int prepare_repository(struct submission *submission)
+{
+    const char *asked = asked_repository(submission);
+    struct api_repository repository = {0};
+
+    if (!asked)
+        return usage(submission, "params.repository", "is missing");
+    if (!api_scope_is_all(submission->request, submission->response) ||
+        api_resolve_repository(submission->request, submission->response, asked, submission->host, &repository) < 0)
+        return -1;
+    int result = set_repository(submission, &repository);
+    if (result == 0)
+        result = submission_target(submission, "repository", repository.id, repository.name, repository.host);
+    api_repository_clear(&repository);
+    return result;
+}
+
+/* What may be taken away is for the ledger to say, not for whoever asks. */
+static int prepare_clean(struct submission *submission)
+{
+    CLEANUP(strings_clear) struct strings ended = {0};
+    json_t *ids = json_array();
+    bool deletes_ended;
+    struct err err = {0};
+
+    if (json_object_get(submission->params, "ended") || json_object_get(submission->params, "deletes_ended"))
+        return json_decref(ids), usage(submission, "params", "ended and deletes_ended are filled in by the coordinator");
+    if (prepare_repository(submission) < 0)
+        return json_decref(ids), -1;
+    if (coordinator_ended_jobs(submission->request->context->coordinator, submission->job.target.id, CLEAN_JOBS_MAX,
+                               &ended, &deletes_ended, &err) < 0)
+        return json_decref(ids), api_problem_err(submission->response, submission->job.target.name, &err), -1;
+    for (size_t i = 0; i < ended.count; i++)
+        json_array_append_new(ids, json_string(ended.items[i]));
+    json_object_set_new(submission->params, "deletes_ended", json_boolean(deletes_ended));
+    return json_object_set_new(submission->params, "ended", ids) < 0 ? usage(submission, "ended", "out of memory") : 0;
+}
+
+/* How many jobs use the repository, and the id of one of them; -1: the view does not answer. A look at it (dry run) is no use. */
+static int count_users(struct submission *submission, const struct view_filter *filter, char first[UUID_TEXT],
+                       struct err *err)
+{
+    json_t *page = NULL, *job;
+    size_t index;
+    int used = 0;
+
+    if (view_jobs(submission->request->reader, filter, &page, err) < 0)
+        return -1;
+    json_array_foreach(json_object_get(page, "items"), index, job)
+    {
+        if (json_is_true(json_object_get(job, "dry_run")) || json_text(job, "resolved"))
+            continue;
+        used++;
+        snprintf(first, UUID_TEXT, "%s", json_text(job, "job_id") ? json_text(job, "job_id") : "?");
+    }
+    json_decref(page);
+    return used;
+}
+
+static int refuse_used(struct submission *submission)
+{
+    const char *name = submission->job.target.name;
+    struct view_filter open = {.repository = submission->job.target.id, .open_only = true, .limit = 100};
+    struct view_filter parked = {.repository = submission->job.target.id, .state = "PARKED", .limit = 100};
+    char job[UUID_TEXT] = "";
+    struct err err = {0};
+    int used = count_users(submission, &open, job, &err);
+    int unknown = used < 0 ? -1 : count_users(submission, &parked, job, &err);
+
+    if (unknown < 0)
+        return api_problem_err(submission->response, name, &err), -1;
+    if (used + unknown == 0)
+        return 0;
+    api_problem(submission->response, 409, "conflict", name,
+                unknown ? "Say how it ended: fleetsnap job resolve" : "Wait for it, or fleetsnap job cancel",
+                "%d job%s use%s repository %s, or may have: %.8s%s", used + unknown, used + unknown == 1 ? "" : "s",
+                used + unknown == 1 ? "s" : "", name, job, used + unknown == 1 ? "" : " and others");
+    return -1;
+}
+
+static int prepare_remove(struct submission *submission)
+{
+    return prepare_repository(submission) < 0 ? -1 : refuse_used(submission);
+}
+
 int submission_prepare(struct submission *submission)
 {
     switch ((enum op)submission->job.op) {
@@ -352,6 +439,11 @@ int submission_prepare(struct submission *submission)
     case OP_BACKUP_VERIFY:
     case OP_BACKUP_DELETE: return prepare_point(submission);
     case OP_BACKUP_RESTORE: return prepare_restore(submission);
+    case OP_REPOSITORY_CHECK:
+    case OP_REPOSITORY_IMPORT: return prepare_repository(submission);
+    case OP_REPOSITORY_CLEAN: return prepare_clean(submission);
+    case OP_REPOSITORY_REMOVE: return prepare_remove(submission);
+    case OP_BACKUP_COPY:
     case OP_REPOSITORY_INIT:
     case OP_NONE:
     case OP_COUNT: break;

@@ -18,6 +18,92 @@ int api_repositories_list(struct api_request *request, struct api_response *resp
     return api_view(response, "repositories", failed, page, &err);
 }
 
+/* ---- what each chain would free ---- */
+
+static json_t *chain_of(json_t *chains, const json_t *point)
+{
+    const char *id = json_text(point, "chain") ? json_text(point, "chain") : json_text(point, "id");
+    json_t *chain = json_object_get(chains, id);
+
+    if (chain)
+        return chain;
+    chain = json_pack("{s:s, s:O, s:i, s:i, s:s?}", "chain", id, "target", json_object_get(point, "target"), "points",
+                      0, "size_bytes", 0, "newest", json_text(point, "created_at"));
+    json_object_set_new(chains, id, chain);
+    return json_object_get(chains, id);
+}
+
+/* Points come newest first. */
+static void add_to_chain(json_t *chains, const json_t *point)
+{
+    json_t *chain = chain_of(chains, point);
+
+    json_object_set_new(chain, "points", json_integer(json_int(chain, "points") + 1));
+    json_object_set_new(chain, "size_bytes",
+                        json_integer(json_int(chain, "size_bytes") + json_int(point, "size_bytes")));
+    if (json_text(point, "created_at"))
+        json_object_set(chain, "oldest", json_object_get(point, "created_at"));
+}
+
+static int collect_chains(struct api_request *request, const char *repository, json_t *chains, struct err *err)
+{
+    struct view_filter filter = {.repository = repository, .kind = "backup", .limit = 1000};
+    char after[256] = "";
+    json_t *page = NULL, *point;
+    size_t index;
+
+    do {
+        if (view_points(request->reader, &filter, &page, err) < 0)
+            return -1;
+        if (api_scope_filter(request, page, "target", err) < 0)
+            return json_decref(page), -1;
+        json_array_foreach(json_object_get(page, "items"), index, point) add_to_chain(chains, point);
+        const char *next = json_text(page, "next");
+        snprintf(after, sizeof after, "%s", next ? next : "");
+        filter.after = after;
+        json_decref(page);
+    } while (*after);
+    return 0;
+}
+
+/* The newest chain of a machine holds its last good backups: deleting it is refused, or asks for --really-last. */
+static void mark_last(json_t *chains)
+{
+    json_t *chain, *newest = json_object();
+    const char *id;
+
+    json_object_foreach(chains, id, chain)
+    {
+        const char *target = json_text(json_object_get(chain, "target"), "id"), *at = json_text(chain, "newest");
+        const json_t *other = json_object_get(newest, target);
+        if (!other || strcmp(json_text(other, "newest"), at ? at : "") < 0)
+            json_object_set(newest, target, chain);
+    }
+    json_object_foreach(chains, id, chain)
+    {
+        const char *target = json_text(json_object_get(chain, "target"), "id");
+        json_object_set_new(chain, "deletable", json_boolean(json_object_get(newest, target) != chain));
+    }
+    json_decref(newest);
+}
+
+static int add_chains(struct api_request *request, json_t *repository, struct err *err)
+{
+    json_t *chains = json_object(), *items = json_array(), *chain;
+    const char *id;
+
+    if (collect_chains(request, json_text(repository, "id"), chains, err) < 0) {
+        json_decref(chains);
+        json_decref(items);
+        return -1;
+    }
+    mark_last(chains);
+    json_object_foreach(chains, id, chain) json_array_append(items, chain);
+    json_decref(chains);
+    json_object_set_new(repository, "chains", items);
+    return 0;
+}
+
 int api_repositories_show(struct api_request *request, struct api_response *response)
 {
     struct api_repository repository = {0};
@@ -37,6 +123,8 @@ int api_repositories_show(struct api_request *request, struct api_response *resp
     }
     json_decref(page);
     api_repository_clear(&repository);
+    if (found && !failed)
+        failed = add_chains(request, found, &err);
     return api_view(response, request->arguments[0], failed, found, &err);
 }
 

@@ -127,6 +127,50 @@ int run_repository_list(struct cli *cli, const struct invocation *invocation)
     return EXIT_DONE;
 }
 
+static int by_size(const void *left, const void *right)
+{
+    int64_t a = member_int(*(json_t *const *)left, "size_bytes"), b = member_int(*(json_t *const *)right, "size_bytes");
+
+    return a < b ? 1 : a > b ? -1 : 0;
+}
+
+static void add_chain(struct cli *cli, struct table *table, const json_t *chain)
+{
+    char from[48], to[48], size[32];
+
+    table_cellf(table, "%.8s", member_text(chain, "chain"));
+    table_cell(table, show_target(chain));
+    table_cellf(table, "%lld", (long long)member_int(chain, "points"));
+    table_cell(table, show_time(cli, chain, "oldest", from, sizeof from));
+    table_cell(table, show_time(cli, chain, "newest", to, sizeof to));
+    table_cell(table, show_size(member_int(chain, "size_bytes"), size, sizeof size));
+    table_cell(table, member_true(chain, "deletable") ? "" : "the machine's newest");
+}
+
+/* What each chain would free, most first. */
+static void show_chains(struct cli *cli, const json_t *chains)
+{
+    static const struct table_column columns[] = {
+        {"CHAIN", false, false}, {"TARGET", false, true},     {"BACKUPS", true, false}, {"FROM", false, false},
+        {"TO", false, false},    {"WOULD FREE", true, false}, {"", false, true}};
+    size_t count = json_array_size(chains), shown = cli->verbose || count < 20 ? count : 20;
+    CLEANUP(freep) json_t **sorted = calloc(count + 1, sizeof(json_t *));
+    struct table table;
+
+    if (!count || !sorted)
+        return;
+    for (size_t i = 0; i < count; i++)
+        sorted[i] = json_array_get(chains, i);
+    qsort(sorted, count, sizeof *sorted, by_size);
+    table_init(&table, columns, sizeof columns / sizeof *columns);
+    for (size_t i = 0; i < shown; i++)
+        add_chain(cli, &table, sorted[i]);
+    show_table(cli, &table);
+    table_free(&table);
+    if (shown < count)
+        fprintf(cli->out, "… and %zu more: -v\n", count - shown);
+}
+
 static void show_repository(struct cli *cli, const json_t *repository)
 {
     const json_t *place;
@@ -143,6 +187,7 @@ static void show_repository(struct cli *cli, const json_t *repository)
                   show_size(member_int(place, "total_bytes"), b, sizeof b),
                   show_size(member_int(place, "min_free_bytes"), c, sizeof c),
                   member_true(place, "ok") ? "ok" : show_or(member_text(place, "text"), "not usable"));
+    show_chains(cli, json_object_get(repository, "chains"));
 }
 
 int run_repository_show(struct cli *cli, const struct invocation *invocation)

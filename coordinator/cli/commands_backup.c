@@ -1,6 +1,10 @@
 /* backup, repository. */
 #include "coordinator/cli/commands.h"
 
+#define REPOSITORY                                       \
+    {                                                    \
+        "NAME", "repository", .complete = "repositories" \
+    }
 #define POINT                                   \
     {                                           \
         "BACKUP", "point", .complete = "points" \
@@ -126,6 +130,21 @@ static const struct option_row init[] = {
     {.name = NULL},
 };
 
+static const struct option_row check[] = {
+    {.name = "checksum",
+     .kind = OPT_FLAG,
+     .param = "checksum",
+     .doc = "read every file and compare it with its checksum; without it: names and sizes"},
+    {.name = NULL},
+};
+static const struct option_row remove_repository[] = {
+    {.name = "delete-backups",
+     .kind = OPT_FLAG,
+     .param = "delete_backups",
+     .doc = "its backups too, for good; without it they stay where they are"},
+    {.name = NULL},
+};
+
 enum { STARTS = COMMAND_JOB | COMMAND_CHANGES };
 
 const struct command commands_backup[] = {
@@ -211,7 +230,43 @@ const struct command commands_backup[] = {
      {{"NAME", .complete = "repositories"}},
      NULL,
      run_repository_show,
-     "one repository, host by host",
+     "one repository, host by host, and what each chain would free",
      {"repository show main"}},
+    {"repository",
+     "check",
+     "repository.check",
+     STARTS,
+     {REPOSITORY},
+     check,
+     run_job_command,
+     "find what is damaged, incomplete or left over; changes nothing",
+     {"repository check main", "repository check main --checksum"}},
+    {"repository",
+     "clean",
+     "repository.clean",
+     STARTS | COMMAND_DESTROYS,
+     {REPOSITORY},
+     NULL,
+     run_job_command,
+     "remove what jobs left that have ended",
+     {"repository clean main --dry-run", "repository clean main"}},
+    {"repository",
+     "import",
+     "repository.import",
+     STARTS,
+     {REPOSITORY},
+     NULL,
+     run_job_command,
+     "tell the catalogue of every backup that is in it",
+     {"repository import main", "repository import main --host beta"}},
+    {"repository",
+     "remove",
+     "repository.remove",
+     STARTS | COMMAND_DESTROYS,
+     {REPOSITORY},
+     remove_repository,
+     run_job_command,
+     "take a repository out of the fleet; its backups stay in their directory",
+     {"repository remove main --dry-run", "repository remove main --delete-backups"}},
     {0},
 };

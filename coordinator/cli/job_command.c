@@ -19,7 +19,7 @@
 #include <string.h>
 #include <time.h>
 
-enum { REPORTED_MS = 1000 };
+enum { REPORTED_MS = 1000, UNLISTED_MS = 5000 };
 
 struct task {
     json_t *request;
@@ -284,6 +284,24 @@ static void wait_until_reported(struct cli *cli, const json_t *job)
     }
 }
 
+/* The same for a repository that was taken out of the fleet: its host stops telling of it. */
+static void wait_until_unlisted(struct cli *cli, const json_t *job)
+{
+    int64_t until_ms = clock_monotonic_ms() + UNLISTED_MS;
+    bool gone = strcmp(member_text(job, "op"), "repository.remove") != 0 || member_true(job, "dry_run") ||
+                strcmp(member_text(job, "state"), "SUCCEEDED") != 0;
+    char path[128];
+
+    snprintf(path, sizeof path, "/v1/repositories/%.60s", member_text(json_object_get(job, "target"), "id"));
+    while (!gone && !cli_interrupted() && clock_monotonic_ms() < until_ms) {
+        struct http_answer answer = {0};
+        gone = http_request(cli_http(cli), "GET", path, NULL, NULL, &answer, NULL) < 0 || answer.status == 404;
+        http_answer_clear(&answer);
+        if (!gone)
+            nanosleep(&(struct timespec){.tv_nsec = 50 * 1000000L}, NULL);
+    }
+}
+
 int job_finish(struct cli *cli, const char *subject, const json_t *accepted, json_t *plan, bool no_wait)
 {
     CLEANUP(freep) char *phases = NULL;
@@ -298,7 +316,7 @@ int job_finish(struct cli *cli, const char *subject, const json_t *accepted, jso
     }
     int code = job_wait(cli, subject, accepted, plan, false, &job, &phases);
     if (code == 0 && cli->json) {
-        code = outcome_exit(member_text(job, "state"));
+        code = outcome_code(job);
         cli_print_json(cli, job);
     } else if (code == 0) {
         code = member_true(job, "dry_run") && strcmp(member_text(job, "state"), "SUCCEEDED") == 0
@@ -306,8 +324,10 @@ int job_finish(struct cli *cli, const char *subject, const json_t *accepted, jso
         EXIT_DONE : outcome_print(cli, job, phases ? phases : "");
         fflush(cli->out);
     }
-    if (job)
+    if (job) {
         wait_until_reported(cli, job);
+        wait_until_unlisted(cli, job);
+    }
     json_decref(job);
     return code;
 }
@@ -323,7 +343,9 @@ static bool destroys(const struct task *task)
         return member_true(params, "in_place");
     if (strcmp(op, "snapshot.create") == 0)
         return member_true(params, "halt") || member_true(params, "reuse_external");
-    return strcmp(op, "snapshot.revert") == 0 || strcmp(op, "snapshot.delete") == 0 || strcmp(op, "backup.delete") == 0;
+    return strcmp(op, "snapshot.revert") == 0 || strcmp(op, "snapshot.delete") == 0 ||
+           strcmp(op, "backup.delete") == 0 || strcmp(op, "repository.clean") == 0 ||
+           strcmp(op, "repository.remove") == 0;
 }
 
 static int plan_task(struct batch *batch, struct task *task)

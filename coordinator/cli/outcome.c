@@ -23,6 +23,20 @@ int outcome_exit(const char *state)
     return EXIT_UNSEEN;
 }
 
+static const char *fact(const json_t *job, const char *name)
+{
+    return member_text(json_object_get(json_object_get(job, "result"), "facts"), name);
+}
+
+int outcome_code(const json_t *job)
+{
+    bool damaged = strcmp(member_text(job, "op"), "repository.check") == 0 &&
+                   strtoll(fact(job, "damaged"), NULL, 10) > 0;
+    int code = outcome_exit(member_text(job, "state"));
+
+    return code == EXIT_DONE && damaged ? EXIT_FAILED : code;
+}
+
 static const char *target_name(const json_t *job)
 {
     const json_t *target = json_object_get(job, "target");
@@ -98,11 +112,6 @@ void plan_print(struct cli *cli, FILE *out, const json_t *job)
         fprintf(out, "Nothing is lost by it.\n");
 }
 
-static const char *fact(const json_t *job, const char *name)
-{
-    return member_text(json_object_get(json_object_get(job, "result"), "facts"), name);
-}
-
 static void add_fact(const json_t *job, const char *name, const char *label, bool bytes, struct text *out)
 {
     char text[32];
@@ -157,16 +166,72 @@ static void print_point(struct cli *cli, const json_t *job)
     text_free(&line);
 }
 
+/* ---- repository.check, clean, import, remove ---- */
+
+static void print_findings(struct cli *cli, const json_t *job)
+{
+    const json_t *findings = json_object_get(json_object_get(job, "result"), "findings"), *finding;
+    const char *hint = "";
+    size_t index;
+    char size[32];
+
+    json_array_foreach(findings, index, finding)
+    {
+        fprintf(cli->out, "%-8s  %s\n          %s%s%s%s\n", member_text(finding, "kind"), member_text(finding, "path"),
+                member_text(finding, "text"), member_int(finding, "bytes") ? " (" : "",
+                member_int(finding, "bytes") ? format_size(member_int(finding, "bytes"), size, sizeof size) : "",
+                member_int(finding, "bytes") ? ")" : "");
+        if (*member_text(finding, "hint") && strcmp(member_text(finding, "hint"), hint) != 0)
+            fprintf(cli->out, "          → %s\n", hint = member_text(finding, "hint"));
+    }
+    if (member_true(json_object_get(job, "result"), "truncated"))
+        fprintf(cli->out, "… %s in all\n", fact(job, "found"));
+}
+
+static void add_count(const json_t *job, const char *name, const char *what, bool plural, struct text *out)
+{
+    int64_t count = strtoll(fact(job, name), NULL, 10);
+
+    if (count > 0)
+        text_addf(out, "%s%lld %s%s", out->len ? ", " : "", (long long)count, what, plural && count > 1 ? "s" : "");
+}
+
+/* "41 backups, 418 GiB; 2 damaged, 1 left" */
+static void print_repository(struct cli *cli, const json_t *job)
+{
+    CLEANUP(text_freep) struct text line = {0};
+
+    if (strncmp(member_text(job, "op"), "repository.", 11) != 0)
+        return;
+    print_findings(cli, job);
+    add_count(job, "targets", "machine", true, &line);
+    add_count(job, "points", "backup", true, &line);
+    add_fact(job, "size_bytes", "", true, &line);
+    add_count(job, "damaged", "damaged", false, &line);
+    add_count(job, "busy", "being written", false, &line);
+    add_count(job, "unhashed", "without a checksum yet", false, &line);
+    add_count(job, "removed", "removed", false, &line);
+    add_fact(job, "freed_bytes", "freed ", true, &line);
+    add_count(job, "left", "left: their jobs have not ended, or are not known", false, &line);
+    add_count(job, "more", "more: run it again", false, &line);
+    if (line.len)
+        fprintf(cli->out, "%s\n", text_str(&line));
+}
+
 static void print_success(struct cli *cli, const json_t *job, const char *phases)
 {
     struct text text = {0};
 
     if (*fact(job, "steps"))
         phases = fact(job, "steps");
+    if (strncmp(member_text(job, "op"), "repository.", 11) ==
+        0) /* a step for each machine or thing: what came of it is below */
+        phases = "";
     outcome_text(job, &text);
     fprintf(cli->out, "%s on %s  %s%s%s\n", target_name(job), member_text(job, "host"), phases, *phases ? "   " : "",
             text_str(&text));
     print_point(cli, job);
+    print_repository(cli, job);
     if (strcmp(member_text(job, "op"), "snapshot.create") == 0 && *fact(job, "name"))
         fprintf(cli->out, "snapshot %s\n", fact(job, "name"));
     text_free(&text);
@@ -211,5 +276,5 @@ int outcome_print(struct cli *cli, const json_t *job, const char *phases)
     if (strcmp(state, "SUCCEEDED") != 0)
         return print_failure(cli, job, state);
     print_success(cli, job, phases);
-    return EXIT_DONE;
+    return outcome_code(job);
 }

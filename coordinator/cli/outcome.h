@@ -14,5 +14,6 @@ void plan_lost(const json_t *job, struct text *out);
 /* How a job ended: success on cli->out, else on cli->err with the way out. phases may be "". Returns the exit code. */
 int outcome_print(struct cli *cli, const json_t *job, const char *phases);
 int outcome_exit(const char *state);
+int outcome_code(const json_t *job); /* of a job: a check that found damage has not failed, but its exit code says so */
 /* "done in 3.4 s, frozen 38 ms, filesystem-consistent" */
 void outcome_text(const json_t *job, struct text *out);

@@ -170,3 +170,62 @@ effect_repository_init() {
     equal "markers" 1 "$(find "$(host_folder "$host")/repository/$tag" -maxdepth 1 -type f | wc -l)"
 }
 after_repository_init() { rm -rf "$(host_folder "$host")/repository/$tag"; }
+
+# ---- repository.check: it only looks ----
+
+ask_repository_check() { ask=(repository check "$repository" --checksum); }
+prepare_repository_check() { anchor; }
+before_repository_check() { ask_repository_check; }
+effect_repository_check() { [[ $(job_json "$job" | jq -r '.result.facts | "\(.damaged) \(.points | tonumber > 0)"') == "0 true" ]]; }
+after_repository_check() { :; }
+
+# ---- repository.clean: of a job that the ledger knows as ended ----
+
+left_folder() { echo "$(host_folder "$host")/repository/$repository/${target#*:}/$failed/$failed"; }
+ask_repository_clean() { ask=(repository clean "$repository" --yes); }
+before_repository_clean() {
+    start_job backup create "$host/$vm" --repository "$repository" --kind full --include vdz
+    failed=$job
+    eventually 20 "a backup of no disk fails" job_in "$failed" FAILED
+    mkdir -p "$(left_folder)"
+    echo half >"$(left_folder)/vda.qcow2.part"
+    ask_repository_clean
+}
+unplan_repository_clean() { rm -rf "$(left_folder)"; }
+effect_repository_clean() {
+    truth "what the job left is still there" test ! -e "$(dirname "$(left_folder)")"
+    equal "things removed" 1 "$(job_json "$job" | jq -r '.result.facts.removed')"
+}
+after_repository_clean() { :; }
+
+# ---- repository.import ----
+
+ask_repository_import() { ask=(repository import "$repository" --host "$host"); }
+prepare_repository_import() { anchor; }
+before_repository_import() { ask_repository_import; }
+effect_repository_import() {
+    equal "backups in the catalogue" "$(job_json "$job" | jq -r '.result.facts.points')" \
+        "$(fleetsnap repository show "$repository" --json | jq -r .points)"
+}
+after_repository_import() { :; }
+
+# ---- repository.remove: one of its own, with a backup in it, whose data stays ----
+
+ask_repository_remove() { ask=(repository remove "$tag" --yes); }
+before_repository_remove() {
+    done_by repository init "$tag" --host "$host" --path "$(host_folder "$host")/repository/$tag"
+    done_by backup create "$host/$vm" --repository "$tag" --kind full --isolated
+    removed_point=$(fleetsnap backup list "$host/$vm" --json --repository "$(fleetsnap repository show "$tag" --json | jq -r .id)" | jq -r '.[0].id')
+    ask_repository_remove
+}
+unplan_repository_remove() {
+    done_by repository remove "$tag" --yes
+    rm -rf "$(host_folder "$host")/repository/$tag"
+}
+repository_gone() { ! fleetsnap repository show "$tag" >/dev/null 2>&1; }
+effect_repository_remove() {
+    eventually 15 "the repository is in no list" repository_gone
+    equal "backups of it in the catalogue" 0 "$(point_count "$removed_point")"
+    equal "folders of its backup" 1 "$(find "$(host_folder "$host")/repository/$tag" -path "*/$removed_point/vda.qcow2" | wc -l)"
+}
+after_repository_remove() { rm -rf "$(host_folder "$host")/repository/$tag"; }

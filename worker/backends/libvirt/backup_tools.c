@@ -12,7 +12,6 @@
 #include "worker/backends/libvirt/image.h"
 
 #include <assert.h>
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -24,13 +23,7 @@ enum { LEASE_RENEW_MS = 10000, ABORT_WAIT_MS = 20000 };
 
 int backup_repository(struct backend *backend, const struct repository_ref *ref, struct repository *out, struct err *err)
 {
-    if (!ref || !ref->path)
-        return err_set(err, ERR_PERMANENT, "the job names no repository");
-    if (!repository_allowed(ref->path, backend->config->repositories)) {
-        err_set(err, ERR_PERMANENT, "repository %s: not in a folder that this worker may use", ref->path);
-        return err_hint(err, "add its folder to repositories in the worker's configuration");
-    }
-    return repository_open(ref->path, ref->id, out, err);
+    return repository_open_ref(ref, backend->config->repositories, out, err);
 }
 
 int backup_source(const struct job *job, const struct repository *repository, const char *point, char **out,
@@ -309,27 +302,6 @@ int checkpoint_remove(virDomainPtr domain, const char *name, struct err *err)
 }
 
 /* ---- files ---- */
-
-int folder_remove(const char *folder, struct err *err)
-{
-    char path[PATH_MAX];
-    struct dirent *entry;
-    int result = 0;
-    DIR *dir = opendir(folder);
-
-    if (!dir)
-        return errno == ENOENT ? 0 : err_errno(err, errno, folder);
-    while (result == 0 && (entry = readdir(dir))) {
-        if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
-            continue;
-        snprintf(path, sizeof path, "%s/%s", folder, entry->d_name);
-        result = file_remove(path, err);
-    }
-    closedir(dir);
-    if (result == 0 && rmdir(folder) < 0 && errno != ENOENT)
-        return err_errno(err, errno, folder);
-    return result;
-}
 
 int file_copy(const char *from, const char *to, mode_t mode, int64_t *out_bytes, struct err *err)
 {

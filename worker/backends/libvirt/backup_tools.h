@@ -52,5 +52,4 @@ int checkpoint_exists(virDomainPtr domain, const char *name, bool *out, struct e
 /* Gone afterwards, with its bitmaps where they can be reached; absent is success. */
 int checkpoint_remove(virDomainPtr domain, const char *name, struct err *err);
 
-int folder_remove(const char *folder, struct err *err); /* its files and itself; no sub-directories; absent is success */
 int file_copy(const char *from, const char *to, mode_t mode, int64_t *out_bytes, struct err *err);

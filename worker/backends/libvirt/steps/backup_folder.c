@@ -61,7 +61,7 @@ static int undo(const struct step_run *run, const struct step *step, const struc
 
     (void)learned;
     lease_drop(chain, run->job->job_id);
-    if (folder_remove(step_arg(step, "folder"), err) < 0)
+    if (file_remove_folder(step_arg(step, "folder"), err) < 0)
         return -1;
     snprintf(target, sizeof target, "%s", chain);
     *strrchr(target, '/') = '\0';

@@ -69,7 +69,7 @@ static int execute(const struct step_run *run, const struct step *step, struct f
         if (remove_data(folder, &point, err) < 0 || learn_deleted(&point, learned, err) < 0)
             return -1;
     }
-    if (folder_remove(folder, err) < 0)
+    if (file_remove_folder(folder, err) < 0)
         return -1;
     remove_empty_above(folder);
     return facts_set_int(learned, "freed_bytes", freed + point.size_bytes, err);

@@ -62,7 +62,7 @@ static int undo(const struct step_run *run, const struct step *step, const struc
         rmdir(step_arg(step, "folder")); /* killed between mkdir and mark: empty; anything else is not ours */
         return 0;
     }
-    return folder_remove(step_arg(step, "folder"), err);
+    return file_remove_folder(step_arg(step, "folder"), err);
 }
 
 static int settle(const struct step_run *run, const struct step *step, struct facts *learned, enum settled *out,
