@@ -151,8 +151,8 @@ static void add_chain(struct cli *cli, struct table *table, const json_t *chain)
 static void show_chains(struct cli *cli, const json_t *chains)
 {
     static const struct table_column columns[] = {
-        {"CHAIN", false, false}, {"TARGET", false, true},     {"BACKUPS", true, false}, {"FROM", false, false},
-        {"TO", false, false},    {"WOULD FREE", true, false}, {"", false, true}};
+        {"CHAIN", 0}, {"TARGET", COLUMN_SHRINK},    {"BACKUPS", COLUMN_RIGHT}, {"FROM", COLUMN_DROP},
+        {"TO", 0},    {"WOULD FREE", COLUMN_RIGHT}, {"", COLUMN_SHRINK}};
     size_t count = json_array_size(chains), shown = cli->verbose || count < 20 ? count : 20;
     CLEANUP(freep) json_t **sorted = calloc(count + 1, sizeof(json_t *));
     struct table table;
