@@ -101,8 +101,18 @@ static void no_pause(void *context, int ms)
 
 static struct outcome run(enum op op, void *params, bool dry_run)
 {
-    const struct runner_env env = {NULL,     save_plan, save_steps, confirm, trusted,  reserve, phase,
-                                   progress, no,        no,         no,      no_limit, no_pause};
+    const struct runner_env env = {.save_plan = save_plan,
+                                   .save_steps = save_steps,
+                                   .confirm_lock = confirm,
+                                   .lock_trust = trusted,
+                                   .reserve = reserve,
+                                   .phase = phase,
+                                   .progress = progress,
+                                   .cancelled = no,
+                                   .stopping = no,
+                                   .lock_lost = no,
+                                   .rate_limit = no_limit,
+                                   .pause = no_pause};
     struct repository_ref *ref = *(struct repository_ref **)params; /* each has it first */
     struct job job = {.job_id = (char *)JOB, .op = (int)op, .params = params, .dry_run = dry_run};
     struct outcome out = {0};
