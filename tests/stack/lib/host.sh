@@ -87,7 +87,7 @@ CONF
 libvirtd_start() { # HOST
     local host
     host=$(host_dir "$1")
-    proc_start "libvirtd-$1" "$stack_here/in-host" "$host" libvirtd -f "$host/vm/etc/libvirtd.conf"
+    proc_start "libvirtd-$1" "$stack_here/in-host" "$host" libvirtd -f "$host/vm/etc/libvirtd.conf" --pid-file "$host/vm/libvirtd.pid"
     wait_until 60 libvirtd_up_or_dead "$1" || die "libvirtd of $1 does not answer, see $DIR/logs/libvirtd-$1.log"
     proc_pid "libvirtd-$1" >/dev/null || { log_tail "libvirtd-$1"; die "libvirtd of $1 ended while it was starting"; }
     keep_capabilities "$1"
