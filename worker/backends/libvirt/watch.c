@@ -1,8 +1,9 @@
 /*
  * Changes by event. A thread keeps a connection of its own; libvirt's event thread calls back on it. When the connection breaks (the daemon restarted), whatever happened
- * meanwhile is unknown: after reconnecting it says "look at everything". Nothing is filtered or gathered here; that is the caller's.
+ * meanwhile is unknown: after reconnecting it says "look at everything". Nothing is filtered or gathered here; that is the caller's. Steps that wait are woken (news.h).
  */
 #include "worker/backends/libvirt/inventory.h"
+#include "worker/backends/libvirt/news.h"
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -27,8 +28,10 @@ static void note(virDomainPtr domain, struct watch *watch)
 {
     char uuid[VIR_UUID_STRING_BUFLEN];
 
-    if (virDomainGetUUIDString(domain, uuid) == 0)
-        watch->changed(watch->context, uuid);
+    if (virDomainGetUUIDString(domain, uuid) < 0)
+        return;
+    news_tell(uuid);
+    watch->changed(watch->context, uuid);
 }
 
 static int on_lifecycle(virConnectPtr connection, virDomainPtr domain, int event, int detail, void *context)
@@ -132,8 +135,11 @@ static void watch_connection(struct watch *watch, virConnectPtr connection)
                                     NULL); /* the embedded driver has nothing that could close */
     for (int i = 0; i < EVENT_COUNT; i++)
         ids[i] = virConnectDomainEventRegisterAny(connection, NULL, events[i].id, events[i].callback, watch, NULL);
+    news_flow(true);
+    news_tell(NULL);
     watch->changed(watch->context, NULL);
     wait_ended(watch, 0);
+    news_flow(false);
     for (int i = 0; i < EVENT_COUNT; i++)
         if (ids[i] >= 0)
             virConnectDomainEventDeregisterAny(connection, ids[i]);

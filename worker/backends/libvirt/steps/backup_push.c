@@ -1,6 +1,9 @@
 /*
  * push: watches the job that "begin" began until it has ended, and says how. It owns nothing: a restarted worker adopts the job by the folder that it writes to.
  *
+ * libvirt says when the job has ended, so nothing is asked for that. What is asked meanwhile is what costs QEMU nothing (is the job there, does the guest run, how much room is
+ * left), several times a second; how far it is takes a turn of QEMU's main loop, which is copying, and is asked for twice a second.
+ *
  * A worker that is killed while libvirt (inside it, or a libvirtd that is killed) takes in the end of the first of several disks leaves a job that libvirt believes in and
  * QEMU has no more, for ever. So a job without any block job is ended after a while and the backup made again: how it went, nobody knows.
  *
@@ -13,12 +16,18 @@
 #include "base/text.h"
 #include "worker/backends/libvirt/backup.h"
 #include "worker/backends/libvirt/backup_tools.h"
+#include "worker/backends/libvirt/news.h"
 
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
-enum { STALLED_MS = 3000, POLL_FIRST_MS = 10, POLL_MAX_MS = 100, OPERATION_BACKUP = VIR_DOMAIN_JOB_OPERATION_BACKUP };
+enum {
+    STALLED_MS = 3000,
+    LOOK_MS = 100,
+    LOOK_FIRST_MS = 10,
+    MEASURE_MS = 500,
+    OPERATION_BACKUP = VIR_DOMAIN_JOB_OPERATION_BACKUP
+};
 
 struct push {
     const struct step_run *run;
@@ -28,7 +37,9 @@ struct push {
     struct chain_lease lease;
     int64_t rate;
     int64_t processed, total;
-    int64_t alive_ms; /* monotonic: when a block job was last seen */
+    int64_t alive_ms;    /* monotonic: when a block job was last seen, or something moved */
+    int64_t measured_ms; /* monotonic: when QEMU was last asked how far it is */
+    struct news_listener news;
 };
 
 static int render(const struct step_run *run, const struct step *step, struct text *command, struct text *lost,
@@ -121,7 +132,7 @@ static int watch_stall(struct push *push, struct err *err)
 {
     int64_t now = clock_monotonic_ms();
 
-    if (!push->alive_ms || any_block_job(push))
+    if (any_block_job(push))
         push->alive_ms = now;
     if (now - push->alive_ms < STALLED_MS)
         return 0;
@@ -182,33 +193,44 @@ static int verdict(struct push *push, struct err *err)
 /* 1: it still runs. 0: it has ended. */
 static int look(struct push *push, struct err *err)
 {
-    CLEANUP(stats_end) struct job_stats stats = {0};
     enum running_backup running;
 
+    if (backup_running(push->domain, step_arg(push->step, "folder"), &running, err) < 0)
+        return virDomainIsActive(push->domain) == 0 ? 0 : -1;
+    return running == BACKUP_OURS;
+}
+
+static int measure(struct push *push, struct err *err)
+{
+    CLEANUP(stats_end) struct job_stats stats = {0};
+    int64_t before = push->processed;
+
+    if (clock_monotonic_ms() - push->measured_ms < MEASURE_MS)
+        return 0;
     if (read_stats(push, 0, &stats, err) < 0)
         return virDomainIsActive(push->domain) == 0 ? 0 : -1;
-    if (stats.type == VIR_DOMAIN_JOB_NONE)
-        return 0;
-    if (stats.operation != OPERATION_BACKUP ||
-        backup_running(push->domain, step_arg(push->step, "folder"), &running, err) < 0)
-        return stats.operation == OPERATION_BACKUP ? -1 : 0;
+    push->measured_ms = clock_monotonic_ms();
     attempt_progress(push->run->attempt, push->processed, push->total);
-    return running == BACKUP_OURS;
+    if (push->processed == before)
+        return watch_stall(push, err);
+    push->alive_ms = push->measured_ms;
+    return 0;
 }
 
 static int watch(struct push *push, struct err *err)
 {
-    int running, poll_ms = POLL_FIRST_MS;
+    int running, look_ms = LOOK_FIRST_MS;
 
+    push->alive_ms = push->measured_ms = clock_monotonic_ms();
     while ((running = look(push, err)) > 0) {
         chain_lease_tick(&push->lease);
         set_rate(push);
-        if (set_guest_free(push, err) < 0 || watch_room(push, err) < 0 || watch_stall(push, err) < 0)
+        if (set_guest_free(push, err) < 0 || watch_room(push, err) < 0 || measure(push, err) < 0)
             return -1;
         if (step_cancelled(push->run))
             return err_set(err, ERR_CANCELLED, "asked to stop");
-        nanosleep(&(struct timespec){.tv_nsec = poll_ms * 1000000L}, NULL);
-        poll_ms = poll_ms < POLL_MAX_MS ? poll_ms * 2 : POLL_MAX_MS;
+        look_ms = news_flowing() || look_ms > LOOK_MS / 2 ? LOOK_MS : look_ms * 2;
+        news_wait(&push->news, look_ms);
     }
     if (running < 0)
         return -1;
@@ -219,6 +241,7 @@ static int watch(struct push *push, struct err *err)
 
 static void push_end(struct push *push)
 {
+    news_end(&push->news);
     domain_freep(&push->domain);
     repository_clear(&push->repository);
     chain_lease_endp(&push->lease);
@@ -226,6 +249,7 @@ static void push_end(struct push *push)
 
 static int open_push(struct push *push, struct err *err)
 {
+    news_listen(&push->news, push->run->job->target.id);
     if (step_domain(push->run, &push->domain, err) < 0 ||
         repository_open(step_arg(push->step, "repository"), NULL, &push->repository, err) < 0)
         return -1;

@@ -19,7 +19,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { VERSION_INCREMENTAL = 7006000 };
+enum { VERSION_INCREMENTAL = 7006000, ROOM_FOR_METADATA = 4 << 20 };
 
 struct create {
     struct libvirt_backend *backend;
@@ -30,6 +30,8 @@ struct create {
     struct repository repository;
     struct list points;
     struct restore_point draft;
+    int64_t *allocated;  /* by disk of the draft: what it occupies */
+    int64_t dirty_bytes; /* since the last point that was asked for: in the end that is the parent */
     struct backup_choice choice;
     char chain_folder[PATH_MAX], folder[PATH_MAX];
     char checkpoint[CHECKPOINT_NAME]; /* empty: none is made */
@@ -41,12 +43,16 @@ static void create_end(struct create *create)
     repository_clear(&create->repository);
     points_clear(&create->points);
     restore_point_clear(&create->draft);
+    free(create->allocated);
 }
 
 /* ---- look ---- */
 
 static int size_disks(struct create *create, struct err *err)
 {
+    create->allocated = calloc(create->draft.disks.count + 1, sizeof *create->allocated);
+    if (!create->allocated)
+        return err_memory(err, "disks");
     for (size_t i = 0; i < create->draft.disks.count; i++) {
         struct point_disk *disk = list_at(&create->draft.disks, struct point_disk, i);
         virDomainBlockInfo info;
@@ -56,6 +62,7 @@ static int size_disks(struct create *create, struct err *err)
         if (virDomainGetBlockInfo(create->domain, disk->name, &info, 0) < 0)
             return libvirt_err(err, "size of disk %s", disk->name);
         disk->size_bytes = (int64_t)info.capacity;
+        create->allocated[i] = (int64_t)(info.allocation < info.capacity ? info.allocation : info.capacity);
     }
     return 0;
 }
@@ -119,7 +126,8 @@ static enum checkpoint_state ask_checkpoint(void *context, const struct restore_
     struct create *create = context;
     int state;
 
-    if (checkpoint_look(create->domain, point, &state, NULL, NULL) < 0)
+    create->dirty_bytes = 0;
+    if (checkpoint_look(create->domain, point, &state, &create->dirty_bytes, NULL) < 0)
         return CHECKPOINT_GONE;
     return (enum checkpoint_state)state;
 }
@@ -198,19 +206,25 @@ static int draft(struct create *create, struct err *err)
 
 /* ---- list the steps ---- */
 
+/* How much the new point will need: what full disks occupy and what has changed on the others. Said here, where both were just asked for: QEMU takes milliseconds for each answer. */
+static int estimate(const struct create *create, struct plan *plan, struct err *err)
+{
+    int64_t dirty = create->choice.parent ? create->dirty_bytes : 0, bytes = dirty + ROOM_FOR_METADATA;
+
+    for (size_t i = 0; i < create->draft.disks.count; i++)
+        if (strcmp(list_at(&create->draft.disks, struct point_disk, i)->mode, "full") == 0)
+            bytes += create->allocated[i];
+    if (dirty && facts_set_int(&plan->facts, "dirty_bytes", dirty, err) < 0)
+        return -1;
+    return facts_set_int(&plan->facts, "estimated_bytes", bytes, err);
+}
+
 static int add_space(struct create *create, struct plan *plan, struct err *err)
 {
-    const struct restore_point *parent = create->choice.parent;
-    CLEANUP(freep) char *names = backup_disk_names(&create->draft.disks);
-    CLEANUP(freep) char *folder = NULL;
-
-    if (!names)
-        return err_memory(err, "disks");
-    if (parent && repository_point_folder(&create->repository, create->job->target.id, parent->chain, parent->id,
-                                          &folder, err) < 0)
+    if (estimate(create, plan, err) < 0)
         return -1;
     return plan_add(plan, &step_backup_space, err, "repository", create->repository.path, "repository_id",
-                    create->repository.id, "disks", names, "folder", create->folder, "parent", folder, NULL)
+                    create->repository.id, "folder", create->folder, NULL)
                ? 0
                : -1;
 }
@@ -324,28 +338,36 @@ static int add_converts(struct create *create, struct plan *plan, struct err *er
     return facts_set(&plan->facts, "level", "off", err);
 }
 
+static bool of_this_repository(const struct create *create, const char *checkpoint)
+{
+    char name[CHECKPOINT_NAME];
+
+    for (size_t i = 0; i < create->points.count; i++)
+        if (strcmp(checkpoint_name(list_at(&create->points, struct restore_point, i)->id, name), checkpoint) == 0)
+            return true;
+    return false;
+}
+
 /* Checkpoints that nothing needs any more once this full is whole: those of older chains of the same repository. Others' and other repositories' stay. */
 static int add_prune(struct create *create, struct plan *plan, struct err *err)
 {
-    struct text names = {0};
-    struct step *step = NULL;
+    CLEANUP(text_freep) struct text names = {0};
+    virDomainCheckpointPtr *checkpoints = NULL;
+    int count = 0;
 
-    for (size_t i = 0; !create->choice.parent && create->checkpoint[0] && i < create->points.count; i++) {
-        const struct restore_point *point = list_at(&create->points, struct restore_point, i);
-        char name[CHECKPOINT_NAME];
-        bool exists = false;
+    if (!create->choice.parent && create->checkpoint[0] && create->points.count)
+        count = virDomainListAllCheckpoints(create->domain, &checkpoints, VIR_DOMAIN_CHECKPOINT_LIST_TOPOLOGICAL);
+    for (int i = 0; i < count; i++) { /* none, too, where they cannot be listed: the backup is good without */
+        const char *name = virDomainCheckpointGetName(checkpoints[i]);
 
-        if (checkpoint_exists(create->domain, checkpoint_name(point->id, name), &exists, NULL) == 0 && exists)
+        if (of_this_repository(create, name))
             text_addf(&names, "%s%s", names.len ? " " : "", name);
+        virDomainCheckpointFree(checkpoints[i]);
     }
-    if (names.len)
-        step = plan_add(plan, &step_backup_prune, err, "checkpoints", text_str(&names), NULL);
-    if (names.len && !step) {
-        text_free(&names);
-        return -1;
-    }
-    text_free(&names);
-    return 0;
+    free(checkpoints);
+    if (names.failed)
+        return err_memory(err, "checkpoints");
+    return names.len == 0 || plan_add(plan, &step_backup_prune, err, "checkpoints", text_str(&names), NULL) ? 0 : -1;
 }
 
 int plan_backup_create(struct backend *backend, const struct job *job, struct plan *plan, struct err *err)
