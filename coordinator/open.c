@@ -21,15 +21,7 @@
 #include <string.h>
 #include <sys/file.h>
 
-enum {
-    SECRET_MAX = 4096,
-    FLUSH_MS = 5000,
-    WATERMARK_MS = 10000,
-    PROBLEMS_MAX = 32,
-    STOP_MS = 10000,
-    VIEW_FETCH_MS = 40,
-    VIEW_FETCH_BYTES = 512 * 1024
-};
+enum { SECRET_MAX = 4096, FLUSH_MS = 5000, WATERMARK_MS = 10000, PROBLEMS_MAX = 32, STOP_MS = 10000 };
 
 /* ---- questions ---- */
 
@@ -207,9 +199,6 @@ static int start_view(struct coordinator *coordinator, struct err *err)
                    source_dead_letter},
     };
 
-    /* Each fetch names all partitions and costs the broker as much as many records: it comes when there are many, or before people notice. */
-    options.kafka.fetch_wait_ms = VIEW_FETCH_MS;
-    options.kafka.fetch_min_bytes = VIEW_FETCH_BYTES;
     return view_start(&options, &coordinator->view, err);
 }
 

@@ -46,6 +46,9 @@ int view_dead_letters(struct view_reader *reader, const struct view_filter *filt
 /* Follows a job (or all jobs when job_id is NULL): the status events after `cursor` (0: none seen), oldest first, waiting up to timeout_ms for the first one. *cursor moves on. Array. */
 int view_follow(struct view_reader *reader, const char *job_id, int64_t *cursor, int timeout_ms, json_t **out,
                 struct err *err);
+/* The writer in this process commits: now() counts, wait() returns when it has counted past `seen`, at most 250 ms later, because another process may be the writer. Any thread. */
+int64_t view_news_now(void);
+void view_news_wait(int64_t seen, int timeout_ms);
 /* Resolves what people type: name, host/name, kind:id. Array of {kind,id,name,host,state}; several = ambiguous; none: *out_similar has up to three near names. */
 int view_resolve(struct view_reader *reader, const char *text, json_t **out, json_t **out_similar, struct err *err);
 /* All ids with this prefix, at most 5: what = "job" or "point". Array of strings. */

@@ -4,6 +4,7 @@
 #include "coordinator/leadership.h"
 #include "coordinator/view_feed.h"
 #include "coordinator/view_fold.h"
+#include "coordinator/view_pace.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -40,7 +41,8 @@ struct view {
     struct mac *mac;
     struct leadership ledger; /* only its `highest` is used: a record behind a higher TERM is dropped here too */
     bool open;                /* a transaction */
-    int64_t opened_ms, tidied_ms;
+    int64_t committed_ms, tidied_ms;
+    struct view_pace pace;
     int64_t ledger_high;             /* asked after the present batch came in; -1: not yet */
     int64_t refused_minute, refused; /* records, for the log */
     struct view_end *ends;           /* of this transaction */
@@ -73,7 +75,3 @@ int view_read_dlq(struct view *view, const struct kafka_record *record, struct e
 
 /* After a commit: wakes those who follow. view_news.c */
 void view_news_tell(void);
-int64_t view_news_now(void);
-void view_news_wait(
-    int64_t seen,
-    int timeout_ms); /* until there is news after `seen`; at most 250 ms at a time, because another process may be the writer */

@@ -2,6 +2,7 @@
  * One counter for the process: the view has committed. The readers of view.h open the file by its path and know nothing of the writer; polling it a hundred times a second
  * from each event stream would cost more than this one global.
  */
+#include "coordinator/view.h"
 #include "coordinator/view_internal.h"
 
 #include <time.h>

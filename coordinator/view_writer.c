@@ -1,6 +1,6 @@
 /*
- * The view thread: reads all that hosts say, folds it into SQLite, remembers in the same transaction how far it has read, and commits every 20 ms. What a job's end means
- * for the ledger is said after the commit: so the coordinator never acts on what a crash could take back.
+ * The view thread: reads all that hosts say, folds it into SQLite, remembers in the same transaction how far it has read, and commits at once what comes alone, and what comes
+ * in numbers together. What a job's end means for the ledger is said after the commit: so the coordinator never acts on what a crash could take back.
  *
  * Records are trusted by what the *main loop* has read of the ledger: it applies a job before it publishes it, so the leader always knows the job of an event. A standby
  * may lag; then the view asks for the ledger's end and waits until the main loop has come that far, before it says that a job is unknown.
@@ -24,9 +24,11 @@
 
 enum {
     BATCH_MAX = 1024,
-    BUSY_COUNT = 64, /* records in one read */
-    COMMIT_MS = 20,
+    BUSY_COUNT = 64,      /* records in one read */
+    COMMIT_MS = 5,        /* from one commit to the next */
     BUSY_COMMIT_MS = 100, /* while there is more to read at once: pages and events of a job are written together */
+    GATHER_MS = 40,       /* before people notice */
+    GATHER_BYTES = 512 * 1024,
     IDLE_MS = 200,
     WAIT_LEDGER_MS = 10000,
     WATERMARK_MS = 5000,
@@ -172,7 +174,6 @@ static int begin(struct view *view, struct err *err)
     if (view_db_run(view->db, "BEGIN IMMEDIATE", err) < 0)
         return -1;
     view->open = true;
-    view->opened_ms = clock_monotonic_ms();
     return 0;
 }
 
@@ -209,6 +210,7 @@ static int commit(struct view *view, struct err *err)
         view_db_run(view->db, "COMMIT", err) < 0)
         return -1;
     view->open = false;
+    view->committed_ms = clock_monotonic_ms();
     tell_ends(view);
     view_news_tell();
     return 0;
@@ -361,7 +363,37 @@ static bool due(const struct view *view, int count)
 {
     int limit_ms = count < BUSY_COUNT ? COMMIT_MS : BUSY_COMMIT_MS;
 
-    return view->open && (count == 0 || clock_monotonic_ms() - view->opened_ms >= limit_ms);
+    return view->open && (count == 0 || clock_monotonic_ms() - view->committed_ms >= limit_ms);
+}
+
+static int open_consumer(struct view *view, struct kafka_consumer **out, struct err *err)
+{
+    struct kafka_options options = view->options.kafka;
+
+    if (view->pace.gathers) {
+        options.fetch_wait_ms = GATHER_MS;
+        options.fetch_min_bytes = GATHER_BYTES;
+    }
+    return kafka_consumer_open(&options, NULL, out, err);
+}
+
+/* A consumer cannot change how it fetches: another one goes on from where this one is. When that fails this one stays. */
+static void change_pace(struct view *view)
+{
+    struct kafka_consumer *consumer = NULL;
+    struct err err = {0};
+    int failed = open_consumer(view, &consumer, &err);
+
+    for (size_t i = 0; !failed && i < view->place_count; i++)
+        failed = kafka_consumer_assign(consumer, view->places[i].topic, view->places[i].partition, view->places[i].next,
+                                       &err);
+    if (failed) {
+        log_warning("view", "%s", err.text);
+        kafka_consumer_close(consumer);
+        return;
+    }
+    kafka_consumer_close(view->consumer);
+    view->consumer = consumer;
 }
 
 static int turn(struct view *view, struct err *err)
@@ -379,6 +411,8 @@ static int turn(struct view *view, struct err *err)
     if (due(view, count) && commit(view, err) < 0)
         return -1;
     look_whether_caught_up(view);
+    if (view_pace_note(&view->pace, clock_monotonic_ms(), count))
+        change_pace(view);
     if (atomic_load(&view->caught_up) && atomic_exchange(&view->replay_wanted, false) && replay_ends(view, err) < 0)
         return -1;
     return tidy(view, err);
@@ -598,7 +632,7 @@ static int open_all(struct view *view, struct err *err)
         return -1;
     if (trust_new(view->options.master, &view->options.source.trust, &view->trust, err) < 0)
         return -1;
-    if (kafka_consumer_open(&view->options.kafka, NULL, &view->consumer, err) < 0)
+    if (open_consumer(view, &view->consumer, err) < 0)
         return -1;
     for (size_t i = 0; i < sizeof topics / sizeof *topics; i++)
         if (add_places(view, topics[i], err) < 0)

@@ -1,7 +1,7 @@
 /*
  * Server-sent events. One thread follows the view for all streams, so that a watcher costs no HTTP thread: it asks for the events after each stream's cursor, renders
  * them into the stream's buffer, and wakes the connection, which sleeps (suspended) while there is nothing to send. A stream of one job ends after the job's terminal
- * event. Between events of a running job the stream tells its progress.
+ * event. Between events of a running job the stream tells its progress. It looks when the view has news, but rests four times as long as the last look took.
  *
  *     id: 1234                      where to go on: Last-Event-ID (on the last of several that came together)
  *     event: status                 status | progress | end
@@ -19,7 +19,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { TICK_MS = 50, PROGRESS_MS = 500, ALIVE_MS = 10000, BUFFER_MAX = 1024 * 1024, RETRY_MS = 1000 };
+enum { TICK_MS = 50, REST = 4, PROGRESS_MS = 500, ALIVE_MS = 10000, BUFFER_MAX = 1024 * 1024, RETRY_MS = 1000 };
 
 struct stream {
     int64_t id; /* 0: free */
@@ -271,14 +271,14 @@ static void wait_ms(struct streams *streams, int64_t ms)
     pthread_cond_timedwait(&streams->changed, &streams->lock, &until);
 }
 
-/* False: stop. Sleeps for good while nobody watches, else one tick. */
-static bool wait_for_work(struct streams *streams, bool trouble)
+/* False: stop. Sleeps for good while nobody watches. */
+static bool wait_for_streams(struct streams *streams, int64_t rest_ms)
 {
     LOCK_SCOPE(&streams->lock);
     while (!streams->stopping && !any_stream(streams))
         pthread_cond_wait(&streams->changed, &streams->lock);
-    if (!streams->stopping)
-        wait_ms(streams, trouble ? RETRY_MS : TICK_MS);
+    if (!streams->stopping && rest_ms)
+        wait_ms(streams, rest_ms);
     return !streams->stopping;
 }
 
@@ -287,13 +287,18 @@ static void *follow(void *argument)
     struct streams *streams = argument;
     struct view_reader *reader = NULL;
     struct err err = {0};
+    int64_t rest_ms = 0;
 
-    while (wait_for_work(streams, !reader)) {
+    while (wait_for_streams(streams, rest_ms)) {
         if (!reader && view_reader_open(streams->context->view_path, &reader, &err) < 0) {
             log_warning("api", "event streams: %s", err.text);
+            rest_ms = RETRY_MS;
             continue;
         }
+        int64_t began_ms = clock_monotonic_ms(), seen = view_news_now();
         look_at_all(streams, reader);
+        rest_ms = REST * (clock_monotonic_ms() - began_ms);
+        view_news_wait(seen, TICK_MS);
     }
     view_reader_close(reader);
     return NULL;

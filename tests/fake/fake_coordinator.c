@@ -609,6 +609,19 @@ int view_follow(struct view_reader *reader, const char *job_id, int64_t *cursor,
     return 0;
 }
 
+int64_t view_news_now(void)
+{
+    return 0;
+}
+
+void view_news_wait(int64_t seen, int timeout_ms)
+{
+    struct timespec pause = {.tv_nsec = timeout_ms * 1000000L};
+
+    (void)seen;
+    nanosleep(&pause, NULL);
+}
+
 static bool is_named(const json_t *item, const char *wanted)
 {
     const json_t *target = json_object_get(item, "target");
