@@ -174,6 +174,31 @@ static int read_stats(struct push *push, unsigned flags, struct job_stats *out, 
     return 0;
 }
 
+/*
+ * The job has ended for libvirt before QEMU has written and closed the files; until then they are locked and not whole. Statistics wait for libvirt's work on the domain, which
+ * closes the files, but no longer than half a minute. 1: all is closed. 0: not yet.
+ */
+static int look_closed(struct push *push, struct err *err)
+{
+    CLEANUP(stats_end) struct job_stats stats = {0};
+
+    if (read_stats(push, 0, &stats, err) == 0 || virDomainIsActive(push->domain) == 0)
+        return 1;
+    return err->code == VIR_ERR_OPERATION_TIMEOUT ? 0 : -1;
+}
+
+static int wait_closed(struct push *push, struct err *err)
+{
+    int closed;
+
+    while ((closed = look_closed(push, err)) == 0) {
+        chain_lease_tick(&push->lease);
+        if (step_cancelled(push->run))
+            return err_set(err, ERR_CANCELLED, "asked to stop");
+    }
+    return closed < 0 ? -1 : 0;
+}
+
 static int verdict(struct push *push, struct err *err)
 {
     CLEANUP(stats_end) struct job_stats stats = {0};
@@ -236,7 +261,7 @@ static int watch(struct push *push, struct err *err)
         return -1;
     if (virDomainIsActive(push->domain) == 1 && set_guest_free(push, err) < 0)
         return -1;
-    return verdict(push, err);
+    return wait_closed(push, err) < 0 ? -1 : verdict(push, err);
 }
 
 static void push_end(struct push *push)
@@ -283,13 +308,17 @@ static int settle(const struct step_run *run, const struct step *step, struct fa
 {
     CLEANUP(push_end) struct push push = {.run = run, .step = step};
     enum running_backup running;
+    int closed = 1;
 
     (void)learned;
     if (step_domain(run, &push.domain, err) < 0 ||
-        backup_running(push.domain, step_arg(step, "folder"), &running, err) < 0)
+        backup_running(push.domain, step_arg(step, "folder"), &running, err) < 0 ||
+        (running == BACKUP_NONE && (closed = look_closed(&push, err)) < 0))
         return -1;
     if (running == BACKUP_OURS)
         *out = SETTLED_RUNNING;
+    else if (!closed)
+        *out = SETTLED_BUSY;
     else /* execute() looks at how the job ended, and says so */
         *out = verdict(&push, NULL) == 0 ? SETTLED_DONE : SETTLED_NOT_DONE;
     return 0;
