@@ -33,7 +33,7 @@
 #include <string.h>
 
 enum {
-    AHEAD_MAX = 256,
+    AHEAD_MAX = 1024,
     AHEAD_US = 20000,
     LOCK_AGAIN_MS = 1000,
     HOLD_AGAIN_MS = 5000,

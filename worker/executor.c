@@ -159,8 +159,10 @@ static void execute(struct executor *executor, struct work *work)
     const struct runner_env env = env_of(executor);
     struct err err = {0};
 
+    int64_t began_us = clock_monotonic_us();
+
     executor->work = work;
-    work->hold->began_ms = clock_monotonic_ms();
+    work->hold->began_ms = began_us / 1000;
     outcome_clear(&work->outcome);
     struct backend *backend = backend_of(executor, work->ops, &err);
     if (executor->pool->stopping)
@@ -176,6 +178,7 @@ static void execute(struct executor *executor, struct work *work)
     else
         runner_run(&env, backend, work->job, &work->outcome);
     executor->work = NULL;
+    work->ran_us = clock_monotonic_us() - began_us;
     queue_push(executor->pool->setup.to_loop, &work->message.item);
 }
 

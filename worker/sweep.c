@@ -17,6 +17,7 @@
 
 enum {
     LONG_ENOUGH_MS = 1000,
+    YOUNG_MS = 2000,
     BLOCKED_AGAIN_MS = 10000,
     PROGRESS_MS = 5000,
     SLOW_MS = 5000,
@@ -26,6 +27,12 @@ enum {
 static const int64_t remembered_ms = INT64_C(15) * 24 * 3600 * 1000;
 
 /* ---- jobs ---- */
+
+/* It came a moment ago and only waits for its turn: in a burst most jobs have ended before anybody could read that they wait. */
+static bool young(const struct work *work, int64_t now)
+{
+    return work->state == STATE_ACCEPTED && work->place == PLACE_READY && now - work->wake_ms < YOUNG_MS;
+}
 
 /* Behind another job on its target for longer than a sweep: WAITING, with the words in which Redis would say it. Who comes to stand there next is said again only now and then. */
 static int look_at_blocked(struct worker *worker, struct work *work, const struct work *blocker, int64_t now,
@@ -122,7 +129,7 @@ static int look_at_jobs(struct worker *worker, int64_t now, struct err *err)
     for (struct work *work = worker->custody.first, *next; work; work = next) {
         int failed = 0;
         next = work->next;
-        if (work->stage == WORK_WAITING)
+        if (work->stage == WORK_WAITING && !young(work, now))
             failed = look_at_waiting(worker, work, now, err);
         else if (work->stage == WORK_RUNNING)
             failed = look_at_running(worker, work, now, err);

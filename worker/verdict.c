@@ -112,7 +112,7 @@ int verdict_of(struct custody *custody, struct admission *admission, struct work
 
     work->outcome = (struct outcome){0};
     *out_left = false;
-    admission_ran(admission, work, (clock_monotonic_ms() - work->hold->began_ms) * 1000);
+    admission_ran(admission, work, work->ran_us);
     if (outcome.kind == OUTCOME_LEFT) {
         *out_left = true;
         failed = left(custody, work, err);

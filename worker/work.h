@@ -71,6 +71,7 @@ struct work {
     int64_t recovers_since_ms;    /* TASK_RECOVER: monotonic */
     bool orphan;                  /* given away: an executor still has it, custody has another in its place */
     struct outcome outcome;       /* filled by the executor */
+    int64_t ran_us; /* how long the executor had it, by the executor */
     size_t heap_index;            /* in the backlog's heaps */
     struct work *next, *previous; /* all in custody; linked by the custody */
     struct work *next_blocked;    /* behind a busy target */
