@@ -291,28 +291,22 @@ static int admitted(struct admission *admission, struct work *work, const struct
     return go_on_alone(admission, work, "no answer", err);
 }
 
-struct question { /* of one job, until its answer */
-    struct admission *admission;
-    struct work *work;
-};
-
 static void answered(void *context, enum redis_outcome outcome, const struct redis_reply *reply)
 {
-    struct question *question = context;
-    struct admission *admission = question->admission;
-    struct acquire_result result = {0};
+    struct work *work = context;
+    struct admission *admission = work->admission;
+    struct acquire_result result;
 
     store_acquire_answer(outcome, reply, &result);
     if (!admission->failed)
-        admission->failed = admitted(admission, question->work, &result, admission->err);
-    free(question);
+        admission->failed = admitted(admission, work, &result, admission->err);
 }
 
 /* ---- the question ---- */
 
 static int ask(struct admission *admission, struct work *work, struct err *err)
 {
-    struct store_command command = {0};
+    struct store_command *command = &admission->command;
     struct store_acquire acquire = {
         .job_id = work->job->job_id,
         .host = admission->host,
@@ -327,22 +321,22 @@ static int ask(struct admission *admission, struct work *work, struct err *err)
         .ttl_ms = KEEPER_LOCK_TTL_MS,
         .slot_count = work->slot_count,
     };
-    struct question *question = calloc(1, sizeof *question);
 
-    memcpy(acquire.slots, work->slots, sizeof acquire.slots);
-    int failed = question ? token_highest(admission->journal, work->target, &acquire.token, err)
-                          : err_memory(err, "acquire");
-    if (!failed)
-        failed = store_acquire_command(&acquire, &command, err);
-    if (failed) {
-        free(question);
-    } else {
-        *question = (struct question){admission, work};
-        work->asked_ms = clock_monotonic_ms();
-        store_send(admission->redis, &command, answered, question);
-    }
-    store_command_clear(&command);
-    return failed;
+    memcpy(acquire.slots, work->slots, sizeof work->slots);
+    if (work->class != CLASS_A && token_highest(admission->journal, work->target, &acquire.token, err) < 0)
+        return -1;
+    if (store_acquire_command(&acquire, command, err) < 0)
+        return -1;
+    work->admission = admission;
+    work->asked_ms = clock_monotonic_ms();
+    store_send(admission->redis, command, answered, work);
+    return 0;
+}
+
+void admission_close(struct admission *admission)
+{
+    store_command_clear(&admission->command);
+    facts_clear(&admission->holds);
 }
 
 void admission_ask(struct admission *admission)

@@ -16,6 +16,7 @@ struct admission {
     char run_id[64];    /* of the connection that the epoch was read on */
     bool reading_epoch;
     int64_t epoch_read_ms;
+    struct store_command command; /* used again for each question */
     int64_t typical_us[OP_COUNT]; /* how long a run of an op takes; 0: not known yet */
     struct work *asking;          /* to be asked after the commit, by next_blocked */
     struct work **asking_end;
@@ -26,6 +27,7 @@ struct admission {
 };
 
 void admission_open(struct admission *admission);
+void admission_close(struct admission *admission);
 /* In the turn's transaction: takes from the backlog what may start. */
 int admission_start(struct admission *admission, struct err *err);
 /* After the commit: one pipelined request per job. */

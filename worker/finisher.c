@@ -16,13 +16,10 @@ struct farewell {
     struct farewell *next;
     struct finisher *finisher;
     int64_t row, token, not_before_ms;
-    char job_id[40];
-    char target[TARGET_TEXT];
-    char state[16];
     struct hold *hold;
+    const char *job_id, *target, *state; /* behind the slots, like their names */
     size_t slot_count;
-    struct store_slot slots[8];
-    char slot_names[8][80];
+    struct store_slot slots[];
 };
 
 struct finisher {
@@ -30,6 +27,7 @@ struct finisher {
     const char *host;
     finisher_heard *heard;
     void *context;
+    struct store_command command;  /* used again for each */
     struct farewell *first, **end; /* to be sent */
     size_t count;                  /* of these and of those on their way */
 };
@@ -62,6 +60,7 @@ void finisher_close(struct finisher *finisher)
         next = farewell->next;
         farewell_free(farewell);
     }
+    store_command_clear(&finisher->command);
     free(finisher);
 }
 
@@ -72,26 +71,48 @@ static void queue_last(struct finisher *finisher, struct farewell *farewell)
     finisher->end = &farewell->next;
 }
 
+static const char *keep(char **at, const char *text)
+{
+    char *copy = *at;
+
+    *at = stpcpy(copy, text) + 1;
+    return copy;
+}
+
+/* The farewell and all its text in one piece. */
+static struct farewell *farewell_new(const char *job_id, const char *target, const char *state,
+                                     const struct store_slot *slots, size_t slot_count)
+{
+    size_t size = sizeof(struct farewell) + slot_count * sizeof *slots + strlen(job_id) + strlen(target) +
+                  strlen(state) + 3;
+
+    for (size_t i = 0; i < slot_count; i++)
+        size += strlen(slots[i].name) + 1;
+    struct farewell *farewell = malloc(size);
+    if (!farewell)
+        return NULL;
+    char *at = (char *)&farewell->slots[slot_count];
+    *farewell = (struct farewell){.slot_count = slot_count};
+    farewell->job_id = keep(&at, job_id);
+    farewell->target = keep(&at, target);
+    farewell->state = keep(&at, state);
+    for (size_t i = 0; i < slot_count; i++)
+        farewell->slots[i] = (struct store_slot){keep(&at, slots[i].name), slots[i].limit};
+    return farewell;
+}
+
 int finisher_add(struct finisher *finisher, int64_t row, const char *job_id, const char *target, int64_t token,
                  const char *state, struct hold *hold, const struct store_slot *slots, size_t slot_count,
                  struct err *err)
 {
-    struct farewell *farewell = calloc(1, sizeof *farewell);
+    struct farewell *farewell = farewell_new(job_id, target, state, slots, slot_count);
 
     if (!farewell)
-        return err_memory(err, "finisher");
+        return err_memory(err, "farewell");
     farewell->finisher = finisher;
     farewell->row = row;
     farewell->token = token;
     farewell->hold = hold ? hold_ref(hold) : NULL;
-    snprintf(farewell->job_id, sizeof farewell->job_id, "%s", job_id);
-    snprintf(farewell->target, sizeof farewell->target, "%s", target);
-    snprintf(farewell->state, sizeof farewell->state, "%s", state);
-    farewell->slot_count = slot_count;
-    for (size_t i = 0; i < slot_count; i++) {
-        snprintf(farewell->slot_names[i], sizeof farewell->slot_names[i], "%s", slots[i].name);
-        farewell->slots[i] = (struct store_slot){farewell->slot_names[i], slots[i].limit};
-    }
     finisher->count++;
     queue_last(finisher, farewell);
     return 0;
@@ -130,7 +151,7 @@ static void answered(void *context, enum redis_outcome outcome, const struct red
 
 static void send(struct finisher *finisher, struct farewell *farewell)
 {
-    struct store_command command = {0};
+    struct store_command *command = &finisher->command;
     struct store_finish finish = {
         .job_id = farewell->job_id,
         .host = finisher->host,
@@ -141,15 +162,14 @@ static void send(struct finisher *finisher, struct farewell *farewell)
     };
     struct err err;
 
-    memcpy(finish.slots, farewell->slots, sizeof finish.slots);
-    if (store_finish_command(&finish, &command, &err) < 0) {
+    memcpy(finish.slots, farewell->slots, farewell->slot_count * sizeof *finish.slots);
+    if (store_finish_command(&finish, command, &err) < 0) {
         log_error(farewell->job_id, "%s", err.text);
         queue_last(finisher, farewell);
     } else {
         crash_point("finish.before", farewell->job_id);
-        store_send(finisher->redis, &command, answered, farewell);
+        store_send(finisher->redis, command, answered, farewell);
     }
-    store_command_clear(&command);
 }
 
 static bool may_go(const struct farewell *farewell, int64_t now)

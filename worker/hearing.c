@@ -108,13 +108,13 @@ int hear_redis(struct worker *worker, short events, struct err *err)
     return worker->admission.failed;
 }
 
-int hear_deliveries(struct worker *worker, struct err *err)
+void hear_deliveries(struct worker *worker)
 {
     if (!worker->producer)
-        return 0;
+        return;
     kafka_fd_clear(kafka_producer_fd(worker->producer));
     kafka_producer_poll(worker->producer, 0, outbox_delivered, worker->outbox);
-    return outbox_forget(worker->outbox, err);
+    outbox_forget(worker->outbox);
 }
 
 static int hear_record(struct worker *worker, int index, struct err *err)

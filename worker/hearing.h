@@ -8,5 +8,5 @@ struct worker;
 
 int hear_threads(struct worker *worker, struct err *err);               /* executors, keeper, surveyor, kafka-link */
 int hear_redis(struct worker *worker, short happened, struct err *err); /* answers to acquire and finish; the epoch */
-int hear_deliveries(struct worker *worker, struct err *err); /* what Kafka has acknowledged leaves the outbox */
-int hear_kafka(struct worker *worker, struct err *err);      /* new jobs; their records live until job_source_release */
+void hear_deliveries(struct worker *worker);            /* what Kafka has acknowledged leaves the outbox */
+int hear_kafka(struct worker *worker, struct err *err); /* new jobs; their records live until job_source_release */

@@ -6,10 +6,12 @@
 #include <stdio.h>
 #include <string.h>
 
+/* In one piece with its text: one is made for each attempt. */
 int hold_new(const char *job_id, const char *target, enum job_class class, int64_t token, struct hold **out,
              struct err *err)
 {
-    struct hold *hold = calloc(1, sizeof *hold);
+    size_t job_size = strlen(job_id) + 1, target_size = strlen(target) + 1;
+    struct hold *hold = calloc(1, sizeof *hold + job_size + target_size);
 
     if (!hold || pthread_mutex_init(&hold->mutex, NULL) != 0) {
         free(hold);
@@ -18,12 +20,8 @@ int hold_new(const char *job_id, const char *target, enum job_class class, int64
     hold->references = 1;
     hold->class = class;
     hold->token = token;
-    hold->job_id = strdup(job_id);
-    hold->target = strdup(target);
-    if (!hold->job_id || !hold->target) {
-        hold_unref(hold);
-        return err_memory(err, "hold");
-    }
+    hold->job_id = memcpy(hold + 1, job_id, job_size);
+    hold->target = memcpy((char *)(hold + 1) + job_size, target, target_size);
     *out = hold;
     return 0;
 }
@@ -39,8 +37,6 @@ void hold_unref(struct hold *hold)
     if (!hold || atomic_fetch_sub(&hold->references, 1) > 1)
         return;
     pthread_mutex_destroy(&hold->mutex);
-    free(hold->job_id);
-    free(hold->target);
     free(hold);
 }
 

@@ -151,6 +151,7 @@ static int open_journal(const char *directory, bool create, struct journal **out
     if (!journal)
         return err_memory(err, "journal");
     journal->lock = -1;
+    journal->notes.due_ms = INT64_MAX;
     journal->directory = strdup(directory);
     if (!journal->directory || take_lock(journal, create, err) < 0 || open_database(journal, flags, err) < 0 ||
         ready_schema(journal, create, err) < 0 || read_identity(journal, err) < 0) {
@@ -184,6 +185,7 @@ void journal_close(struct journal *journal)
     sqlite3_close(journal->database);
     if (journal->lock >= 0)
         close(journal->lock);
+    free(journal->notes.finished);
     free(journal->directory);
     free(journal->id);
     free(journal);
@@ -232,8 +234,9 @@ int journal_commit(struct journal *journal, struct err *err)
 {
     if (!journal->in_transaction)
         return 0;
+    int failed = journal_write_notes(journal, err);
     journal->in_transaction = false;
-    if (run(journal, SQL_COMMIT, err) == 0)
+    if (!failed && run(journal, SQL_COMMIT, err) == 0)
         return 0;
     if (!sqlite3_get_autocommit(journal->database))
         run(journal, SQL_ROLLBACK, NULL);

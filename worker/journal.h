@@ -55,7 +55,6 @@ int inbox_move(struct journal *journal, const struct inbox_row *row,
                struct err *err); /* state, waiting, attempt, crashes, token, seq, not_before by `row` */
 int inbox_end(struct journal *journal, const struct inbox_row *row,
               struct err *err); /* the same and last_status, resolved; drops raw unless PARKED and unresolved */
-int inbox_finished(struct journal *journal, int64_t row, struct err *err);
 /* `found` returns -1 to stop with its error. */
 typedef int inbox_found(void *context, const struct inbox_row *row, struct err *err);
 int inbox_read(struct journal *journal, int64_t row, inbox_found *found, void *context, struct err *err);
@@ -90,7 +89,12 @@ int outbox_row_add(struct journal *journal, struct outbox_row *row, struct err *
 int outbox_row_read(struct journal *journal, int64_t seq, outbox_found *found, void *context, struct err *err);
 int outbox_rows(struct journal *journal, outbox_found *found, void *context,
                 struct err *err); /* all, in order; without key and value */
-int outbox_rows_delete(struct journal *journal, enum topic topic, int64_t up_to_seq, struct err *err);
+
+/* ---- what may be written a little later: with the next transaction (journal_notes.c) ---- */
+int inbox_finished(struct journal *journal, int64_t row, struct err *err);           /* Redis knows its end */
+void outbox_rows_done(struct journal *journal, enum topic topic, int64_t up_to_seq); /* Kafka has them: deleted */
+int64_t journal_notes_due_ms(const struct journal *journal);       /* monotonic; INT64_MAX: there is nothing to write */
+int journal_write_notes(struct journal *journal, struct err *err); /* now, in this transaction; a commit does so itself */
 
 /* ---- position, tokens, what inventory was said (journal_memory.c) ---- */
 struct position {

@@ -73,21 +73,13 @@ int inbox_end(struct journal *journal, const struct inbox_row *row, struct err *
 {
     struct sqlite3_stmt *statement = sql(journal, SQL_INBOX_END, err);
 
+    if (row->resolved && journal_write_notes(journal, err) < 0) /* that Redis knew it as PARKED must not count for this */
+        return -1;
     if (!statement || journal_begin(journal, err) < 0)
         return -1;
     bind_state(statement, row);
     bind_blob(statement, 8, row->last_status, row->last_status_len);
     bind_text(statement, 9, row->resolved);
-    return sql_done(journal, statement, err);
-}
-
-int inbox_finished(struct journal *journal, int64_t row, struct err *err)
-{
-    struct sqlite3_stmt *statement = sql(journal, SQL_INBOX_FINISHED, err);
-
-    if (!statement || journal_begin(journal, err) < 0)
-        return -1;
-    bind_int(statement, 1, row);
     return sql_done(journal, statement, err);
 }
 

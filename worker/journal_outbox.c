@@ -82,14 +82,3 @@ int outbox_rows(struct journal *journal, outbox_found *found, void *context, str
 
     return statement ? give_rows(journal, statement, found, context, err) : -1;
 }
-
-int outbox_rows_delete(struct journal *journal, enum topic topic, int64_t up_to_seq, struct err *err)
-{
-    struct sqlite3_stmt *statement = sql(journal, SQL_OUTBOX_DELETE, err);
-
-    if (!statement || journal_begin(journal, err) < 0)
-        return -1;
-    bind_int(statement, 1, topic);
-    bind_int(statement, 2, up_to_seq);
-    return sql_done(journal, statement, err);
-}

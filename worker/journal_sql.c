@@ -25,7 +25,7 @@ static const char *const texts[SQL_COUNT] = {
     [SQL_INBOX_END] =
         "UPDATE inbox SET state = ?2, waiting = NULL, attempt = ?4, crashes = ?5, token = ?6, seq = ?7, last_status = ?8, resolved = ?9, "
         "finished = 0, raw = CASE WHEN ?2 = 10 AND ?9 IS NULL THEN raw END WHERE row = ?1",
-    [SQL_INBOX_FINISHED] = "UPDATE inbox SET finished = 1 WHERE row = ?",
+    [SQL_INBOX_FINISHED] = "UPDATE inbox SET finished = 1 WHERE row BETWEEN ? AND ?",
     [SQL_INBOX_READ] = "SELECT " INBOX_COLUMNS " FROM inbox WHERE row = ?",
     [SQL_INBOX_OPEN] = "SELECT " INBOX_COLUMNS " FROM inbox WHERE " OPEN " ORDER BY row",
     [SQL_INBOX_FORGET] = "DELETE FROM inbox WHERE row IN (SELECT row FROM inbox WHERE append_ms < ? AND NOT " OPEN

@@ -40,6 +40,13 @@ enum sql {
     SQL_COUNT,
 };
 
+struct journal_notes {
+    int64_t *finished; /* rows whose end Redis knows */
+    size_t finished_count, finished_capacity;
+    int64_t acknowledged[TOPIC_COUNT]; /* up to this seq; 0: nothing */
+    int64_t due_ms;                    /* monotonic; INT64_MAX: there is nothing to write */
+};
+
 struct journal {
     struct sqlite3 *database;
     struct sqlite3_stmt *statements[SQL_COUNT]; /* prepared on first use */
@@ -48,6 +55,7 @@ struct journal {
     int64_t birth_us;
     int lock; /* flock on the state directory's lock file */
     bool in_transaction;
+    struct journal_notes notes;
 };
 
 struct sqlite3_stmt *sql(struct journal *journal, enum sql name,

@@ -51,10 +51,13 @@ static int64_t sleep_ms(const struct worker *worker)
     int64_t now = clock_monotonic_ms();
     int64_t wake = worker->swept_ms + SWEEP_MS;
     int64_t backlog = backlog_next_wake_ms(&worker->custody.backlog);
+    int64_t notes = journal_notes_due_ms(worker->journal);
     int redis = redis_wait_ms(worker->redis);
 
     if (backlog < wake)
         wake = backlog;
+    if (notes < wake)
+        wake = notes;
     if (redis >= 0 && now + redis < wake)
         wake = now + redis;
     if (finisher_count(worker->finisher) && now + NEAR_MS < wake)
@@ -206,14 +209,15 @@ static void after_commit(struct worker *worker)
 
 static int hear_and_decide(struct worker *worker, short redis_happened, struct err *err)
 {
-    if (hear_threads(worker, err) < 0 || hear_redis(worker, redis_happened, err) < 0 ||
-        hear_deliveries(worker, err) < 0 || hear_kafka(worker, err) < 0)
+    hear_deliveries(worker);
+    if (hear_threads(worker, err) < 0 || hear_redis(worker, redis_happened, err) < 0 || hear_kafka(worker, err) < 0)
         return -1;
     if (clock_monotonic_ms() - worker->swept_ms >= SWEEP_MS && sweep(worker, err) < 0)
         return -1;
-    if (admission_start(&worker->admission, err) < 0)
+    if (admission_start(&worker->admission, err) < 0 || write_position(worker, err) < 0)
         return -1;
-    return write_position(worker, err);
+    bool due = worker->drain_until_ms || clock_monotonic_ms() >= journal_notes_due_ms(worker->journal);
+    return due ? journal_write_notes(worker->journal, err) : 0;
 }
 
 static int turn(struct worker *worker)

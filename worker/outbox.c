@@ -17,7 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { REFUSED_MS = 5000 };
+enum { REFUSED_MS = 5000, SHELF_BYTES = 1 << 20 };
 enum entry_state { ENTRY_WAITING, ENTRY_SENT, ENTRY_ACKNOWLEDGED };
 
 struct entry {
@@ -26,11 +26,17 @@ struct entry {
     enum topic topic;
     enum entry_state state;
     int64_t not_before_ms;  /* monotonic; 0: it was never refused by our own side */
-    struct outbox_row *row; /* with the bytes behind it; NULL: read from the journal */
+    struct outbox_row *row; /* in the shelf, until it is produced; NULL: read from the journal */
 };
 
 struct entries {
     struct entry *first, *last;
+};
+
+/* What this turn has added: rows with their bytes behind them, until outbox_produce. */
+struct shelf {
+    char *data;
+    size_t used;
 };
 
 struct outbox {
@@ -41,6 +47,8 @@ struct outbox {
     struct entries topics[TOPIC_COUNT];
     struct entry *waiting_first, *waiting_last;
     size_t count;
+    struct entry *spare; /* forgotten ones, to be used again */
+    struct shelf shelf;
     int64_t skew_ms;
     int64_t not_before_ms; /* monotonic: a refusal by the broker is not repeated at once */
     bool refused;          /* said so */
@@ -60,13 +68,13 @@ static void wait_last(struct outbox *outbox, struct entry *entry)
 static int add_entry(struct outbox *outbox, const struct outbox_row *row, struct entry **out, struct err *err)
 {
     struct entries *list = &outbox->topics[row->topic];
-    struct entry *entry = calloc(1, sizeof *entry);
+    struct entry *entry = outbox->spare ? outbox->spare : malloc(sizeof *entry);
 
     if (!entry)
         return err_memory(err, "outbox");
-    entry->seq = row->seq;
-    entry->after = row->after;
-    entry->topic = row->topic;
+    if (entry == outbox->spare)
+        outbox->spare = entry->next;
+    *entry = (struct entry){.seq = row->seq, .after = row->after, .topic = row->topic};
     if (list->last)
         list->last->next = entry;
     else
@@ -100,10 +108,12 @@ int outbox_open(const struct outbox_setup *setup, struct outbox **out, struct er
     return 0;
 }
 
-static void entry_free(struct entry *entry)
+static void entries_free(struct entry *entry)
 {
-    free(entry->row);
-    free(entry);
+    for (struct entry *next; entry; entry = next) {
+        next = entry->next;
+        free(entry);
+    }
 }
 
 void outbox_close(struct outbox *outbox)
@@ -111,10 +121,9 @@ void outbox_close(struct outbox *outbox)
     if (!outbox)
         return;
     for (int topic = 0; topic < TOPIC_COUNT; topic++)
-        for (struct entry *entry = outbox->topics[topic].first, *next; entry; entry = next) {
-            next = entry->next;
-            entry_free(entry);
-        }
+        entries_free(outbox->topics[topic].first);
+    entries_free(outbox->spare);
+    free(outbox->shelf.data);
     mac_free(outbox->mac);
     free(outbox);
 }
@@ -134,15 +143,20 @@ static size_t text_size(const char *text)
     return text ? strlen(text) + 1 : 0;
 }
 
-/* The row and all its bytes in one piece. */
-static struct outbox_row *row_copy(const struct outbox_row *row)
+/* NULL when the shelf is full: such a row is read back from the journal. */
+static struct outbox_row *shelve(struct shelf *shelf, const struct outbox_row *row)
 {
     size_t job = text_size(row->job), revision = text_size(row->revision), traceparent = text_size(row->traceparent);
-    struct outbox_row *copy = malloc(sizeof *copy + row->key_len + row->value_len + job + revision + traceparent);
+    size_t size = sizeof *row + row->key_len + row->value_len + job + revision + traceparent;
 
-    if (!copy)
+    size += -size % _Alignof(struct outbox_row);
+    if (!shelf->data)
+        shelf->data = malloc(SHELF_BYTES);
+    if (!shelf->data || size > SHELF_BYTES - shelf->used)
         return NULL;
+    struct outbox_row *copy = (struct outbox_row *)(void *)(shelf->data + shelf->used);
     char *at = (char *)(copy + 1);
+    shelf->used += size;
     *copy = *row;
     copy->key = keep(&at, row->key, row->key_len);
     copy->value = keep(&at, row->value, row->value_len);
@@ -158,7 +172,7 @@ int outbox_add(struct outbox *outbox, struct outbox_row *row, struct err *err)
 
     if (outbox_row_add(outbox->setup.journal, row, err) < 0 || add_entry(outbox, row, &entry, err) < 0)
         return -1;
-    entry->row = row_copy(row); /* without memory it is read back from the journal */
+    entry->row = shelve(&outbox->shelf, row);
     return 0;
 }
 
@@ -178,14 +192,6 @@ int32_t outbox_status_partition(const struct outbox *outbox)
     return outbox->status_partition;
 }
 
-static int read_back(void *context, const struct outbox_row *row, struct err *err)
-{
-    struct entry *entry = context;
-
-    entry->row = row_copy(row);
-    return entry->row ? 0 : err_memory(err, "outbox");
-}
-
 static int sign(struct outbox *outbox, const struct outbox_row *row, char out[MAC_TEXT], struct err *err)
 {
     struct mac_input input = {
@@ -202,9 +208,8 @@ static int sign(struct outbox *outbox, const struct outbox_row *row, char out[MA
     return mac_sign(outbox->mac, outbox->setup.keys, &input, out, err);
 }
 
-static int produce_row(struct outbox *outbox, const struct entry *entry, struct err *err)
+static int produce_row(struct outbox *outbox, const struct entry *entry, const struct outbox_row *row, struct err *err)
 {
-    const struct outbox_row *row = entry->row;
     struct kafka_header headers[KAFKA_HEADERS_MAX];
     int32_t partition = row->topic == TOPIC_STATUS ? outbox->status_partition : -1;
     char mac[MAC_TEXT];
@@ -234,17 +239,35 @@ static bool gated(const struct outbox *outbox, const struct entry *entry)
     return entry->after && catalog && catalog->seq <= entry->after;
 }
 
+struct reading {
+    struct outbox *outbox;
+    const struct entry *entry;
+    bool found;
+};
+
+static int produce_read(void *context, const struct outbox_row *row, struct err *err)
+{
+    struct reading *reading = context;
+
+    reading->found = true;
+    return produce_row(reading->outbox, reading->entry, row, err);
+}
+
+static int produce_from_journal(struct outbox *outbox, const struct entry *entry, struct err *err)
+{
+    struct reading reading = {outbox, entry, false};
+
+    if (outbox_row_read(outbox->setup.journal, entry->seq, produce_read, &reading, err) < 0)
+        return -1;
+    return reading.found ? 0 : err_set(err, ERR_UNKNOWN, "outbox: record %" PRId64 " is not in the journal", entry->seq);
+}
+
 static int produce_entry(struct outbox *outbox, struct entry *entry, struct err *err)
 {
-    if (!entry->row && outbox_row_read(outbox->setup.journal, entry->seq, read_back, entry, err) < 0)
-        return -1;
-    if (!entry->row)
-        return err_set(err, ERR_UNKNOWN, "outbox: record %" PRId64 " is not in the journal", entry->seq);
     crash_point("publish.before", topic_table[entry->topic].name);
-    if (produce_row(outbox, entry, err) < 0)
+    if ((entry->row ? produce_row(outbox, entry, entry->row, err) : produce_from_journal(outbox, entry, err)) < 0)
         return -1;
     crash_point("publish.after", topic_table[entry->topic].name);
-    free(entry->row);
     entry->row = NULL;
     entry->state = ENTRY_SENT;
     return 0;
@@ -255,7 +278,6 @@ static void put_back(struct outbox *outbox, struct entry *first)
 {
     while (first) {
         struct entry *next = first->next_waiting;
-        free(first->row);
         first->row = NULL;
         wait_last(outbox, first);
         first = next;
@@ -269,25 +291,19 @@ static void hold_back(struct outbox *outbox, struct entry *entry, const struct e
         log_error("outbox", "record %" PRId64 " of %s stays here: %s", entry->seq, topic_table[entry->topic].name,
                   err->text);
     entry->not_before_ms = clock_monotonic_ms() + REFUSED_MS;
-    free(entry->row);
     entry->row = NULL;
     wait_last(outbox, entry);
 }
 
-void outbox_produce(struct outbox *outbox)
+/* What has to wait goes behind, in the order in which it was. */
+static void produce_waiting(struct outbox *outbox, struct entry *entry)
 {
-    struct entry *entry = outbox->waiting_first, *next;
     struct err err = {0};
 
-    if (!entry || !outbox->producer || clock_monotonic_ms() < outbox->not_before_ms) {
-        outbox->waiting_first = outbox->waiting_last = NULL;
-        put_back(outbox, entry);
-        return;
-    }
-    outbox->waiting_first = outbox->waiting_last = NULL;
-    for (; entry; entry = next) {
+    for (struct entry *next; entry; entry = next) {
         next = entry->next_waiting;
         if (gated(outbox, entry) || (entry->not_before_ms && clock_monotonic_ms() < entry->not_before_ms)) {
+            entry->row = NULL;
             wait_last(outbox, entry);
         } else if (produce_entry(outbox, entry, &err) < 0) {
             if (err.kind == ERR_RETRY) {
@@ -297,6 +313,20 @@ void outbox_produce(struct outbox *outbox)
             hold_back(outbox, entry, &err);
         }
     }
+}
+
+void outbox_produce(struct outbox *outbox)
+{
+    struct entry *first = outbox->waiting_first;
+
+    if (!first)
+        return;
+    outbox->waiting_first = outbox->waiting_last = NULL;
+    if (!outbox->producer || clock_monotonic_ms() < outbox->not_before_ms)
+        put_back(outbox, first);
+    else
+        produce_waiting(outbox, first);
+    outbox->shelf.used = 0;
 }
 
 void outbox_delivered(void *context, const struct kafka_delivery *delivery)
@@ -318,7 +348,7 @@ void outbox_delivered(void *context, const struct kafka_delivery *delivery)
     wait_last(outbox, entry);
 }
 
-static int forget_topic(struct outbox *outbox, enum topic topic, struct err *err)
+static void forget_topic(struct outbox *outbox, enum topic topic)
 {
     struct entries *list = &outbox->topics[topic];
     int64_t up_to = 0;
@@ -330,17 +360,17 @@ static int forget_topic(struct outbox *outbox, enum topic topic, struct err *err
         if (!list->first)
             list->last = NULL;
         outbox->count--;
-        entry_free(entry);
+        entry->next = outbox->spare;
+        outbox->spare = entry;
     }
-    return up_to ? outbox_rows_delete(outbox->setup.journal, topic, up_to, err) : 0;
+    if (up_to)
+        outbox_rows_done(outbox->setup.journal, topic, up_to);
 }
 
-int outbox_forget(struct outbox *outbox, struct err *err)
+void outbox_forget(struct outbox *outbox)
 {
     for (enum topic topic = 0; topic < TOPIC_COUNT; topic++)
-        if (forget_topic(outbox, topic, err) < 0)
-            return -1;
-    return 0;
+        forget_topic(outbox, topic);
 }
 
 size_t outbox_count(const struct outbox *outbox)

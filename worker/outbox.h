@@ -1,7 +1,7 @@
 #pragma once
 /*
  * What this host has to say to Kafka. A record is written to the journal in the transaction of the change that it reports, produced after that transaction's commit, and
- * deleted in the first transaction after its acknowledgement. A terminal status waits until the catalog has acknowledged the records of its job. The loop's thread.
+ * deleted in a transaction after its acknowledgement. A terminal status waits until the catalog has acknowledged the records of its job. The loop's thread.
  */
 #include "worker/journal.h"
 
@@ -27,6 +27,6 @@ int32_t outbox_status_partition(const struct outbox *outbox);
 /* After the commit. Never waits: what the producer has no room for stays. */
 void outbox_produce(struct outbox *outbox);
 void outbox_delivered(void *outbox, const struct kafka_delivery *delivery); /* for kafka_producer_poll */
-int outbox_forget(struct outbox *outbox, struct err *err); /* deletes what is acknowledged, in the turn's transaction */
-size_t outbox_count(const struct outbox *outbox);          /* not acknowledged yet */
+void outbox_forget(struct outbox *outbox); /* what is acknowledged; the journal deletes it with its next transaction */
+size_t outbox_count(const struct outbox *outbox);           /* not acknowledged yet */
 int64_t outbox_broker_skew_ms(const struct outbox *outbox); /* broker's append time - our clock, of the last acknowledgement */

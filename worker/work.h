@@ -21,7 +21,7 @@ enum work_place { PLACE_NONE, PLACE_READY, PLACE_LATER, PLACE_BLOCKED }; /* in t
 
 enum work_task { TASK_RUN, TASK_RECOVER, TASK_PAY };
 
-enum { WORK_WAITING_TEXT = 320 };
+enum { WORK_WAITING_TEXT = 320, WORK_SLOTS = 1 };
 
 struct work {
     struct message message; /* first: it is the queue item, both ways */
@@ -52,15 +52,16 @@ struct work {
     bool watched, kept;          /* the keeper reads its flags; renews its lock */
     int64_t wake_ms;             /* monotonic: not looked at before; 0: at once */
     int64_t ticketless_since_ms; /* monotonic, first NOTICKET in a row; 0: none */
+    struct admission *admission; /* who asked Redis */
     int64_t asked_ms;            /* monotonic, when acquire was sent */
     int64_t told_ms;             /* monotonic, of the last progress event, or why it waits behind another job */
     int64_t blocked_ms;          /* monotonic, first sweep that saw it behind another job; 0: not */
     int64_t told_done;
     char told_phase[64];
     char *control; /* "resolve:done: reason" being worked on */
-    struct store_slot slots[8];
+    struct store_slot slots[WORK_SLOTS];
     size_t slot_count;
-    char slot_names[8][80];
+    char slot_names[WORK_SLOTS][80];
 
     struct hold *hold;            /* while it runs */
     struct journaled_plan *plan;  /* TASK_RECOVER, TASK_PAY */
@@ -71,7 +72,7 @@ struct work {
     int64_t recovers_since_ms;    /* TASK_RECOVER: monotonic */
     bool orphan;                  /* given away: an executor still has it, custody has another in its place */
     struct outcome outcome;       /* filled by the executor */
-    int64_t ran_us; /* how long the executor had it, by the executor */
+    int64_t ran_us;               /* how long the executor had it, by the executor */
     size_t heap_index;            /* in the backlog's heaps */
     struct work *next, *previous; /* all in custody; linked by the custody */
     struct work *next_blocked;    /* behind a busy target */

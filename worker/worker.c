@@ -378,7 +378,7 @@ bool worker_close(struct worker *worker)
     close_parts(worker);
     if (worker->signals >= 0)
         close(worker->signals);
-    facts_clear(&worker->admission.holds);
+    admission_close(&worker->admission);
     if (worker->redis_password)
         explicit_bzero(worker->redis_password, strlen(worker->redis_password));
     free(worker->redis_password);

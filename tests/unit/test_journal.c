@@ -183,12 +183,38 @@ static void an_end_is_remembered_until_its_record_is_old(void **state)
     assert_int_equal(row.last_status_len, 6);
     assert_int_equal(inbox_forget(journal, 5000, 10, NULL), 0);
     assert_int_equal(read_row(journal, number).row, number);
+    assert_int_equal(journal_commit(journal, NULL), 0);
     assert_int_equal(inbox_finished(journal, number, NULL), 0);
+    assert_int_equal(open_jobs(journal), 1); /* a note: it waits for the next transaction */
+    assert_int_equal(journal_begin(journal, NULL), 0);
+    assert_int_equal(journal_commit(journal, NULL), 0);
     assert_int_equal(open_jobs(journal), 0);
     assert_int_equal(inbox_forget(journal, 1000, 10, NULL), 0);
     assert_int_equal(read_row(journal, number).row, number);
     assert_int_equal(inbox_forget(journal, 1001, 10, NULL), 0);
     assert_int_equal(read_row(journal, number).row, -1);
+    journal_close(journal);
+}
+
+static void notes_mark_exactly_their_rows(void **state)
+{
+    struct journal *journal = open_it();
+    static const int order[] = {4, 0, 1, 6, 2};
+    int64_t rows[8];
+    char id[8];
+
+    (void)state;
+    for (int i = 0; i < 8; i++) {
+        snprintf(id, sizeof id, "job-%d", i);
+        rows[i] = add(journal, id);
+        assert_int_equal(inbox_end(journal, &(struct inbox_row){.row = rows[i], .state = STATE_SUCCEEDED}, NULL), 0);
+    }
+    for (size_t i = 0; i < sizeof order / sizeof *order; i++)
+        assert_int_equal(inbox_finished(journal, rows[order[i]], NULL), 0);
+    assert_int_equal(journal_commit(journal, NULL), 0);
+    assert_int_equal(journal_notes_due_ms(journal), INT64_MAX);
+    for (int i = 0; i < 8; i++)
+        assert_int_equal(read_row(journal, rows[i]).finished, i < 3 || i == 4 || i == 6);
     journal_close(journal);
 }
 
@@ -206,7 +232,10 @@ static void parked_stays_open_with_its_job_until_resolved(void **state)
     inbox_forget(journal, INT64_MAX, 10, NULL);
     end.resolved = "done: seen";
     inbox_end(journal, &end, NULL);
+    journal_commit(journal, NULL);
+    assert_int_equal(open_jobs(journal), 1); /* Redis knew it as PARKED; of this end it has not been told */
     inbox_finished(journal, number, NULL);
+    journal_write_notes(journal, NULL);
     assert_int_equal(open_jobs(journal), 0);
     assert_string_equal(read_row(journal, number).resolved, "done: seen");
     journal_close(journal);
@@ -239,7 +268,8 @@ static void the_outbox_is_deleted_up_to_a_seq_of_a_topic(void **state)
         seqs[i] = row.seq;
     }
     assert_true(seqs[0] < seqs[1] && seqs[1] < seqs[2] && seqs[2] < seqs[3]);
-    assert_int_equal(outbox_rows_delete(journal, TOPIC_STATUS, seqs[3], NULL), 0);
+    outbox_rows_done(journal, TOPIC_STATUS, seqs[3]);
+    assert_int_equal(journal_commit(journal, NULL), 0);
     assert_int_equal(outbox_rows(journal, collect, left, NULL), 0);
     assert_int_equal(left[0], seqs[1]);
     assert_int_equal(left[1], seqs[3]);
@@ -316,6 +346,7 @@ int main(void)
         JOURNAL_TEST(what_is_not_committed_is_gone),
         JOURNAL_TEST(a_job_is_known_the_second_time),
         JOURNAL_TEST(an_end_is_remembered_until_its_record_is_old),
+        JOURNAL_TEST(notes_mark_exactly_their_rows),
         JOURNAL_TEST(parked_stays_open_with_its_job_until_resolved),
         JOURNAL_TEST(the_outbox_is_deleted_up_to_a_seq_of_a_topic),
         JOURNAL_TEST(position_tokens_and_facts_are_kept),
