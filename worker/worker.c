@@ -42,7 +42,8 @@ static int read_identity(struct worker *worker, struct err *err)
     boot[strcspn(boot, "\n")] = '\0';
     snprintf(worker->boot_id, sizeof worker->boot_id, "%.36s", boot);
     uuid_random(nonce);
-    snprintf(worker->instance, sizeof worker->instance, "%s+%s", worker->boot_id, nonce);
+    /* With 64 characters at most, Redis keeps a ticket in one compact piece. The whole boot id has a field of its own. */
+    snprintf(worker->instance, sizeof worker->instance, "%.8s+%s", worker->boot_id, nonce);
     return 0;
 }
 

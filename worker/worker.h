@@ -32,7 +32,7 @@ struct worker {
     struct redis_options redis_options;
     char *redis_password;
     struct key_ring keys;
-    char boot_id[40], instance[96];
+    char boot_id[40], instance[64];
     int64_t started_ms; /* monotonic */
 
     struct journal *journal;

@@ -329,11 +329,11 @@ local function acquire(_, a)
   end
 
   local now = now_ms()
-  local till = string.format('%d', now + a[10])
-  local owner = a[2] .. '/' .. a[1]
   local lock_key = a[6] ~= '0' and 'fs:lock:' .. a[4]
+  local owner = lock_key and a[2] .. '/' .. a[1]
+  local till = (lock_key or a[11]) and string.format('%d', now + a[10])
   local l = lock_key and redis.call('HMGET', lock_key, 'owner', 'instance', 'until', 'fence', 'parked') or {}
-  if l[1] == owner and l[2] == a[3] and number(l[3]) > now then
+  if lock_key and l[1] == owner and l[2] == a[3] and number(l[3]) > now then
     redis.call('HSET', lock_key, 'until', till)
     take_slots(a[1], till, a, 12)
     return { 'OK', l[4] }
@@ -480,6 +480,11 @@ local function end_ticket(key, t, state, token)
   end
 end
 
+-- Not that of a job that was acquired without one, unless it is or was PARKED.
+local function touches_lock(t, a, token)
+  return token > 0 or t[3] ~= '0' or t[2] == 'PARKED' or a[5] == 'PARKED'
+end
+
 -- job host target token state [slot]...
 local function finish(_, a)
   local key = 'fs:job:' .. a[1]
@@ -501,7 +506,8 @@ local function finish(_, a)
   if ended then
     a[5] = t[2] == 'PARKED' and 'PARKED' or ''
   end
-  local higher = release(a, redis.call('HMGET', 'fs:lock:' .. a[3], 'owner', 'fence', 'parked'), token)
+  local higher = touches_lock(t, a, token) and
+    release(a, redis.call('HMGET', 'fs:lock:' .. a[3], 'owner', 'fence', 'parked'), token)
   if ended then
     return { 'DUP', t[2] }
   end
