@@ -29,6 +29,7 @@ static void ended_free(struct ledger_ended *ended)
         return;
     free(ended->target);
     free(ended->repository);
+    free(ended->point);
     free(ended);
 }
 
@@ -229,11 +230,17 @@ static const char *intern_host(struct ledger *ledger, const char *name)
     return host->name;
 }
 
+static const char *params_point(const struct job *job)
+{
+    return job->op == OP_BACKUP_DELETE && job->params ? ((const struct params_backup_delete *)job->params)->point : NULL;
+}
+
 static struct ledger_ended *make_ended(struct ledger *ledger, const struct ledger_job *record)
 {
     struct ledger_ended *ended = calloc(1, sizeof *ended);
     const struct repository_ref *repository = job_repository(record->job);
     char target[TARGET_TEXT];
+    const char *point = params_point(record->job);
     int outcome = name_index(job_state_names, record->outcome);
 
     if (!ended)
@@ -245,6 +252,7 @@ static struct ledger_ended *make_ended(struct ledger *ledger, const struct ledge
         .host = intern_host(ledger, record->job->host ? record->job->host : ""),
         .target = strdup(target_format(&record->job->target, target)),
         .repository = repository && repository->id ? strdup(repository->id) : NULL,
+        .point = point ? strdup(point) : NULL,
     };
     if (ended->host && ended->target)
         return ended;
@@ -456,6 +464,7 @@ bool ledger_job_facts(const struct ledger_node *node, struct ledger_job_facts *o
         copy(out->host, sizeof out->host, node->ended->host);
         copy(out->target, sizeof out->target, node->ended->target);
         copy(out->repository, sizeof out->repository, node->ended->repository);
+        copy(out->point, sizeof out->point, node->ended->point);
         return true;
     }
     if (!node->entry || !node->entry->job || !node->entry->job->job)
@@ -466,6 +475,7 @@ bool ledger_job_facts(const struct ledger_node *node, struct ledger_job_facts *o
     copy(out->host, sizeof out->host, job->host);
     target_format(&job->target, out->target);
     copy(out->repository, sizeof out->repository, repository ? repository->id : NULL);
+    copy(out->point, sizeof out->point, params_point(job));
     return true;
 }
 

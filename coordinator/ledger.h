@@ -25,6 +25,7 @@ struct ledger_ended {
     const char *host; /* interned: lives as long as the ledger */
     char *target;     /* "kind:id" */
     char *repository; /* id of the repository that the params name; NULL: none */
+    char *point;      /* restore point that the params of a deletion name; NULL: none */
 };
 
 enum ledger_stage {                   /* where the leader stands with a job; in memory only */
@@ -108,6 +109,7 @@ struct ledger_job_facts {
     char host[64];
     char target[TARGET_TEXT];
     char repository[64];
+    char point[64]; /* that the params of a deletion name; "": none */
     int op;
     bool ended;
 };

@@ -84,6 +84,20 @@ static bool writer_verifies(struct view *view, const struct kafka_record *record
     return false;
 }
 
+/*
+ * Who may speak first of an id that is not known yet: a point's id is the id of the job that made it, and that job says whose it is. Of an id that no job in the ledger
+ * made (one forgotten, or imported) a tombstone is believed only from the deletion that names it. So nobody can close, or occupy, another's id before it is known.
+ */
+static bool may_be_first(struct view *view, const char *id, const struct ledger_job_facts *job, const char *target,
+                         bool tombstone)
+{
+    struct ledger_job_facts maker;
+
+    if (uuid_valid(id) && view_knows_job(view, id, &maker))
+        return target ? strcmp(maker.target, target) == 0 : job_covers(job, maker.target, maker.repository);
+    return !tombstone || strcmp(job->point, id) == 0;
+}
+
 static int close_point(struct view *view, const struct kafka_record *record, const char *id,
                        const struct ledger_job_facts *job, struct err *err)
 {
@@ -93,9 +107,10 @@ static int close_point(struct view *view, const struct kafka_record *record, con
     find_point(view, id, &known);
     if (known.closed)
         return 0;
-    if (!revision || (known.found && (revision <= known.revision || !job_covers(job, known.target, known.repository)))) {
+    if (!revision || (known.found ? revision <= known.revision || !job_covers(job, known.target, known.repository)
+                                  : !may_be_first(view, id, job, NULL, true))) {
         view_refuse(view, record,
-                    revision ? "an old tombstone, or of a job that is about another target"
+                    revision ? "an old tombstone, or of a job that has no say over this point"
                              : "a tombstone without fs-rev");
         return 0;
     }
@@ -138,7 +153,7 @@ static int keep_point(struct view *view, const struct kafka_record *record, cons
 
     find_point(view, id, &known);
     target_format(&point->target, target);
-    bool same = !known.found || strcmp(known.target, target) == 0;
+    bool same = known.found ? strcmp(known.target, target) == 0 : may_be_first(view, id, job, target, false);
     if (!same || strcmp(point->id, id) != 0 || !job_covers(job, target, point->repository)) {
         view_refuse(view, record, "the job that writes is about another target, or the point is");
         return 0;

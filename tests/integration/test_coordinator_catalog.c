@@ -78,11 +78,52 @@ static void a_tombstone_closes_its_point_for_good(void **state)
     rig_close(rig);
 }
 
+static void new_job(struct rig *rig, struct rig_coordinator *coordinator, const char *target, char out[40])
+{
+    json_t *answer = rig_insist(coordinator, 10000, "submit alpha %s -", target);
+
+    snprintf(out, 40, "%s", json_string_value(json_object_get(answer, "job_id")));
+    json_decref(answer);
+    rig_wait_job(rig, out, 15000);
+}
+
+static void nobody_speaks_first_of_anothers_point(void **state)
+{
+    struct rig *rig = rig_open("alpha");
+    struct rig_coordinator *coordinator = coordinator_rig_start(rig, "c1", NULL, NULL);
+    char foreign[40], maker[40], second[40], stranger[UUID_TEXT];
+
+    (void)state;
+    uuid_random(stranger);
+    rig_wait_leading(coordinator, 30000);
+    json_decref(rig_insist(coordinator, 10000, "enroll alpha"));
+    new_job(rig, coordinator, "t1", foreign);
+    new_job(rig, coordinator, "t2", maker);
+    new_job(rig, coordinator, "t2", second);
+
+    rig_catalog(rig, foreign, maker, 9, true); /* closes it before it is known; or is it first by a record? */
+    rig_catalog(rig, foreign, maker, 9, false);
+    rig_catalog(rig, foreign, stranger, 9, true); /* no job made it, and this one does not name it */
+    rig_catalog(rig, maker, maker, 1, false);
+    rig_catalog(rig, maker, stranger, 1, false);
+    wait_there(coordinator, maker, true);
+    wait_there(coordinator, stranger, true);
+
+    rig_catalog(rig, maker, second, 5, true); /* of the same target: its own deletion may be heard before it */
+    rig_catalog(rig, second, second, 4, false);
+    rig_catalog(rig, maker, maker, 10, true);
+    wait_there(coordinator, maker, false);
+    assert_false(is_there(coordinator, second));
+    coordinator_rig_stop(coordinator, 0);
+    rig_close(rig);
+}
+
 int main(int argc, char **argv)
 {
     rig_child(argc, argv);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_tombstone_closes_its_point_for_good),
+        cmocka_unit_test(nobody_speaks_first_of_anothers_point),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
