@@ -452,6 +452,17 @@ static int make_put(const struct ledger_entry *entry, const struct caller *calle
     return 0;
 }
 
+/* Held and pinned are answered only when Redis has them: it is Redis that says no to a worker. */
+static int await_redis(struct coordinator *coordinator, struct err *err)
+{
+    pthread_mutex_lock(&coordinator->lock);
+    uint64_t version = ledger_holds_version(coordinator->ledger);
+    pthread_mutex_unlock(&coordinator->lock);
+    if (keeper_await_holds(coordinator->keeper, version, coordinator->options.write_timeout_ms))
+        return 0;
+    return err_set(err, ERR_UNKNOWN, "it is recorded, but redis does not have it yet: it is not in force before");
+}
+
 int coordinator_put(struct coordinator *coordinator, const struct caller *caller, const struct ledger_entry *entry,
                     struct err *err)
 {
@@ -462,9 +473,9 @@ int coordinator_put(struct coordinator *coordinator, const struct caller *caller
     if (!entry->id || !*entry->id || strlen(entry->id) > 255 || strchr(entry->id, '@'))
         return err_set(err, ERR_PERMANENT, "%s: a record needs an id of 1 to 255 bytes without @",
                        ledger_kind_names[entry->kind]);
-    if (make_put(entry, caller, &write, err) < 0)
+    if (make_put(entry, caller, &write, err) < 0 || ask(coordinator, write, err) < 0)
         return -1;
-    return ask(coordinator, write, err);
+    return entry->kind == LEDGER_HOLD || entry->kind == LEDGER_PIN ? await_redis(coordinator, err) : 0;
 }
 
 int desk_put_and_wait(struct coordinator *coordinator, struct ledger_entry *entry, struct err *err)

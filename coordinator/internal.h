@@ -185,3 +185,5 @@ int keeper_start(struct coordinator *coordinator, struct keeper **out, struct er
 void keeper_stop(struct keeper *keeper);
 void keeper_lead(struct keeper *keeper, int64_t term); /* 0: no longer */
 void keeper_state(struct keeper *keeper, struct keeper_state *out);
+/* True: Redis has the holds and pins of this version of the ledger's, or newer ones. Any thread. */
+bool keeper_await_holds(struct keeper *keeper, uint64_t version, int64_t timeout_ms);

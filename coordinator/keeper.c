@@ -9,6 +9,7 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "coordinator/epoch.h"
+#include "coordinator/holds.h"
 #include "coordinator/internal.h"
 #include "coordinator/overdue.h"
 #include "coordinator/rebuild.h"
@@ -24,20 +25,21 @@ enum { ROUND_MS = 1000, HINT_MS = 3000, TIDY_MS = 3600 * 1000, OVERDUE_MS = 60 *
 struct keeper {
     struct coordinator *coordinator;
     pthread_t thread;
-    pthread_mutex_t mutex; /* protects state, lead_term, stopping */
+    pthread_mutex_t mutex; /* protects state, lead_term, stopping, hurry, holds_version */
     pthread_cond_t changed;
     struct keeper_state state;
     int64_t lead_term;
-    bool stopping;
+    bool stopping, hurry;   /* hurry: somebody waits for holds */
+    uint64_t holds_version; /* of the ledger's holds and pins that Redis has */
 
     /* the thread's own */
     struct redis *redis;
     struct epoch_state epoch;
-    int64_t reign; /* the term that epoch belongs to */
+    int64_t reign;        /* the term that epoch belongs to */
+    int64_t functions_of; /* the term that loaded the functions: an older program may have left others */
     int64_t hint_sent_ms, poll_ms, tidy_ms, overdue_ms;
     int64_t epoch_changed_ms; /* real */
-    uint64_t holds_written;   /* version of the ledger's holds and pins that Redis has */
-    int64_t holds_reign;
+    struct holds_state holds;
 };
 
 void keeper_state(struct keeper *keeper, struct keeper_state *out)
@@ -51,7 +53,7 @@ void keeper_lead(struct keeper *keeper, int64_t term)
     LOCK_SCOPE(&keeper->mutex);
     keeper->lead_term = term;
     keeper->state.tickets_ready = keeper->state.rebuilding = false;
-    pthread_cond_signal(&keeper->changed);
+    pthread_cond_broadcast(&keeper->changed);
 }
 
 /* ---- what is said to others ---- */
@@ -132,6 +134,19 @@ static int64_t ledger_n(struct keeper *keeper)
     return ledger_epoch(keeper->coordinator->ledger, NULL);
 }
 
+/* Who waits for a hold or a pin waits until Redis has it. */
+static int refresh_holds(struct keeper *keeper, bool anew, struct err *err)
+{
+    if (holds_refresh(keeper->coordinator, keeper->redis, keeper->reign, anew, &keeper->holds, err) < 0)
+        return -1;
+    LOCK_SCOPE(&keeper->mutex);
+    if (keeper->holds.version != keeper->holds_version) {
+        keeper->holds_version = keeper->holds.version;
+        pthread_cond_broadcast(&keeper->changed);
+    }
+    return 0;
+}
+
 static int write_tickets(struct keeper *keeper, bool first_ever, struct err *err)
 {
     struct coordinator *coordinator = keeper->coordinator;
@@ -139,6 +154,8 @@ static int write_tickets(struct keeper *keeper, bool first_ever, struct err *err
 
     if (store_load_functions(keeper->redis, err) < 0)
         return err_wrap(err, "functions");
+    if (refresh_holds(keeper, true, err) < 0)
+        return -1;
     if (rebuild_tickets(coordinator, keeper->redis, keeper->reign, &written, err) < 0)
         return err_wrap(err, "tickets");
     int64_t grace_ms = first_ever ? 0 : coordinator->options.holders_grace_ms;
@@ -210,31 +227,29 @@ static int see_to_epoch(struct keeper *keeper, struct err *err)
 /* Functions must be there before fs:term can be raised. */
 static int raise_term(struct keeper *keeper, struct err *err)
 {
-    bool ok = false;
+    bool ok = false, loaded = keeper->functions_of == keeper->reign && store_functions_present(keeper->redis, err);
 
-    if (!store_functions_present(keeper->redis, err) && store_load_functions(keeper->redis, err) < 0)
+    if (!loaded && store_load_functions(keeper->redis, err) < 0)
         return err_wrap(err, "functions");
+    keeper->functions_of = keeper->reign;
     if (store_term_raise(keeper->redis, keeper->reign, &ok, err) < 0)
         return err_wrap(err, "term");
     say_term(keeper, keeper->reign, ok);
     return ok ? 0 : err_set(err, ERR_CONFLICT, "Redis knows a higher term than %lld", (long long)keeper->reign);
 }
 
-/* Holds and pins that people change while Redis is well. */
-static int refresh_holds(struct keeper *keeper, struct err *err)
+bool keeper_await_holds(struct keeper *keeper, uint64_t version, int64_t timeout_ms)
 {
-    struct coordinator *coordinator = keeper->coordinator;
+    int64_t until_ms = clock_monotonic_ms() + timeout_ms;
+    struct timespec until = {until_ms / 1000, until_ms % 1000 * 1000000};
 
-    pthread_mutex_lock(&coordinator->lock);
-    uint64_t version = ledger_holds_version(coordinator->ledger);
-    pthread_mutex_unlock(&coordinator->lock);
-    if (version == keeper->holds_written && keeper->holds_reign == keeper->reign)
-        return 0;
-    if (rebuild_holds(coordinator, keeper->redis, keeper->reign, err) < 0)
-        return err_wrap(err, "holds");
-    keeper->holds_written = version;
-    keeper->holds_reign = keeper->reign;
-    return 0;
+    LOCK_SCOPE(&keeper->mutex);
+    keeper->hurry = true;
+    pthread_cond_broadcast(&keeper->changed);
+    while (keeper->holds_version < version && !keeper->stopping &&
+           pthread_cond_timedwait(&keeper->changed, &keeper->mutex, &until) == 0)
+        ;
+    return keeper->holds_version >= version;
 }
 
 static int lead(struct keeper *keeper, int64_t term, struct err *err)
@@ -253,7 +268,7 @@ static int lead(struct keeper *keeper, int64_t term, struct err *err)
             return -1;
         keeper->hint_sent_ms = now_ms;
     }
-    return see_to_epoch(keeper, err) < 0 ? -1 : refresh_holds(keeper, err);
+    return see_to_epoch(keeper, err) < 0 ? -1 : refresh_holds(keeper, false, err);
 }
 
 static int64_t led_term(struct keeper *keeper)
@@ -313,9 +328,10 @@ static bool wait_round(struct keeper *keeper, int64_t term)
     struct timespec until = {until_ms / 1000, until_ms % 1000 * 1000000};
 
     LOCK_SCOPE(&keeper->mutex);
-    while (!keeper->stopping && keeper->lead_term == term &&
+    while (!keeper->stopping && !keeper->hurry && keeper->lead_term == term &&
            pthread_cond_timedwait(&keeper->changed, &keeper->mutex, &until) == 0)
         ;
+    keeper->hurry = false;
     return !keeper->stopping;
 }
 
@@ -364,7 +380,7 @@ void keeper_stop(struct keeper *keeper)
         return;
     pthread_mutex_lock(&keeper->mutex);
     keeper->stopping = true;
-    pthread_cond_signal(&keeper->changed);
+    pthread_cond_broadcast(&keeper->changed);
     pthread_mutex_unlock(&keeper->mutex);
     pthread_join(keeper->thread, NULL);
     redis_free(keeper->redis);

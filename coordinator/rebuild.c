@@ -123,75 +123,6 @@ static int write_some(struct redis *redis, struct view_query *view, const struct
     return result;
 }
 
-/* ---- holds and pins ---- */
-
-struct held {
-    struct facts holds;
-    struct pins {
-        char key[300];
-        struct strings points;
-    } * pins;
-    size_t pin_count;
-};
-
-static void held_clear(struct held *held)
-{
-    facts_clear(&held->holds);
-    for (size_t i = 0; i < held->pin_count; i++)
-        strings_clear(&held->pins[i].points);
-    free(held->pins);
-}
-
-static struct pins *pins_of(struct held *held, const char *key, struct err *err)
-{
-    for (size_t i = 0; i < held->pin_count; i++)
-        if (strcmp(held->pins[i].key, key) == 0)
-            return &held->pins[i];
-    struct pins *pins = reallocarray(held->pins, held->pin_count + 1, sizeof *pins);
-    if (!pins) {
-        err_memory(err, "pins");
-        return NULL;
-    }
-    held->pins = pins;
-    pins = &held->pins[held->pin_count++];
-    *pins = (struct pins){0};
-    copy(pins->key, sizeof pins->key, key);
-    return pins;
-}
-
-static int note_held(struct held *held, const struct ledger_entry *entry, struct err *err)
-{
-    if (entry->kind == LEDGER_HOLD)
-        return facts_set(&held->holds, entry->id,
-                         facts_get_or(&entry->values, "reason", entry->why ? entry->why : "held"), err);
-    /* a pin: id is the restore point, values say whose: "key" = repository:<id> or libvirt:<id> */
-    struct pins *pins = pins_of(held, facts_get_or(&entry->values, "key", ""), err);
-    return pins ? strings_add(&pins->points, entry->id, err) : -1;
-}
-
-static int list_held(struct coordinator *coordinator, struct held *held, struct err *err)
-{
-    LOCK_SCOPE(&coordinator->lock);
-    for (struct ledger_node *node = ledger_first_other(coordinator->ledger); node; node = node->next)
-        if (node->entry && !node->entry->gone && (node->entry->kind == LEDGER_HOLD || node->entry->kind == LEDGER_PIN) &&
-            note_held(held, node->entry, err) < 0)
-            return -1;
-    return 0;
-}
-
-int rebuild_holds(struct coordinator *coordinator, struct redis *redis, int64_t term, struct err *err)
-{
-    struct held held = {0};
-    int result = list_held(coordinator, &held, err);
-
-    if (result == 0)
-        result = store_hold_write(redis, term, &held.holds, err);
-    for (size_t i = 0; result == 0 && i < held.pin_count; i++)
-        result = store_pins_write(redis, term, held.pins[i].key, &held.pins[i].points, err);
-    held_clear(&held);
-    return result;
-}
-
 int rebuild_tickets(struct coordinator *coordinator, struct redis *redis, int64_t term, size_t *out_written,
                     struct err *err)
 {
@@ -201,8 +132,6 @@ int rebuild_tickets(struct coordinator *coordinator, struct redis *redis, int64_
 
     if (list_open_jobs(coordinator, &jobs, &count, err) < 0 || view_query_open(coordinator->view_path, &view, err) < 0)
         return -1;
-    if (rebuild_holds(coordinator, redis, term, err) < 0)
-        return err_wrap(err, "holds");
     for (size_t i = 0; i < count; i += AT_ONCE)
         if (write_some(redis, view, jobs + i, count - i < AT_ONCE ? count - i : AT_ONCE, term, err) < 0)
             return -1;

@@ -7,10 +7,9 @@ struct coordinator;
 struct err;
 struct redis;
 
-/* Writes the ticket of every open job with what ledger and view know of it, and all holds and pins. */
+/* Writes the ticket of every open job with what ledger and view know of it. */
 int rebuild_tickets(struct coordinator *coordinator, struct redis *redis, int64_t term, size_t *out_written,
                     struct err *err);
-int rebuild_holds(struct coordinator *coordinator, struct redis *redis, int64_t term, struct err *err);
 /* Asks the main loop to forget jobs that ended 40 days ago and that no restore point names as its last writer. */
 void rebuild_forget_old(struct coordinator *coordinator);
 int heartbeats_read(struct coordinator *coordinator, struct redis *redis, struct err *err);

@@ -21,6 +21,7 @@ Keys (also in docs/protocol.md):
  fs:space:<repo>      hash: job, "bytes until"
  fs:hold              hash: "all", "host:<host>", "target:<target>" and the reason
  fs:pin:<key>         set: restore points that nobody may take away
+ fs:pins              set: the keys that have pins
 
 The fence never falls: a token is above every one that was given, above the highest that the worker has seen (it has a journal, Redis may lose its memory),
 and above epoch * 2^32, so tokens of a new epoch are above all of the old one. The last two come as one number, the least token that may be given.
@@ -137,6 +138,25 @@ local function pins(_, a)
   end
   redis.call('DEL', 'fs:pin:' .. a[2])
   write_all('SADD', 'fs:pin:' .. a[2], a, 3)
+  redis.call(a[3] and 'SADD' or 'SREM', 'fs:pins', a[2])
+  return { 'OK' }
+end
+
+-- term key...: all keys that have pins. What others have is left over.
+local function pins_of(_, a)
+  if deposed(a[1]) then
+    return { 'TERM' }
+  end
+  local keep = {}
+  for i = 2, #a do
+    keep[a[i]] = true
+  end
+  for _, key in ipairs(redis.call('SMEMBERS', 'fs:pins')) do
+    if not keep[key] then
+      redis.call('DEL', 'fs:pin:' .. key)
+      redis.call('SREM', 'fs:pins', key)
+    end
+  end
   return { 'OK' }
 end
 
@@ -568,6 +588,7 @@ local functions = {
   { 'fs_epoch', epoch, ALWAYS },
   { 'fs_hold', hold, ALWAYS },
   { 'fs_pins', pins, ALWAYS },
+  { 'fs_pins_of', pins_of, ALWAYS },
   { 'fs_ticket', ticket, {} },
   { 'fs_cancel', cancel, ALWAYS },
   { 'fs_control', control, ALWAYS },

@@ -192,10 +192,12 @@ struct store_job {
 };
 int store_job_read(struct redis *redis, const char *job_id, struct store_job *out, struct err *err);
 int store_time_us(struct redis *redis, int64_t *out, struct err *err); /* TIME */
-/* Replaces fs:hold: keys "all", "host:<host>", "target:<kind:id>", values the reasons. ERR_CONFLICT: deposed. */
-int store_hold_write(struct redis *redis, int64_t term, const struct facts *holds, struct err *err);
+/* Replaces fs:hold: pairs of "all", "host:<host>" or "target:<kind:id>" and the reason. ERR_CONFLICT: deposed. */
+int store_holds_write(struct redis *redis, int64_t term, const struct strings *pairs, struct err *err);
 /* Replaces the pins of "repository:<id>" or "<target>". ERR_CONFLICT: deposed. */
 int store_pins_write(struct redis *redis, int64_t term, const char *key, const struct strings *points, struct err *err);
+/* These are all that have pins: others lose theirs. ERR_CONFLICT: deposed. */
+int store_pins_keys(struct redis *redis, int64_t term, const struct strings *keys, struct err *err);
 
 struct store_server {
     char version[32], run_id[64], policy[32];

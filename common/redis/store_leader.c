@@ -134,36 +134,38 @@ static int replace(struct redis *redis, int64_t term, const char **argv, size_t 
     return reply ? must(answer_word(reply, words, 0), term, err) : -1;
 }
 
-int store_hold_write(struct redis *redis, int64_t term, const struct facts *holds, struct err *err)
+/* FCALL function 0 term [first] rest... */
+static int replace_with(struct redis *redis, const char *function, int64_t term, const char *first,
+                        const struct strings *rest, struct err *err)
 {
-    CLEANUP(freep) const char **argv = calloc(4 + 2 * holds->count, sizeof *argv);
+    CLEANUP(freep) const char **argv = calloc(5 + rest->count, sizeof *argv);
     size_t argc = 4;
 
     if (!argv)
         return err_memory(err, "redis command");
     argv[0] = "FCALL";
-    argv[1] = "fs_hold";
+    argv[1] = function;
     argv[2] = "0";
-    for (size_t i = 0; i < holds->count; i++) {
-        argv[argc++] = holds->items[i].key;
-        argv[argc++] = holds->items[i].value;
-    }
+    if (first)
+        argv[argc++] = first;
+    for (size_t i = 0; i < rest->count; i++)
+        argv[argc++] = rest->items[i];
     return replace(redis, term, argv, argc, err);
+}
+
+int store_holds_write(struct redis *redis, int64_t term, const struct strings *pairs, struct err *err)
+{
+    return replace_with(redis, "fs_hold", term, NULL, pairs, err);
 }
 
 int store_pins_write(struct redis *redis, int64_t term, const char *key, const struct strings *points, struct err *err)
 {
-    CLEANUP(freep) const char **argv = calloc(5 + points->count, sizeof *argv);
+    return replace_with(redis, "fs_pins", term, key, points, err);
+}
 
-    if (!argv)
-        return err_memory(err, "redis command");
-    argv[0] = "FCALL";
-    argv[1] = "fs_pins";
-    argv[2] = "0";
-    argv[4] = key;
-    for (size_t i = 0; i < points->count; i++)
-        argv[5 + i] = points->items[i];
-    return replace(redis, term, argv, 5 + points->count, err);
+int store_pins_keys(struct redis *redis, int64_t term, const struct strings *keys, struct err *err)
+{
+    return replace_with(redis, "fs_pins_of", term, NULL, keys, err);
 }
 
 /* ---- reading ---- */

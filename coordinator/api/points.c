@@ -22,6 +22,19 @@ static bool filter_repository(struct api_request *request, struct api_response *
     return true;
 }
 
+static int add_pins(struct api_request *request, json_t *page, struct err *err)
+{
+    json_t *point;
+    size_t index;
+
+    json_array_foreach(json_object_get(page, "items"), index, point)
+    {
+        if (api_pin_show(request, point, err) < 0)
+            return -1;
+    }
+    return 0;
+}
+
 int api_points_list(struct api_request *request, struct api_response *response)
 {
     static const char *const allowed[] = {"target", "repository", "kind", "host", "since", "limit", "after", NULL};
@@ -35,6 +48,8 @@ int api_points_list(struct api_request *request, struct api_response *response)
         return 0;
     int failed = view_points(request->reader, &filter, &page, &err);
     if (failed == 0 && (failed = api_scope_filter(request, page, "target", &err)) < 0)
+        json_decref(page);
+    else if (failed == 0 && (failed = add_pins(request, page, &err)) < 0)
         json_decref(page);
     return api_view(response, "restore points", failed, page, &err);
 }
@@ -75,9 +90,12 @@ static json_t *chain_of(struct api_request *request, const json_t *point)
 int api_points_show(struct api_request *request, struct api_response *response)
 {
     json_t *point = NULL;
+    struct err err = {0};
 
     if (api_resolve_point(request, response, request->arguments[0], &point) < 0)
         return 0;
     json_object_set_new(point, "points_of_chain", chain_of(request, point));
+    if (api_pin_show(request, point, &err) < 0)
+        return json_decref(point), api_problem_err(response, request->arguments[0], &err);
     return api_answer(response, 200, point);
 }

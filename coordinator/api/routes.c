@@ -28,6 +28,11 @@ const struct api_route api_routes[] = {
 
     {"GET", "/v1/points", ROLE_VIEWER, api_points_list, "Restore points, newest first"},
     {"GET", "/v1/points/{point}", ROLE_VIEWER, api_points_show, "One restore point with its chain"},
+    {"POST", "/v1/points/{point}/pin", ROLE_OPERATOR, api_points_pin, "Let nobody take a restore point away"},
+    {"DELETE", "/v1/points/{point}/pin", ROLE_OPERATOR, api_points_unpin, "End the pin of a restore point"},
+    {"GET", "/v1/holds", ROLE_VIEWER, api_holds_list, "What is held, and why"},
+    {"POST", "/v1/holds", ROLE_OPERATOR, api_holds_create, "Hold a machine, many, a host or all: nothing starts there"},
+    {"DELETE", "/v1/holds/{hold}", ROLE_OPERATOR, api_holds_release, "Release what is held"},
     {"GET", "/v1/repositories", ROLE_VIEWER, api_repositories_list, "The repositories"},
     {"POST", "/v1/repositories", ROLE_OPERATOR, api_repositories_init, "Make a repository on a host"},
     {"GET", "/v1/repositories/{repository}", ROLE_VIEWER, api_repositories_show, "One repository"},

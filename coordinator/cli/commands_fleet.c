@@ -1,4 +1,4 @@
-/* host, target, doctor, topic, token, dlq. */
+/* host, target, hold, release, doctor, topic, token, dlq. */
 #include "coordinator/cli/commands.h"
 
 static const struct option_row host_list[] = {
@@ -31,6 +31,27 @@ static const struct option_row target_list[] = {
     {.name = "state", .kind = OPT_TEXT, .value = "STATE", .doc = "only those in this state: running, paused, shutoff"},
     {.name = "match", .kind = OPT_TEXT, .value = "TEXT", .doc = "only those whose name holds this"},
     {.name = "unprotected", .kind = OPT_FLAG, .doc = "only those without a backup of the last 26 hours"},
+    {.name = NULL},
+};
+#define WHICH                                                                                       \
+    {.name = "selector",                                                                            \
+     .letter = 'l',                                                                                 \
+     .kind = OPT_TEXT,                                                                              \
+     .value = "SELECTOR",                                                                           \
+     .doc = "the machines with these labels, and those that will have them"},                       \
+        {.name = "host", .kind = OPT_TEXT, .value = "HOST", .doc = "a host, with all that it has"}, \
+    {                                                                                               \
+        .name = "all", .kind = OPT_FLAG, .doc = "the whole fleet"                                   \
+    }
+
+static const struct option_row hold[] = {
+    WHICH,
+    {.name = "for", .kind = OPT_TEXT, .value = "DURATION", .doc = "as in 2h; default: until it is released"},
+    {.name = "cancel-running", .kind = OPT_FLAG, .doc = "ask what runs there to stop; else it goes on"},
+    {.name = NULL},
+};
+static const struct option_row release[] = {
+    WHICH,
     {.name = NULL},
 };
 static const struct option_row topic_init[] = {
@@ -131,6 +152,27 @@ const struct command commands_fleet[] = {
      run_target_show,
      "one machine: disks, labels, snapshots, what can be backed up and why",
      {"target show shop-1", "target show alpha/shop-1"}},
+
+    {"hold",
+     "",
+     NULL,
+     COMMAND_CHANGES | COMMAND_DRY,
+     {{"TARGET", .optional = true, .complete = "targets"}},
+     hold,
+     run_hold,
+     "let nothing start on a machine, many, a host or all; --reason says why",
+     {"hold shop-1 --for 2h --reason 'disk is being replaced'", "hold -l app=shop --reason 'audit'",
+      "hold --host alpha --cancel-running --reason 'new kernel'"}},
+    {"hold", "list", NULL, COMMAND_LIST, {{0}}, NULL, run_hold_list, "what is held, until when, and why", {"holds"}},
+    {"release",
+     "",
+     NULL,
+     COMMAND_CHANGES | COMMAND_DRY,
+     {{"TARGET", .optional = true, .complete = "targets"}},
+     release,
+     run_release,
+     "end a hold; what waits there starts",
+     {"release shop-1", "release -l app=shop", "release --host alpha"}},
 
     {"doctor", "", NULL, 0, {{0}}, NULL, run_doctor, "what is wrong, and what to do", {"doctor"}},
     {"topic",

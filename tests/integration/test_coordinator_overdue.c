@@ -34,42 +34,13 @@ static bool has_outcome(struct rig_coordinator *coordinator, const char *id, con
     return same;
 }
 
-/* As a worker that has the job, and said nothing yet. */
-static void take_lock(struct rig *rig, const char *job, const char *target)
-{
-    struct store_epoch epoch;
-    struct store_command command = {0};
-    struct acquire_result result;
-    struct err err = {0};
-
-    do
-        assert_int_equal(store_epoch_read(rig_redis(rig), &epoch, &err), 0);
-    while (!epoch.n && poll(NULL, 0, 20) == 0); /* the first one is written a moment after leading began */
-    struct store_acquire acquire = {.job_id = job,
-                                    .host = "alpha",
-                                    .instance = "rig",
-                                    .target = target,
-                                    .journal = "rig",
-                                    .job_class = CLASS_B,
-                                    .epoch = epoch.n,
-                                    .run_id = epoch.run_id,
-                                    .attempt = 1,
-                                    .ttl_ms = 30000};
-    assert_int_equal(store_acquire_command(&acquire, &command, &err), 0);
-    struct redis_reply *reply = store_call(rig_redis(rig), &command, &err);
-    store_acquire_answer(reply ? REDIS_ANSWERED : REDIS_LOST, reply, &result);
-    redis_reply_free(reply);
-    store_command_clear(&command);
-    if (result.answer != ACQUIRE_OK)
-        fail_msg("acquire: %d %s", result.answer, result.detail);
-}
-
 static void what_nobody_takes_expires_and_what_is_taken_does_not(void **state)
 {
     const char *const options[] = {"overdue_grace=1s", "host_silent=1s", NULL};
     struct rig *rig = rig_open("alpha");
     struct rig_coordinator *coordinator = coordinator_rig_start(rig, "c1", NULL, options);
-    char lonely[40], accepted[40], begun[40];
+    char lonely[40], accepted[40], begun[40], detail[256];
+    int64_t token;
     json_t *job = NULL;
 
     (void)state;
@@ -79,7 +50,7 @@ static void what_nobody_takes_expires_and_what_is_taken_does_not(void **state)
     brief(rig, coordinator, "t2", 3000, accepted);
     brief(rig, coordinator, "t3", 6000, begun);
     rig_say(rig, accepted, &(struct rig_say){.state = STATE_ACCEPTED, .seq = 5});
-    take_lock(rig, begun, "null:t3");
+    assert_int_equal(rig_acquire(rig, begun, "null:t3", detail, &token), ACQUIRE_OK);
 
     rig_wait_state(coordinator, lonely, "EXPIRED", 30000, &job);
     assert_non_null(strstr(json_string_value(json_object_get(json_object_get(job, "error"), "text")), "no sign"));

@@ -96,6 +96,19 @@ static int begin(void **state)
     return 0;
 }
 
+static int write_holds(const struct facts *holds, struct err *err)
+{
+    struct strings pairs = {0};
+
+    for (size_t i = 0; i < holds->count; i++) {
+        assert_int_equal(strings_add(&pairs, holds->items[i].key, err), 0);
+        assert_int_equal(strings_add(&pairs, holds->items[i].value, err), 0);
+    }
+    int result = store_holds_write(redis, TERM, &pairs, err);
+    strings_clear(&pairs);
+    return result;
+}
+
 static struct redis_reply *call(void)
 {
     struct err err = {0};
@@ -308,7 +321,7 @@ static void a_lower_term_is_refused_everywhere(void **state)
     assert_false(ok);
     assert_int_equal(store_leader_hint(redis, TERM, "c1", &err), -1);
     assert_int_equal(err.kind, ERR_CONFLICT);
-    assert_int_equal(store_hold_write(redis, TERM, &holds, &err), -1);
+    assert_int_equal(write_holds(&holds, &err), -1);
     assert_int_equal(store_pins_write(redis, TERM, TARGET, &points, &err), -1);
     assert_int_equal(number_of(RUN("HGET", "fs:job:j1", "term")), TERM);
     assert_string_equal(look("j1").cancel, "");
@@ -592,7 +605,7 @@ static void cancelled_expired_and_held_are_told_in_this_order(void **state)
     old.deadline_ms = 1000;
     assert_int_equal(write_ticket(&old), TICKET_OK);
     facts_set(&holds, "target:" TARGET, "disk is being replaced", &err);
-    assert_int_equal(store_hold_write(redis, TERM, &holds, &err), 0);
+    assert_int_equal(write_holds(&holds, &err), 0);
     assert_int_equal(tell(store_cancel_command, TERM, "j1", "ann"), TICKET_OK);
     result = acquire(&request);
     assert_int_equal(result.answer, ACQUIRE_CANCELLED);
@@ -604,7 +617,7 @@ static void cancelled_expired_and_held_are_told_in_this_order(void **state)
     assert_int_equal(result.answer, ACQUIRE_HOLD);
     assert_string_equal(result.detail, "disk is being replaced");
     facts_clear(&holds);
-    assert_int_equal(store_hold_write(redis, TERM, &holds, &err), 0);
+    assert_int_equal(write_holds(&holds, &err), 0);
     assert_int_equal(acquire(&request).answer, ACQUIRE_OK);
 }
 
@@ -627,13 +640,13 @@ static void what_keeps_from_starting_does_not_keep_from_going_on(void **state)
     old.deadline_ms = 1000;
     assert_int_equal(write_ticket(&old), TICKET_OK);
     facts_set(&holds, "all", "no more today", &err);
-    assert_int_equal(store_hold_write(redis, TERM, &holds, &err), 0);
+    assert_int_equal(write_holds(&holds, &err), 0);
     assert_int_equal(tell(store_cancel_command, TERM, "j1", "ann"), TICKET_OK);
     struct acquire_result result = acquire(&request);
     assert_int_equal(result.answer, ACQUIRE_OK);
     assert_int_equal(number_of(RUN("ZCARD", "fs:sem:pool")), 2);
     facts_clear(&holds);
-    assert_int_equal(store_hold_write(redis, TERM, &holds, &err), 0);
+    assert_int_equal(write_holds(&holds, &err), 0);
     ticket("j3", 1);
     struct store_acquire third = new_acquire("j3", 1);
     third.goes_on = true;
@@ -653,12 +666,12 @@ static void holds_stop_a_host_and_all(void **state)
     ticket("j1", 0);
     for (size_t i = 0; i < 2; i++) {
         facts_set(&holds, keys[i], "maintenance", &err);
-        assert_int_equal(store_hold_write(redis, TERM, &holds, &err), 0);
+        assert_int_equal(write_holds(&holds, &err), 0);
         assert_int_equal(acquire(&request).answer, ACQUIRE_HOLD);
         facts_clear(&holds);
     }
     facts_set(&holds, "host:beta", "maintenance", &err);
-    assert_int_equal(store_hold_write(redis, TERM, &holds, &err), 0);
+    assert_int_equal(write_holds(&holds, &err), 0);
     assert_int_equal(acquire(&request).answer, ACQUIRE_OK);
     facts_clear(&holds);
 }
@@ -955,6 +968,26 @@ static void thousands_of_pins_are_written(void **state)
     strings_clear(&points);
 }
 
+static void keys_without_pins_lose_what_is_left_over(void **state)
+{
+    struct strings points = {0}, keys = {0};
+    struct err err = {0};
+
+    (void)state;
+    assert_int_equal(strings_add(&points, "p1", &err), 0);
+    assert_int_equal(store_pins_write(redis, TERM, "repository:a", &points, &err), 0);
+    assert_int_equal(store_pins_write(redis, TERM, "repository:b", &points, &err), 0);
+    assert_int_equal(strings_add(&keys, "repository:b", &err), 0);
+    assert_int_equal(store_pins_keys(redis, TERM, &keys, &err), 0);
+    assert_int_equal(number_of(RUN("EXISTS", "fs:pin:repository:a")), 0);
+    assert_int_equal(number_of(RUN("SISMEMBER", "fs:pin:repository:b", "p1")), 1);
+    strings_clear(&keys);
+    assert_int_equal(store_pins_keys(redis, TERM, &keys, &err), 0);
+    assert_int_equal(number_of(RUN("EXISTS", "fs:pin:repository:b", "fs:pins")), 0);
+    assert_int_equal(store_pins_keys(redis, TERM - 1, &keys, &err), -1);
+    strings_clear(&points);
+}
+
 /* ---- finish ---- */
 
 static void finish_is_told_once_and_repeated_as_often_as_one_likes(void **state)
@@ -1206,6 +1239,7 @@ int main(void)
         TEST(another_instance_loses_a_living_lock),
         TEST(pinned_points_are_named_and_unknown_pins_are_said_to_be_unknown),
         TEST(thousands_of_pins_are_written),
+        TEST(keys_without_pins_lose_what_is_left_over),
         TEST(finish_is_told_once_and_repeated_as_often_as_one_likes),
         TEST(released_for_a_retry_it_can_be_acquired_again),
         TEST(an_end_without_a_ticket_survives_the_rebuilt_ticket),

@@ -366,6 +366,30 @@ static void errors_say_what_and_the_way_out(void **state)
     expect(*state, "targets", EXIT_UNREACHABLE, "", NULL);
 }
 
+static void holds_and_pins_say_what_and_why(void **state)
+{
+    expect(*state, "hold shop-1", EXIT_USAGE, "", NULL);
+    expect(*state, "hold --reason x", EXIT_USAGE, "", NULL);
+    expect(*state, "hold shop-1 --all --reason x", EXIT_USAGE, "", NULL);
+    expect(*state, "hold shop-1 --reason @new_disk --dry-run", EXIT_DONE,
+           "target shop-1 would be held; nothing has been changed.\n", "");
+    expect(*state, "holds", EXIT_DONE, NULL, "nothing is held\n");
+    expect(*state, "hold shop-1 --reason @new_disk", EXIT_DONE,
+           "target:libvirt:a0000000-0000-4000-8000-000000000001 is held: new disk\n", "");
+    expect(*state, "hold -l app=shop --for 2h --reason audit", EXIT_DONE, NULL, "");
+    expect(*state, "holds", EXIT_DONE, NULL, "");
+    has(((struct world *)*state)->out, "selector:app=shop");
+    has(((struct world *)*state)->out, "new disk");
+    expect(*state, "release shop-1", EXIT_DONE, "target:libvirt:a0000000-0000-4000-8000-000000000001 is released\n", "");
+    expect(*state, "release -l app=shop", EXIT_DONE, "selector:app=shop is released\n", "");
+    expect(*state, "release --host alpha", EXIT_USAGE, "", NULL);
+    expect(*state, "snapshot pin shop-1 before-deploy", EXIT_USAGE, "", NULL);
+    expect(*state, "snapshot pin shop-1 before-deploy --reason release", EXIT_DONE,
+           "snapshot d0000000 is pinned: nobody takes it away\n", "");
+    expect(*state, "backup unpin d0000000", EXIT_DONE, "backup d0000000 is not pinned any more\n", "");
+    expect(*state, "snapshot pin shop-1 nothing --reason release", EXIT_USAGE, "", NULL);
+}
+
 static void tokens_decide(void **state)
 {
     setenv("FLEETSNAP_TOKEN", "fst_nobody.0123456789abcdef", 1);
@@ -549,6 +573,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_plan_that_fails_ends_it, make, destroy),
         cmocka_unit_test_setup_teardown(selectors_make_many, make, destroy),
         cmocka_unit_test_setup_teardown(errors_say_what_and_the_way_out, make, destroy),
+        cmocka_unit_test_setup_teardown(holds_and_pins_say_what_and_why, make, destroy),
         cmocka_unit_test_setup_teardown(tokens_decide, make, destroy),
         cmocka_unit_test_setup_teardown(jobs_are_watched_cancelled_resolved, make, destroy),
         cmocka_unit_test_setup_teardown(a_waiting_job_says_for_what, make, destroy),

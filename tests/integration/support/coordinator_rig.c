@@ -14,6 +14,7 @@
 #include "crypto/mac.h"
 #include "kafka/kafka.h"
 #include "model/audit.h"
+#include "model/inventory.h"
 #include "model/restore_point.h"
 #include "model/status.h"
 #include "model/topics.h"
@@ -190,6 +191,21 @@ static void command_letters(struct coordinator *coordinator, int count, int byte
     say(json_pack("{s:b}", "ok", 1));
 }
 
+/* kind hold: text is how many ms it is for (0: without end); kind pin: whose pins. */
+static void command_put(struct coordinator *coordinator, int kind, const char *id, const char *text, bool gone)
+{
+    CLEANUP(ledger_entry_clear) struct ledger_entry entry = {.kind = kind, .gone = gone};
+    struct err err = {0};
+
+    must(string_set(&entry.id, id, &err), &err);
+    must(facts_set(&entry.values, "reason", "rig", &err), &err);
+    if (kind == LEDGER_PIN)
+        must(facts_set(&entry.values, "key", text, &err), &err);
+    else if (atoll(text))
+        must(facts_set_int(&entry.values, "until_ms", clock_real_ms() + atoll(text), &err), &err);
+    say_result(coordinator_put(coordinator, &tester, &entry, &err), &err, json_object());
+}
+
 static void serve_line(struct coordinator *coordinator, char *line)
 {
     char verb[32] = "", a[256] = "", b[256] = "", c[256] = "", id[UUID_TEXT] = "";
@@ -211,6 +227,10 @@ static void serve_line(struct coordinator *coordinator, char *line)
         say_result(result, &err, json_pack("{s:s}", "job_id", id));
     } else if (strcmp(verb, "refuse") == 0)
         command_refuse(coordinator, atoi(a));
+    else if (strcmp(verb, "hold") == 0 || strcmp(verb, "release") == 0)
+        command_put(coordinator, LEDGER_HOLD, a, b, *verb == 'r');
+    else if (strcmp(verb, "pin") == 0 || strcmp(verb, "unpin") == 0)
+        command_put(coordinator, LEDGER_PIN, a, b, *verb == 'u');
     else if (strcmp(verb, "letters") == 0)
         command_letters(coordinator, atoi(a), atoi(b));
     else if (strcmp(verb, "cancel") == 0)
@@ -768,6 +788,61 @@ json_t *rig_audits(struct rig *rig)
         kafka_records_free(&record, 1);
     }
     return all;
+}
+
+int rig_acquire(struct rig *rig, const char *job_id, const char *target, char detail[256], int64_t *out_token)
+{
+    struct store_epoch epoch;
+    struct store_command command = {0};
+    struct acquire_result result;
+    struct err err = {0};
+
+    do
+        must(store_epoch_read(rig->redis, &epoch, &err), &err);
+    while (!epoch.n && poll(NULL, 0, 20) == 0);
+    struct store_acquire acquire = {.job_id = job_id,
+                                    .host = rig->host,
+                                    .instance = "rig",
+                                    .target = target,
+                                    .journal = "rig",
+                                    .job_class = CLASS_B,
+                                    .epoch = epoch.n,
+                                    .run_id = epoch.run_id,
+                                    .attempt = 1,
+                                    .ttl_ms = 30000};
+    must(store_acquire_command(&acquire, &command, &err), &err);
+    struct redis_reply *reply = store_call(rig->redis, &command, &err);
+    store_acquire_answer(reply ? REDIS_ANSWERED : REDIS_LOST, reply, &result);
+    redis_reply_free(reply);
+    store_command_clear(&command);
+    snprintf(detail, 256, "%s", result.detail);
+    *out_token = result.token;
+    return result.answer;
+}
+
+void rig_target(struct rig *rig, const char *id, const char *label, const char *value)
+{
+    const char *topic = topic_table[TOPIC_INVENTORY].name;
+    struct inventory_target target = {
+        .host = rig->host, .target = {(char *)"null", (char *)id, (char *)id}, .state = (char *)"running"};
+    struct inventory inventory = {.at_ms = clock_real_ms(), .revision = clock_real_us(), .target = &target};
+    const unsigned char *bytes;
+    size_t len;
+    char mac[MAC_TEXT], key[256];
+    struct err err = {0};
+
+    must(facts_set(&target.labels, label, value, &err), &err);
+    must(wire_encode(rig->wire, &inventory_record, &inventory, &bytes, &len, &err), &err);
+    facts_clear(&target.labels);
+    snprintf(key, sizeof key, "%s/null:%s", rig->host, id);
+    struct mac_input input = {
+        .topic = topic, .key = key, .key_len = strlen(key), .value = bytes, .value_len = len, .fs_host = rig->host};
+    must(mac_sign(rig->mac, &rig->ring, &input, mac, &err), &err);
+    struct kafka_header headers[] = {{"fs-host", rig->host}, {"fs-mac", mac}};
+    must(kafka_produce(rig->producer, topic, 0, key, strlen(key), bytes, len, headers, 2, 1, &err), &err);
+    int64_t until_ms = clock_monotonic_ms() + 10000;
+    while (kafka_producer_queued(rig->producer) && clock_monotonic_ms() < until_ms)
+        kafka_producer_poll(rig->producer, 50, NULL, NULL);
 }
 
 void rig_heartbeat(struct rig *rig)

@@ -57,5 +57,9 @@ void rig_say(struct rig *rig, const char *job_id, const struct rig_say *what); /
 void rig_catalog(struct rig *rig, const char *job_id, const char *point_id, int64_t revision, bool tombstone);
 /* The audit since rig_open, oldest first, as JSON; each names the one before it. Caller decrefs. */
 json_t *rig_audits(struct rig *rig);
+/* A record of fleetsnap.inventory: our host has null:<id> with this label. */
+void rig_target(struct rig *rig, const char *id, const char *label, const char *value);
+/* As our host's worker asks for the lock of a class B job; the first epoch is waited for. Returns enum acquire_answer. */
+int rig_acquire(struct rig *rig, const char *job_id, const char *target, char detail[256], int64_t *out_token);
 void rig_heartbeat(struct rig *rig);
 struct redis *rig_redis(struct rig *rig);
