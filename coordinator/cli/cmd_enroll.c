@@ -1,6 +1,6 @@
 /*
  * host enroll: bundles of one host or of many. DIR/HOST/ gets host.key, redis.password (if Redis has one) and worker.yaml, all 0600, so that a host needs nothing else:
- * copy the folder, start the worker with --config. Lines of --from: NAME [OPTION=VALUE …], where OPTION is one of worker.yaml; libvirt_uri is libvirt.uri.
+ * copy the folder anywhere, start the worker with --config. Lines of --from: NAME [OPTION=VALUE …], where OPTION is one of worker.yaml; libvirt_uri is libvirt.uri.
  */
 #include "base/cleanup.h"
 #include "base/err.h"
@@ -16,6 +16,9 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#define KEY_FILE      "host.key"
+#define PASSWORD_FILE "redis.password"
 
 enum { LIST_BYTES_MAX = 4 * 1024 * 1024, HOSTS_MAX = 100000 };
 
@@ -170,22 +173,17 @@ static int set_default(struct facts *options, const char *name, const char *valu
     return facts_get(options, name) || !*value ? 0 : facts_set(options, name, value, err);
 }
 
-int enroll_yaml(const struct enroll_host *host, const json_t *bundle, const char *folder, struct text *out,
-                struct err *err)
+int enroll_yaml(const struct enroll_host *host, const json_t *bundle, struct text *out, struct err *err)
 {
     CLEANUP(facts_clear) struct facts options = {0};
-    char key[PATH_MAX], password[PATH_MAX] = "";
+    const char *password = *member_text(bundle, "redis_password") ? PASSWORD_FILE : "";
 
-    if (join(key, folder, "host.key", err) < 0)
-        return -1;
-    if (*member_text(bundle, "redis_password") && join(password, folder, "redis.password", err) < 0)
-        return -1;
     if (facts_copy(&options, &host->options, err) < 0 || set_default(&options, "host", host->name, err) < 0 ||
         set_default(&options, "kafka.brokers", member_text(bundle, "kafka_brokers"), err) < 0 ||
         set_default(&options, "redis.address", member_text(bundle, "redis_address"), err) < 0 ||
         set_default(&options, "redis.user", member_text(bundle, "redis_user"), err) < 0 ||
         set_default(&options, "redis.password_file", password, err) < 0 ||
-        set_default(&options, "key_file", key, err) < 0)
+        set_default(&options, "key_file", KEY_FILE, err) < 0)
         return -1;
     text_addf(out, "# Made by fleetsnap host enroll for %s. Options: fleetsnap-worker --help\n", host->name);
     add_options(out, &options);
@@ -209,11 +207,11 @@ static int write_bundle(const struct enroll_host *host, const json_t *bundle, co
     CLEANUP(text_free) struct text yaml = {0};
     const char *password = member_text(bundle, "redis_password");
 
-    if (file_make_directories(folder, 0700, err) < 0 || enroll_yaml(host, bundle, folder, &yaml, err) < 0)
+    if (file_make_directories(folder, 0700, err) < 0 || enroll_yaml(host, bundle, &yaml, err) < 0)
         return -1;
-    if (write_secret(folder, "host.key", member_text(bundle, "key_file"), err) < 0)
+    if (write_secret(folder, KEY_FILE, member_text(bundle, "key_file"), err) < 0)
         return -1;
-    if (*password && write_secret(folder, "redis.password", password, err) < 0)
+    if (*password && write_secret(folder, PASSWORD_FILE, password, err) < 0)
         return -1;
     return write_secret(folder, "worker.yaml", text_str(&yaml), err);
 }
@@ -269,29 +267,15 @@ static int load(struct cli *cli, const struct invocation *invocation, struct enr
     return out->count ? 0 : cli_fail(cli, EXIT_USAGE, from ? from : "host enroll", NULL, "names no host");
 }
 
-/* Absolute, because worker.yaml points into it. */
-static int folder_of(struct cli *cli, const struct invocation *invocation, char out[PATH_MAX])
-{
-    const char *given = invocation_value(invocation, "out");
-    char here[PATH_MAX];
-
-    if (!given)
-        return cli_fail(cli, EXIT_USAGE, "host enroll", NULL, "say where the bundles go: --out DIR");
-    if (*given == '/')
-        snprintf(out, PATH_MAX, "%s", given);
-    else if (!getcwd(here, sizeof here) || snprintf(out, PATH_MAX, "%s/%s", here, given) >= PATH_MAX)
-        return cli_fail(cli, EXIT_USAGE, "host enroll", NULL, "the path %s is too long", given);
-    return 0;
-}
-
 int run_host_enroll(struct cli *cli, const struct invocation *invocation)
 {
     CLEANUP(enroll_list_clear) struct enroll_list list = {0};
-    char out[PATH_MAX];
+    const char *out = invocation_value(invocation, "out");
     json_t *done = json_array();
     int code = load(cli, invocation, &list);
 
-    code = code ? code : folder_of(cli, invocation, out);
+    if (code == 0 && !out)
+        code = cli_fail(cli, EXIT_USAGE, "host enroll", NULL, "say where the bundles go: --out DIR");
     for (size_t i = 0; code == 0 && i < list.count; i++) {
         if (invocation_has(invocation, "dry-run"))
             fprintf(cli->out, "%s  would get a bundle in %s/%s; nothing has been changed.\n", list.hosts[i].name, out,

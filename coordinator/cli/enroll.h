@@ -19,6 +19,8 @@ struct enroll_list {
 /* text is cut in pieces. Errors name the line. */
 int enroll_parse(char *text, struct enroll_list *out, struct err *err);
 void enroll_list_clear(struct enroll_list *list);
-/* worker.yaml: what the line says, then what the coordinator says (bundle: the answer of POST /v1/hosts/{host}/enroll), files in `folder`. */
-int enroll_yaml(const struct enroll_host *host, const json_t *bundle, const char *folder, struct text *out,
-                struct err *err);
+/*
+ * worker.yaml: what the line says, then what the coordinator says (bundle: the answer of POST /v1/hosts/{host}/enroll). Its files lie beside it, wherever the bundle goes:
+ * the worker reads paths from the folder of its configuration.
+ */
+int enroll_yaml(const struct enroll_host *host, const json_t *bundle, struct text *out, struct err *err);

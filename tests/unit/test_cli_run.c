@@ -518,10 +518,9 @@ static void bundles_of_many_hosts(void **state)
     assert_string_equal(read_file(world, "bundles/delta/redis.password"), "pa\"ss");
     snprintf(
         expected, sizeof expected,
-        "# Made by fleetsnap host enroll for gamma. Options: fleetsnap-worker --help\nhost: \"gamma\"\nkafka:\n  brokers: \"k1:9092\"\nkey_file: \"%s/bundles/gamma/host.key\"\n"
-        "libvirt:\n  uri: \"qemu:///embed?root=/x\"\npools: [\"/vm\", \"/vm2\"]\nredis:\n  address: \"r1:6379\"\n  password_file: \"%s/bundles/gamma/redis.password\"\n  user: \"worker\"\n"
-        "state_directory: \"/var/lib/g\"\n",
-        world->folder, world->folder);
+        "# Made by fleetsnap host enroll for gamma. Options: fleetsnap-worker --help\nhost: \"gamma\"\nkafka:\n  brokers: \"k1:9092\"\nkey_file: \"host.key\"\n"
+        "libvirt:\n  uri: \"qemu:///embed?root=/x\"\npools: [\"/vm\", \"/vm2\"]\nredis:\n  address: \"r1:6379\"\n  password_file: \"redis.password\"\n  user: \"worker\"\n"
+        "state_directory: \"/var/lib/g\"\n");
     assert_string_equal(read_file(world, "bundles/gamma/worker.yaml"), expected);
     snprintf(path, sizeof path, "%s/bundles/gamma/worker.yaml", world->folder);
     assert_int_equal(stat(path, &about), 0);
