@@ -57,6 +57,9 @@ int coordinator_retry(struct coordinator *coordinator, const struct caller *call
 /* Any other record: tokens, host states, keys, repositories, defaults. Replaces (kind, id); `gone` deletes. */
 int coordinator_put(struct coordinator *coordinator, const struct caller *caller, const struct ledger_entry *entry,
                     struct err *err);
+/* The same, but ERR_CONFLICT if there is one: of several at once one succeeds. */
+int coordinator_add(struct coordinator *coordinator, const struct caller *caller, const struct ledger_entry *entry,
+                    struct err *err);
 /* Looks up what the ledger says of (kind, id): a copy, or *out = NULL. */
 int coordinator_get(struct coordinator *coordinator, int kind, const char *id, struct ledger_entry **out,
                     struct err *err);

@@ -463,8 +463,8 @@ static int await_redis(struct coordinator *coordinator, struct err *err)
     return err_set(err, ERR_UNKNOWN, "it is recorded, but redis does not have it yet: it is not in force before");
 }
 
-int coordinator_put(struct coordinator *coordinator, const struct caller *caller, const struct ledger_entry *entry,
-                    struct err *err)
+static int put(struct coordinator *coordinator, const struct caller *caller, const struct ledger_entry *entry,
+               bool only_new, struct err *err)
 {
     struct desk_write *write;
 
@@ -473,9 +473,24 @@ int coordinator_put(struct coordinator *coordinator, const struct caller *caller
     if (!entry->id || !*entry->id || strlen(entry->id) > 255 || strchr(entry->id, '@'))
         return err_set(err, ERR_PERMANENT, "%s: a record needs an id of 1 to 255 bytes without @",
                        ledger_kind_names[entry->kind]);
-    if (make_put(entry, caller, &write, err) < 0 || ask(coordinator, write, err) < 0)
+    if (make_put(entry, caller, &write, err) < 0)
+        return -1;
+    write->only_new = only_new;
+    if (ask(coordinator, write, err) < 0)
         return -1;
     return entry->kind == LEDGER_HOLD || entry->kind == LEDGER_PIN ? await_redis(coordinator, err) : 0;
+}
+
+int coordinator_put(struct coordinator *coordinator, const struct caller *caller, const struct ledger_entry *entry,
+                    struct err *err)
+{
+    return put(coordinator, caller, entry, false, err);
+}
+
+int coordinator_add(struct coordinator *coordinator, const struct caller *caller, const struct ledger_entry *entry,
+                    struct err *err)
+{
+    return put(coordinator, caller, entry, true, err);
 }
 
 int desk_put_and_wait(struct coordinator *coordinator, struct ledger_entry *entry, struct err *err)

@@ -173,6 +173,18 @@ static void serve_word(struct coordinator *coordinator, struct desk_write *write
     desk_answer(coordinator, write, &err);
 }
 
+/* In the ledger, or on its way there: the newest word counts. */
+static bool is_there(const struct coordinator *coordinator, const struct ledger_entry *entry)
+{
+    const struct ledger_node *node = ledger_find(coordinator->ledger, entry->kind, entry->id);
+    bool there = node && node->entry && !node->entry->gone;
+
+    for (const struct draft *draft = coordinator->drafts; draft; draft = draft->next)
+        if (draft->entry && draft->entry->kind == entry->kind && strcmp(draft->entry->id, entry->id) == 0)
+            there = !draft->entry->gone;
+    return there;
+}
+
 static void serve_put(struct coordinator *coordinator, struct desk_write *write)
 {
     struct err err = {0};
@@ -183,6 +195,9 @@ static void serve_put(struct coordinator *coordinator, struct desk_write *write)
              write->entry->gone ? "delete" : "put");
     if (coordinator->leadership.phase < (ours ? PHASE_ELECTED : PHASE_LEADING))
         err_set(&err, ERR_RETRY, "this coordinator does not lead");
+    else if (write->only_new && is_there(coordinator, write->entry))
+        err_set(&err, ERR_CONFLICT, "there is a %s \"%s\" already", ledger_kind_names[write->entry->kind],
+                write->entry->id);
     else if (kafka_answers(coordinator, &err)) {
         if (!audit_first(coordinator, write, action, write->entry->id))
             return;

@@ -30,6 +30,7 @@ struct desk_write {
     char *who, *from, *reason;        /* for the audit */
     char *action, *subject, *outcome; /* AUDIT */
     int64_t suppressed;               /* AUDIT: how many before it were not kept */
+    bool only_new;                    /* PUT: a conflict if there is one */
     bool audited;                     /* its record in the audit is acknowledged */
     struct dead_letter *letter;
     struct desk_write *also; /* the same job was asked for while its record was on its way */

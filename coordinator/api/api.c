@@ -22,6 +22,7 @@ static void fill_defaults(struct api_config *config)
     config->connections_per_address = config->connections_per_address ? config->connections_per_address : 128;
     config->timeout_s = config->timeout_s ? config->timeout_s : 30;
     config->streams_max = config->streams_max ? config->streams_max : 128;
+    config->streams_per_token = config->streams_per_token ? config->streams_per_token : 32;
     if (config->connections_max < config->threads)
         config->connections_max = config->threads;
 }

@@ -24,6 +24,7 @@ struct api_config {               /* zero or NULL: the default. All pointers out
     int connections_per_address;  /* 128; enough for a fleet's automation behind one address */
     int timeout_s;                /* 30: an idle connection is closed; event streams are kept alive */
     int streams_max;              /* 128 event streams; more is 503 */
+    int streams_per_token;        /* 32 of them; one watcher must leave some to others */
     const struct kafka_options *kafka; /* doctor checks the topics; NULL: it does not */
     bool dev;                          /* topics with small partition counts and one replica are right */
     /* What `host enroll` hands out for a worker's configuration; NULL: left out. */

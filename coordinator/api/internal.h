@@ -119,6 +119,8 @@ int api_scope_selector(struct api_request *request, char **out, struct err *err)
 struct api_target {
     char *kind, *id, *name, *host, *state;
 };
+/* -1: the caller's selector does not include it, and the response says so. */
+int api_scope_check(struct api_request *request, struct api_response *response, const struct api_target *target);
 void api_target_clear(struct api_target *target);
 int api_resolve_target(struct api_request *request, struct api_response *response, const char *text,
                        struct api_target *out);
@@ -167,8 +169,9 @@ struct MHD_Connection;
 int streams_new(struct api_context *context, struct streams **out, struct err *err);
 void streams_stop(struct streams *streams); /* ends all of them; before the HTTP server stops */
 void streams_free(struct streams *streams);
-/* Of one job (ends after its terminal event) or of all (job NULL). ERR_RETRY: too many. */
-int streams_open(struct streams *streams, const char *job, int64_t cursor, int64_t *out_stream, struct err *err);
+/* Of one job (ends after its terminal event) or of all (job NULL). ERR_RETRY: too many, of all or of this token. */
+int streams_open(struct streams *streams, const char *token, const char *job, int64_t cursor, int64_t *out_stream,
+                 struct err *err);
 void streams_close(struct streams *streams, int64_t stream);
 /* Up to max bytes; 0: none yet; -1: ended. `wake` is called (once) from the streams' thread when there is more after a 0. */
 long streams_read(struct streams *streams, int64_t stream, char *out, size_t max, void (*wake)(void *context),

@@ -114,7 +114,8 @@ int api_jobs_events(struct api_request *request, struct api_response *response)
     int64_t after;
 
     if (job && cursor(request, response, 0, &after) &&
-        streams_open(request->context->streams, json_text(job, "job_id"), after, &response->stream, &err) < 0)
+        streams_open(request->context->streams, request->caller.token, json_text(job, "job_id"), after,
+                     &response->stream, &err) < 0)
         api_problem_err(response, "events", &err);
     json_decref(job);
     return 0;
@@ -127,7 +128,7 @@ int api_events(struct api_request *request, struct api_response *response)
 
     if (!api_scope_is_all(request, response) || !cursor(request, response, -1, &after))
         return 0;
-    if (streams_open(request->context->streams, NULL, after, &response->stream, &err) < 0)
+    if (streams_open(request->context->streams, request->caller.token, NULL, after, &response->stream, &err) < 0)
         api_problem_err(response, "events", &err);
     return 0;
 }

@@ -58,7 +58,7 @@ static int prepare_target(struct submission *submission)
     return result;
 }
 
-/* The null backend's targets are in no inventory: kind:id and host say all. */
+/* The null backend's targets are in no inventory: kind:id and host say all; they have no labels, so no selector includes them. */
 static int prepare_noop(struct submission *submission)
 {
     struct target target = {0};
@@ -70,7 +70,10 @@ static int prepare_noop(struct submission *submission)
         return usage(submission, "host", "is missing");
     if (target_parse(submission->target, &target, &err) < 0)
         return api_usage(submission->response, "target", &err), -1;
-    int result = submission_target(submission, target.kind, target.id, target.id, submission->host);
+    const struct api_target found = {.kind = target.kind, .id = target.id, .name = target.id};
+    int result = api_scope_check(submission->request, submission->response, &found);
+    if (result == 0)
+        result = submission_target(submission, target.kind, target.id, target.id, submission->host);
     record_clear(&target_record, &target);
     return result;
 }

@@ -74,7 +74,7 @@ static int ambiguous_target(struct api_response *response, const char *text, jso
     return -1;
 }
 
-static int check_scope(struct api_request *request, struct api_response *response, const struct api_target *target)
+int api_scope_check(struct api_request *request, struct api_response *response, const struct api_target *target)
 {
     char text[TARGET_TEXT];
     struct err err = {0};
@@ -109,7 +109,7 @@ int api_resolve_target(struct api_request *request, struct api_response *respons
     else if (target_take(json_array_get(found, 0), out, &err) < 0)
         api_problem_err(response, text, &err);
     else
-        result = check_scope(request, response, out);
+        result = api_scope_check(request, response, out);
     if (result < 0)
         api_target_clear(out);
     json_decref(found);
@@ -160,7 +160,7 @@ static int take_point(struct api_request *request, struct api_response *response
                -1;
     if (target_take(json_object_get(point, "target"), &target, &err) < 0)
         return api_problem_err(response, subject, &err), -1;
-    int result = check_scope(request, response, &target);
+    int result = api_scope_check(request, response, &target);
     if (result == 0)
         *out = json_incref(point);
     api_target_clear(&target);

@@ -22,8 +22,9 @@
 enum { TICK_MS = 50, REST = 4, PROGRESS_MS = 500, ALIVE_MS = 10000, BUFFER_MAX = 1024 * 1024, RETRY_MS = 1000 };
 
 struct stream {
-    int64_t id; /* 0: free */
-    char *job;  /* NULL: all */
+    int64_t id;  /* 0: free */
+    char *token; /* whose */
+    char *job;   /* NULL: all */
     int64_t cursor;
     struct text buffer;
     size_t sent; /* of buffer */
@@ -41,12 +42,13 @@ struct streams {
     pthread_t thread;
     bool started, stopping;
     int64_t last_id;
-    size_t max;
+    size_t max, max_per_token;
     struct stream *items;
 };
 
 static void stream_clear(struct stream *stream)
 {
+    free(stream->token);
     free(stream->job);
     free(stream->progress);
     text_free(&stream->buffer);
@@ -313,6 +315,7 @@ int streams_new(struct api_context *context, struct streams **out, struct err *e
         return err_memory(err, "api");
     streams->context = context;
     streams->max = (size_t)context->config.streams_max;
+    streams->max_per_token = (size_t)context->config.streams_per_token;
     streams->items = calloc(streams->max, sizeof *streams->items);
     pthread_mutex_init(&streams->lock, NULL);
     pthread_condattr_init(&monotonic);
@@ -369,17 +372,34 @@ static struct stream *find_free(struct streams *streams)
     return NULL;
 }
 
-int streams_open(struct streams *streams, const char *job, int64_t cursor, int64_t *out_stream, struct err *err)
+static size_t count_of(const struct streams *streams, const char *token)
 {
+    size_t count = 0;
+
+    for (size_t i = 0; i < streams->max; i++)
+        count += streams->items[i].id && strcmp(streams->items[i].token, token) == 0;
+    return count;
+}
+
+int streams_open(struct streams *streams, const char *token, const char *job, int64_t cursor, int64_t *out_stream,
+                 struct err *err)
+{
+    CLEANUP(freep) char *whose = strdup(token ? token : "");
+    CLEANUP(freep) char *what = job ? strdup(job) : NULL;
+
+    if (!whose || (job && !what))
+        return err_memory(err, "event stream");
     LOCK_SCOPE(&streams->lock);
     struct stream *stream = streams->stopping ? NULL : find_free(streams);
-    char *copy = job ? strdup(job) : NULL;
-
-    if (!stream || (job && !copy)) {
-        free(copy);
+    if (!stream)
         return err_set(err, ERR_RETRY, "there are %zu event streams already", streams->max);
-    }
-    *stream = (struct stream){.id = ++streams->last_id, .job = copy, .cursor = cursor, .alive_ms = clock_monotonic_ms()};
+    if (count_of(streams, whose) >= streams->max_per_token)
+        return err_set(err, ERR_RETRY, "the token %s has %zu event streams already", whose, streams->max_per_token);
+    *stream = (struct stream){.id = ++streams->last_id,
+                              .token = TAKE_PTR(whose),
+                              .job = TAKE_PTR(what),
+                              .cursor = cursor,
+                              .alive_ms = clock_monotonic_ms()};
     text_add(&stream->buffer, "retry: 1000\n\n"); /* the head of the answer goes out at once */
     *out_stream = stream->id;
     pthread_cond_signal(&streams->changed);

@@ -138,7 +138,7 @@ static int put_token(struct api_request *request, struct ledger_entry *entry, co
     if (string_set(&entry->token->hash, hash, err) < 0 || string_set(&entry->id, entry->token->name, err) < 0 ||
         string_set(&entry->who, request->caller.token, err) < 0)
         return -1;
-    return coordinator_put(request->context->coordinator, &request->caller, entry, err);
+    return coordinator_add(request->context->coordinator, &request->caller, entry, err);
 }
 
 int api_tokens_create(struct api_request *request, struct api_response *response)

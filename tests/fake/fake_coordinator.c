@@ -362,6 +362,19 @@ int coordinator_put(struct coordinator *fake, const struct caller *caller, const
     return 0;
 }
 
+int coordinator_add(struct coordinator *fake, const struct caller *caller, const struct ledger_entry *entry,
+                    struct err *err)
+{
+    struct ledger_entry *known = NULL;
+
+    if (coordinator_get(fake, entry->kind, entry->id, &known, err) < 0)
+        return -1;
+    if (!known)
+        return coordinator_put(fake, caller, entry, err);
+    ledger_entry_free(known);
+    return err_set(err, ERR_CONFLICT, "there is one already");
+}
+
 int coordinator_get(struct coordinator *fake, int kind, const char *id, struct ledger_entry **out, struct err *err)
 {
     LOCK_SCOPE(&fake->lock);

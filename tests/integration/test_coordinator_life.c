@@ -212,6 +212,20 @@ static void a_parked_job_waits_for_a_person(void **state)
     json_decref(ledger);
 }
 
+static void of_several_tokens_of_one_name_one_is_made(void **state)
+{
+    struct scene *scene = *state;
+
+    for (int i = 0; i < 5; i++) {
+        json_t *answer = rig_insist(scene->coordinator, 10000, "rush name-%d", i);
+        assert_int_equal(json_integer_value(json_object_get(answer, "succeeded")), 1);
+        json_decref(answer);
+    }
+    json_t *again = rig_insist(scene->coordinator, 10000, "rush name-0");
+    assert_int_equal(json_integer_value(json_object_get(again, "succeeded")), 0);
+    json_decref(again);
+}
+
 int main(int argc, char **argv)
 {
     rig_child(argc, argv);
@@ -224,6 +238,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_cancel_reaches_the_ticket),
         cmocka_unit_test(a_failed_job_can_be_retried_and_names_the_old_one),
         cmocka_unit_test(a_parked_job_waits_for_a_person),
+        cmocka_unit_test(of_several_tokens_of_one_name_one_is_made),
     };
 
     return cmocka_run_group_tests(tests, set_up, tear_down);

@@ -178,6 +178,9 @@ static void selectors_limit_what_is_seen(void **state)
     assert_int_equal(ask(world, secret, NULL, "POST", "/v1/hosts/alpha/drain", "{}"), 403);
     assert_int_equal(ask(world, secret, NULL, "POST", "/v1/jobs", "{\"op\":\"snapshot.create\",\"target\":\"shop-2\"}"),
                      403);
+    assert_int_equal(
+        ask(world, secret, NULL, "POST", "/v1/jobs", "{\"op\":\"noop\",\"target\":\"null:t1\",\"host\":\"alpha\"}"),
+        403);
     assert_int_equal(json_array_size(fake_submitted(world->fake)), 0);
 }
 

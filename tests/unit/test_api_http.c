@@ -1,5 +1,5 @@
 /* The server on a real socket: limits, malformed input, event streams, stopping. */
-#include "coordinator/api/api.h"
+#include "coordinator/api/internal.h"
 #include "fake/fake_coordinator.h"
 
 #include "base/clock.h"
@@ -18,7 +18,8 @@
 
 #include <cmocka.h>
 
-#define AUTH "Authorization: Bearer bootstrap-token-0123456789\r\n"
+#define AUTH  "Authorization: Bearer bootstrap-token-0123456789\r\n"
+#define OTHER "Authorization: Bearer fst_other.0123456789abcdef\r\n"
 
 struct world {
     struct coordinator *fake;
@@ -48,7 +49,8 @@ static int make(void **state)
     write_token(world, 0600);
     world->fake = fake_coordinator_new();
     fake_load_fleet(world->fake);
-    world->config = (struct api_config){.listen = "127.0.0.1:0", .admin_token_file = world->token_file, .streams_max = 2};
+    world->config = (struct api_config){
+        .listen = "127.0.0.1:0", .admin_token_file = world->token_file, .streams_max = 3, .streams_per_token = 2};
     if (api_start(&world->config, world->fake, fake_coordinator_view(world->fake), &world->api, &err) < 0)
         fail_msg("%s", err.text);
     *state = world;
@@ -240,15 +242,20 @@ static void submit(struct world *world, char id[UUID_TEXT])
     snprintf(id, UUID_TEXT, "%.36s", found + 10);
 }
 
-static int open_stream(struct world *world, const char *path, const char *last)
+static int open_stream_as(struct world *world, const char *authorization, const char *path, const char *last)
 {
     char request[512];
     int fd = dial(world);
 
-    snprintf(request, sizeof request, "GET %s HTTP/1.1\r\nHost: x\r\n%s%s%s" AUTH "\r\n", path,
-             last ? "Last-Event-ID: " : "", last ? last : "", last ? "\r\n" : "");
+    snprintf(request, sizeof request, "GET %s HTTP/1.1\r\nHost: x\r\n%s%s%s%s\r\n", path, last ? "Last-Event-ID: " : "",
+             last ? last : "", last ? "\r\n" : "", authorization);
     send_all(fd, request, strlen(request));
     return fd;
+}
+
+static int open_stream(struct world *world, const char *path, const char *last)
+{
+    return open_stream_as(world, AUTH, path, last);
 }
 
 static void a_stream_tells_what_was_and_what_comes_and_ends(void **state)
@@ -314,16 +321,27 @@ static void streams_are_limited_and_given_back(void **state)
 {
     struct world *world = *state;
     int a = open_stream(world, "/v1/events", NULL), b, c;
+    char hash[HASH_TEXT];
 
     receive(world, a, "retry:");
     b = open_stream(world, "/v1/events", NULL);
     receive(world, b, "retry:");
     c = open_stream(world, "/v1/events", NULL);
     receive(world, c, "\r\n\r\n");
-    assert_int_equal(status_of(world), 503);
+    assert_int_equal(status_of(world), 503); /* one token has only so many */
+    assert_non_null(strstr(world->answer, "the token bootstrap"));
+    close(c);
+    api_token_hash("fst_other.0123456789abcdef", hash);
+    fake_put_token(world->fake, "other", hash, "viewer", "A", NULL, 0);
+    c = open_stream_as(world, OTHER, "/v1/events", NULL);
+    receive(world, c, "retry:");
+    int d = open_stream_as(world, OTHER, "/v1/events", NULL);
+    receive(world, d, "\r\n\r\n");
+    assert_int_equal(status_of(world), 503); /* nor are there more than that */
     close(a);
     close(b);
     close(c);
+    close(d);
 }
 
 static void unknown_jobs_have_no_stream(void **state)

@@ -206,6 +206,42 @@ static void command_put(struct coordinator *coordinator, int kind, const char *i
     say_result(coordinator_put(coordinator, &tester, &entry, &err), &err, json_object());
 }
 
+struct adding {
+    struct coordinator *coordinator;
+    const char *name;
+    int result;
+};
+
+static void *add_token(void *argument)
+{
+    struct adding *adding = argument;
+    struct ledger_token token = {
+        .name = (char *)adding->name, .hash = (char *)"x", .role = (char *)"viewer", .classes = (char *)"A"};
+    struct ledger_entry entry = {.kind = LEDGER_TOKEN, .id = (char *)adding->name, .token = &token};
+
+    adding->result = coordinator_add(adding->coordinator, &tester, &entry, NULL);
+    return NULL;
+}
+
+/* Eight at once: how many succeed. */
+static void command_rush(struct coordinator *coordinator, const char *name)
+{
+    enum { MANY = 8 };
+    struct adding adding[MANY];
+    pthread_t threads[MANY];
+    int succeeded = 0;
+
+    for (int i = 0; i < MANY; i++) {
+        adding[i] = (struct adding){coordinator, name, -1};
+        pthread_create(&threads[i], NULL, add_token, &adding[i]);
+    }
+    for (int i = 0; i < MANY; i++) {
+        pthread_join(threads[i], NULL);
+        succeeded += adding[i].result == 0;
+    }
+    say(json_pack("{s:b, s:i}", "ok", 1, "succeeded", succeeded));
+}
+
 static void serve_line(struct coordinator *coordinator, char *line)
 {
     char verb[32] = "", a[256] = "", b[256] = "", c[256] = "", id[UUID_TEXT] = "";
@@ -231,6 +267,8 @@ static void serve_line(struct coordinator *coordinator, char *line)
         command_put(coordinator, LEDGER_HOLD, a, b, *verb == 'r');
     else if (strcmp(verb, "pin") == 0 || strcmp(verb, "unpin") == 0)
         command_put(coordinator, LEDGER_PIN, a, b, *verb == 'u');
+    else if (strcmp(verb, "rush") == 0)
+        command_rush(coordinator, a);
     else if (strcmp(verb, "letters") == 0)
         command_letters(coordinator, atoi(a), atoi(b));
     else if (strcmp(verb, "cancel") == 0)
