@@ -1,6 +1,7 @@
 /* The tables together, the options that many commands share, and how rows are found. */
 #include "coordinator/cli/commands.h"
 #include "coordinator/cli/command.h"
+#include "coordinator/cli/options.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -28,8 +29,8 @@ const struct option_row options_changes[] = {
 };
 
 const struct option_row options_job[] = {
-    {.name = "dry-run", .kind = OPT_FLAG, .doc = "show what would be done, and change nothing"},
-    {.name = "no-wait", .kind = OPT_FLAG, .doc = "print the job's id instead of waiting for its end"},
+    OPTION_DRY_RUN,
+    OPTION_NO_WAIT,
     {.name = "host", .kind = OPT_TEXT, .value = "HOST", .doc = "the host, where the name alone does not say it"},
     {.name = "priority", .kind = OPT_INT, .value = "0-9", .doc = "9 first; default 5"},
     {.name = "not-before",
@@ -49,16 +50,12 @@ const struct option_row options_destroys[] = {
 };
 
 const struct option_row options_many[] = {
-    {.name = "selector",
-     .letter = 'l',
-     .kind = OPT_TEXT,
-     .value = "SELECTOR",
-     .doc = "every target with these labels, as in app=shop,tier!=db"},
+    OPTION_SELECTOR("every target with these labels, as in app=shop,tier!=db"),
     {.name = NULL},
 };
 
 const struct option_row options_dry[] = {
-    {.name = "dry-run", .kind = OPT_FLAG, .doc = "show what would be done, and change nothing"},
+    OPTION_DRY_RUN,
     {.name = NULL},
 };
 

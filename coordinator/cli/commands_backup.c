@@ -1,5 +1,6 @@
 /* backup, repository. */
 #include "coordinator/cli/commands.h"
+#include "coordinator/cli/options.h"
 
 #define REPOSITORY                                       \
     {                                                    \
@@ -22,17 +23,11 @@ static const struct option_row create[] = {
      .value = "NAME",
      .param = "repository",
      .doc = "default: the target's, or the only one on its host"},
-    {.name = "quiesce",
-     .kind = OPT_CHOICE,
-     .value = "HOW",
-     .choices = "require|prefer|never",
-     .implied = "require",
-     .param = "quiesce",
-     .doc = "freeze the guest's file systems by its agent; default prefer"},
+    OPTION_QUIESCE,
     {.name = "parent", .kind = OPT_TEXT, .value = "BACKUP", .param = "parent", .doc = "the backup that it stands on"},
     {.name = "include", .kind = OPT_LIST, .value = "DISKS", .param = "include", .doc = "only these disks, as in vda,vdb"},
     {.name = "exclude", .kind = OPT_LIST, .value = "DISKS", .param = "exclude", .doc = "all but these"},
-    {.name = "description", .kind = OPT_TEXT, .value = "TEXT", .param = "description", .doc = "for people"},
+    OPTION_DESCRIPTION,
     {.name = "rate-limit",
      .kind = OPT_SIZE,
      .value = "SIZE",
@@ -54,8 +49,8 @@ static const struct option_row list[] = {
     {.name = "full", .kind = OPT_FLAG, .doc = "only full ones"},
     {.name = "verified", .kind = OPT_FLAG, .doc = "only those that a verify found good"},
     {.name = "children-of", .kind = OPT_TEXT, .value = "BACKUP", .doc = "only those that stand on this one"},
-    {.name = "since", .kind = OPT_TIME, .value = "TIME", .doc = "only those made since"},
-    {.name = "limit", .kind = OPT_INT, .value = "N", .doc = "at most so many; default 100"},
+    OPTION_SINCE("only those made since"),
+    OPTION_LIMIT("100"),
     {.name = NULL},
 };
 static const struct option_row verify[] = {
@@ -104,15 +99,11 @@ static const struct option_row restore[] = {
      .kind = OPT_FLAG,
      .param = "drop_snapshots",
      .doc = "in place: although it has snapshots, which end"},
-    {.name = "keep-old-for",
-     .kind = OPT_DURATION,
-     .value = "DURATION",
-     .param = "keep_old_for_ms",
-     .doc = "in place: how long the old disks are kept; default 24h"},
+    OPTION_KEEP_OLD_FOR("in place: how long the old disks are kept; default 24h"),
     {.name = NULL},
 };
 static const struct option_row delete[] = {
-    {.name = "children", .kind = OPT_FLAG, .param = "scope", .set = "children", .doc = "with all that stand on it"},
+    OPTION_CHILDREN(false),
     {.name = "all", .kind = OPT_FLAG, .param = "scope", .set = "all", .doc = "every backup of that machine"},
     {.name = "merge", .kind = OPT_FLAG, .param = "merge", .doc = "merge it into its children instead of refusing"},
     {.name = "really-last",
@@ -125,8 +116,8 @@ static const struct option_row init[] = {
     {.name = "path", .kind = OPT_TEXT, .value = "DIR", .doc = "directory on the host; made if it is not there"},
     {.name = "host", .kind = OPT_TEXT, .value = "HOST", .doc = "the host that makes it"},
     {.name = "min-free-percent", .kind = OPT_INT, .value = "N", .doc = "space that backups leave free; default 10"},
-    {.name = "dry-run", .kind = OPT_FLAG, .doc = "show what would be done, and change nothing"},
-    {.name = "no-wait", .kind = OPT_FLAG, .doc = "print the job's id instead of waiting for its end"},
+    OPTION_DRY_RUN,
+    OPTION_NO_WAIT,
     {.name = NULL},
 };
 
@@ -152,7 +143,7 @@ const struct command commands_backup[] = {
      "create",
      "backup.create",
      STARTS | COMMAND_MANY,
-     {{"TARGET", "target", .complete = "targets"}},
+     {ARGUMENT_TARGET},
      create,
      run_job_command,
      "back up a machine",

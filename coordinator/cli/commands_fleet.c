@@ -1,5 +1,6 @@
 /* host, target, hold, release, doctor, topic, token, dlq. */
 #include "coordinator/cli/commands.h"
+#include "coordinator/cli/options.h"
 
 static const struct option_row host_list[] = {
     {.name = "state", .kind = OPT_TEXT, .value = "STATE", .doc = "only hosts in this state: running, draining"},
@@ -22,11 +23,7 @@ static const struct option_row host_remove[] = {
     {.name = NULL},
 };
 static const struct option_row target_list[] = {
-    {.name = "selector",
-     .letter = 'l',
-     .kind = OPT_TEXT,
-     .value = "SELECTOR",
-     .doc = "only those with these labels, as in app=shop,tier!=db"},
+    OPTION_SELECTOR("only those with these labels, as in app=shop,tier!=db"),
     {.name = "host", .kind = OPT_TEXT, .value = "HOST", .doc = "only those on this host"},
     {.name = "state", .kind = OPT_TEXT, .value = "STATE", .doc = "only those in this state: running, paused, shutoff"},
     {.name = "match", .kind = OPT_TEXT, .value = "TEXT", .doc = "only those whose name holds this"},
@@ -64,7 +61,7 @@ static const struct option_row token_create[] = {
      .value = "ROLE",
      .choices = "viewer|operator|admin",
      .doc = "what it may do: read; work; everything"},
-    {.name = "selector", .letter = 'l', .kind = OPT_TEXT, .value = "SELECTOR", .doc = "only targets with these labels"},
+    OPTION_SELECTOR("only targets with these labels"),
     {.name = "classes",
      .kind = OPT_TEXT,
      .value = "ABC",
@@ -73,8 +70,8 @@ static const struct option_row token_create[] = {
     {.name = NULL},
 };
 static const struct option_row dlq_list[] = {
-    {.name = "since", .kind = OPT_TIME, .value = "TIME", .doc = "only what came since"},
-    {.name = "limit", .kind = OPT_INT, .value = "N", .doc = "at most so many; default 50"},
+    OPTION_SINCE("only what came since"),
+    OPTION_LIMIT("50"),
     {.name = NULL},
 };
 

@@ -1,5 +1,6 @@
 /* job, and what helps with the command itself. */
 #include "coordinator/cli/commands.h"
+#include "coordinator/cli/options.h"
 
 #define JOB                       \
     {                             \
@@ -10,14 +11,14 @@ static const struct option_row list[] = {
     {.name = "open", .kind = OPT_FLAG, .doc = "only those that have not ended"},
     {.name = "target", .kind = OPT_TEXT, .value = "TARGET", .doc = "only those on this machine"},
     {.name = "host", .kind = OPT_TEXT, .value = "HOST", .doc = "only those on this host"},
-    {.name = "state", .kind = OPT_TEXT, .value = "STATE", .doc = "only those in this state, as in FAILED"},
+    {.name = "state", .kind = OPT_TEXT, .value = "STATE", .doc = "only those in this state, as in FAILED; or LOST"},
     {.name = "op", .kind = OPT_TEXT, .value = "OP", .doc = "only this operation, as in backup.create"},
-    {.name = "since", .kind = OPT_TIME, .value = "TIME", .doc = "only those asked for since"},
-    {.name = "limit", .kind = OPT_INT, .value = "N", .doc = "at most so many; default 50"},
+    OPTION_SINCE("only those asked for since"),
+    OPTION_LIMIT("50"),
     {.name = NULL},
 };
 static const struct option_row retry[] = {
-    {.name = "no-wait", .kind = OPT_FLAG, .doc = "print the new job's id instead of waiting for its end"},
+    OPTION_NO_WAIT,
     {.name = NULL},
 };
 static const struct option_row resolve[] = {
