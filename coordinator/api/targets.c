@@ -76,9 +76,9 @@ int api_targets_snapshots(struct api_request *request, struct api_response *resp
     if (!target)
         return 0;
     json_t *snapshots = json_object_get(target, "snapshots");
-    json_t *page = json_pack("{s:O?, s:n, s:O?, s:O?, s:O?}", "items", snapshots, "next", "as_of",
+    json_t *page = json_pack("{s:O?, s:n, s:O?, s:O?, s:O?, s:O?}", "items", snapshots, "next", "as_of",
                              json_object_get(target, "at"), "target", json_object_get(target, "target"), "host",
-                             json_object_get(target, "host"));
+                             json_object_get(target, "host"), "host_alive", json_object_get(target, "host_alive"));
     if (page && !json_is_array(json_object_get(page, "items")))
         json_object_set_new(page, "items", json_array());
     json_decref(target);

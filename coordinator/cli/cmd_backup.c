@@ -67,8 +67,8 @@ static const char *shown_check(const json_t *point)
 static void print_table(struct cli *cli, const json_t *points)
 {
     static const struct table_column columns[] = {
-        {"BACKUP", 0},          {"TARGET", COLUMN_SHRINK}, {"MADE", 0},  {"KIND", 0},
-        {"SIZE", COLUMN_RIGHT}, {"CHAIN", COLUMN_RIGHT},   {"LEVEL", 0}, {"VERIFIED", 0}};
+        {"BACKUP", 0},           {"TARGET", COLUMN_SHRINK}, {"MADE", 0},    {"KIND", 0}, {"SIZE", COLUMN_RIGHT},
+        {"CHAIN", COLUMN_RIGHT}, {"LEVEL", COLUMN_DROP},    {"VERIFIED", 0}};
     struct table table;
     const json_t *point;
     size_t index;
@@ -91,7 +91,7 @@ static void print_table(struct cli *cli, const json_t *points)
         table_cell(&table, show_or(member_text(point, "level"), "–"));
         table_cell(&table, shown_check(point));
     }
-    show_table(cli, &table);
+    show_table(cli, &table, "no backups");
     table_free(&table);
 }
 

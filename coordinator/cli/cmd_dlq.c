@@ -53,7 +53,7 @@ int run_dlq_list(struct cli *cli, const struct invocation *invocation)
         table_cell(&table, member_text(letter, "by"));
         table_cell(&table, member_text(letter, "reason"));
     }
-    show_table(cli, &table);
+    show_table(cli, &table, "no dead letters: what came could be read and trusted");
     table_free(&table);
     json_decref(letters);
     return EXIT_DONE;

@@ -19,9 +19,10 @@ static const char *state_of(const json_t *host)
 
 int run_host_list(struct cli *cli, const struct invocation *invocation)
 {
-    static const struct table_column columns[] = {
-        {"HOST", COLUMN_SHRINK},   {"STATE", 0},           {"BACKEND", COLUMN_SHRINK}, {"RUNNING", COLUMN_RIGHT},
-        {"WAITING", COLUMN_RIGHT}, {"OPEN", COLUMN_RIGHT}, {"HEARTBEAT", COLUMN_RIGHT}};
+    static const struct table_column columns[] = {{"HOST", COLUMN_SHRINK},    {"STATE", 0},
+                                                  {"BACKEND", COLUMN_SHRINK}, {"RUNNING", COLUMN_RIGHT},
+                                                  {"WAITING", COLUMN_RIGHT},  {"OPEN", COLUMN_RIGHT | COLUMN_DROP},
+                                                  {"HEARTBEAT", COLUMN_RIGHT}};
     struct text path = {0};
     json_t *hosts = NULL, *host;
     struct table table;
@@ -47,7 +48,7 @@ int run_host_list(struct cli *cli, const struct invocation *invocation)
         table_cellf(&table, "%lld", (long long)member_int(host, "open_jobs"));
         table_cell(&table, show_age(cli, host, "heartbeat_at", age, sizeof age));
     }
-    show_table(cli, &table);
+    show_table(cli, &table, "no host is enrolled: fleetsnap host enroll NAME --out DIR");
     table_free(&table);
     if (json_array_size(hosts) == 0)
         fprintf(cli->err, "no host is enrolled: fleetsnap host enroll NAME --out DIR\n");

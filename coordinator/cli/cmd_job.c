@@ -61,7 +61,7 @@ int run_job_list(struct cli *cli, const struct invocation *invocation)
                                                   {"HOST", COLUMN_SHRINK},
                                                   {"STATE", COLUMN_SHRINK},
                                                   {"AGE", COLUMN_RIGHT},
-                                                  {"BY", COLUMN_SHRINK}};
+                                                  {"BY", COLUMN_SHRINK | COLUMN_DROP}};
     json_t *jobs = NULL, *job;
     struct table table;
     size_t index;
@@ -83,7 +83,7 @@ int run_job_list(struct cli *cli, const struct invocation *invocation)
         table_cell(&table, show_age(cli, job, "issued_at", age, sizeof age));
         table_cell(&table, show_or(member_text(job, "requested_by"), "–"));
     }
-    show_table(cli, &table);
+    show_table(cli, &table, "no jobs");
     table_free(&table);
     json_decref(jobs);
     return EXIT_DONE;

@@ -119,10 +119,8 @@ int run_repository_list(struct cli *cli, const struct invocation *invocation)
         if (json_array_size(json_object_get(repository, "hosts")) == 0)
             add_row(&table, repository, NULL);
     }
-    show_table(cli, &table);
+    show_table(cli, &table, "no repository yet: fleetsnap repository init NAME --host HOST --path DIR");
     table_free(&table);
-    if (json_array_size(repositories) == 0)
-        fprintf(cli->err, "no repository yet: fleetsnap repository init NAME --host HOST --path DIR\n");
     json_decref(repositories);
     return EXIT_DONE;
 }

@@ -83,7 +83,7 @@ static size_t print_targets(struct cli *cli, const json_t *targets)
         add_migratable(&table, target);
         unprotected += !good;
     }
-    show_table(cli, &table);
+    show_table(cli, &table, "no targets");
     table_free(&table);
     return unprotected;
 }

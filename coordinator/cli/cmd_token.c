@@ -63,7 +63,7 @@ int run_token_list(struct cli *cli, const struct invocation *invocation)
                     ended ? " !" : "");
         table_cell(&table, show_or(member_text(token, "by"), "–"));
     }
-    show_table(cli, &table);
+    show_table(cli, &table, "no tokens but the bootstrap one");
     table_free(&table);
     json_decref(tokens);
     return EXIT_DONE;

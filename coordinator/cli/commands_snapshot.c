@@ -1,27 +1,17 @@
 /* snapshot: the options follow verbs.md, the spellings of virsh are accepted too. */
 #include "coordinator/cli/commands.h"
-
-#define TARGET                                    \
-    {                                             \
-        "TARGET", "target", .complete = "targets" \
-    }
+#include "coordinator/cli/options.h"
 
 static const struct option_row create[] = {
     {.name = "name", .kind = OPT_TEXT, .value = "NAME", .param = "name", .doc = "default: from the job's id"},
-    {.name = "description", .kind = OPT_TEXT, .value = "TEXT", .param = "description", .doc = "for people"},
+    OPTION_DESCRIPTION,
     {.name = "kind",
      .kind = OPT_CHOICE,
      .value = "KIND",
      .choices = "auto|internal|external",
      .param = "kind",
      .doc = "where it is kept; auto: external for a running guest, internal for one that is off, where possible"},
-    {.name = "quiesce",
-     .kind = OPT_CHOICE,
-     .value = "HOW",
-     .choices = "require|prefer|never",
-     .implied = "require",
-     .param = "quiesce",
-     .doc = "freeze the guest's file systems by its agent; alone it means require, default prefer"},
+    OPTION_QUIESCE,
     {.name = "memory",
      .kind = OPT_CHOICE,
      .value = "WHAT",
@@ -90,8 +80,9 @@ static const struct option_row list[] = {
     {.name = "disk-only", .kind = OPT_FLAG, .virsh = true, .doc = "only those of disks without memory"},
     {.name = "internal", .kind = OPT_FLAG, .virsh = true, .doc = "only those inside the disk images"},
     {.name = "external", .kind = OPT_FLAG, .virsh = true, .doc = "only those in files of their own"},
-    {.name = "from", .kind = OPT_TEXT, .value = "NAME", .virsh = true, .doc = "only the children of this one"},
-    {.name = "descendants", .kind = OPT_FLAG, .virsh = true, .doc = "with --from: also their children"},
+    {.name = "parent", .kind = OPT_TEXT, .value = "NAME", .doc = "only the children of this one"},
+    {.name = "from", .kind = OPT_TEXT, .value = "NAME", .virsh = true, .doc = "the same"},
+    {.name = "descendants", .kind = OPT_FLAG, .virsh = true, .doc = "with --parent: also their children, and theirs"},
     {.name = "topological", .kind = OPT_FLAG, .virsh = true, .doc = "parents before their children"},
     {.name = "name", .kind = OPT_FLAG, .virsh = true, .doc = "only the names"},
     {.name = "count", .kind = OPT_FLAG, .doc = "only how many"},
@@ -99,12 +90,13 @@ static const struct option_row list[] = {
     {.name = NULL},
 };
 static const struct option_row show[] = {
-    {.name = "current", .kind = OPT_FLAG, .virsh = true, .doc = "the current one, instead of NAME"},
+    OPTION_CURRENT("the current one, instead of NAME"),
     {.name = "xml", .kind = OPT_FLAG, .doc = "print its XML, asked from the host; secrets stay there"},
+    {.name = "live", .kind = OPT_FLAG, .doc = "ask the host now, instead of what it reported last"},
     {.name = NULL},
 };
 static const struct option_row revert[] = {
-    {.name = "current", .kind = OPT_FLAG, .virsh = true, .doc = "to the current one, instead of NAME"},
+    OPTION_CURRENT("to the current one, instead of NAME"),
     {.name = "running",
      .kind = OPT_FLAG,
      .param = "after",
@@ -139,21 +131,12 @@ static const struct option_row revert[] = {
      .value = "NAMES",
      .param = "drop_checkpoint",
      .doc = "checkpoints of other tools that may be lost"},
-    {.name = "keep-old-for",
-     .kind = OPT_DURATION,
-     .value = "DURATION",
-     .param = "keep_old_for_ms",
-     .doc = "how long the disks of now are kept; default 24h"},
+    OPTION_KEEP_OLD_FOR("how long the disks of now are kept; default 24h"),
     {.name = NULL},
 };
 static const struct option_row delete[] = {
-    {.name = "current", .kind = OPT_FLAG, .virsh = true, .doc = "the current one, instead of NAME"},
-    {.name = "children",
-     .kind = OPT_FLAG,
-     .param = "scope",
-     .set = "children",
-     .virsh = true,
-     .doc = "with all that stand on it"},
+    OPTION_CURRENT("the current one, instead of NAME"),
+    OPTION_CHILDREN(true),
     {.name = "children-only",
      .kind = OPT_FLAG,
      .param = "scope",
@@ -176,7 +159,7 @@ const struct command commands_snapshot[] = {
      "create",
      "snapshot.create",
      STARTS | COMMAND_DESTROYS | COMMAND_MANY,
-     {TARGET},
+     {ARGUMENT_TARGET},
      create,
      run_job_command,
      "take a snapshot of a machine",
@@ -191,7 +174,8 @@ const struct command commands_snapshot[] = {
      list,
      run_snapshot_list,
      "the snapshots of a machine",
-     {"snapshots shop-1", "snapshot list shop-1 --tree", "snapshot list shop-1 --leaves --external"}},
+     {"snapshots shop-1", "snapshot list shop-1 --tree", "snapshot list shop-1 --leaves --external",
+      "snapshot list shop-1 --parent before-deploy --descendants --name"}},
     {"snapshot",
      "show",
      NULL,
@@ -205,7 +189,7 @@ const struct command commands_snapshot[] = {
      "revert",
      "snapshot.revert",
      DESTROYS | COMMAND_MANY,
-     {TARGET, {"NAME", "name", .optional = true, .complete = "snapshots"}},
+     {ARGUMENT_TARGET, {"NAME", "name", .optional = true, .complete = "snapshots"}},
      revert,
      run_job_command,
      "bring a machine back to a snapshot",
@@ -215,7 +199,7 @@ const struct command commands_snapshot[] = {
      "delete",
      "snapshot.delete",
      DESTROYS | COMMAND_MANY,
-     {TARGET, {"NAME", "name", .optional = true, .complete = "snapshots"}},
+     {ARGUMENT_TARGET, {"NAME", "name", .optional = true, .complete = "snapshots"}},
      delete,
      run_job_command,
      "delete a snapshot; what others need of it is merged",

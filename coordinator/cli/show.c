@@ -35,6 +35,16 @@ char *show_age(const struct cli *cli, const json_t *object, const char *member, 
     return out;
 }
 
+char *show_elapsed(const struct cli *cli, const json_t *object, const char *member, char *out, size_t size)
+{
+    int64_t seconds = (cli_now(cli) - member_time(object, member)) / 1000;
+
+    if (seconds >= 60)
+        return format_duration(seconds / 60 * 60000, out, size);
+    snprintf(out, size, "%lld s", (long long)(seconds < 1 ? 1 : seconds));
+    return out;
+}
+
 char *show_size(int64_t bytes, char *out, size_t size)
 {
     if (bytes > 0)
@@ -58,7 +68,10 @@ void show_pair(struct cli *cli, const char *name, const char *format, ...)
         text = NULL;
     va_end(arguments);
     CLEANUP(freep) char *plain = text_plain(text ? text : "");
-    fprintf(cli->out, "  %-13s %s\n", name, plain ? plain : "");
+    size_t len = plain ? strlen(plain) : 0;
+    while (len && plain[len - 1] == ' ') /* parts that were empty */
+        len--;
+    fprintf(cli->out, "  %-13s %.*s\n", name, (int)len, plain ? plain : "");
 }
 
 char *show_labels(const json_t *labels)
@@ -78,9 +91,12 @@ char *show_labels(const json_t *labels)
     return text_take(&text);
 }
 
-void show_table(struct cli *cli, struct table *table)
+void show_table(struct cli *cli, struct table *table, const char *none)
 {
-    table_print(table, cli->out, cli->out_terminal ? cli->width : 0, cli->colour);
+    if (table->count == 0)
+        fprintf(cli->err, "%s\n", none);
+    else
+        table_print(table, cli->out, cli->out_terminal ? cli->width : 0, cli->colour);
 }
 
 const char *show_target(const json_t *object)

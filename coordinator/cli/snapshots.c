@@ -1,5 +1,7 @@
 #include "coordinator/cli/snapshots.h"
 
+#include "base/cleanup.h"
+#include "base/err.h"
 #include "coordinator/cli/command.h"
 
 #include <string.h>
@@ -79,23 +81,11 @@ static bool passes_groups(const json_t *item, const struct invocation *invocatio
     return true;
 }
 
-json_t *snapshots_filter(const json_t *snapshots, const struct invocation *invocation)
+static const char *parent_of(const struct invocation *invocation)
 {
-    const char *from = invocation_value(invocation, "from");
-    json_t *out = json_array(), *item;
-    size_t index;
+    const char *parent = invocation_value(invocation, "parent");
 
-    json_array_foreach(snapshots, index, item)
-    {
-        bool good = passes_groups(item, invocation);
-        if (invocation_has(invocation, "roots"))
-            good = good && !*member_text(item, "parent");
-        if (from)
-            good = good && descends(snapshots, item, from, invocation_has(invocation, "descendants"));
-        if (good)
-            json_array_append(out, item);
-    }
-    return out;
+    return parent ? parent : invocation_value(invocation, "from");
 }
 
 static int depth_of(const json_t *snapshots, const json_t *item)
@@ -109,7 +99,7 @@ static int depth_of(const json_t *snapshots, const json_t *item)
     return depth;
 }
 
-json_t *snapshots_sorted(const json_t *snapshots)
+static json_t *sorted(const json_t *snapshots)
 {
     json_t *out = json_array(), *item;
     size_t index, count = json_array_size(snapshots);
@@ -122,4 +112,76 @@ json_t *snapshots_sorted(const json_t *snapshots)
         }
     }
     return out;
+}
+
+static json_t *filter(const json_t *snapshots, const struct invocation *invocation)
+{
+    bool roots = invocation_has(invocation, "roots"), deep = invocation_has(invocation, "descendants");
+    const char *parent = parent_of(invocation);
+    json_t *out = json_array(), *item;
+    size_t index;
+
+    json_array_foreach(snapshots, index, item)
+    {
+        bool good = passes_groups(item, invocation) && (!roots || !*member_text(item, "parent")) &&
+                    (!parent || descends(snapshots, item, parent, deep));
+        if (good)
+            json_array_append(out, item);
+    }
+    return out;
+}
+
+const char *snapshot_near(const json_t *snapshots, const char *name)
+{
+    const char *best = NULL;
+    const json_t *item;
+    size_t index, least = 4;
+
+    json_array_foreach(snapshots, index, item)
+    {
+        size_t distance = word_distance(name, member_text(item, "name"));
+        best = distance < least ? member_text(item, "name") : best;
+        least = distance < least ? distance : least;
+    }
+    return best;
+}
+
+json_t *snapshot_names_below(const json_t *snapshots, const char *name, bool deep)
+{
+    json_t *out = json_array();
+    const json_t *item;
+    size_t index;
+
+    json_array_foreach(snapshots, index, item)
+    {
+        if (descends(snapshots, item, name, deep))
+            json_array_append(out, json_object_get(item, "name"));
+    }
+    return out;
+}
+
+/* What would be looked for in vain. */
+static int check(const json_t *snapshots, const struct invocation *invocation, struct err *err)
+{
+    const char *parent = parent_of(invocation), *near;
+
+    if (invocation_has(invocation, "descendants") && !parent)
+        return err_set(err, ERR_PERMANENT, "--descendants: of which one? --parent NAME");
+    if (invocation_has(invocation, "roots") && parent)
+        return err_set(err, ERR_PERMANENT, "--roots and --parent exclude each other: a root has none");
+    if (!parent || snapshot_row_find(snapshots, parent))
+        return 0;
+    err_set(err, ERR_PERMANENT, "no snapshot \"%s\"", parent);
+    near = snapshot_near(snapshots, parent);
+    return near ? err_hint(err, "Did you mean %s?", near) : -1;
+}
+
+int snapshots_select(const json_t *snapshots, const struct invocation *invocation, json_t **out, struct err *err)
+{
+    if (check(snapshots, invocation, err) < 0)
+        return -1;
+    json_t *all = invocation_has(invocation, "topological") ? sorted(snapshots) : json_incref((json_t *)snapshots);
+    *out = filter(all, invocation);
+    json_decref(all);
+    return 0;
 }

@@ -77,6 +77,32 @@ test_the_tree_and_one_snapshot() {
     says onec
 }
 
+test_filters_add_up_and_relatives_are_named() {
+    expect 0 snapshot list "$vm"
+    says "as $host reported it" DESCRIPTION 'before 2214' current
+    expect 0 snapshot list "$vm" --name --parent before-deploy
+    equal "children" once "$out"
+    expect 0 snapshot list "$vm" --name --from before-deploy --descendants --topological
+    equal "descendants, parents first" $'once\nlater' "$out"
+    expect 0 snapshot list "$vm" --name --no-leaves --external --disk-only --metadata --topological
+    equal "what others stand on" $'before-deploy\nonce' "$out"
+    expect 0 snapshot list "$vm" --count --internal
+    equal "internal ones" 0 "$out"
+    expect 0 snapshot list "$vm" --count --active --no-metadata --live
+    equal "with memory and without metadata" 0 "$out"
+    expect 2 snapshot list "$vm" --descendants
+    says --parent
+    expect 2 snapshot list "$vm" --parent onec
+    says 'no snapshot "onec"' 'Did you mean once?'
+    expect_json 0 snapshot show "$vm" before-deploy
+    holds '.children_names == ["once"] and (.descendants | sort) == ["later", "once"] and .has_metadata and (.current | not)'
+    holds '.target.name == "'"$vm"'" and .host == "'"$host"'"'
+    expect_json 0 snapshot show "$vm" --current --live
+    holds '.name == "later" and .current and .descendants == []'
+    expect 0 snapshot show "$vm" once
+    says "$vm on $host" 'children      later' 'parent        before-deploy'
+}
+
 test_a_revert_asks_and_shows_what_is_lost() {
     local hash
     hash=$(orders_hash "$host" "$vm")

@@ -151,15 +151,27 @@ static void snapshots_are_a_tree(void **state)
            "├─ before-deploy       external  disk-only  2026-11-20 14:02  filesystem\n"
            "│  └─ after-migration  external  disk-only  2026-11-21 09:11  filesystem  ← current\n"
            "└─ experiment          internal  shutoff    2026-11-18 08:00  –  (made by others)\n",
-           "");
+           NULL);
+    has(((struct world *)*state)->err, "as alpha reported it, last changed ");
+    expect(*state, "snapshots shop-1", EXIT_DONE, NULL, NULL);
+    has(((struct world *)*state)->out,
+        "SNAPSHOT         KIND      STATE      MADE              PARENT         CHILDREN  LEVEL");
+    has(((struct world *)*state)->out, "made by others");
+    expect(*state, "snapshots shop-1 --parent nosuch", EXIT_USAGE, "", "snapshot list: no snapshot \"nosuch\"\n");
+    expect(*state, "snapshots shop-2", EXIT_DONE, "", NULL);
+    has(((struct world *)*state)->err, "no snapshots of shop-2\n");
     expect(*state, "snapshots shop-1 --name --external --leaves", EXIT_DONE, "after-migration\n", "");
     expect(*state, "snapshot list shop-1 --name --roots", EXIT_DONE, "before-deploy\nexperiment\n", "");
     expect(*state, "snapshot list shop-1 --name --from before-deploy", EXIT_DONE, "after-migration\n", "");
     expect(*state, "snapshot list shop-1 --count --inactive --disk-only", EXIT_DONE, "3\n", "");
     expect(*state, "snapshot show shop-1 before-deply", EXIT_USAGE, "",
            "snapshot show: no snapshot \"before-deply\"\nDid you mean before-deploy?\n");
-    expect(*state, "snapshot show shop-1 before-deploy", EXIT_DONE, NULL, "");
-    has(((struct world *)*state)->out, "  children      after-migration\n");
+    expect(*state, "snapshot show shop-1 before-deploy", EXIT_DONE, NULL, NULL);
+    has(((struct world *)*state)->out, "  machine       shop-1 on alpha\n");
+    has(((struct world *)*state)->out, "  children      after-migration\n  descendants   after-migration\n");
+    expect(*state, "snapshot show shop-1 before-deploy --json", EXIT_DONE, NULL, "");
+    has(((struct world *)*state)->out,
+        "\"children_names\":[\"after-migration\"],\"descendants\":[\"after-migration\"],\"target\":{");
 }
 
 static void json_is_alone_on_standard_output(void **state)
@@ -199,8 +211,6 @@ static void everything_has_a_view_for_people(void **state)
                                         "backup show c1000000",
                                         "repositories",
                                         "repository show main",
-                                        "tokens",
-                                        "jobs",
                                         "help",
                                         "help topics",
                                         "help snapshot revert",
@@ -213,6 +223,8 @@ static void everything_has_a_view_for_people(void **state)
         expect(*state, lines[i], EXIT_DONE, NULL, NULL);
         assert_true(*((struct world *)*state)->out);
     }
+    expect(*state, "tokens", EXIT_DONE, "", "no tokens but the bootstrap one\n");
+    expect(*state, "jobs", EXIT_DONE, "", "no jobs\n");
 }
 
 static void a_backup_is_waited_for(void **state)
