@@ -19,6 +19,9 @@ struct view_filter {                                          /* what is NULL or
     int limit;         /* 0: 100; at most 1000 */
     const char *after; /* cursor: the `next` of the page before */
     bool open_only;    /* jobs that have not ended */
+    /* Restore points: full ones; whose last check was good; of the newest chain of their target (in that repository); of targets that are no more; that stand on this one. */
+    bool full, verified, latest, gone;
+    const char *parent; /* id */
 };
 
 int view_reader_open(const char *path, struct view_reader **out, struct err *err);

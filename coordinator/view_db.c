@@ -30,6 +30,7 @@ static const char schema[] =
     " created_at INTEGER, size_bytes INTEGER, writer TEXT, value BLOB);"
     "CREATE INDEX IF NOT EXISTS points_target ON points(target, created_at);"
     "CREATE INDEX IF NOT EXISTS points_writer ON points(writer);"
+    "CREATE INDEX IF NOT EXISTS points_created ON points(created_at DESC, id);"
     "CREATE TABLE IF NOT EXISTS targets(key TEXT PRIMARY KEY, revision INTEGER, gone INTEGER, host TEXT, target TEXT, name TEXT, state TEXT, at INTEGER, value BLOB);"
     "CREATE INDEX IF NOT EXISTS targets_target ON targets(target);"
     "CREATE INDEX IF NOT EXISTS targets_name ON targets(name);"

@@ -1,4 +1,4 @@
-/* Hosts, targets, restore points, repositories, dead letters; and what people type, resolved. */
+/* Hosts, targets, dead letters; and what people type, resolved. */
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "base/parse.h"
@@ -13,36 +13,6 @@
 #include <string.h>
 
 static const struct view_filter no_filter;
-
-/* One page: `item` makes the JSON of a row, or NULL to leave it out; column 0 is the cursor. */
-typedef int make_item(struct view_reader *reader, sqlite3_stmt *row, const void *context, json_t **out, struct err *err);
-
-static int list_page(struct view_reader *reader, struct view_select *select, int limit, make_item *make,
-                     const void *context, json_t **out, struct err *err)
-{
-    sqlite3_stmt *row = NULL;
-    json_t *items = json_array(), *next = NULL, *item;
-    CLEANUP(freep) char *last = NULL;
-    int result = view_select_prepare(select, reader, &row, err);
-
-    while (result == 0 && sqlite3_step(row) == SQLITE_ROW) {
-        if (json_array_size(items) == (size_t)limit) {
-            next = json_string(last);
-            break;
-        }
-        if ((result = make(reader, row, context, &item, err)) < 0 || !item)
-            continue;
-        json_array_append_new(items, item);
-        free(last);
-        last = strdup(view_text(row, 0));
-    }
-    sqlite3_finalize(row);
-    if (result == 0)
-        return view_page(reader, items, next, out, err);
-    json_decref(items);
-    json_decref(next);
-    return -1;
-}
 
 /* ---- hosts ---- */
 
@@ -80,7 +50,7 @@ static char *ledger_state(struct view_reader *reader, const char *host)
     return state;
 }
 
-static int host_item(struct view_reader *reader, sqlite3_stmt *row, const void *context, json_t **out, struct err *err)
+static int host_item(struct view_reader *reader, sqlite3_stmt *row, void *context, json_t **out, struct err *err)
 {
     const char *name = view_text(row, 0);
     json_t *inventory = NULL, *item = NULL;
@@ -117,7 +87,7 @@ int view_hosts(struct view_reader *reader, const struct view_filter *filter, jso
     view_select_text(&select, "host = ?", filter->host ? filter->host : filter->name);
     view_select_text(&select, "host > ?", filter->after);
     text_addf(&select.sql, " ORDER BY host LIMIT %d", view_limit(filter) + 1);
-    return list_page(reader, &select, view_limit(filter), host_item, NULL, out, err);
+    return view_list_page(reader, &select, view_limit(filter), host_item, NULL, out, err);
 }
 
 /* ---- targets ---- */
@@ -170,7 +140,7 @@ static json_t *default_repository(struct view_reader *reader, const char *target
     return found ? found : json_null();
 }
 
-static int target_item(struct view_reader *reader, sqlite3_stmt *row, const void *context, json_t **out, struct err *err)
+static int target_item(struct view_reader *reader, sqlite3_stmt *row, void *context, json_t **out, struct err *err)
 {
     const struct selector *selector = context;
     struct inventory inventory = {0};
@@ -214,62 +184,14 @@ int view_targets(struct view_reader *reader, const struct view_filter *filter, j
     view_select_text(&select, "substr(t.target, 1, instr(t.target, ':') - 1) = ?", filter->kind);
     view_select_text(&select, "t.key > ?", filter->after);
     text_add(&select.sql, " ORDER BY t.key");
-    int result = list_page(reader, &select, view_limit(filter), target_item, selector, out, err);
+    int result = view_list_page(reader, &select, view_limit(filter), target_item, selector, out, err);
     selector_free(selector);
     return result;
 }
 
-/* ---- restore points ---- */
-
-static int point_item(struct view_reader *reader, sqlite3_stmt *row, const void *context, json_t **out, struct err *err)
-{
-    (void)context;
-    return view_json(reader, &restore_point_record, row, 1, out, err);
-}
-
-/* Cursor "created_at/id": the order of the list. */
-static void select_after(struct view_select *select, const char *after, char *id, size_t id_size)
-{
-    long long created = 0;
-
-    id[0] = '\0';
-    if (!after || sscanf(after, "%lld/", &created) != 1 || !strchr(after, '/'))
-        return;
-    snprintf(id, id_size, "%s", strchr(after, '/') + 1);
-    view_select_number(select, "created_at <= ?", created);
-    view_select_number(select, "(created_at < ?", created);
-    text_addf(&select->sql, " OR id > ?)");
-    select->texts[select->count++] = id;
-}
-
-int view_points(struct view_reader *reader, const struct view_filter *filter, json_t **out, struct err *err)
-{
-    struct view_select select = {0};
-    char after[256];
-
-    filter = filter ? filter : &no_filter;
-    text_add(&select.sql, "SELECT created_at || '/' || id, value FROM points WHERE NOT closed AND value IS NOT NULL");
-    view_select_text(&select, "target = ?", filter->target);
-    view_select_text(&select, "host = ?", filter->host);
-    view_select_text(&select, "repository = ?", filter->repository);
-    view_select_text(&select, "kind = ?", filter->kind);
-    view_select_text(&select, "name = ?", filter->name);
-    if (filter->state)
-        view_select_number(&select, "state = ?", name_index(point_state_names, filter->state));
-    if (filter->id_prefix) {
-        view_select_text(&select, "id >= ?", filter->id_prefix);
-        view_select_text(&select, "id < ? || 'g'", filter->id_prefix);
-    }
-    if (filter->since_ms)
-        view_select_number(&select, "created_at >= ?", filter->since_ms);
-    select_after(&select, filter->after, after, sizeof after);
-    text_addf(&select.sql, " ORDER BY created_at DESC, id LIMIT %d", view_limit(filter) + 1);
-    return list_page(reader, &select, view_limit(filter), point_item, NULL, out, err);
-}
-
 /* ---- dead letters ---- */
 
-static int dead_item(struct view_reader *reader, sqlite3_stmt *row, const void *context, json_t **out, struct err *err)
+static int dead_item(struct view_reader *reader, sqlite3_stmt *row, void *context, json_t **out, struct err *err)
 {
     (void)context;
     if (view_json(reader, &dead_letter_record, row, 1, out, err) < 0)
@@ -291,7 +213,7 @@ int view_dead_letters(struct view_reader *reader, const struct view_filter *filt
     if (filter->after && parse_int(filter->after, 1, INT64_MAX, &after, NULL) == 0)
         view_select_number(&select, "id < ?", after);
     text_addf(&select.sql, " ORDER BY id DESC LIMIT %d", view_limit(filter) + 1);
-    return list_page(reader, &select, view_limit(filter), dead_item, NULL, out, err);
+    return view_list_page(reader, &select, view_limit(filter), dead_item, NULL, out, err);
 }
 
 /* ---- what people type ---- */

@@ -1,5 +1,5 @@
 #pragma once
-/* Inside of the view's readers: one handle, its statements' conditions, and records as JSON. view_reader.c, view_jobs.c, view_lists.c. */
+/* Inside of the view's readers: one handle, its statements' conditions, and records as JSON. view_reader.c, view_jobs.c, view_lists.c, view_points.c. */
 #include "base/text.h"
 #include "coordinator/view.h"
 #include "coordinator/view_db.h"
@@ -37,3 +37,8 @@ json_t *view_time(int64_t ms); /* RFC 3339 or null */
 int view_limit(const struct view_filter *filter);
 int view_page(struct view_reader *reader, json_t *items, json_t *next, json_t **out,
               struct err *err); /* takes items and next over */
+/* The item of a row, or NULL to leave it out. */
+typedef int view_make_item(struct view_reader *reader, sqlite3_stmt *row, void *context, json_t **out, struct err *err);
+/* Up to `limit` items of the rows; column 0 of each is the cursor. Releases the select's text. */
+int view_list_page(struct view_reader *reader, struct view_select *select, int limit, view_make_item *make,
+                   void *context, json_t **out, struct err *err);

@@ -138,3 +138,30 @@ int view_page(struct view_reader *reader, json_t *items, json_t *next, json_t **
     *out = page;
     return 0;
 }
+
+int view_list_page(struct view_reader *reader, struct view_select *select, int limit, view_make_item *make,
+                   void *context, json_t **out, struct err *err)
+{
+    sqlite3_stmt *row = NULL;
+    json_t *items = json_array(), *next = NULL, *item;
+    CLEANUP(freep) char *last = NULL;
+    int result = view_select_prepare(select, reader, &row, err);
+
+    while (result == 0 && sqlite3_step(row) == SQLITE_ROW) {
+        if (json_array_size(items) == (size_t)limit) {
+            next = json_string(last);
+            break;
+        }
+        if ((result = make(reader, row, context, &item, err)) < 0 || !item)
+            continue;
+        json_array_append_new(items, item);
+        free(last);
+        last = strdup(view_text(row, 0));
+    }
+    sqlite3_finalize(row);
+    if (result == 0)
+        return view_page(reader, items, next, out, err);
+    json_decref(items);
+    json_decref(next);
+    return -1;
+}

@@ -124,6 +124,8 @@ int api_scope_check(struct api_request *request, struct api_response *response, 
 void api_target_clear(struct api_target *target);
 int api_resolve_target(struct api_request *request, struct api_response *response, const char *text,
                        struct api_target *out);
+/* The same as "kind:id" (out has TARGET_TEXT bytes), also of a machine that is gone and left backups (resolve_source.c). */
+int api_resolve_source(struct api_request *request, struct api_response *response, const char *text, char *out);
 /* Unique id of `what` ("job", "point") with this prefix; out has 37 bytes. */
 int api_resolve_id(struct api_request *request, struct api_response *response, const char *what, const char *prefix,
                    char *out);
@@ -145,7 +147,7 @@ int api_resolve_repository(struct api_request *request, struct api_response *res
 bool api_members(struct api_request *request, struct api_response *response, const char *const *allowed);
 const char *api_text(const struct api_request *request, const char *member); /* NULL: absent or no string */
 bool api_flag(const struct api_request *request, const char *member);
-/* Refuses query parameters that are not in the list, and fills limit, after, host, state, op, repository, kind, since, open. False: the response is a 400. */
+/* Refuses query parameters that are not in the list, and fills limit, after, host, state, op, repository, kind, parent, since and the flags. False: the response is a 400. */
 bool api_filter(struct api_request *request, struct api_response *response, const char *const *allowed,
                 struct view_filter *out);
 /* The query's `target` as "kind:id" (target_text has TARGET_TEXT bytes); false: the response says why. */

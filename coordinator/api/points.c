@@ -35,16 +35,41 @@ static int add_pins(struct api_request *request, json_t *page, struct err *err)
     return 0;
 }
 
+/* The query's target, also one that is gone. */
+static bool filter_source(struct api_request *request, struct api_response *response, char *target,
+                          struct view_filter *filter)
+{
+    const char *text = facts_get(&request->query, "target");
+
+    if (!text)
+        return true;
+    filter->target = target;
+    return api_resolve_source(request, response, text, target) == 0;
+}
+
+/* The query's parent by its id or the beginning of it. */
+static bool filter_parent(struct api_request *request, struct api_response *response, char *id,
+                          struct view_filter *filter)
+{
+    if (!filter->parent)
+        return true;
+    if (api_resolve_id(request, response, "point", filter->parent, id) < 0)
+        return false;
+    filter->parent = id;
+    return true;
+}
+
 int api_points_list(struct api_request *request, struct api_response *response)
 {
-    static const char *const allowed[] = {"target", "repository", "kind", "host", "since", "limit", "after", NULL};
-    char target[TARGET_TEXT], repository[UUID_TEXT];
+    static const char *const allowed[] = {"target", "repository", "kind",   "host", "since",  "limit", "after",
+                                          "full",   "verified",   "latest", "gone", "parent", NULL};
+    char target[TARGET_TEXT], repository[UUID_TEXT], parent[UUID_TEXT];
     struct view_filter filter;
     struct err err = {0};
     json_t *page = NULL;
 
-    if (!api_filter(request, response, allowed, &filter) || !api_filter_target(request, response, target, &filter) ||
-        !filter_repository(request, response, repository, &filter))
+    if (!api_filter(request, response, allowed, &filter) || !filter_source(request, response, target, &filter) ||
+        !filter_repository(request, response, repository, &filter) || !filter_parent(request, response, parent, &filter))
         return 0;
     int failed = view_points(request->reader, &filter, &page, &err);
     if (failed == 0 && (failed = api_scope_filter(request, page, "target", &err)) < 0)
@@ -87,6 +112,25 @@ static json_t *chain_of(struct api_request *request, const json_t *point)
     return chain;
 }
 
+/* The repository's name, as hosts report it or the ledger has it; null if nobody knows it any more. */
+static json_t *name_of(struct api_request *request, const char *repository)
+{
+    struct view_filter filter = {.limit = 1000};
+    json_t *page = NULL, *item, *name = NULL;
+    size_t index;
+
+    if (!repository || view_repositories(request->reader, &filter, &page, NULL) < 0)
+        return json_null();
+    json_array_foreach(json_object_get(page, "items"), index, item)
+    {
+        const char *id = json_text(item, "id");
+        if (!name && id && strcmp(id, repository) == 0)
+            name = json_incref(json_object_get(item, "name"));
+    }
+    json_decref(page);
+    return name ? name : json_null();
+}
+
 int api_points_show(struct api_request *request, struct api_response *response)
 {
     json_t *point = NULL;
@@ -97,5 +141,6 @@ int api_points_show(struct api_request *request, struct api_response *response)
     json_object_set_new(point, "points_of_chain", chain_of(request, point));
     if (api_pin_show(request, point, &err) < 0)
         return json_decref(point), api_problem_err(response, request->arguments[0], &err);
+    json_object_set_new(point, "repository_name", name_of(request, json_text(point, "repository")));
     return api_answer(response, 200, point);
 }

@@ -156,7 +156,6 @@ static int find_point(struct submission *submission, json_t **out)
 {
     const char *prefix = json_text(submission->params, "point");
     const char *at = json_text(submission->params, "at");
-    struct api_target target = {0};
     char text[TARGET_TEXT];
     int64_t at_ms = 0;
     struct err err = {0};
@@ -167,13 +166,11 @@ static int find_point(struct submission *submission, json_t **out)
         return usage(submission, "params.point", "is missing; or say at: latest or a time, with a target");
     if (strcmp(at, "latest") != 0 && parse_time(at, &at_ms, &err) < 0)
         return api_usage(submission->response, "params.at", &err), -1;
-    if (!submission->target ||
-        api_resolve_target(submission->request, submission->response, submission->target, &target) < 0)
-        return submission->target ? -1 : usage(submission, "target", "is missing");
-    snprintf(text, sizeof text, "%s:%s", target.kind, target.id);
-    int result = api_resolve_latest(submission->request, submission->response, text, at_ms, out);
-    api_target_clear(&target);
-    return result;
+    if (!submission->target)
+        return usage(submission, "target", "is missing");
+    if (api_resolve_source(submission->request, submission->response, submission->target, text) < 0)
+        return -1;
+    return api_resolve_latest(submission->request, submission->response, text, at_ms, out);
 }
 
 static int require_backup(struct submission *submission, const json_t *point)

@@ -29,7 +29,7 @@ bool api_filter(struct api_request *request, struct api_response *response, cons
                 struct view_filter *out)
 {
     const struct facts *query = &request->query;
-    const char *limit = facts_get(query, "limit"), *since = facts_get(query, "since"), *open = facts_get(query, "open");
+    const char *limit = facts_get(query, "limit"), *since = facts_get(query, "since");
     struct err err = {0};
     int64_t number = 0;
 
@@ -41,14 +41,26 @@ bool api_filter(struct api_request *request, struct api_response *response, cons
                                 .repository = facts_get(query, "repository"),
                                 .kind = facts_get(query, "kind"),
                                 .name = facts_get(query, "name"),
+                                .parent = facts_get(query, "parent"),
                                 .after = facts_get(query, "after")};
     if (limit && parse_int(limit, 1, 1000, &number, &err) < 0)
         return refuse(response, "limit", &err);
     out->limit = (int)number;
     if (since && parse_time(since, &out->since_ms, &err) < 0)
         return refuse(response, "since", &err);
-    if (open && parse_bool(open, &out->open_only, &err) < 0)
-        return refuse(response, "open", &err);
+    const struct {
+        const char *name;
+        bool *out;
+    } flags[] = {{"open", &out->open_only},
+                 {"full", &out->full},
+                 {"verified", &out->verified},
+                 {"latest", &out->latest},
+                 {"gone", &out->gone}};
+    for (size_t i = 0; i < sizeof flags / sizeof *flags; i++) {
+        const char *text = facts_get(query, flags[i].name);
+        if (text && parse_bool(text, flags[i].out, &err) < 0)
+            return refuse(response, flags[i].name, &err);
+    }
     return true;
 }
 

@@ -15,46 +15,6 @@ static const json_t *last_check(const json_t *point)
     return json_array_get(list, json_array_size(list) - (json_array_size(list) ? 1 : 0));
 }
 
-static bool was_verified(const json_t *point)
-{
-    return member_true(last_check(point), "ok");
-}
-
-/* The first (newest) chain of each target that the list shows; chains are remembered in `seen`. */
-static bool is_latest(const json_t *point, json_t *seen)
-{
-    const char *target = member_text(json_object_get(point, "target"), "id"),
-               *chain = show_or(member_text(point, "chain"), member_text(point, "id"));
-
-    if (!json_object_get(seen, target))
-        json_object_set_new(seen, target, json_string(chain));
-    return strcmp(member_text(seen, target), chain) == 0;
-}
-
-static json_t *filter(const json_t *points, const struct invocation *invocation)
-{
-    const char *parent = invocation_value(invocation, "children-of");
-    json_t *out = json_array(), *seen = json_object(), *point;
-    size_t index;
-
-    json_array_foreach(points, index, point)
-    {
-        bool good = strcmp(member_text(point, "kind"), "backup") == 0;
-        if (invocation_has(invocation, "full"))
-            good = good && strcmp(member_text(point, "backup_kind"), "full") == 0;
-        if (invocation_has(invocation, "verified"))
-            good = good && was_verified(point);
-        if (parent)
-            good = good && strncmp(member_text(point, "parent"), parent, strlen(parent)) == 0;
-        if (good && invocation_has(invocation, "latest"))
-            good = is_latest(point, seen);
-        if (good)
-            json_array_append(out, point);
-    }
-    json_decref(seen);
-    return out;
-}
-
 static const char *shown_check(const json_t *point)
 {
     const json_t *check = last_check(point);
@@ -97,6 +57,7 @@ static void print_table(struct cli *cli, const json_t *points)
 
 static int fetch(struct cli *cli, const struct invocation *invocation, json_t **out)
 {
+    static const char *const flags[] = {"latest", "full", "verified", "gone"};
     struct text path = {0};
     char since[48];
     int64_t limit;
@@ -109,6 +70,9 @@ static int fetch(struct cli *cli, const struct invocation *invocation, json_t **
     call_query(&path, "target", invocation_argument(invocation, "TARGET"));
     call_query(&path, "repository", invocation_value(invocation, "repository"));
     call_query(&path, "since", *since ? since : NULL);
+    call_query(&path, "parent", invocation_value(invocation, "children-of"));
+    for (size_t i = 0; i < sizeof flags / sizeof *flags; i++)
+        call_query(&path, flags[i], invocation_has(invocation, flags[i]) ? "true" : NULL);
     code = call_list(cli, "backup list", limit, out, "%s", text_str(&path));
     text_free(&path);
     return code;
@@ -121,12 +85,10 @@ int run_backup_list(struct cli *cli, const struct invocation *invocation)
 
     if (code)
         return code;
-    json_t *chosen = filter(points, invocation);
     if (cli->json)
-        cli_print_json(cli, chosen);
+        cli_print_json(cli, points);
     else
-        print_table(cli, chosen);
-    json_decref(chosen);
+        print_table(cli, points);
     json_decref(points);
     return EXIT_DONE;
 }
@@ -191,7 +153,7 @@ static void print_one(struct cli *cli, const json_t *point)
     show_pair(cli, "size", "%s", show_size(member_int(point, "size_bytes"), text, sizeof text));
     show_pair(cli, "frozen", "%s", format_duration(member_int(point, "frozen_ms"), text, sizeof text));
     show_pair(cli, "took", "%s", format_duration(member_int(point, "duration_ms"), text, sizeof text));
-    show_pair(cli, "repository", "%s", member_text(point, "repository"));
+    show_pair(cli, "repository", "%s", show_or(member_text(point, "repository_name"), member_text(point, "repository")));
     print_disks(cli, point);
     print_chain(cli, point);
     print_checks(cli, point);

@@ -48,6 +48,7 @@ static const struct option_row list[] = {
     {.name = "latest", .kind = OPT_FLAG, .doc = "only the newest chain of each machine"},
     {.name = "full", .kind = OPT_FLAG, .doc = "only full ones"},
     {.name = "verified", .kind = OPT_FLAG, .doc = "only those that a verify found good"},
+    {.name = "gone", .kind = OPT_FLAG, .doc = "only those of machines that are no more"},
     {.name = "children-of", .kind = OPT_TEXT, .value = "BACKUP", .doc = "only those that stand on this one"},
     OPTION_SINCE("only those made since"),
     OPTION_LIMIT("100"),

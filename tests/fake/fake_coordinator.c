@@ -565,9 +565,41 @@ int view_targets(struct view_reader *reader, const struct view_filter *filter, j
     return list(reader, "targets", filter, out, err);
 }
 
+static bool is_verified(const json_t *point)
+{
+    const json_t *checks = json_object_get(point, "verified");
+
+    return json_is_true(json_object_get(json_array_get(checks, json_array_size(checks) - 1), "ok"));
+}
+
+static bool is_gone(struct view_reader *reader, const json_t *target)
+{
+    const json_t *item;
+    size_t index;
+
+    json_array_foreach(json_object_get(reader->fake->tables, "targets"), index, item)
+    {
+        if (strcmp(text(json_object_get(item, "target"), "id"), text(target, "id")) == 0)
+            return false;
+    }
+    return true;
+}
+
+/* What the real view decides from the records; `latest` is its own affair and tried with real servers. */
 int view_points(struct view_reader *reader, const struct view_filter *filter, json_t **out, struct err *err)
 {
-    return list(reader, "points", filter, out, err);
+    int result = list(reader, "points", filter, out, err);
+    json_t *items = result < 0 ? NULL : json_object_get(*out, "items");
+
+    for (size_t i = json_array_size(items); i-- > 0;) {
+        const json_t *point = json_array_get(items, i);
+        if ((filter->full && strcmp(text(point, "backup_kind"), "full") != 0) ||
+            (filter->verified && !is_verified(point)) ||
+            (filter->parent && strcmp(text(point, "parent"), filter->parent) != 0) ||
+            (filter->gone && !is_gone(reader, json_object_get(point, "target"))))
+            json_array_remove(items, i);
+    }
+    return result;
 }
 
 int view_repositories(struct view_reader *reader, const struct view_filter *filter, json_t **out, struct err *err)
@@ -673,12 +705,13 @@ int view_resolve(struct view_reader *reader, const char *wanted, json_t **out, j
     (void)err;
     LOCK_SCOPE(&reader->fake->lock);
     *out = json_array();
-    *out_similar = json_array();
+    if (out_similar)
+        *out_similar = json_array();
     json_array_foreach(json_object_get(reader->fake->tables, "targets"), index, item)
     {
         if (is_named(item, wanted))
             json_array_append_new(*out, brief(item));
-        else if (is_near(text(json_object_get(item, "target"), "name"), wanted))
+        else if (out_similar && is_near(text(json_object_get(item, "target"), "name"), wanted))
             json_array_append_new(*out_similar, brief(item));
     }
     return 0;

@@ -227,6 +227,30 @@ static void everything_has_a_view_for_people(void **state)
     expect(*state, "jobs", EXIT_DONE, "", "no jobs\n");
 }
 
+static void backups_are_chosen(void **state)
+{
+    struct world *world = *state;
+
+    expect(world, "backups --full", EXIT_DONE, NULL, "");
+    has(world->out, "\nc1000000  shop-1");
+    assert_null(strstr(world->out, "c0000000"));
+    expect(world, "backups --children-of c100", EXIT_DONE, NULL, "");
+    has(world->out, "\nc0000000  shop-1");
+    assert_null(strstr(world->out, "\nc1000000"));
+    expect(world, "backups --children-of ffff", EXIT_USAGE, "", "backup list: no restore point ffff\n");
+    expect(world, "backups shop-1 --limit 1", EXIT_DONE, NULL, "");
+    has(world->out, "\nc0000000  shop-1");
+    expect(world, "backups no-such", EXIT_USAGE, "", NULL);
+    has(world->err, "no target \"no-such\"");
+    expect(world, "backup show c000", EXIT_DONE, NULL, "");
+    has(world->out, "  repository    main\n");
+    expect(world, "backups --gone", EXIT_DONE, "", "no backups\n");
+    fake_load(world->fake, "targets", "[]"); /* now its machine is gone, and its name still names its backups */
+    expect(world, "backups --gone", EXIT_DONE, NULL, "");
+    expect(world, "backups shop-1", EXIT_DONE, NULL, "");
+    has(world->out, "\nc1000000  shop-1");
+}
+
 static void a_backup_is_waited_for(void **state)
 {
     struct world *world = *state;
@@ -576,6 +600,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(snapshots_are_a_tree, make, destroy),
         cmocka_unit_test_setup_teardown(json_is_alone_on_standard_output, make, destroy),
         cmocka_unit_test_setup_teardown(everything_has_a_view_for_people, make, destroy),
+        cmocka_unit_test_setup_teardown(backups_are_chosen, make, destroy),
         cmocka_unit_test_setup_teardown(a_backup_is_waited_for, make, destroy),
         cmocka_unit_test_setup_teardown(no_wait_prints_the_id, make, destroy),
         cmocka_unit_test_setup_teardown(outcomes_become_exit_codes, make, destroy),
