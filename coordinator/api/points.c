@@ -112,23 +112,49 @@ static json_t *chain_of(struct api_request *request, const json_t *point)
     return chain;
 }
 
-/* The repository's name, as hosts report it or the ledger has it; null if nobody knows it any more. */
-static json_t *name_of(struct api_request *request, const char *repository)
+/* Where the host that made it has the repository. NULL: nobody says. */
+static const char *path_on(const json_t *repository, const char *host)
 {
+    const json_t *place;
+    size_t index;
+
+    json_array_foreach(json_object_get(repository, "hosts"), index, place)
+    {
+        const char *own = json_text(place, "host");
+        if (own && host && strcmp(own, host) == 0)
+            return json_text(place, "path");
+    }
+    return NULL;
+}
+
+/* repository_name, and folder: the layout is that of docs/restore-without-fleetsnap.md. Neither, where no host reports the repository. */
+static void add_place(json_t *point, const json_t *repository)
+{
+    const char *path = path_on(repository, json_text(point, "host")), *chain = json_text(point, "chain");
+
+    json_object_set(point, "repository_name", json_object_get(repository, "name"));
+    if (path && chain)
+        json_object_set_new(point, "folder",
+                            json_sprintf("%s/%s/%s/%s", path, json_text(json_object_get(point, "target"), "id"), chain,
+                                         json_text(point, "id")));
+}
+
+static void find_place(struct api_request *request, json_t *point)
+{
+    const char *repository = json_text(point, "repository");
     struct view_filter filter = {.limit = 1000};
-    json_t *page = NULL, *item, *name = NULL;
+    json_t *page = NULL, *item;
     size_t index;
 
     if (!repository || view_repositories(request->reader, &filter, &page, NULL) < 0)
-        return json_null();
+        return;
     json_array_foreach(json_object_get(page, "items"), index, item)
     {
         const char *id = json_text(item, "id");
-        if (!name && id && strcmp(id, repository) == 0)
-            name = json_incref(json_object_get(item, "name"));
+        if (id && strcmp(id, repository) == 0)
+            add_place(point, item);
     }
     json_decref(page);
-    return name ? name : json_null();
 }
 
 int api_points_show(struct api_request *request, struct api_response *response)
@@ -141,6 +167,6 @@ int api_points_show(struct api_request *request, struct api_response *response)
     json_object_set_new(point, "points_of_chain", chain_of(request, point));
     if (api_pin_show(request, point, &err) < 0)
         return json_decref(point), api_problem_err(response, request->arguments[0], &err);
-    json_object_set_new(point, "repository_name", name_of(request, json_text(point, "repository")));
+    find_place(request, point);
     return api_answer(response, 200, point);
 }

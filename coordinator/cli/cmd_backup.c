@@ -1,6 +1,7 @@
 #include "base/cleanup.h"
 #include "base/parse.h"
 #include "base/text.h"
+#include "coordinator/cli/backup_xml.h"
 #include "coordinator/cli/call.h"
 #include "coordinator/cli/commands.h"
 #include "coordinator/cli/show.h"
@@ -154,11 +155,23 @@ static void print_one(struct cli *cli, const json_t *point)
     show_pair(cli, "frozen", "%s", format_duration(member_int(point, "frozen_ms"), text, sizeof text));
     show_pair(cli, "took", "%s", format_duration(member_int(point, "duration_ms"), text, sizeof text));
     show_pair(cli, "repository", "%s", show_or(member_text(point, "repository_name"), member_text(point, "repository")));
+    if (*member_text(point, "folder"))
+        show_pair(cli, "folder", "%s", member_text(point, "folder"));
     print_disks(cli, point);
     print_chain(cli, point);
     print_checks(cli, point);
     if (*member_text(point, "requested_by"))
         show_pair(cli, "asked by", "%s  %s", member_text(point, "requested_by"), member_text(point, "reason"));
+}
+
+static int print_xml(struct cli *cli, const json_t *point)
+{
+    CLEANUP(freep) char *xml = backup_xml_of(point);
+
+    if (!xml)
+        return cli_fail(cli, EXIT_FAILED, "backup show", NULL, "out of memory");
+    fprintf(cli->out, "%s\n", xml);
+    return EXIT_DONE;
 }
 
 int run_backup_show(struct cli *cli, const struct invocation *invocation)
@@ -174,6 +187,8 @@ int run_backup_show(struct cli *cli, const struct invocation *invocation)
         return code;
     if (cli->json)
         cli_print_json(cli, point);
+    else if (invocation_has(invocation, "xml"))
+        code = print_xml(cli, point);
     else
         print_one(cli, point);
     json_decref(point);

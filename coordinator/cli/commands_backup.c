@@ -54,6 +54,10 @@ static const struct option_row list[] = {
     OPTION_LIMIT("100"),
     {.name = NULL},
 };
+static const struct option_row show[] = {
+    {.name = "xml", .kind = OPT_FLAG, .doc = "as <domainbackup>: parent, disks, and where they are"},
+    {.name = NULL},
+};
 static const struct option_row verify[] = {
     {.name = "depth",
      .kind = OPT_CHOICE,
@@ -163,10 +167,10 @@ const struct command commands_backup[] = {
      NULL,
      0,
      {{"BACKUP", .complete = "points"}},
-     NULL,
+     show,
      run_backup_show,
      "one backup: disks, chain, checks",
-     {"backup show 5f1e"}},
+     {"backup show 5f1e", "backup show 5f1e --xml"}},
     {"backup",
      "verify",
      "backup.verify",

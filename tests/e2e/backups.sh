@@ -60,6 +60,18 @@ test_listed_and_shown() {
     expect_json 0 backup show "${id:0:8}"
     holds '.id == "'"$id"'" and (.points_of_chain | length) == 2'
     expect 2 backup show ffffffff
+    says ffffffff
+    expect_json 0 backup list "$vm" --latest --full
+    holds 'length == 1'
+    expect_json 0 backup list "$vm" --full --limit 1
+    holds 'length == 1 and .[0].backup_kind == "full"'
+    expect_json 0 backup list --gone
+    holds 'length == 0'
+    expect 0 backup show "$id"
+    says "repository    $repository" folder
+    expect 0 backup show "$id" --xml
+    says '<domainbackup mode="push">' "<uuid>$id</uuid>" '<parent>' "<uuid>$(oldest)</uuid>"
+    truth "the XML names a file that is not there" test -e "$(sed -n 's/.*<target file="\(.*\)"\/>.*/\1/p' <<<"$out")"
 }
 
 test_verified_by_checksum_and_by_image() {
@@ -139,6 +151,26 @@ test_a_machine_that_is_off_is_backed_up_too() {
     expect_json 0 backup create "$libvirtd/twin" --repository "$libvirtd-backups"
     expect_json 0 backup show "$(json .result.point)"
     holds '.level == "off" and .backup_kind == "full"'
+}
+
+test_a_machine_that_is_gone_has_its_backups() {
+    local id
+    expect_json 0 backup list "$libvirtd/twin"
+    expect 0 backup restore "$(json '.[0].id')" --as vanished --yes
+    eventually 20 "vanished is a target" eval 'fleetsnap target show vanished >/dev/null 2>&1'
+    expect_json 0 backup create vanished --repository "$libvirtd-backups"
+    id=$(json .job_id)
+    virsh_on "$libvirtd" undefine vanished >/dev/null || fail "vanished does not vanish"
+    eventually 20 "vanished is no target" eval '! fleetsnap target show vanished >/dev/null 2>&1'
+    expect_json 0 backup list --gone
+    holds 'map(.id) == ["'"$id"'"]'
+    expect_json 0 backup list vanished # its name still names its backups
+    holds 'map(.id) == ["'"$id"'"]'
+    expect_json 0 backup restore vanished --at latest --as vanished --on "$libvirtd" --dry-run
+    holds '.result.steps | length > 2'
+    expect 0 backup delete "$id" --really-last --yes
+    expect_json 0 backup list --gone
+    holds 'length == 0'
 }
 
 e2e_main "$@"

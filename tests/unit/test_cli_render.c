@@ -1,5 +1,6 @@
 /* Lines for people, as they are drawn. */
 #include "base/err.h"
+#include "coordinator/cli/backup_xml.h"
 #include "coordinator/cli/cli.h"
 #include "coordinator/cli/progress.h"
 #include "coordinator/cli/table.h"
@@ -204,6 +205,32 @@ static void trees_survive_what_cannot_be(void **state)
     free(none);
 }
 
+static void a_backup_is_libvirts_xml(void **state)
+{
+    json_t *point = json_loads(
+        "{\"id\":\"5f1e\",\"created_at\":\"2026-11-20T14:02:00Z\",\"description\":\"a < b & \\\"c\\\"\",\"parent\":\"4d00\",\"folder\":\"/r/m/4d00/5f1e\",\"disks\":["
+        "{\"name\":\"vda\",\"mode\":\"incremental\",\"file\":\"vda.qcow2\",\"format\":\"qcow2\"},{\"name\":\"vdb\",\"mode\":\"excluded\"}]}",
+        0, NULL);
+    char *xml = backup_xml_of(point);
+
+    (void)state;
+    assert_string_equal(xml, "<domainbackup mode=\"push\">\n"
+                             "  <uuid>5f1e</uuid>\n"
+                             "  <creationTime>1795183320</creationTime>\n"
+                             "  <description>a &lt; b &amp; \"c\"</description>\n"
+                             "  <parent>\n    <uuid>4d00</uuid>\n  </parent>\n"
+                             "  <disks>\n"
+                             "    <disk name=\"vda\" type=\"file\" backupmode=\"incremental\">\n"
+                             "      <target file=\"/r/m/4d00/5f1e/vda.qcow2\"/>\n"
+                             "      <driver type=\"qcow2\"/>\n"
+                             "    </disk>\n"
+                             "    <disk name=\"vdb\" backup=\"no\"/>\n"
+                             "  </disks>\n"
+                             "</domainbackup>");
+    free(xml);
+    json_decref(point);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -213,6 +240,7 @@ int main(void)
         cmocka_unit_test(tables_align_cut_and_defuse),
         cmocka_unit_test(columns_are_left_out_before_names_are_cut),
         cmocka_unit_test(words_wrap),
+        cmocka_unit_test(a_backup_is_libvirts_xml),
         cmocka_unit_test(trees_survive_what_cannot_be),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -244,6 +244,9 @@ static void backups_are_chosen(void **state)
     has(world->err, "no target \"no-such\"");
     expect(world, "backup show c000", EXIT_DONE, NULL, "");
     has(world->out, "  repository    main\n");
+    expect(world, "backup show c000 --xml", EXIT_DONE, NULL, "");
+    has(world->out, "<domainbackup mode=\"push\">\n  <uuid>c0000000-");
+    has(world->out, "<parent>\n    <uuid>c1000000-");
     expect(world, "backups --gone", EXIT_DONE, "", "no backups\n");
     fake_load(world->fake, "targets", "[]"); /* now its machine is gone, and its name still names its backups */
     expect(world, "backups --gone", EXIT_DONE, NULL, "");
