@@ -208,20 +208,36 @@ static bool may_still_cancel(const json_t *accepted, const struct progress *prog
     return strcmp(member_text(accepted, "class"), "C") == 0 && !progress->class_c_begun;
 }
 
+/* True: it was asked. Without a word: it may have ended just now. */
+static bool ask_to_cancel(struct cli *cli, const char *id, const char *reason)
+{
+    char path[128], key[UUID_TEXT];
+    json_t *body = json_pack("{s:s}", "reason", reason);
+    struct http_answer answer = {0};
+
+    uuid_random(key);
+    snprintf(path, sizeof path, "/v1/jobs/%s/cancel", id);
+    bool asked = http_request(cli_http(cli), "POST", path, body, key, &answer, NULL) == 0 && answer.status == 202;
+    http_answer_clear(&answer);
+    json_decref(body);
+    return asked;
+}
+
 static int detach(struct cli *cli, const json_t *accepted, const struct progress *progress)
 {
     const char *id = member_text(accepted, "job_id");
-    char path[128];
-    json_t *answer = NULL;
 
+    if (member_true(accepted, "dry_run")) { /* nobody waits for it any more */
+        ask_to_cancel(cli, id, "nobody waits for the answer");
+        fprintf(cli->err, "stopped; nothing was changed.\n");
+        return EXIT_DECLINED;
+    }
     if (may_still_cancel(accepted, progress)) {
-        snprintf(path, sizeof path, "/v1/jobs/%s/cancel", id);
-        json_t *body = json_pack("{s:s}", "reason", "interrupted before anything was taken away");
-        if (call_change(cli, "cancel", "POST", path, body, NULL, &answer) == 0)
-            fprintf(cli->err, "it has taken nothing away yet, and was asked to cancel.   fleetsnap job watch %.8s\n",
+        if (ask_to_cancel(cli, id, "interrupted before anything was taken away"))
+            fprintf(cli->err,
+                    "detached, and the job was asked to cancel: nothing was heard of it that takes something away.\n"
+                    "fleetsnap job watch %.8s\n",
                     id);
-        json_decref(body);
-        json_decref(answer);
         return EXIT_UNSEEN;
     }
     fprintf(cli->err, "detached; the job goes on.   fleetsnap job watch %.8s     fleetsnap job cancel %.8s\n", id, id);

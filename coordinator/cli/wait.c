@@ -79,7 +79,7 @@ static void tell_waiting(struct waiter *waiter)
     const char *waiting = waiter->progress->waiting, *slash = strrchr(waiting, '/');
     char holder[256] = "";
 
-    if (!*waiting || strcmp(waiting, waiter->told_waiting) == 0 || waiter->quiet)
+    if (!*waiting || strcmp(waiting, waiter->told_waiting) == 0)
         return;
     snprintf(waiter->told_waiting, sizeof waiter->told_waiting, "%s", waiting);
     erase(waiter);
@@ -94,13 +94,14 @@ static void tell_waiting(struct waiter *waiter)
                 "by itself when that is resolved; ^C detaches.\n",
                 waiter->progress->target, job, job);
     } else {
-        fprintf(waiter->cli->err, "the job waits: %s. It starts by itself; ^C detaches.\n", waiting);
+        fprintf(waiter->cli->err, "the job waits: %s. It starts by itself; ^C detaches.\n",
+                strncmp(waiting, "retry: ", 7) == 0 ? waiting + 7 : waiting);
     }
 }
 
 static bool has_news(const struct waiter *waiter)
 {
-    return *waiter->progress->waiting && !waiter->quiet && strcmp(waiter->progress->waiting, waiter->told_waiting) != 0;
+    return *waiter->progress->waiting && strcmp(waiter->progress->waiting, waiter->told_waiting) != 0;
 }
 
 static enum stream_verdict on_event(void *context, const char *name, const json_t *data)

@@ -9,6 +9,7 @@
 #include "base/uuid.h"
 
 #include <dirent.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -99,6 +100,7 @@ static int run(struct world *world, const char *line)
         argv[argc++] = word;
     }
     parse_time("2026-11-20T14:00:00Z", &cli.now_ms, NULL);
+    cli_catch_interrupts(); /* forgets the last run's */
     cli.out = open_memstream(&world->out, &out_len);
     cli.err = open_memstream(&world->err, &err_len);
     cli.in = fmemopen((void *)(size_t)(world->answer ? world->answer : "\n"),
@@ -596,6 +598,59 @@ static void an_interrupt_detaches(void **state)
     has(world->err, "detached; the job goes on.   fleetsnap job watch");
 }
 
+struct interrupt {
+    struct world *world;
+    size_t jobs;
+    pthread_t thread;
+};
+
+static void *press_when_submitted(void *argument)
+{
+    struct interrupt *interrupt = argument;
+
+    while (json_array_size(fake_submitted(interrupt->world->fake)) < interrupt->jobs)
+        usleep(10000);
+    sleep(3); /* events have arrived by then; nothing in the test ends these jobs */
+    kill(getpid(), SIGINT);
+    return NULL;
+}
+
+/* ^C in the run of `line`, a while after the so-many-th job was submitted. */
+static void expect_interrupted(struct world *world, size_t jobs, const char *line, int code)
+{
+    struct interrupt interrupt = {.world = world, .jobs = jobs};
+
+    assert_int_equal(pthread_create(&interrupt.thread, NULL, press_when_submitted, &interrupt), 0);
+    expect(world, line, code, "", NULL);
+    pthread_join(interrupt.thread, NULL);
+}
+
+static void an_interrupted_look_ahead_changes_nothing(void **state)
+{
+    struct world *world = *state;
+
+    fake_script(world->fake, "snapshot.revert?dry",
+                "[{\"state\":\"WAITING\",\"waiting\":\"retry: foreign job: another backup runs on shop-1\"}]");
+    expect_interrupted(world, 1, "snapshot revert shop-1 before-deploy --yes", EXIT_DECLINED);
+    assert_string_equal(world->err,
+                        "the job waits: foreign job: another backup runs on shop-1. It starts by itself; ^C detaches.\n"
+                        "stopped; nothing was changed.\n");
+    assert_int_equal(json_array_size(fake_submitted(world->fake)), 1);
+}
+
+static void an_interrupt_cancels_what_has_not_begun_to_destroy(void **state)
+{
+    struct world *world = *state;
+
+    fake_script(world->fake, "snapshot.revert?dry", plan);
+    fake_script(world->fake, "snapshot.revert", "[{\"state\":\"RUNNING\",\"phase\":\"check\"}]");
+    expect_interrupted(world, 2, "snapshot revert shop-1 before-deploy --yes", EXIT_UNSEEN);
+    has(world->err, "detached, and the job was asked to cancel");
+    fake_script(world->fake, "snapshot.revert", "[{\"state\":\"RUNNING\",\"phase\":\"stop\"}]");
+    expect_interrupted(world, 4, "snapshot revert shop-1 before-deploy --yes", EXIT_UNSEEN);
+    has(world->err, "detached; the job goes on.");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -620,6 +675,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(bundles_of_many_hosts, make, destroy),
         cmocka_unit_test_setup_teardown(names_are_completed, make, destroy),
         cmocka_unit_test_setup_teardown(an_interrupt_detaches, make, destroy),
+        cmocka_unit_test_setup_teardown(an_interrupted_look_ahead_changes_nothing, make, destroy),
+        cmocka_unit_test_setup_teardown(an_interrupt_cancels_what_has_not_begun_to_destroy, make, destroy),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
