@@ -245,31 +245,6 @@ static int resolve_with(struct view_reader *reader, const char *condition, const
     return 0;
 }
 
-/* Restricted edit distance: a swap of neighbours is one mistake. */
-static size_t distance(const char *a, const char *b)
-{
-    enum { LONG = 64 };
-    size_t rows[3][LONG + 1], la = strlen(a), lb = strlen(b);
-
-    if (la > LONG || lb > LONG)
-        return LONG;
-    for (size_t j = 0; j <= lb; j++)
-        rows[0][j] = rows[1][j] = j;
-    for (size_t i = 1; i <= la; i++) {
-        size_t *now = rows[i % 3], *before = rows[(i + 2) % 3], *two_before = rows[(i + 1) % 3];
-        now[0] = i;
-        for (size_t j = 1; j <= lb; j++) {
-            size_t best = before[j - 1] + (a[i - 1] != b[j - 1]);
-            best = before[j] + 1 < best ? before[j] + 1 : best;
-            best = now[j - 1] + 1 < best ? now[j - 1] + 1 : best;
-            if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] && two_before[j - 2] + 1 < best)
-                best = two_before[j - 2] + 1;
-            now[j] = best;
-        }
-    }
-    return rows[la % 3][lb];
-}
-
 static int find_similar(struct view_reader *reader, const char *text, json_t **out, struct err *err)
 {
     const char *slash = strchr(text, '/'), *name = slash ? slash + 1 : text;
@@ -283,7 +258,7 @@ static int find_similar(struct view_reader *reader, const char *text, json_t **o
     }
     for (size_t near = 1; near <= 2 && json_array_size(similar) == 0; near++) {
         while (sqlite3_step(row) == SQLITE_ROW && json_array_size(similar) < 3)
-            if (distance(name, view_text(row, 1)) <= near ||
+            if (text_distance(name, view_text(row, 1)) <= near ||
                 (near == 2 && *name && strncmp(name, view_text(row, 1), strlen(name)) == 0))
                 json_array_append_new(similar, resolved_item(row));
         sqlite3_reset(row);

@@ -8,6 +8,7 @@
 #include "base/config_internal.h"
 #include "base/err.h"
 #include "base/facts.h"
+#include "base/text.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,31 +22,6 @@ const struct option *config_find(const struct option *rows, const char *name)
     return NULL;
 }
 
-/* Levenshtein distance; names are short, and longer ones are cut. */
-static size_t distance(const char *a, const char *b)
-{
-    enum { LONGEST = 64 };
-    size_t row[LONGEST + 1];
-    size_t len = strnlen(b, LONGEST);
-
-    for (size_t j = 0; j <= len; j++)
-        row[j] = j;
-    for (size_t i = 0; a[i] && i < LONGEST; i++) {
-        size_t diagonal = row[0];
-        row[0] = i + 1;
-        for (size_t j = 0; j < len; j++) {
-            size_t best = diagonal + (a[i] != b[j]);
-            diagonal = row[j + 1];
-            if (row[j] + 1 < best)
-                best = row[j] + 1;
-            if (row[j + 1] + 1 < best)
-                best = row[j + 1] + 1;
-            row[j + 1] = best;
-        }
-    }
-    return row[len];
-}
-
 /* Also compares last parts: "executor" is near "worker.executors". */
 static const char *nearest(const struct option *rows, const char *name)
 {
@@ -54,8 +30,8 @@ static const char *nearest(const struct option *rows, const char *name)
 
     for (; rows->name; rows++) {
         const char *last = strrchr(rows->name, '.');
-        size_t whole = distance(name, rows->name);
-        size_t part = last ? distance(name, last + 1) : whole;
+        size_t whole = text_distance(name, rows->name);
+        size_t part = last ? text_distance(name, last + 1) : whole;
         size_t nearer = whole < part ? whole : part;
         if (nearer < best) {
             best = nearer;

@@ -88,3 +88,28 @@ void text_free(struct text *text)
     free(text->data);
     *text = (struct text){0};
 }
+
+/* Restricted edit distance: three rows of the table are enough. */
+size_t text_distance(const char *a, const char *b)
+{
+    enum { LONG = 64 };
+    size_t rows[3][LONG + 1], la = strlen(a), lb = strlen(b);
+
+    if (la > LONG || lb > LONG)
+        return LONG;
+    for (size_t j = 0; j <= lb; j++)
+        rows[0][j] = rows[1][j] = j;
+    for (size_t i = 1; i <= la; i++) {
+        size_t *now = rows[i % 3], *before = rows[(i + 2) % 3], *two_before = rows[(i + 1) % 3];
+        now[0] = i;
+        for (size_t j = 1; j <= lb; j++) {
+            size_t best = before[j - 1] + (a[i - 1] != b[j - 1]);
+            best = before[j] + 1 < best ? before[j] + 1 : best;
+            best = now[j - 1] + 1 < best ? now[j - 1] + 1 : best;
+            if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] && two_before[j - 2] + 1 < best)
+                best = two_before[j - 2] + 1;
+            now[j] = best;
+        }
+    }
+    return rows[la % 3][lb];
+}

@@ -18,6 +18,9 @@ char *text_take(struct text *text);            /* caller frees; NULL if it faile
 void text_clear(struct text *text);            /* keeps the memory */
 void text_free(struct text *text);             /* releases the memory, not the struct; may be used again */
 
+/* How many mistakes make one word of the other: letters missing, too many, wrong, or two neighbours swapped. Longer words than 64 bytes are far from everything. */
+size_t text_distance(const char *a, const char *b);
+
 /* For CLEANUP. */
 static inline void text_freep(struct text *text)
 {

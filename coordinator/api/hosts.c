@@ -1,20 +1,80 @@
 #include "base/err.h"
+#include "base/text.h"
 #include "coordinator/api/internal.h"
 #include "model/target.h"
 
+#include <stdio.h>
 #include <string.h>
+
+static const char *const status_words[] = {"running", "draining", "full", "silent", "unseen", NULL};
+
+/* How the host stands, in one word: what it says of itself counts while it is alive. */
+static const char *status_of(const json_t *host)
+{
+    const char *own = json_text(host, "state"), *told = json_text(host, "ledger_state");
+
+    if (!json_is_true(json_object_get(host, "alive")))
+        return json_text(host, "heartbeat_at") ? "silent" : "unseen";
+    if (told && strcmp(told, "draining") == 0)
+        return told;
+    return own ? own : "running";
+}
+
+static void add_status(json_t *host)
+{
+    json_object_set_new(host, "status", json_string(status_of(host)));
+}
+
+/* Adds each one's status, and keeps those that have the one that is asked for. */
+static void keep_status(json_t *page, const char *status)
+{
+    json_t *items = json_object_get(page, "items");
+
+    for (size_t i = json_array_size(items); i-- > 0;) {
+        json_t *host = json_array_get(items, i);
+        add_status(host);
+        if (status && strcmp(json_text(host, "status"), status) != 0)
+            json_array_remove(items, i);
+    }
+}
 
 int api_hosts_list(struct api_request *request, struct api_response *response)
 {
     static const char *const allowed[] = {"state", "limit", "after", NULL};
     struct view_filter filter;
+    const char *status;
     struct err err = {0};
     json_t *page = NULL;
 
     if (!api_filter(request, response, allowed, &filter))
         return 0;
+    status = filter.state ? api_word(response, "state", filter.state, status_words) : NULL;
+    if (filter.state && !status)
+        return 0;
+    filter.state = NULL; /* the view knows only what the host says of itself */
     int failed = view_hosts(request->reader, &filter, &page, &err);
+    keep_status(page, status);
     return api_view(response, "hosts", failed, page, &err);
+}
+
+/* "Did you mean alpha?", or where all of them are. */
+static void hint_of(struct api_request *request, const char *name, char *out, size_t size)
+{
+    struct view_filter filter = {.limit = 1000};
+    json_t *page = NULL, *host;
+    size_t index, least = 3;
+
+    snprintf(out, size, "All of them: fleetsnap hosts");
+    if (view_hosts(request->reader, &filter, &page, NULL) < 0)
+        return;
+    json_array_foreach(json_object_get(page, "items"), index, host)
+    {
+        size_t distance = text_distance(name, json_text(host, "host"));
+        if (distance < least)
+            snprintf(out, size, "Did you mean %s?", json_text(host, "host"));
+        least = distance < least ? distance : least;
+    }
+    json_decref(page);
 }
 
 /* What the view has of the host of the path; enrolled hosts that never spoke are in it too. NULL: the response says why. */
@@ -29,9 +89,12 @@ static json_t *find_host(struct api_request *request, struct api_response *respo
         return api_problem_err(response, name, &err), NULL;
     json_t *host = json_incref(json_array_get(json_object_get(page, "items"), 0));
     json_decref(page);
-    if (!host)
-        api_problem(response, 404, "not_found", name, "All of them: fleetsnap hosts", "no host \"%s\"", name);
-    return host;
+    char hint[128];
+    if (host)
+        return add_status(host), host;
+    hint_of(request, name, hint, sizeof hint);
+    api_problem(response, 404, "not_found", name, hint, "no host \"%s\"", name);
+    return NULL;
 }
 
 int api_hosts_show(struct api_request *request, struct api_response *response)

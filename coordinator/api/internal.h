@@ -150,6 +150,8 @@ bool api_flag(const struct api_request *request, const char *member);
 /* Refuses query parameters that are not in the list, and fills limit, after, host, state, op, repository, kind, parent, since and the flags. False: the response is a 400. */
 bool api_filter(struct api_request *request, struct api_response *response, const char *const *allowed,
                 struct view_filter *out);
+/* The one of the words (NULL at the end) that is meant, large or small; NULL: none is, and the response is a 400 that lists them. */
+const char *api_word(struct api_response *response, const char *name, const char *value, const char *const *words);
 /* The query's `target` as "kind:id" (target_text has TARGET_TEXT bytes); false: the response says why. */
 bool api_filter_target(struct api_request *request, struct api_response *response, char *target_text,
                        struct view_filter *filter);

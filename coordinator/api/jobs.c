@@ -8,6 +8,18 @@
 #include <stdio.h>
 #include <string.h>
 
+/* Words that no job can have are a mistake, not an empty list. */
+static bool check_words(struct api_response *response, struct view_filter *filter)
+{
+    const char *states[STATE_COUNT + 2] = {"LOST"};
+
+    for (size_t i = 0; job_state_names[i] && i < STATE_COUNT; i++)
+        states[i + 1] = job_state_names[i];
+    if (filter->state && !(filter->state = api_word(response, "state", filter->state, states)))
+        return false;
+    return !filter->op || (filter->op = api_word(response, "op", filter->op, op_names + 1));
+}
+
 int api_jobs_list(struct api_request *request, struct api_response *response)
 {
     static const char *const allowed[] = {"target", "host", "state", "op", "open", "since", "limit", "after", NULL};
@@ -16,7 +28,8 @@ int api_jobs_list(struct api_request *request, struct api_response *response)
     struct err err = {0};
     json_t *page = NULL;
 
-    if (!api_filter(request, response, allowed, &filter) || !api_filter_target(request, response, target, &filter))
+    if (!api_filter(request, response, allowed, &filter) || !check_words(response, &filter) ||
+        !api_filter_target(request, response, target, &filter))
         return 0;
     int failed = view_jobs(request->reader, &filter, &page, &err);
     if (failed == 0 && (failed = api_scope_filter(request, page, "target", &err)) < 0)

@@ -1,11 +1,13 @@
 /* Query parameters → a filter of the view. */
 #include "base/err.h"
 #include "base/parse.h"
+#include "base/text.h"
 #include "coordinator/api/internal.h"
 #include "model/target.h"
 
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 static bool refuse(struct api_response *response, const char *name, const struct err *err)
 {
@@ -23,6 +25,20 @@ static bool known(struct api_request *request, struct api_response *response, co
         return false;
     }
     return true;
+}
+
+const char *api_word(struct api_response *response, const char *name, const char *value, const char *const *words)
+{
+    struct text list = {0};
+
+    for (size_t i = 0; words[i]; i++) {
+        if (strcasecmp(words[i], value) == 0)
+            return words[i];
+        text_addf(&list, "%s%s", i ? ", " : "", words[i]);
+    }
+    api_problem(response, 400, "usage", name, NULL, "%s: \"%s\" is none of %s", name, value, text_str(&list));
+    text_free(&list);
+    return NULL;
 }
 
 bool api_filter(struct api_request *request, struct api_response *response, const char *const *allowed,

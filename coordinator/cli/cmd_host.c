@@ -10,11 +10,9 @@
 
 static const char *state_of(const json_t *host)
 {
-    if (strcmp(member_text(host, "ledger_state"), "draining") == 0 && member_true(host, "alive"))
-        return "draining";
-    if (!member_true(host, "alive"))
-        return *member_text(host, "heartbeat_at") ? "silent !" : "never seen";
-    return show_or(member_text(host, "state"), "–");
+    const char *status = member_text(host, "status");
+
+    return strcmp(status, "silent") == 0 ? "silent !" : strcmp(status, "unseen") == 0 ? "never seen" : status;
 }
 
 int run_host_list(struct cli *cli, const struct invocation *invocation)
@@ -50,25 +48,39 @@ int run_host_list(struct cli *cli, const struct invocation *invocation)
     }
     show_table(cli, &table, "no host is enrolled: fleetsnap host enroll NAME --out DIR");
     table_free(&table);
-    if (json_array_size(hosts) == 0)
-        fprintf(cli->err, "no host is enrolled: fleetsnap host enroll NAME --out DIR\n");
     json_decref(hosts);
     return EXIT_DONE;
+}
+
+/* "main  /backup/main  76 GiB free of 252 GiB", "/backup  ! no repository: not made yet, or not mounted" */
+static void describe_place(const json_t *place, struct text *out)
+{
+    const char *name = member_text(place, "name"), *path = member_text(place, "path");
+    int64_t total = member_int(place, "total_bytes");
+    char left[32], size[32];
+
+    if (strcmp(name, path) != 0)
+        text_addf(out, "%s  ", name);
+    text_add(out, path);
+    if (total > 0)
+        text_addf(out, "  %s free of %s", show_size(member_int(place, "free_bytes"), left, sizeof left),
+                  show_size(total, size, sizeof size));
+    if (!member_true(place, "ok"))
+        text_addf(out, "  ! %s",
+                  *member_text(place, "id") ? show_or(member_text(place, "text"), "not usable")
+                                            : "no repository: not made yet, or not mounted");
 }
 
 static void show_places(struct cli *cli, const json_t *host, const char *member, const char *title)
 {
     const json_t *place;
     size_t index;
-    char left[32], total[32];
 
     json_array_foreach(json_object_get(host, member), index, place)
     {
-        show_pair(cli, index ? "" : title, "%s  %s  %s free of %s%s%s", member_text(place, "name"),
-                  member_text(place, "path"), show_size(member_int(place, "free_bytes"), left, sizeof left),
-                  show_size(member_int(place, "total_bytes"), total, sizeof total),
-                  member_true(place, "ok") ? "" : "  ! ",
-                  member_true(place, "ok") ? "" : show_or(member_text(place, "text"), "not usable"));
+        CLEANUP(text_free) struct text line = {0};
+        describe_place(place, &line);
+        show_pair(cli, index ? "" : title, "%s", text_str(&line));
     }
 }
 

@@ -98,10 +98,6 @@ const char *invocation_argument(const struct invocation *invocation, const char 
 /* The request of a job: op, target, params and the rest of what was typed. Caller decrefs. */
 int invocation_request(const struct invocation *invocation, json_t **out, struct err *err);
 
-/* ---- near names ---- */
-
-size_t word_distance(const char *a, const char *b); /* Levenshtein, at most 64 characters looked at */
-
 /* ---- help.c, man.c, complete.c ---- */
 
 int help_command(struct cli *cli, const struct command *command);

@@ -124,25 +124,3 @@ char *command_name(const struct command *command, char *out, size_t size)
     snprintf(out, size, "%s%s%s", command->noun, *command->verb ? " " : "", command->verb);
     return out;
 }
-
-size_t word_distance(const char *a, const char *b)
-{
-    enum { MOST = 64 };
-    size_t row[MOST + 1];
-    size_t len_a = strnlen(a, MOST), len_b = strnlen(b, MOST);
-
-    for (size_t j = 0; j <= len_b; j++)
-        row[j] = j;
-    for (size_t i = 1; i <= len_a; i++) {
-        size_t diagonal = row[0];
-        row[0] = i;
-        for (size_t j = 1; j <= len_b; j++) {
-            size_t above = row[j];
-            size_t least = diagonal + (a[i - 1] != b[j - 1]);
-            least = above + 1 < least ? above + 1 : least;
-            row[j] = row[j - 1] + 1 < least ? row[j - 1] + 1 : least;
-            diagonal = above;
-        }
-    }
-    return row[len_b];
-}

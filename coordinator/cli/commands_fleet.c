@@ -3,7 +3,10 @@
 #include "coordinator/cli/options.h"
 
 static const struct option_row host_list[] = {
-    {.name = "state", .kind = OPT_TEXT, .value = "STATE", .doc = "only hosts in this state: running, draining"},
+    {.name = "state",
+     .kind = OPT_TEXT,
+     .value = "STATE",
+     .doc = "only hosts in this state: running, draining, full, silent, unseen"},
     {.name = NULL},
 };
 static const struct option_row host_enroll[] = {

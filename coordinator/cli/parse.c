@@ -3,6 +3,7 @@
  * one of its choices, so that `--quiesce TARGET` works as in virsh; `--name=value` is never ambiguous.
  */
 #include "base/err.h"
+#include "base/text.h"
 #include "coordinator/cli/command.h"
 
 #include <stdio.h>
@@ -54,16 +55,21 @@ static int add_value(struct words *words, const struct option_row *row, const ch
     return 0;
 }
 
-/* Where an option of that name belongs, for the error. */
-static const struct command *owner_of(const char *name)
+/* Where an option of that name belongs, for the error: rather a command of the same noun, or else of the same verb. */
+static const struct command *owner_of(const char *name, const struct command *asked)
 {
-    const struct command *command;
+    const struct command *command, *best = NULL;
+    int most = 0;
 
     for (size_t i = 0; (command = command_at(i)); i++)
-        for (const struct option_row *row = command->options; row && row->name; row++)
-            if (strcmp(row->name, name) == 0)
-                return command;
-    return NULL;
+        for (const struct option_row *row = command->options; row && row->name; row++) {
+            int fits = 1 + (strcmp(command->verb, asked->verb) == 0) + 2 * (strcmp(command->noun, asked->noun) == 0);
+            if (strcmp(row->name, name) == 0 && fits > most) {
+                most = fits;
+                best = command;
+            }
+        }
+    return best;
 }
 
 static const char *nearest_option(const struct command *command, const char *name)
@@ -73,7 +79,7 @@ static const char *nearest_option(const struct command *command, const char *nam
     size_t least = 3;
 
     for (size_t i = 0; (row = command_option(command, i)); i++) {
-        size_t distance = word_distance(name, row->name);
+        size_t distance = text_distance(name, row->name);
         if (distance < least) {
             least = distance;
             best = row->name;
@@ -84,7 +90,7 @@ static const char *nearest_option(const struct command *command, const char *nam
 
 static int unknown_option(const struct command *command, const char *word, const char *name, struct err *err)
 {
-    const struct command *owner = owner_of(name);
+    const struct command *owner = owner_of(name, command);
     const char *near = nearest_option(command, name);
     char own[64], other[64];
 
@@ -213,7 +219,7 @@ static int no_such_noun(const char *noun, struct err *err)
     size_t least = 3;
 
     for (size_t i = 0; (command = command_at(i)); i++) {
-        size_t distance = word_distance(noun, command->noun);
+        size_t distance = text_distance(noun, command->noun);
         if (!(command->flags & COMMAND_HIDDEN) && distance < least) {
             least = distance;
             best = command->noun;
@@ -231,7 +237,7 @@ static const char *nearest_verb(const char *noun, const char *verb)
     size_t least = 3;
 
     for (size_t i = 0; verb && (command = command_at(i)); i++) {
-        size_t distance = strcmp(command->noun, noun) == 0 ? word_distance(verb, command->verb) : least;
+        size_t distance = strcmp(command->noun, noun) == 0 ? text_distance(verb, command->verb) : least;
         best = distance < least ? command->verb : best;
         least = distance < least ? distance : least;
     }

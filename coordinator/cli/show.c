@@ -22,12 +22,14 @@ char *show_time(const struct cli *cli, const json_t *object, const char *member,
 
 char *show_age(const struct cli *cli, const json_t *object, const char *member, char *out, size_t size)
 {
-    int64_t ms = member_time(object, member), minutes = (cli_now(cli) - ms) / 60000;
+    int64_t ms = member_time(object, member), seconds = (cli_now(cli) - ms) / 1000, minutes = seconds / 60;
 
     if (!ms)
         snprintf(out, size, "never");
+    else if (seconds < 60)
+        snprintf(out, size, "%llds", (long long)(seconds < 0 ? 0 : seconds));
     else if (minutes < 60)
-        snprintf(out, size, "%lldm", (long long)(minutes < 0 ? 0 : minutes));
+        snprintf(out, size, "%lldm", (long long)minutes);
     else if (minutes < 48 * 60)
         snprintf(out, size, "%lldh", (long long)(minutes / 60));
     else

@@ -6,7 +6,7 @@
 char *show_time(const struct cli *cli, const json_t *object, const char *member, char *out,
                 size_t size); /* "–" if absent */
 char *show_age(const struct cli *cli, const json_t *object, const char *member, char *out,
-               size_t size); /* "3h", "27h", "never" */
+               size_t size); /* "12s", "3h", "27h", "never" */
 /* How long ago, to the second below a minute: "12 s", "4 min". */
 char *show_elapsed(const struct cli *cli, const json_t *object, const char *member, char *out, size_t size);
 char *show_size(int64_t bytes, char *out, size_t size);   /* "–" if 0 */

@@ -2,6 +2,7 @@
 
 #include "base/cleanup.h"
 #include "base/err.h"
+#include "base/text.h"
 #include "coordinator/cli/command.h"
 
 #include <string.h>
@@ -139,7 +140,7 @@ const char *snapshot_near(const json_t *snapshots, const char *name)
 
     json_array_foreach(snapshots, index, item)
     {
-        size_t distance = word_distance(name, member_text(item, "name"));
+        size_t distance = text_distance(name, member_text(item, "name"));
         best = distance < least ? member_text(item, "name") : best;
         least = distance < least ? distance : least;
     }

@@ -297,14 +297,6 @@ static void the_completion_is_the_installed_file(void **state)
     assert_string_equal(printed, file);
 }
 
-static void distances_are_levenshteins(void **state)
-{
-    (void)state;
-    assert_int_equal(word_distance("", "abc"), 3);
-    assert_int_equal(word_distance("kitten", "sitting"), 3);
-    assert_int_equal(word_distance("same", "same"), 0);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -317,7 +309,6 @@ int main(void)
         cmocka_unit_test(no_two_options_of_a_command_share_a_name),
         cmocka_unit_test(the_manual_follows_from_the_tables),
         cmocka_unit_test(the_completion_is_the_installed_file),
-        cmocka_unit_test(distances_are_levenshteins),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

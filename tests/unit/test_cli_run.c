@@ -431,6 +431,27 @@ static void holds_and_pins_say_what_and_why(void **state)
     expect(*state, "snapshot pin shop-1 nothing --reason release", EXIT_USAGE, "", NULL);
 }
 
+static void words_that_cannot_be_are_refused(void **state)
+{
+    struct world *world = *state;
+
+    expect(world, "jobs --state fialed", EXIT_USAGE, "", NULL);
+    has(world->err, "jobs: state: \"fialed\" is none of LOST, PLANNED, PUBLISHED");
+    expect(world, "jobs --state failed", EXIT_DONE, "", "no jobs\n");
+    expect(world, "jobs --state LOST --op backup.create", EXIT_DONE, "", "no jobs\n");
+    expect(world, "jobs --op backup", EXIT_USAGE, "", NULL);
+    has(world->err, "snapshot.create, ");
+    expect(world, "hosts --state silent --json", EXIT_DONE, NULL, "");
+    has(world->out, "\"host\":\"beta\"");
+    assert_null(strstr(world->out, "\"host\":\"alpha\""));
+    expect(world, "hosts --state dead", EXIT_USAGE, "",
+           "hosts: state: \"dead\" is none of running, draining, full, silent, unseen\n");
+    expect(world, "host show alhpa", EXIT_USAGE, "", "host show: no host \"alhpa\"\nDid you mean alpha?\n");
+    expect(world, "host show omega", EXIT_USAGE, "", "host show: no host \"omega\"\nAll of them: fleetsnap hosts\n");
+    expect(world, "backup verify c000 --children", EXIT_USAGE, "", NULL);
+    has(world->err, "unknown option --children (it belongs to backup delete)");
+}
+
 static void tokens_decide(void **state)
 {
     setenv("FLEETSNAP_TOKEN", "fst_nobody.0123456789abcdef", 1);
@@ -668,6 +689,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(selectors_make_many, make, destroy),
         cmocka_unit_test_setup_teardown(errors_say_what_and_the_way_out, make, destroy),
         cmocka_unit_test_setup_teardown(holds_and_pins_say_what_and_why, make, destroy),
+        cmocka_unit_test_setup_teardown(words_that_cannot_be_are_refused, make, destroy),
         cmocka_unit_test_setup_teardown(tokens_decide, make, destroy),
         cmocka_unit_test_setup_teardown(jobs_are_watched_cancelled_resolved, make, destroy),
         cmocka_unit_test_setup_teardown(a_waiting_job_says_for_what, make, destroy),

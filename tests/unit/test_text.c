@@ -82,6 +82,16 @@ static void failure_sticks(void **state)
     text_free(&text);
 }
 
+static void mistakes_are_counted(void **state)
+{
+    (void)state;
+    assert_int_equal(text_distance("", "abc"), 3);
+    assert_int_equal(text_distance("kitten", "sitting"), 3);
+    assert_int_equal(text_distance("same", "same"), 0);
+    assert_int_equal(text_distance("shpo-1", "shop-1"), 1);
+    assert_true(text_distance("a", "a-word-that-is-longer-than-all-the-words-that-anybody-will-ever-type-in") >= 64);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -90,6 +100,7 @@ int main(void)
         cmocka_unit_test(long_formats_fit),
         cmocka_unit_test(taking_hands_it_over),
         cmocka_unit_test(failure_sticks),
+        cmocka_unit_test(mistakes_are_counted),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
