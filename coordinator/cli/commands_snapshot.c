@@ -30,7 +30,7 @@ static const struct option_row create[] = {
      .value = "SPEC",
      .param = "disks",
      .virsh = true,
-     .doc = "DISK[,snapshot=internal|external|no][,file=PATH][,driver=FORMAT]; once per disk"},
+     .doc = "DISK, then snapshot=internal|external|no, file=PATH, driver=FORMAT, with commas between; once per disk"},
     {.name = "disk-only", .kind = OPT_FLAG, .param = "disk_only", .virsh = true, .doc = "disks without memory"},
     {.name = "halt", .kind = OPT_FLAG, .param = "halt", .virsh = true, .doc = "leave the guest stopped (class C)"},
     {.name = "live",

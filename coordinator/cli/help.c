@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-enum { LEFT = 27, WIDTH = 80 };
+enum { LEFT = 27, NAME = 20, WIDTH = 80 };
 
 static void print_usage(FILE *out, const struct command *command)
 {
@@ -103,11 +103,11 @@ int help_all(FILE *out)
         if (strcmp(noun, command->noun) != 0 && *command->verb)
             fputc('\n', out);
         noun = command->noun;
-        fprintf(out, "  %-20s %s\n", command_name(command, name, sizeof name), command->doc);
+        fprintf(out, "  %-20s ", command_name(command, name, sizeof name));
+        text_wrap(out, command->doc, NAME + 3, WIDTH);
     }
-    fprintf(
-        out,
-        "\nEach has --help. Plurals are lists: targets, hosts, jobs, snapshots, backups, repositories, tokens.\nTopics: fleetsnap help topics\n");
+    fprintf(out, "\nEach has --help. Plurals are lists: targets, hosts, jobs, snapshots, backups,\n"
+                 "repositories, tokens. Topics: fleetsnap help topics\n");
     return EXIT_DONE;
 }
 
@@ -121,7 +121,8 @@ int help_noun(FILE *out, const char *noun)
         if (strcmp(command->noun, noun) != 0)
             continue;
         found = true;
-        fprintf(out, "%-20s %s\n", command_name(command, name, sizeof name), command->doc);
+        fprintf(out, "%-20s ", command_name(command, name, sizeof name));
+        text_wrap(out, command->doc, NAME + 1, WIDTH);
         for (size_t e = 0; e < EXAMPLES && command->examples[e]; e++)
             fprintf(out, "    fleetsnap %s\n", command->examples[e]);
     }
@@ -131,32 +132,42 @@ int help_noun(FILE *out, const char *noun)
 static const struct {
     const char *name, *text;
 } topics[] = {
-    {"targets",
-     "TARGET is a name (shop-1), host/name (alpha/shop-1) or libvirt:UUID. A name that two hosts have is an error\n"
-     "that lists both. -l app=shop,tier!=db names all with these labels, as in kubectl. Jobs and backups can be\n"
-     "given by any unambiguous beginning of their id, at least 4 characters.\n"},
-    {"exit-codes", "0  done                               5  not submitted: the coordinator cannot be reached\n"
-                   "1  failed, rejected or conflict       6  submitted, outcome not seen; the id is printed\n"
-                   "2  usage, or no such target           7  some of several failed\n"
-                   "3  outcome unknown (PARKED, LOST)     8  not allowed\n"
+    {"targets", "TARGET is a name (shop-1), host/name (alpha/shop-1) or libvirt:UUID. A name that\n"
+                "two hosts have is an error that lists both. -l app=shop,tier!=db names all with\n"
+                "these labels, as in kubectl. Jobs and backups can be given by any unambiguous\n"
+                "beginning of their id, at least 4 characters.\n"},
+    {"exit-codes", "0  done\n"
+                   "1  failed, rejected or conflict\n"
+                   "2  usage, or no such target\n"
+                   "3  outcome unknown (PARKED, LOST)\n"
                    "4  cancelled, expired or declined\n"
+                   "5  not submitted: the coordinator cannot be reached\n"
+                   "6  submitted, outcome not seen; the id is printed\n"
+                   "7  some of several failed\n"
+                   "8  not allowed\n"
                    "--request-id makes a repeat safe: the same id is the same request.\n"},
     {"environment", "FLEETSNAP_URL         the coordinator; default http://127.0.0.1:8420\n"
                     "FLEETSNAP_TOKEN       the API token, or\n"
                     "FLEETSNAP_TOKEN_FILE  a file with it, mode 0600\n"
                     "NO_COLOR              no colours\n"
                     "~/.config/fleetsnap/config.yaml may say url: and token_file: instead.\n"},
-    {"classes",
-     "A reads. B adds. C takes away data or a running state: it first shows what will be lost and asks, or needs\n"
-     "--yes where nobody can be asked. What was shown is what is done: another plan is refused. Every dry run is A.\n"},
-    {"states",
-     "PLANNED, PUBLISHED  on its way to the host          SUCCEEDED  done\n"
-     "ACCEPTED            the host has it in its journal   FAILED     nothing of it is left; the text says why\n"
-     "WAITING             for a lock, a slot, a time       CANCELLED, EXPIRED, REJECTED\n"
-     "RUNNING             with the name of the step        PARKED     it is not known what it did: look, then job resolve\n"
-     "LOST is said of a job whose host is silent; when the host is back the job ends by itself.\n"},
-    {"json", "--json prints one object; lists print one array; watch prints one object per line. Names are the API's\n"
-             "(docs/openapi.yaml), times RFC 3339 in UTC, sizes bytes. Nothing else goes to standard output.\n"},
+    {"classes", "A reads. B adds. C takes away data or a running state: it first shows what will\n"
+                "be lost and asks, or needs --yes where nobody can be asked. What was shown is\n"
+                "what is done: another plan is refused. Every dry run is A.\n"},
+    {"states", "PLANNED, PUBLISHED  on its way to the host\n"
+               "ACCEPTED            the host has it in its journal\n"
+               "WAITING             for a lock, a slot, a time\n"
+               "RUNNING             with the name of the step\n"
+               "SUCCEEDED           done\n"
+               "FAILED              nothing of it is left; the text says why\n"
+               "CANCELLED, EXPIRED  asked to stop, or too late\n"
+               "REJECTED            the host refused it; the text says why\n"
+               "PARKED              it is not known what it did: look, then job resolve\n"
+               "LOST is said of a job whose host is silent; when the host is back the job ends\n"
+               "by itself.\n"},
+    {"json", "--json prints one object; lists print one array; watch prints one object per\n"
+             "line. Names are the API's (docs/openapi.yaml), times RFC 3339 in UTC, sizes\n"
+             "bytes. Nothing else goes to standard output.\n"},
 };
 
 static int help_topic(struct cli *cli, const char *name)

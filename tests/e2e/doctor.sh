@@ -56,6 +56,27 @@ test_redis_is_down() {
     expect 0 snapshot delete shop-1 after-redis --yes
 }
 
+test_redis_is_filled_anew() {
+    "$stack" redis restart "$DIR"
+    eventually 30 "the doctor says that redis is rebuilt" finds warn redis
+    expect 0 doctor
+    says redis 'was restarted or lost its memory' 'It ends by itself'
+    eventually 60 "the doctor has nothing against redis" eval '! finds warn redis && doctor_green'
+}
+
+test_a_dead_letter() {
+    "$tools/kafka_record" put fleetsnap.status 0 --key nonsense --header fs-host=alpha <<<'no status at all' || fail "nothing was written"
+    eventually 30 "the doctor names the dead letter" finds warn 'dead letters'
+    expect 0 doctor
+    says 'dead letters' 'could not be read or trusted' 'fleetsnap dlq list'
+}
+
+test_words_wrap_on_a_terminal() {
+    local longest
+    longest=$(script -qec 'stty cols 80; fleetsnap doctor' /dev/null </dev/null | sed 's/\x1b\[[0-9;]*m//g; s/\r//' | wc -L)
+    truth "a line of $longest columns" test "$longest" -le 80
+}
+
 test_kafka_is_down() {
     "$stack" kafka stop "$DIR"
     eventually 60 "the doctor names kafka" finds fail kafka

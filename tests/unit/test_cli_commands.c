@@ -232,6 +232,44 @@ static void every_command_has_help_and_examples_that_parse(void **state)
     }
 }
 
+/* Examples are typed, not read: they may be longer. */
+static void check_width(const char *text)
+{
+    for (const char *line = text; *line;) {
+        size_t len = strcspn(line, "\n"), columns = 0;
+        for (size_t i = 0; i < len; i++)
+            columns += ((unsigned char)line[i] & 0xc0) != 0x80;
+        if (columns > 80 && !strstr(line, "  fleetsnap "))
+            fail_msg("%zu columns: %.*s", columns, (int)len, line);
+        line += len + (line[len] == '\n');
+    }
+}
+
+static void help_fits_80_columns(void **state)
+{
+    const struct command *command;
+    char *text = NULL;
+    size_t len;
+
+    (void)state;
+    for (size_t i = 0; (command = command_at(i)); i++) {
+        struct cli cli = {.out = open_memstream(&text, &len), .err = stderr};
+        help_command(&cli, command);
+        help_noun(cli.out, command->noun);
+        fclose(cli.out);
+        check_width(text);
+        free(text);
+    }
+    const char *const words[] = {"fleetsnap", "help", "topics"};
+    struct cli cli = {.out = open_memstream(&text, &len), .err = stderr};
+    assert_int_equal(cli_main(&cli, 3, words), EXIT_DONE);
+    help_all(cli.out);
+    fclose(cli.out);
+    cli_close(&cli);
+    check_width(text);
+    free(text);
+}
+
 static void no_two_options_of_a_command_share_a_name(void **state)
 {
     const struct command *command;
@@ -306,6 +344,7 @@ int main(void)
         cmocka_unit_test(the_last_value_counts_and_selectors_replace_the_target),
         cmocka_unit_test(rows_fit_the_records_of_their_operation),
         cmocka_unit_test(every_command_has_help_and_examples_that_parse),
+        cmocka_unit_test(help_fits_80_columns),
         cmocka_unit_test(no_two_options_of_a_command_share_a_name),
         cmocka_unit_test(the_manual_follows_from_the_tables),
         cmocka_unit_test(the_completion_is_the_installed_file),
