@@ -163,7 +163,7 @@ static void show_chains(struct cli *cli, const json_t *chains)
     table_init(&table, columns, sizeof columns / sizeof *columns);
     for (size_t i = 0; i < shown; i++)
         add_chain(cli, &table, sorted[i]);
-    show_table(cli, &table);
+    show_table(cli, &table, "no chains");
     table_free(&table);
     if (shown < count)
         fprintf(cli->out, "… and %zu more: -v\n", count - shown);
