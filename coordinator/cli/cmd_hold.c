@@ -99,10 +99,8 @@ int run_hold_list(struct cli *cli, const struct invocation *invocation)
         table_cell(&table, show_or(member_text(hold, "by"), "–"));
         table_cell(&table, member_text(hold, "reason"));
     }
-    show_table(cli, &table);
+    show_table(cli, &table, "nothing is held");
     table_free(&table);
-    if (json_array_size(holds) == 0)
-        fprintf(cli->err, "nothing is held\n");
     json_decref(holds);
     return EXIT_DONE;
 }
