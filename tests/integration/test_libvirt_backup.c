@@ -4,6 +4,7 @@
 #include "base/err.h"
 #include "base/file.h"
 #include "base/uuid.h"
+#include "worker/backends/libvirt/backup_threshold.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -11,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -510,6 +512,70 @@ static void test_full_repository_never_stops_the_guest(void **state)
     rig_drop_small_repository(&rig);
 }
 
+/* ---- the threshold ---- */
+
+static _Atomic int thresholds;
+
+static void count_threshold(virConnectPtr connection, virDomainPtr domain, const char *device, const char *path,
+                            unsigned long long threshold, unsigned long long excess, void *context)
+{
+    (void)connection;
+    (void)domain;
+    (void)device;
+    (void)path;
+    (void)threshold;
+    (void)excess;
+    (void)context;
+    thresholds++;
+}
+
+static void wait_for(bool (*done)(void))
+{
+    for (int i = 0; i < 1000 && !done(); i++)
+        usleep(20000);
+    assert_true(done());
+}
+
+static bool threshold_told(void)
+{
+    return thresholds > 0;
+}
+
+static bool no_job(void)
+{
+    virDomainJobInfo info;
+
+    return virDomainGetJobInfo(rig.domain, &info) == 0 && info.type == VIR_DOMAIN_JOB_NONE;
+}
+
+/* A push that writes more than there is room for is told of, long before anybody has looked at the file system. */
+static void test_qemu_says_when_a_push_has_taken_its_room(void **state)
+{
+    virConnectPtr connection = virDomainGetConnect(rig.domain);
+    char target[PATH_MAX], xml[PATH_MAX + 512];
+    int callback;
+
+    (void)state;
+    snprintf(target, sizeof target, "%s/threshold.qcow2", rig.repository);
+    snprintf(
+        xml, sizeof xml,
+        "<domainbackup mode='push'><disks><disk name='vdb' type='file'><target file='%s'/><driver type='qcow2'/></disk>"
+        "<disk name='vda' backup='no'/><disk name='vdc' backup='no'/></disks></domainbackup>",
+        target);
+    rig_write(&rig, "vdb", 0x71, "0", "200M"); /* far more than QEMU has on its way before a speed is set */
+    callback = virConnectDomainEventRegisterAny(connection, rig.domain, VIR_DOMAIN_EVENT_ID_BLOCK_THRESHOLD,
+                                                VIR_DOMAIN_EVENT_CALLBACK(count_threshold), NULL, NULL);
+    assert_true(callback >= 0);
+    assert_int_equal(virDomainBackupBegin(rig.domain, xml, NULL, 0), 0);
+    virDomainBlockJobSetSpeed(rig.domain, "vdb", 1 << 20, VIR_DOMAIN_BLOCK_JOB_SPEED_BANDWIDTH_BYTES);
+    backup_threshold_set(rig.domain, 1 << 20);
+    virDomainBlockJobSetSpeed(rig.domain, "vdb", 0, 0);
+    wait_for(threshold_told);
+    wait_for(no_job);
+    virConnectDomainEventDeregisterAny(connection, callback);
+    unlink(target);
+}
+
 static void test_delete_the_rest_without_the_guest(void **state)
 {
     (void)state;
@@ -540,6 +606,7 @@ int main(void)
         cmocka_unit_test(test_forgotten_checkpoint_is_defined_again),
         cmocka_unit_test(test_power_cycle_keeps_the_chain),
         cmocka_unit_test(test_full_repository_never_stops_the_guest),
+        cmocka_unit_test(test_qemu_says_when_a_push_has_taken_its_room),
         cmocka_unit_test(test_delete_the_rest_without_the_guest),
     };
 

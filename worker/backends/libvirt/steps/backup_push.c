@@ -8,13 +8,14 @@
  * QEMU has no more, for ever. So a job without any block job is ended after a while and the backup made again: how it went, nobody knows.
  *
  * A guest must never wait for our disk. Where the target fills up, QEMU fails the guest's own writes and pauses it (its copy-before-write has no other answer before
- * libvirt offers one), so the room is looked at several times a second and the job ended before; and a guest that is found paused by an I/O error while
+ * libvirt offers one), so the room is looked at several times a second, and at once when QEMU has written as much as there was room for, and the job ended before; and a guest that is found paused by an I/O error while
  * our job runs is set free at once: first the job is aborted, then the guest is resumed, and its write is repeated by the device.
  */
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/text.h"
 #include "worker/backends/libvirt/backup.h"
+#include "worker/backends/libvirt/backup_threshold.h"
 #include "worker/backends/libvirt/backup_tools.h"
 #include "worker/backends/libvirt/news.h"
 
@@ -39,6 +40,7 @@ struct push {
     int64_t processed, total;
     int64_t alive_ms;    /* monotonic: when a block job was last seen, or something moved */
     int64_t measured_ms; /* monotonic: when QEMU was last asked how far it is */
+    bool threshold_set;
     struct news_listener news;
 };
 
@@ -112,6 +114,16 @@ static int watch_room(struct push *push, struct err *err)
     if (backup_abort(push->domain, step_arg(push->step, "folder"), err) < 0)
         return -1;
     return refuse_room(push, err);
+}
+
+/* Not at the very beginning: it takes a turn of QEMU's main loop, and a short push has ended before. */
+static void set_threshold(struct push *push)
+{
+    int64_t free_bytes, min_free;
+
+    if (!push->threshold_set && repository_space(&push->repository, &free_bytes, &min_free, NULL) == 0)
+        backup_threshold_set(push->domain, free_bytes - min_free);
+    push->threshold_set = true;
 }
 
 static bool any_block_job(struct push *push)
@@ -235,6 +247,7 @@ static int measure(struct push *push, struct err *err)
     if (read_stats(push, 0, &stats, err) < 0)
         return virDomainIsActive(push->domain) == 0 ? 0 : -1;
     push->measured_ms = clock_monotonic_ms();
+    set_threshold(push);
     attempt_progress(push->run->attempt, push->processed, push->total);
     if (push->processed == before)
         return watch_stall(push, err);
