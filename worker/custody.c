@@ -201,6 +201,8 @@ static int make_hold(struct work *work, int64_t token, int64_t trusted_until_ms,
     work->hold = NULL;
     if (hold_new(work->job->job_id, work->target, work->class, token, &work->hold, err) < 0)
         return -1;
+    if (hold_set_slots(work->hold, work->slots, work->slot_count, err) < 0)
+        return -1;
     work->hold->trusted_until_ms = trusted_until_ms;
     work->hold->cancelled = work->cancelled;
     return 0;

@@ -26,6 +26,20 @@ int hold_new(const char *job_id, const char *target, enum job_class class, int64
     return 0;
 }
 
+int hold_set_slots(struct hold *hold, const struct store_slot *slots, size_t count, struct err *err)
+{
+    if (!count)
+        return 0;
+    hold->slots = calloc(count, sizeof *hold->slots);
+    for (; hold->slots && hold->slot_count < count; hold->slot_count++) {
+        char *name = strdup(slots[hold->slot_count].name);
+        if (!name)
+            break;
+        hold->slots[hold->slot_count] = (struct store_slot){name, slots[hold->slot_count].limit};
+    }
+    return hold->slot_count == count ? 0 : err_memory(err, "hold");
+}
+
 struct hold *hold_ref(struct hold *hold)
 {
     atomic_fetch_add(&hold->references, 1);
@@ -37,6 +51,9 @@ void hold_unref(struct hold *hold)
     if (!hold || atomic_fetch_sub(&hold->references, 1) > 1)
         return;
     pthread_mutex_destroy(&hold->mutex);
+    for (size_t i = 0; i < hold->slot_count; i++)
+        free((char *)hold->slots[i].name);
+    free(hold->slots);
     free(hold);
 }
 

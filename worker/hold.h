@@ -4,6 +4,7 @@
  * it is shared; the others are atomic, the phase has its mutex. Counted: every thread that keeps a pointer has a reference.
  */
 #include "model/op.h"
+#include "redis/store.h"
 #include "worker/runner.h"
 
 #include <pthread.h>
@@ -14,10 +15,11 @@ enum hold_looks { HOLD_ACTS, HOLD_LOOKS, HOLD_GIVEN_AWAY };
 
 struct hold {
     atomic_int references;
-    char *job_id, *target; /* fixed, like the three below */
+    char *job_id, *target; /* fixed, like those up to slot_count */
     enum job_class class;
-    int64_t token; /* 0: goes on without a lock */
-    int64_t deadline_ms;
+    int64_t token;            /* 0: goes on without a lock */
+    struct store_slot *slots; /* that it has with its lock; NULL: none */
+    size_t slot_count;
     _Atomic int64_t trusted_until_ms; /* monotonic: send of the last OK + ttl - 2 s */
     _Atomic int64_t began_ms;         /* monotonic, when an executor took it up; 0: not yet */
     atomic_bool lost;                 /* another owner has the lock */
@@ -35,6 +37,8 @@ struct hold {
 
 int hold_new(const char *job_id, const char *target, enum job_class class, int64_t token, struct hold **out,
              struct err *err);
+int hold_set_slots(struct hold *hold, const struct store_slot *slots, size_t count,
+                   struct err *err); /* before it is shared */
 struct hold *hold_ref(struct hold *hold);
 void hold_unref(struct hold *hold); /* NULL is fine */
 void hold_phase_set(struct hold *hold, const char *phase);

@@ -26,7 +26,10 @@ static void fill_renewal(const struct keeper *keeper, struct hold *hold, const s
         .phase = renewal->phase,
         .done = hold->done,
         .total = hold->total,
+        .slot_count = hold->slot_count,
     };
+    if (hold->slot_count)
+        memcpy(out->slots, hold->slots, hold->slot_count * sizeof *hold->slots);
 }
 
 void keeper_say(struct keeper *keeper, const char *job_id, const struct renew_result *heard)

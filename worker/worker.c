@@ -179,12 +179,14 @@ static int open_keeper(struct worker *worker, struct err *err)
         .host = worker->options->host,
         .instance = worker->instance,
         .boot_id = worker->boot_id,
-        .state_directory = worker->options->state_directory,
         .version = FLEETSNAP_VERSION,
         .to_loop = worker->to_loop,
         .claim_lost = &worker->claim_lost,
     };
 
+    if (file_identity(worker->options->state_directory, &worker->state_identity, err) < 0)
+        return -1;
+    setup.state_directory = worker->state_identity;
     if (keeper_open(&setup, &worker->keeper, err) < 0 || give_birth(worker, err) < 0 || claim_host(worker, err) < 0)
         return -1;
     return keeper_start(worker->keeper, err);
@@ -383,6 +385,7 @@ bool worker_close(struct worker *worker)
     if (worker->redis_password)
         explicit_bzero(worker->redis_password, strlen(worker->redis_password));
     free(worker->redis_password);
+    free(worker->state_identity);
     explicit_bzero(&worker->keys, sizeof worker->keys);
     free(worker);
     return true;

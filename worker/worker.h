@@ -33,7 +33,8 @@ struct worker {
     char *redis_password;
     struct key_ring keys;
     char boot_id[40], instance[64];
-    int64_t started_ms; /* monotonic */
+    char *state_identity; /* path, device and inode of the state directory: what the claim names */
+    int64_t started_ms;   /* monotonic */
 
     struct journal *journal;
     struct wire *wire;

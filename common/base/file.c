@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
+#include <sys/sysmacros.h>
 
 static int read_all(int fd, size_t max_bytes, char **out, size_t *out_len, struct err *err)
 {
@@ -160,6 +161,20 @@ int file_make_directories(const char *path, mode_t mode, struct err *err)
 bool file_exists(const char *path)
 {
     return access(path, F_OK) == 0;
+}
+
+int file_identity(const char *path, char **out, struct err *err)
+{
+    struct stat status;
+    char *text;
+
+    if (stat(path, &status) < 0)
+        return err_errno(err, errno, path);
+    if (asprintf(&text, "%s dev %u:%u ino %ju", path, major(status.st_dev), minor(status.st_dev),
+                 (uintmax_t)status.st_ino) < 0)
+        return err_memory(err, path);
+    *out = text;
+    return 0;
 }
 
 int file_remove(const char *path, struct err *err)

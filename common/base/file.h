@@ -16,6 +16,8 @@ int file_write_atomic(const char *path, const void *data, size_t len, mode_t mod
 int file_make_directories(const char *path, mode_t mode, struct err *err); /* like mkdir -p */
 int file_sync_directory(const char *path, struct err *err);
 bool file_exists(const char *path);
+/* "PATH dev 8:1 ino 1234": the same path of another file system, or of a copy, is another. Caller frees. */
+int file_identity(const char *path, char **out, struct err *err);
 int file_remove(const char *path, struct err *err); /* absent is success */
 int file_remove_folder(const char *path,
                        struct err *err); /* its files and itself; no sub-directories; absent is success */

@@ -171,6 +171,29 @@ static void inside_means_after_links_are_followed(void **state)
     assert_false(file_inside(in("root/a"), "/nonexistent"));
 }
 
+static void another_directory_of_that_path_is_another(void **state)
+{
+    char *first, *again, *other;
+    struct err err = {0};
+
+    (void)state;
+    assert_int_equal(mkdir(in("state"), 0700), 0);
+    assert_int_equal(file_identity(in("state"), &first, &err), 0);
+    assert_int_equal(file_identity(in("state"), &again, &err), 0);
+    assert_string_equal(first, again);
+    char before[4096];
+    snprintf(before, sizeof before, "%s", in("before"));
+    assert_int_equal(rename(in("state"), before), 0);
+    assert_int_equal(file_identity(in("state"), &other, &err), -1);
+    assert_int_equal(mkdir(in("state"), 0700), 0);
+    assert_int_equal(file_identity(in("state"), &other, &err), 0);
+    assert_string_not_equal(first, other);
+    assert_memory_equal(first, in("state"), strlen(in("state")));
+    free(first);
+    free(again);
+    free(other);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -181,6 +204,7 @@ int main(void)
         cmocka_unit_test(directories_are_made_once),
         cmocka_unit_test(space_is_known),
         cmocka_unit_test(inside_means_after_links_are_followed),
+        cmocka_unit_test(another_directory_of_that_path_is_another),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }
