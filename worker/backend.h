@@ -64,6 +64,8 @@ struct backend_ops {
     /* Starts to call `changed` (any thread; target id, or NULL for "look at everything") when something of its targets changes; once per process. NULL: nothing to hear. */
     int (*watch)(const struct backend_config *config, void (*changed)(void *context, const char *target_id),
                  void *context, struct err *err);
+    /* Removes what was kept on this host for a time that is over; the surveyor's thread, after each look. NULL: nothing is kept. */
+    int (*tidy)(struct backend *backend, struct err *err);
     /* Ends watch; joins its thread. */
     void (*unwatch)(void);
     bool only_here; /* no other host reaches its targets (libvirt): class B may go on without Redis */

@@ -108,6 +108,8 @@ static void survey_kind(struct surveyor *surveyor, size_t index, struct survey *
         log_warning("inventory", "%s: %s", kind, err.text);
         note_failure(survey, kind, &err);
     }
+    if (ops->tidy && ops->tidy(*handle, &err) < 0)
+        log_warning("kept", "%s: %s; tried again at the next look", kind, err.text);
 }
 
 static void look(struct surveyor *surveyor)

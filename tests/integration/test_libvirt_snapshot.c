@@ -7,7 +7,7 @@
 #include "base/file.h"
 #include "base/process.h"
 #include "model/inventory.h"
-#include "worker/backends/libvirt/libvirt.h"
+#include "worker/backends/libvirt/kept.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -719,6 +719,42 @@ static void a_guest_that_a_person_used_is_not_reverted_again(void **state)
     }
 }
 
+/* Each keeps what is now the disk, for a day; then time passes. */
+static void what_is_kept_goes_when_its_time_is_over_and_nobody_uses_it(void **state)
+{
+    static const char stranger[] = "00000000-0000-4000-8000-000000000001";
+    const struct backend_config *config = rig.backend->config;
+    struct outcome out = {0};
+    struct job *job;
+    struct err err = {0};
+    int64_t until;
+
+    (void)state;
+    rig_power(&rig.host, true);
+    snap_ok(&rig, create("one"), NULL);
+    job = revert("one");
+    CLEANUP(freep) char *id = strdup(job->job_id);
+    snap_ok(&rig, job, &out);
+    CLEANUP(freep) char *kept = strdup(facts_get(&out.report.result->facts, "kept.vda"));
+    assert_true(facts_get_int(&out.report.result->facts, "kept_until", 0) > clock_real_ms() + 23 * 3600 * 1000);
+    outcome_clear(&out);
+    CLEANUP(freep) char *now = snap_source(&rig, "vda");
+    assert_string_not_equal(kept, now);
+    assert_int_equal(kept_add(config, stranger, "vda", now, &err), 0);
+    assert_int_equal(kept_until(config, stranger, 0, &until, &err), 0);
+    assert_int_equal(libvirt_backend_ops.tidy(rig.backend, &err), 0);
+    assert_true(file_exists(kept)); /* there is time */
+    assert_true(file_exists(now));  /* in use, whatever the list says */
+    assert_int_equal(kept_until(config, id, 0, &until, &err), 0);
+    assert_int_equal(libvirt_backend_ops.tidy(rig.backend, &err), 0);
+    assert_false(file_exists(kept));
+    assert_true(file_exists(now));
+    assert_int_equal(kept_until(config, id, KEPT_FOR_EVER, &until, &err), 0); /* its entry is gone, too */
+    assert_int_equal(kept_remove(config, stranger, "vda", &err), 0);
+    snap_write(&rig, "vda", 4);
+    snap_ok(&rig, revert("one"), NULL);
+}
+
 static void a_worker_may_die_in_create_and_delete(void **state)
 {
     bool creating = true, deleting = true;
@@ -888,6 +924,7 @@ int main(int argc, char **argv)
         TEST(a_cancelled_revert_changes_nothing),
         TEST(a_worker_may_die_in_a_revert),
         TEST(a_guest_that_a_person_used_is_not_reverted_again),
+        TEST(what_is_kept_goes_when_its_time_is_over_and_nobody_uses_it),
         TEST_RAW(a_worker_may_die_in_create_and_delete),
         TEST_RAW(a_cancelled_create_leaves_nothing),
         TEST(a_dry_run_does_nothing),

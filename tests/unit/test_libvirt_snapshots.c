@@ -476,9 +476,10 @@ static void chains_and_kept_files(void **state)
     assert_int_equal(image_chain(top, &chain, &err), -1);
     write_image(base, "");
     assert_false(kept_now(&config, base, NULL));
-    assert_int_equal(kept_add(&config, job_id, "vda", top, INT64_MAX, &err), 0);
+    assert_int_equal(kept_add(&config, job_id, "vda", top, &err), 0);
     assert_true(kept_now(&config, base, NULL)); /* what it stands on, too */
-    assert_int_equal(kept_add(&config, job_id, "vda", top, 1, &err), 0);
+    int64_t until;
+    assert_int_equal(kept_until(&config, job_id, 0, &until, &err), 0);
     assert_false(kept_now(&config, top, NULL));
     assert_int_equal(kept_over(&config, &over, &err), 0);
     assert_int_equal(over.count, 1);

@@ -1,6 +1,7 @@
 /* The two tables of the libvirt backend. A new verb is a row here and a file in verbs/; a new step is a file in steps/ and its name in a table of steps. */
 #include "worker/backends/libvirt/backup.h"
 #include "worker/backends/libvirt/inventory.h"
+#include "worker/backends/libvirt/kept.h"
 #include "worker/backends/libvirt/libvirt.h"
 #include "worker/backends/libvirt/steps/steps.h"
 #include "worker/backends/libvirt/thaw_guard.h"
@@ -31,6 +32,11 @@ static void libvirt_close_backend(struct backend *base)
     free(backend);
 }
 
+static int libvirt_tidy(struct backend *base, struct err *err)
+{
+    return kept_tidy(libvirt_of(base), err);
+}
+
 static const struct verb verbs[] = {
     {OP_SNAPSHOT_CREATE, plan_snapshot_create, report_snapshot_create},
     {OP_SNAPSHOT_LIST, plan_snapshot_list, report_snapshot_list},
@@ -53,6 +59,7 @@ const struct backend_ops libvirt_backend_ops = {
     .open = libvirt_open_backend,
     .close = libvirt_close_backend,
     .inventory = libvirt_inventory,
+    .tidy = libvirt_tidy,
     .watch = libvirt_watch,
     .unwatch = libvirt_unwatch,
     .only_here = true,

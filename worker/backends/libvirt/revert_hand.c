@@ -1,7 +1,7 @@
 /*
  * S's state is in the file that was active when S was taken: the source in S's <domain>. It must never be written again, so the guest gets a new overlay on it.
  *
- *   check → overlay, per disk → stop → define → [forget_checkpoints] → tree → [discard_saved] → start
+ *   check → overlay, per disk → stop → define → [forget_checkpoints] → tree → [discard_saved] → keep → start
  *
  * The overlays come before the stop: a full disk then stops nobody. The definition is the one of S's time with the new overlays; disks that S did not take stay as they are now.
  * The old overlays stay where they are.
@@ -13,6 +13,7 @@
 #include "worker/backends/libvirt/create_choice.h"
 #include "worker/backends/libvirt/definition.h"
 #include "worker/backends/libvirt/image.h"
+#include "worker/backends/libvirt/kept.h"
 #include "worker/backends/libvirt/steps/steps.h"
 
 #include <stdio.h>
@@ -310,6 +311,7 @@ static int add_overlays(const struct revert_hand *hand, const struct strings *ta
 
 int revert_hand_plan(const struct revert_hand *hand, struct plan *plan, struct err *err)
 {
+    const struct params_snapshot_revert *params = hand->job->params;
     CLEANUP(strings_endp) struct strings taken = {0};
 
     if (snapshot_disks(xmlDocGetRootElement(hand->snapshot), &taken, err) < 0)
@@ -320,6 +322,8 @@ int revert_hand_plan(const struct revert_hand *hand, struct plan *plan, struct e
         add_tree(hand, &taken, plan, err) < 0)
         return -1;
     if (hand->scene->has_saved && !plan_add(plan, &step_discard_saved, err, NULL))
+        return -1;
+    if (plan_keep(params->keep_current ? KEPT_FOR_EVER : params->keep_old_for_ms, plan, err) < 0)
         return -1;
     return add_start(hand, &taken, plan, err);
 }

@@ -1,7 +1,7 @@
 /*
  * overlay: a new, empty overlay on the file that holds the snapshot's state, which must never be written again. Owner and mode are those of the overlay that it replaces.
- * The former overlay is noted as kept, so that the way back stays open for as long as was asked.
- * args: disk, file, base, format (of base), like, kept (the file taken out of use); for how long: the job's parameters
+ * The former overlay is noted as kept, so that the way back stays open; for how long says the last step, keep.
+ * args: disk, file, base, format (of base), like, kept (the file taken out of use)
  */
 #include "worker/backends/libvirt/commit.h"
 #include "worker/backends/libvirt/image.h"
@@ -9,7 +9,6 @@
 #include "worker/backends/libvirt/snapshots.h"
 #include "worker/backends/libvirt/steps/steps.h"
 
-#include "base/clock.h"
 #include "base/file.h"
 
 #include <stdio.h>
@@ -26,25 +25,18 @@ static int render_overlay(const struct step_run *run, const struct step *step, s
     return 0;
 }
 
-/* keep_current: nobody takes the present state away but a person. */
-static int64_t kept_until(const struct params_snapshot_revert *params)
-{
-    return params->keep_current ? INT64_MAX : clock_real_ms() + params->keep_old_for_ms;
-}
-
 static int execute_overlay(const struct step_run *run, const struct step *step, struct facts *learned, struct err *err)
 {
     char key[160];
-    int64_t until = kept_until(run->job->params);
 
     if (image_create_overlay(step_get(step, "file"), step_get(step, "base"), step_get(step, "format"),
                              step_get(step, "like"), err) < 0)
         return -1;
-    if (*step_get(step, "kept") && kept_add(run->backend->config, run->job->job_id, step_get(step, "disk"),
-                                            step_get(step, "kept"), until, err) < 0)
+    if (*step_get(step, "kept") &&
+        kept_add(run->backend->config, run->job->job_id, step_get(step, "disk"), step_get(step, "kept"), err) < 0)
         return -1;
     snprintf(key, sizeof key, "kept.%s", step_get(step, "disk"));
-    if (facts_set(learned, key, step_get(step, "kept"), err) < 0 || facts_set_int(learned, "kept_until", until, err) < 0)
+    if (facts_set(learned, key, step_get(step, "kept"), err) < 0)
         return -1;
     snprintf(key, sizeof key, "file.%s", step_get(step, "disk"));
     return facts_set(learned, key, step_get(step, "file"), err);

@@ -6,6 +6,7 @@
 #include "base/text.h"
 #include "worker/backends/libvirt/backup.h"
 #include "worker/backends/libvirt/backup_tools.h"
+#include "worker/backends/libvirt/kept.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -131,7 +132,8 @@ static int execute(const struct step_run *run, const struct step *step, struct f
     if (!file_exists(path)) { /* a repetition must not save what is left of them */
         if (save_checkpoints(domain, &saved, err) < 0 || save_snapshots(domain, &saved, err) < 0)
             return -1;
-        if (saved.count && write_saved(path, &saved, err) < 0)
+        if (saved.count && (kept_add(run->backend->config, run->job->job_id, "moments", path, err) < 0 ||
+                            write_saved(path, &saved, err) < 0))
             return -1;
     }
     return forget_checkpoints(domain, err) < 0 ? -1 : forget_snapshots(domain, err);
@@ -182,11 +184,11 @@ static int undo(const struct step_run *run, const struct step *step, const struc
 
     (void)learned;
     if (!file_exists(path))
-        return 0;
+        return kept_remove(run->backend->config, run->job->job_id, "moments", err);
     if (step_domain(run, &domain, err) < 0 || file_read(path, SAVED_MAX, &json, &len, err) < 0 ||
         facts_from_json(&saved, json, err) < 0 || define_all(domain, &saved, err) < 0)
         return -1;
-    return file_remove(path, err);
+    return file_remove(path, err) < 0 ? -1 : kept_remove(run->backend->config, run->job->job_id, "moments", err);
 }
 
 static int settle(const struct step_run *run, const struct step *step, struct facts *learned, enum settled *out,

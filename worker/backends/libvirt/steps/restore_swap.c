@@ -6,6 +6,7 @@
 #include "base/text.h"
 #include "worker/backends/libvirt/backup.h"
 #include "worker/backends/libvirt/backup_tools.h"
+#include "worker/backends/libvirt/kept.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -74,7 +75,9 @@ static int execute(const struct step_run *run, const struct step *step, struct f
     if (!swapped(step)) {
         if (virDomainIsActive(domain) != 0)
             return err_set(err, ERR_CONFLICT, "%s was started meanwhile", step_subject(run));
-        if (like_old(new, place, err) < 0 || keep_old(place, old, err) < 0)
+        if (like_old(new, place, err) < 0 ||
+            kept_add(run->backend->config, run->job->job_id, step_arg(step, "disk"), old, err) < 0 ||
+            keep_old(place, old, err) < 0)
             return -1;
         if (rename(new, place) < 0)
             return err_errno(err, errno, place);
@@ -90,7 +93,7 @@ static int undo(const struct step_run *run, const struct step *step, const struc
 
     (void)learned;
     if (!file_exists(old))
-        return 0;
+        return kept_remove(run->backend->config, run->job->job_id, step_arg(step, "disk"), err);
     if (step_domain(run, &domain, err) < 0)
         return -1;
     if (virDomainIsActive(domain) != 0)
@@ -99,7 +102,9 @@ static int undo(const struct step_run *run, const struct step *step, const struc
         return err_errno(err, errno, place);
     if (file_remove(old, err) < 0) /* where both names are the same file, rename() leaves both */
         return -1;
-    return sync_folder(place, err);
+    if (sync_folder(place, err) < 0)
+        return -1;
+    return kept_remove(run->backend->config, run->job->job_id, step_arg(step, "disk"), err);
 }
 
 static int settle(const struct step_run *run, const struct step *step, struct facts *learned, enum settled *out,

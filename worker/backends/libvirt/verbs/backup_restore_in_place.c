@@ -1,7 +1,7 @@
 /*
  * backup.restore over the disks of an existing domain:
  *
- *     check · restore … · compare … · [stop] swap … · forget · [start]
+ *     check · restore … · compare … · [stop] swap … · forget · keep · [start]
  *
  * Everything that can fail for long happens beside the running guest: its new disks are made and compared first. Then it is stopped, each disk is exchanged by
  * a rename, and it runs again. The old disks stay beside the new ones (NAME.fs-<job>.old), so every step has its way back, and so has the whole.
@@ -11,6 +11,7 @@
 #include "worker/backends/libvirt/backup.h"
 #include "worker/backends/libvirt/backup_xml.h"
 #include "worker/backends/libvirt/restore.h"
+#include "worker/backends/libvirt/steps/steps.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -151,6 +152,8 @@ static int add_exchange(struct restore *restore, virDomainPtr domain, struct pla
          plan_lose(plan, err, "%s: what it has in memory; it is stopped and started", virDomainGetName(domain)) < 0))
         return -1;
     if (add_swaps(restore, virDomainGetName(domain), plan, err) < 0 || add_forget(restore, plan, err) < 0)
+        return -1;
+    if (plan_keep(restore->params->keep_old_for_ms, plan, err) < 0)
         return -1;
     if (active)
         return plan_add(plan, &step_restore_resume, err, "paused", paused, NULL) ? 0 : -1;

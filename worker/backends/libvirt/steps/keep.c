@@ -1,0 +1,75 @@
+/*
+ * keep: the last step of a revert by hand and of a restore in place before the guest starts. What they took out of use is kept from here on for keep_old_for; before this step,
+ * and when the job goes back, it is kept without end.
+ * args: for_ms (-1: without end)
+ */
+#include "worker/backends/libvirt/kept.h"
+#include "worker/backends/libvirt/steps/steps.h"
+
+#include "base/parse.h"
+
+#include <stdio.h>
+
+static int render(const struct step_run *run, const struct step *step, struct text *command, struct text *lost,
+                  struct err *err)
+{
+    int64_t for_ms = facts_get_int(&step->args, "for_ms", KEPT_FOR_EVER);
+    char text[32];
+
+    (void)run;
+    (void)lost;
+    (void)err;
+    if (for_ms == KEPT_FOR_EVER)
+        text_add(command, "# what was taken out of use is kept");
+    else
+        text_addf(command, "# what was taken out of use is kept for %s, then removed",
+                  format_duration(for_ms, text, sizeof text));
+    return 0;
+}
+
+static int execute(const struct step_run *run, const struct step *step, struct facts *learned, struct err *err)
+{
+    int64_t for_ms = facts_get_int(&step->args, "for_ms", KEPT_FOR_EVER), until;
+
+    if (kept_until(run->backend->config, run->job->job_id, for_ms, &until, err) < 0)
+        return -1;
+    return facts_set_int(learned, "kept_until", until, err);
+}
+
+static int undo(const struct step_run *run, const struct step *step, const struct facts *learned, struct err *err)
+{
+    int64_t until;
+
+    (void)step;
+    (void)learned;
+    return kept_until(run->backend->config, run->job->job_id, KEPT_FOR_EVER, &until, err);
+}
+
+/* Once more only makes it longer. */
+static int settle(const struct step_run *run, const struct step *step, struct facts *learned, enum settled *out,
+                  struct err *err)
+{
+    (void)run;
+    (void)step;
+    (void)learned;
+    (void)err;
+    *out = SETTLED_NOT_DONE;
+    return 0;
+}
+
+int plan_keep(int64_t for_ms, struct plan *plan, struct err *err)
+{
+    char text[24];
+
+    snprintf(text, sizeof text, "%lld", (long long)for_ms);
+    return plan_add(plan, &step_keep, err, "for_ms", text, NULL) ? 0 : -1;
+}
+
+const struct step_type step_keep = {
+    .name = "keep",
+    .class = STEP_ADDS,
+    .render = render,
+    .execute = execute,
+    .undo = undo,
+    .settle = settle,
+};
