@@ -46,6 +46,34 @@ test_unknown_and_ambiguous_names() {
     says 'no target'
 }
 
+waits_for() { [[ $(job_json "$1" | jq -r '.waiting // ""') == *"$2"* ]]; } # JOB TEXT
+
+test_what_is_held_waits_and_what_is_pinned_stays() {
+    local target=gamma/twin
+    expect 0 hold "$target" --reason 'new disk'
+    says 'is held: new disk'
+    expect 0 snapshot create "$target" --name held --kind internal --no-wait
+    job=$out
+    eventually 20 "the job waits for the hold" waits_for "$job" 'new disk'
+    expect_json 0 holds
+    holds 'map(.reason) == ["new disk"]'
+    expect 0 release "$target"
+    eventually 30 "the job is done" job_in "$job" SUCCEEDED
+    expect 0 hold -l app=twin --for 1h --reason audit
+    expect 0 snapshot create "$target" --name late --kind internal --no-wait
+    job=$out
+    eventually 20 "the job waits for the hold of its label" waits_for "$job" audit
+    expect 0 release -l app=twin
+    eventually 30 "the job is done" job_in "$job" SUCCEEDED
+
+    expect 0 snapshot pin "$target" held --reason release
+    expect 1 snapshot delete "$target" held --yes
+    says pinned
+    expect 0 snapshot unpin "$target" held
+    expect 0 snapshot delete "$target" held --yes
+    expect 0 snapshot delete "$target" late --yes
+}
+
 test_usage() {
     expect 2 snapshot create shop-1 --running
     says --running 'snapshot revert'
