@@ -1,10 +1,12 @@
 #pragma once
-/* The view thread's state, shared by view_writer.c (the thread), view_status.c and view_records.c (what each topic's records change). */
+/* The view thread's state, shared by view_writer.c (the thread), view_places.c (where it stands), view_belief.c (what is trusted), view_hosts.c, and view_status.c and view_records.c (what each topic's
+ * records change). */
 #include "base/uuid.h"
 #include "coordinator/leadership.h"
 #include "coordinator/view_feed.h"
 #include "coordinator/view_fold.h"
 #include "coordinator/view_pace.h"
+#include "model/topics.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -62,9 +64,22 @@ enum belief { BELIEVED, NOT_BELIEVED, BELIEF_FAILED };
 bool view_verifies(struct view *view, const struct kafka_record *record, const char *host, const char **out_why);
 /* What the ledger says of a job; waits until the main loop has read what was in the ledger when this batch came in. */
 bool view_knows_job(struct view *view, const char *job_id, struct ledger_job_facts *out);
+void view_wait_for_ledger(
+    struct view *view); /* until the main loop has read what was in the ledger when this batch had come in */
+void view_sleep_ms(int ms);
 void view_refuse(struct view *view, const struct kafka_record *record, const char *why);
 void view_heard(struct view *view, const char *host, int64_t at_ms);
+int view_begin(struct view *view, struct err *err);      /* a transaction, unless one is open */
+int view_keep_notes(struct view *view, struct err *err); /* what view_note_host has queued */
 int view_add_end(struct view *view, const char *job_id, int state, struct err *err);
+
+int view_prepare(struct view *view, struct err *err); /* all statements */
+void view_finalize(struct view *view);
+
+/* view_places.c: the partitions of a topic; where all of them go on, and whether that is still there; the one of a record, NULL: none. */
+int view_add_places(struct view *view, enum topic topic, struct err *err);
+int view_assign_all(struct view *view, bool *out_in_range, struct err *err);
+struct view_place *view_place_of(struct view *view, const struct kafka_record *record);
 
 /* One record of a topic. -1: the file cannot be written. */
 int view_read_status(struct view *view, const struct kafka_record *record, struct err *err);

@@ -1,9 +1,6 @@
 /*
  * The view thread: reads all that hosts say, folds it into SQLite, remembers in the same transaction how far it has read, and commits at once what comes alone, and what comes
  * in numbers together. What a job's end means for the ledger is said after the commit: so the coordinator never acts on what a crash could take back.
- *
- * Records are trusted by what the *main loop* has read of the ledger: it applies a job before it publishes it, so the leader always knows the job of an event. A standby
- * may lag; then the view asks for the ledger's end and waits until the main loop has come that far, before it says that a job is unknown.
  */
 #include "base/clock.h"
 #include "base/err.h"
@@ -20,7 +17,6 @@
 
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 enum {
     BATCH_MAX = 1024,
@@ -30,144 +26,15 @@ enum {
     GATHER_MS = 40,       /* before people notice */
     GATHER_BYTES = 512 * 1024,
     IDLE_MS = 200,
-    WAIT_LEDGER_MS = 10000,
-    WATERMARK_MS = 5000,
     METADATA_MS = 10000,
     TIDY_MS = 3600 * 1000,
     AGAIN_MS = 1000,
-    REFUSALS_LOGGED = 10
 };
 static const int64_t KEEP_ENDED_MS = 40LL * 24 * 3600 * 1000;
 
-struct host_note {
-    struct queue_item item;
-    char host[64];
-    int64_t heartbeat_at_ms;
-    bool alive, enrolled;
-};
-
-static void sleep_ms(int ms)
-{
-    struct timespec pause = {ms / 1000, (long)(ms % 1000) * 1000000};
-
-    nanosleep(&pause, NULL);
-}
-
-/* ---- belief ---- */
-
-/* Until the main loop has read what was in the ledger when this batch had come in. */
-static void wait_for_ledger(struct view *view)
-{
-    int64_t low, until_ms = clock_monotonic_ms() + WAIT_LEDGER_MS;
-
-    if (view->ledger_high < 0 && kafka_watermarks(view->consumer, topic_table[TOPIC_LEDGER].name, 0, &low,
-                                                  &view->ledger_high, WATERMARK_MS, NULL) < 0)
-        return;
-    while (!atomic_load(&view->stopping) &&
-           view->options.source.position(view->options.source.context) < view->ledger_high &&
-           clock_monotonic_ms() < until_ms)
-        sleep_ms(5);
-}
-
-static enum mac_verdict verify_once(struct view *view, const struct kafka_record *record, const char *host,
-                                    bool *out_enrolled)
-{
-    const char *mac = kafka_header(record, "fs-mac");
-    const struct key_ring *ring = trust_ring(view->trust, host);
-    struct mac_input input = {.topic = record->topic,
-                              .key = record->key,
-                              .key_len = record->key_len,
-                              .value = record->value,
-                              .value_len = record->value_len,
-                              .fs_host = kafka_header(record, "fs-host"),
-                              .fs_term = kafka_header(record, "fs-term"),
-                              .fs_job = kafka_header(record, "fs-job"),
-                              .fs_rev = kafka_header(record, "fs-rev")};
-
-    *out_enrolled = ring != NULL;
-    if (!ring || !mac)
-        return MAC_MALFORMED;
-    return mac_verify(view->mac, ring, &input, mac, record->timestamp_ms);
-}
-
-bool view_verifies(struct view *view, const struct kafka_record *record, const char *host, const char **out_why)
-{
-    bool enrolled;
-    enum mac_verdict verdict = verify_once(view, record, host, &enrolled);
-
-    if (!enrolled || verdict == MAC_UNKNOWN_GENERATION) {
-        wait_for_ledger(view);
-        verdict = verify_once(view, record, host, &enrolled);
-    }
-    *out_why = !enrolled                        ? "the host is not enrolled"
-               : kafka_header(record, "fs-mac") ? mac_verdict_text(verdict)
-                                                : "no fs-mac";
-    return enrolled && verdict == MAC_OK;
-}
-
-bool view_knows_job(struct view *view, const char *job_id, struct ledger_job_facts *out)
-{
-    const struct view_source *source = &view->options.source;
-
-    if (source->job(source->context, job_id, out))
-        return true;
-    wait_for_ledger(view);
-    return source->job(source->context, job_id, out);
-}
-
-/* Whoever can write to a topic could fill the log: a few lines a minute say enough, the DLQ has them all. */
-static bool may_log(struct view *view)
-{
-    int64_t minute = clock_monotonic_ms() / 60000;
-
-    if (minute != view->refused_minute && view->refused > REFUSALS_LOGGED)
-        log_warning("view", "%lld more records were not believed", (long long)(view->refused - REFUSALS_LOGGED));
-    if (minute != view->refused_minute)
-        view->refused = 0;
-    view->refused_minute = minute;
-    return ++view->refused <= REFUSALS_LOGGED;
-}
-
-void view_refuse(struct view *view, const struct kafka_record *record, const char *why)
-{
-    struct dead_letter *letter = dead_letter_of(record, why, NULL);
-
-    if (may_log(view))
-        log_warning("view", "%s[%d]@%lld is not believed: %s", record->topic, record->partition,
-                    (long long)record->offset, why);
-    if (letter)
-        view->options.source.dead_letter(view->options.source.context, letter);
-}
-
-void view_heard(struct view *view, const char *name, int64_t at_ms)
-{
-    struct heard_host *host;
-
-    LOCK_SCOPE(&view->mutex);
-    HASH_FIND_STR(view->heard, name, host);
-    if (!host) {
-        host = calloc(1, sizeof *host);
-        if (!host)
-            return;
-        snprintf(host->name, sizeof host->name, "%s", name);
-        HASH_ADD_STR(view->heard, name, host);
-    }
-    if (at_ms > host->at_ms)
-        host->at_ms = at_ms;
-}
-
-int64_t view_host_heard_ms(struct view *view, const char *name)
-{
-    struct heard_host *host;
-
-    LOCK_SCOPE(&view->mutex);
-    HASH_FIND_STR(view->heard, name, host);
-    return host ? host->at_ms : 0;
-}
-
 /* ---- transactions ---- */
 
-static int begin(struct view *view, struct err *err)
+int view_begin(struct view *view, struct err *err)
 {
     if (view->open)
         return 0;
@@ -234,14 +101,6 @@ int view_add_end(struct view *view, const char *job_id, int state, struct err *e
 
 /* ---- reading ---- */
 
-static struct view_place *place_of(struct view *view, const struct kafka_record *record)
-{
-    for (size_t i = 0; i < view->place_count; i++)
-        if (view->places[i].partition == record->partition && strcmp(view->places[i].topic, record->topic) == 0)
-            return &view->places[i];
-    return NULL;
-}
-
 static int read_record(struct view *view, const struct kafka_record *record, struct err *err)
 {
     static const struct {
@@ -251,7 +110,7 @@ static int read_record(struct view *view, const struct kafka_record *record, str
         {TOPIC_STATUS, view_read_status},       {TOPIC_LEDGER, view_read_ledger}, {TOPIC_CATALOG, view_read_catalog},
         {TOPIC_INVENTORY, view_read_inventory}, {TOPIC_DLQ, view_read_dlq},
     };
-    struct view_place *place = place_of(view, record);
+    struct view_place *place = view_place_of(view, record);
 
     for (size_t i = 0; i < sizeof readers / sizeof *readers; i++)
         if (strcmp(record->topic, topic_table[readers[i].topic].name) == 0 && readers[i].read(view, record, err) < 0)
@@ -268,41 +127,11 @@ static int read_batch(struct view *view, struct kafka_record *records, int count
 {
     view->ledger_high = -1;
     for (int i = 0; i < count; i++) {
-        if (begin(view, err) < 0 || read_record(view, &records[i], err) < 0)
+        if (view_begin(view, err) < 0 || read_record(view, &records[i], err) < 0)
             return -1;
         kafka_records_free(&records[i], 1);
     }
     return 0;
-}
-
-static int keep_notes(struct view *view, struct err *err)
-{
-    int result = 0;
-
-    for (struct queue_item *item = queue_take_all(view->notes), *next; item; item = next) {
-        struct host_note *note = (struct host_note *)item;
-        next = item->next;
-        if (result == 0 && (result = begin(view, err)) == 0) {
-            view_bind_text(view->note_host, 1, note->host);
-            sqlite3_bind_int64(view->note_host, 2, note->heartbeat_at_ms);
-            sqlite3_bind_int(view->note_host, 3, note->alive);
-            sqlite3_bind_int(view->note_host, 4, note->enrolled);
-            result = view_step_done(view->db, view->note_host, err);
-        }
-        free(note);
-    }
-    return result;
-}
-
-void view_note_host(struct view *view, const char *host, int64_t heartbeat_at_ms, bool alive, bool enrolled)
-{
-    struct host_note *note = calloc(1, sizeof *note);
-
-    if (!note)
-        return;
-    *note = (struct host_note){.heartbeat_at_ms = heartbeat_at_ms, .alive = alive, .enrolled = enrolled};
-    snprintf(note->host, sizeof note->host, "%s", host);
-    queue_push(view->notes, &note->item);
 }
 
 /* Ends that the ledger may lack: a leader died between the event and its record. */
@@ -338,7 +167,7 @@ static int tidy(struct view *view, struct err *err)
     if (clock_monotonic_ms() - view->tidied_ms < TIDY_MS)
         return 0;
     view->tidied_ms = clock_monotonic_ms();
-    if (commit(view, err) < 0 || begin(view, err) < 0)
+    if (commit(view, err) < 0 || view_begin(view, err) < 0)
         return -1;
     snprintf(sql, sizeof sql,
              "DELETE FROM events WHERE job IN (SELECT id FROM jobs WHERE ended_at > 0 AND ended_at < %lld);"
@@ -406,7 +235,7 @@ static int turn(struct view *view, struct err *err)
         return -1;
     int result = read_batch(view, records, count, err);
     kafka_records_free(records, (size_t)count);
-    if (result < 0 || keep_notes(view, err) < 0)
+    if (result < 0 || view_keep_notes(view, err) < 0)
         return -1;
     if (due(view, count) && commit(view, err) < 0)
         return -1;
@@ -416,77 +245,6 @@ static int turn(struct view *view, struct err *err)
     if (atomic_load(&view->caught_up) && atomic_exchange(&view->replay_wanted, false) && replay_ends(view, err) < 0)
         return -1;
     return tidy(view, err);
-}
-
-/* ---- places ---- */
-
-static int add_places(struct view *view, enum topic topic, struct err *err)
-{
-    int32_t partitions;
-
-    if (kafka_partition_count(&view->options.kafka, topic_table[topic].name, METADATA_MS, &partitions, err) < 0)
-        return -1;
-    struct view_place *places = reallocarray(view->places, view->place_count + (size_t)partitions + 1, sizeof *places);
-    if (!places)
-        return err_memory(err, "view");
-    view->places = places;
-    for (int32_t i = 0; i < partitions; i++)
-        view->places[view->place_count++] = (struct view_place){.topic = topic_table[topic].name, .partition = i};
-    return 0;
-}
-
-static int64_t saved_position(struct view *view, const struct view_place *place)
-{
-    sqlite3_stmt *statement = NULL;
-    int64_t next = -1;
-
-    if (view_db_prepare(view->db, "SELECT next FROM positions WHERE topic = ?1 AND partition = ?2", &statement, NULL) < 0)
-        return -1;
-    view_bind_text(statement, 1, place->topic);
-    sqlite3_bind_int(statement, 2, place->partition);
-    if (sqlite3_step(statement) == SQLITE_ROW)
-        next = sqlite3_column_int64(statement, 0);
-    sqlite3_finalize(statement);
-    return next;
-}
-
-static int assign_place(struct view *view, struct view_place *place, bool *out_in_range, struct err *err)
-{
-    int64_t low, high, saved = saved_position(view, place);
-
-    if (kafka_watermarks(view->consumer, place->topic, place->partition, &low, &high, WATERMARK_MS, err) < 0)
-        return -1;
-    *out_in_range = saved < 0 || (saved >= low && saved <= high);
-    place->next = saved >= 0 ? saved : low;
-    place->end = high;
-    return kafka_consumer_assign(view->consumer, place->topic, place->partition,
-                                 saved >= 0 ? saved : KAFKA_FROM_BEGINNING, err);
-}
-
-static int64_t saved_term(struct view *view)
-{
-    sqlite3_stmt *statement = NULL;
-    int64_t term = 0;
-
-    if (view_db_prepare(view->db, "SELECT value FROM meta WHERE key = 'term'", &statement, NULL) == 0 &&
-        sqlite3_step(statement) == SQLITE_ROW)
-        term = sqlite3_column_int64(statement, 0);
-    sqlite3_finalize(statement);
-    return term;
-}
-
-static int assign_all(struct view *view, bool *out_in_range, struct err *err)
-{
-    *out_in_range = true;
-    for (size_t i = 0; i < view->place_count; i++) {
-        bool in_range;
-        if (assign_place(view, &view->places[i], &in_range, err) < 0)
-            return -1;
-        *out_in_range &= in_range;
-    }
-    leadership_init(&view->ledger, "");
-    view->ledger.highest = saved_term(view);
-    return 0;
 }
 
 /* Everything from the beginning: rows go, the file and those who read it stay. */
@@ -500,17 +258,17 @@ static int start_over(struct view *view, struct err *err)
     view->open = false;
     view->end_count = 0;
     view_jobs_forget(view->jobs);
-    if (begin(view, err) < 0 || view_db_empty(view->db, err) < 0 || view_db_run(view->db, "COMMIT", err) < 0)
+    if (view_begin(view, err) < 0 || view_db_empty(view->db, err) < 0 || view_db_run(view->db, "COMMIT", err) < 0)
         return -1;
     view->open = false;
-    return assign_all(view, &in_range, err);
+    return view_assign_all(view, &in_range, err);
 }
 
 static int assign_or_start_over(struct view *view, struct err *err)
 {
     bool in_range;
 
-    if (assign_all(view, &in_range, err) < 0)
+    if (view_assign_all(view, &in_range, err) < 0)
         return -1;
     return in_range ? 0 : start_over(view, err);
 }
@@ -528,7 +286,7 @@ static void recover(struct view *view, const struct err *why)
     view->open = false;
     view->end_count = 0;
     view_jobs_forget(view->jobs);
-    sleep_ms(AGAIN_MS);
+    view_sleep_ms(AGAIN_MS);
     if ((why->kind == ERR_CONFLICT ? start_over(view, &err) : assign_or_start_over(view, &err)) < 0)
         log_error("view", "%s", err.text);
 }
@@ -538,7 +296,7 @@ static void *view_main(void *argument)
     struct view *view = argument;
 
     pthread_setname_np(pthread_self(), "view");
-    wait_for_ledger(view); /* who is enrolled, before anybody is called a stranger */
+    view_wait_for_ledger(view); /* who is enrolled, before anybody is called a stranger */
     while (!atomic_load(&view->stopping)) {
         struct err err = {0};
         if (turn(view, &err) < 0)
@@ -550,39 +308,6 @@ static void *view_main(void *argument)
     return NULL;
 }
 
-static int prepare_all(struct view *view, struct err *err)
-{
-    const struct {
-        sqlite3_stmt **statement;
-        const char *sql;
-    } statements[] = {
-        {&view->set_position, "INSERT OR REPLACE INTO positions VALUES(?1, ?2, ?3)"},
-        {&view->set_meta, "INSERT OR REPLACE INTO meta VALUES(?1, ?2)"},
-        {&view->get_point, "SELECT revision, closed, target, repository FROM points WHERE id = ?1"},
-        {&view->set_point,
-         "INSERT OR REPLACE INTO points(id, revision, closed, kind, target, host, repository, name, state, created_at, size_bytes, writer, value)"
-         " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)"},
-        {&view->get_target, "SELECT revision FROM targets WHERE key = ?1"},
-        {&view->set_target,
-         "INSERT OR REPLACE INTO targets(key, revision, gone, host, target, name, state, at, value) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)"},
-        {&view->get_host, "SELECT revision FROM hosts WHERE host = ?1"},
-        {&view->set_host,
-         "INSERT INTO hosts(host, revision, gone, at, value) VALUES(?1, ?2, ?3, ?4, ?5) ON CONFLICT(host) DO UPDATE SET revision = excluded.revision,"
-         " gone = excluded.gone, at = excluded.at, value = excluded.value"},
-        {&view->note_host,
-         "INSERT INTO hosts(host, heartbeat_at, alive, enrolled) VALUES(?1, ?2, ?3, ?4) ON CONFLICT(host) DO UPDATE SET heartbeat_at = excluded.heartbeat_at,"
-         " alive = excluded.alive, enrolled = excluded.enrolled"},
-        {&view->set_record, "INSERT OR REPLACE INTO records VALUES(?1, ?2, ?3)"},
-        {&view->remove_record, "DELETE FROM records WHERE kind = ?1 AND id = ?2"},
-        {&view->add_dead, "INSERT OR IGNORE INTO dlq(partition, offset, at, source, value) VALUES(?1, ?2, ?3, ?4, ?5)"},
-    };
-
-    for (size_t i = 0; i < sizeof statements / sizeof *statements; i++)
-        if (view_db_prepare(view->db, statements[i].sql, statements[i].statement, err) < 0)
-            return -1;
-    return view_jobs_open(view->db, &view->jobs, err);
-}
-
 static void view_free(struct view *view)
 {
     struct heard_host *host, *next;
@@ -591,11 +316,7 @@ static void view_free(struct view *view)
         return;
     kafka_consumer_close(view->consumer);
     view_jobs_close(view->jobs);
-    sqlite3_stmt *statements[] = {view->set_position, view->set_meta,   view->get_point,     view->set_point,
-                                  view->get_target,   view->set_target, view->get_host,      view->set_host,
-                                  view->note_host,    view->set_record, view->remove_record, view->add_dead};
-    for (size_t i = 0; i < sizeof statements / sizeof *statements; i++)
-        sqlite3_finalize(statements[i]);
+    view_finalize(view);
     sqlite3_close(view->db);
     trust_free(view->trust);
     mac_free(view->mac);
@@ -628,14 +349,14 @@ static int open_all(struct view *view, struct err *err)
         view_db_open_writer(view->options.path, cluster, &view->db, err) < 0)
         return -1;
     if (queue_new(&view->notes, err) < 0 || wire_new(&view->wire, err) < 0 || mac_new(&view->mac, err) < 0 ||
-        prepare_all(view, err) < 0)
+        view_prepare(view, err) < 0)
         return -1;
     if (trust_new(view->options.master, &view->options.source.trust, &view->trust, err) < 0)
         return -1;
     if (open_consumer(view, &view->consumer, err) < 0)
         return -1;
     for (size_t i = 0; i < sizeof topics / sizeof *topics; i++)
-        if (add_places(view, topics[i], err) < 0)
+        if (view_add_places(view, topics[i], err) < 0)
             return err_wrap(err, "%s", topic_table[topics[i]].name);
     return assign_or_start_over(view, err);
 }

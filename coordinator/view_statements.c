@@ -1,0 +1,45 @@
+/* The statements of the view's writer, prepared once. Those of jobs are in view_fold.c. */
+#include "coordinator/view_db.h"
+#include "coordinator/view_internal.h"
+
+int view_prepare(struct view *view, struct err *err)
+{
+    const struct {
+        sqlite3_stmt **statement;
+        const char *sql;
+    } statements[] = {
+        {&view->set_position, "INSERT OR REPLACE INTO positions VALUES(?1, ?2, ?3)"},
+        {&view->set_meta, "INSERT OR REPLACE INTO meta VALUES(?1, ?2)"},
+        {&view->get_point, "SELECT revision, closed, target, repository FROM points WHERE id = ?1"},
+        {&view->set_point,
+         "INSERT OR REPLACE INTO points(id, revision, closed, kind, target, host, repository, name, state, created_at, size_bytes, writer, value)"
+         " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)"},
+        {&view->get_target, "SELECT revision FROM targets WHERE key = ?1"},
+        {&view->set_target,
+         "INSERT OR REPLACE INTO targets(key, revision, gone, host, target, name, state, at, value) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)"},
+        {&view->get_host, "SELECT revision FROM hosts WHERE host = ?1"},
+        {&view->set_host,
+         "INSERT INTO hosts(host, revision, gone, at, value) VALUES(?1, ?2, ?3, ?4, ?5) ON CONFLICT(host) DO UPDATE SET revision = excluded.revision,"
+         " gone = excluded.gone, at = excluded.at, value = excluded.value"},
+        {&view->note_host,
+         "INSERT INTO hosts(host, heartbeat_at, alive, enrolled) VALUES(?1, ?2, ?3, ?4) ON CONFLICT(host) DO UPDATE SET heartbeat_at = excluded.heartbeat_at,"
+         " alive = excluded.alive, enrolled = excluded.enrolled"},
+        {&view->set_record, "INSERT OR REPLACE INTO records VALUES(?1, ?2, ?3)"},
+        {&view->remove_record, "DELETE FROM records WHERE kind = ?1 AND id = ?2"},
+        {&view->add_dead, "INSERT OR IGNORE INTO dlq(partition, offset, at, source, value) VALUES(?1, ?2, ?3, ?4, ?5)"},
+    };
+
+    for (size_t i = 0; i < sizeof statements / sizeof *statements; i++)
+        if (view_db_prepare(view->db, statements[i].sql, statements[i].statement, err) < 0)
+            return -1;
+    return view_jobs_open(view->db, &view->jobs, err);
+}
+
+void view_finalize(struct view *view)
+{
+    sqlite3_stmt *statements[] = {view->set_position, view->set_meta,   view->get_point,     view->set_point,
+                                  view->get_target,   view->set_target, view->get_host,      view->set_host,
+                                  view->note_host,    view->set_record, view->remove_record, view->add_dead};
+    for (size_t i = 0; i < sizeof statements / sizeof *statements; i++)
+        sqlite3_finalize(statements[i]);
+}
