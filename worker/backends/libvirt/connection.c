@@ -7,12 +7,11 @@
 #include "worker/backends/libvirt/libvirt.h"
 
 #include "base/log.h"
+#include "worker/backends/libvirt/predecessor.h"
 
 #include <pthread.h>
-#include <string.h>
-#include <time.h>
 
-enum { KEEPALIVE_SECONDS = 5, KEEPALIVE_COUNT = 3 };
+enum { KEEPALIVE_SECONDS = 5, KEEPALIVE_COUNT = 3, PREDECESSOR_MS = 60000 };
 
 static pthread_once_t started = PTHREAD_ONCE_INIT;
 static pthread_mutex_t opening =
@@ -45,27 +44,17 @@ static void start(void)
         pthread_detach(thread);
 }
 
-/*
- * An embedded driver that opens its root within milliseconds of its predecessor's death finds QEMU's monitor still talking to the dead: it reads a broken pipe, takes the guest for
- * broken and kills it ("shutting down, reason=daemon"; seen on libvirt 9.0). So the first open of a process waits until that monitor has noticed.
- */
-static void let_the_dead_go(const char *uri)
-{
-    static bool waited;
-
-    if (!waited && strstr(uri, ":///embed"))
-        nanosleep(&(struct timespec){.tv_sec = 1}, NULL);
-    waited = true;
-}
-
 virConnectPtr libvirt_open(const char *uri, struct err *err)
 {
+    static bool opened; /* under `opening`: from then on, those who are connected are we */
     virConnectPtr connection;
 
     pthread_once(&started, start);
     LOCK_SCOPE(&opening);
-    let_the_dead_go(uri);
+    if (!opened && predecessor_wait(uri, PREDECESSOR_MS, err) < 0)
+        return NULL;
     connection = virConnectOpen(uri);
+    opened = opened || connection;
     if (!connection)
         libvirt_err(err, "cannot connect to %s", uri);
     else
