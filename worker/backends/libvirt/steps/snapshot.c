@@ -146,6 +146,23 @@ static int remove_leftovers(const struct step *step, struct err *err)
     return *arg(step, "memory") ? file_remove(arg(step, "memory"), err) : 0;
 }
 
+/*
+ * libvirt holds the guest while it saves its memory, and an embedded daemon or a libvirtd that dies meanwhile never lets it go. A pause for any other reason is somebody's wish.
+ */
+static int let_go(virDomainPtr domain, struct err *err)
+{
+    int state, reason;
+
+    if (libvirt_domain_state(domain, &state, &reason, err) < 0)
+        return -1;
+    if (state != VIR_DOMAIN_PAUSED || (reason != VIR_DOMAIN_PAUSED_SAVE && reason != VIR_DOMAIN_PAUSED_SNAPSHOT &&
+                                       reason != VIR_DOMAIN_PAUSED_MIGRATION))
+        return 0;
+    return virDomainResume(domain) < 0
+               ? libvirt_err(err, "%s: resume after an interrupted snapshot", virDomainGetName(domain))
+               : 0;
+}
+
 static int marked_xml(const struct step_run *run, const struct step *step, const char *level, char **out,
                       struct err *err)
 {
@@ -205,7 +222,7 @@ static int execute_snapshot(const struct step_run *run, const struct step *step,
     enum found found;
     bool in_chain = false;
 
-    if (libvirt_domain(libvirt_of(run->backend), run->job->target.id, &domain, err) < 0 ||
+    if (libvirt_domain(libvirt_of(run->backend), run->job->target.id, &domain, err) < 0 || let_go(domain, err) < 0 ||
         find_ours(run, step, domain, &found, level, err) < 0)
         return -1;
     if (found == FOUND_OURS)
@@ -265,7 +282,7 @@ static int undo_snapshot(const struct step_run *run, const struct step *step, co
     enum found found;
 
     (void)learned;
-    if (libvirt_domain(libvirt_of(run->backend), run->job->target.id, &domain, err) < 0 ||
+    if (libvirt_domain(libvirt_of(run->backend), run->job->target.id, &domain, err) < 0 || let_go(domain, err) < 0 ||
         find_ours(run, step, domain, &found, level, err) < 0)
         return -1;
     if (merge_back(run, step, domain, err) < 0 ||
