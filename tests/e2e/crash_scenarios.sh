@@ -5,20 +5,34 @@
 #   effect_snapshot_create  true when what was asked has happened, once
 #   after_snapshot_create   takes it back with ordinary commands, the next job on that machine
 # and where needed prepare_ and finish_ (once), unplan_ (after the look at the plan), at_death_ (while the worker is dead). snapshot_create__internal is a variant.
-# From the matrix: host, vm, repository, tag, job (its id). Without a worker: between_workers removes what no verb removes.
+# From the matrix: host, vm, repository, scratch (a folder), tag, job (its id).
 
 declare -A no_plan=([snapshot_list]=1 [snapshot_show]=1) # no --dry-run and no --no-wait: they only read
-leftovers=() # machines to be removed while the worker is down
 
-between_workers() {
-    local name folder
-    folder=$(host_folder "$host")
-    for name in "${leftovers[@]}" $(cat "$DIR/leftovers" 2>/dev/null); do
-        virsh_on "$host" destroy "$name" >/dev/null 2>&1
-        virsh_on "$host" undefine "$name" --nvram --checkpoints-metadata --snapshots-metadata >/dev/null 2>&1
-        rm -rf "$folder/disks/$name"*
-    done
-    rm -f "$DIR/leftovers"
+# What the short set tries besides the heaviest step (OP: the verb). A variant that is not here is not in the short set.
+declare -A short_too=(
+    [snapshot_create]='accept.after:OP effect.after:freeze#1 accept.after:OP>publish.before:fleetsnap.status#2'
+    [snapshot_create__memory]='intent.after:snapshot#1~60'
+    [snapshot_list]='accept.before:OP'
+    [snapshot_show]='result.before:OP'
+    [snapshot_revert]='result.before:OP'
+    [backup_create]='result.after:OP result.after:OP>finish.before'
+    [backup_verify]='effect.after:verify-record#1'
+    [backup_restore__in_place]='effect.after:restore-swap#1'
+)
+
+# How many milliseconds after an INTENT the worker dies to be hit within the call; 10 where nothing is said.
+declare -A within=([snapshot_create__memory]=60 [snapshot_revert]=200)
+
+# On an embedded host the worker must be stopped for virsh.
+remove_machine() { # NAME
+    local embedded
+    embedded=$(<"$(host_folder "$host")/kind")
+    [[ $embedded != embed ]] || "$stack" worker stop "$DIR" "$host"
+    virsh_on "$host" destroy "$1" >/dev/null 2>&1
+    virsh_on "$host" undefine "$1" --nvram --checkpoints-metadata --snapshots-metadata >/dev/null 2>&1
+    rm -rf "$(host_folder "$host")/disks/$1"*
+    [[ $embedded != embed ]] || start_worker || fail "the worker does not start"
 }
 
 quietly() { "$@" >/dev/null 2>&1; }
@@ -36,6 +50,12 @@ ask_snapshot_create() { ask=(snapshot create "$host/$vm" --name "$tag" --quiesce
 before_snapshot_create() { ask_snapshot_create; }
 effect_snapshot_create() { [[ $(live_count "$tag") == 1 ]]; }
 after_snapshot_create() { done_by snapshot delete "$host/$vm" "$tag" --yes; }
+
+# With memory libvirt holds the guest while it saves; who dies then must not leave it so.
+ask_snapshot_create__memory() { ask=(snapshot create "$host/$vm" --name "$tag" --memory yes); }
+before_snapshot_create__memory() { ask_snapshot_create__memory; }
+effect_snapshot_create__memory() { effect_snapshot_create; }
+after_snapshot_create__memory() { after_snapshot_create; }
 
 # ---- snapshot.list, snapshot.show: they only look ----
 
@@ -63,14 +83,14 @@ before_snapshot_revert() {
 unplan_snapshot_revert() { done_by snapshot delete "$host/$vm" "$tag" --yes; }
 # Reverted already, and running again: then what is written now must survive.
 at_death_snapshot_revert() {
-    rm -f "$DIR/written"
-    GUEST_TIMEOUT=8 quietly guest "$host" "$vm" '[ ! -e /data/mistake ] && echo kept >/data/later && sync' && touch "$DIR/written"
+    rm -f "$scratch/written"
+    GUEST_TIMEOUT=8 quietly guest "$host" "$vm" '[ ! -e /data/mistake ] && echo kept >/data/later && sync' && touch "$scratch/written"
     return 0
 }
 effect_snapshot_revert() {
     quietly "$stack" guest wait "$DIR" "$host" "$vm"
     guest "$host" "$vm" '[ ! -e /data/mistake ]' || fail "the mistake is still there"
-    [[ ! -e $DIR/written ]] || guest "$host" "$vm" '[ -e /data/later ]' || fail "what was written after the revert is gone: it was done twice"
+    [[ ! -e $scratch/written ]] || guest "$host" "$vm" '[ -e /data/later ]' || fail "what was written after the revert is gone: it was done twice"
 }
 after_snapshot_revert() {
     done_by snapshot delete "$host/$vm" "$tag" --yes
@@ -155,10 +175,26 @@ effect_backup_restore() {
     equal "machines of that name" 1 "$(fleetsnap target list --host "$host" --json | jq --arg name "$tag" '[.[] | select(.target.name == $name)] | length')"
 }
 after_backup_restore() {
-    echo "$tag" >>"$DIR/leftovers"
-    "$stack" worker stop "$DIR" "$host"
-    between_workers
-    "$stack" worker start "$DIR" "$host" || fail "the worker does not start"
+    remove_machine "$tag"
+}
+
+# In place: what was written after the backup is gone, what was written after the restore is not.
+ask_backup_restore__in_place() { ask=(backup restore "$newest" --in-place --start running --yes); }
+prepare_backup_restore__in_place() {
+    guest "$host" "$vm" "rm -f /data/mistake /data/later; sync" || fail "$vm does not answer"
+    done_by backup create "$host/$vm" --repository "$repository" --kind full
+    newest=$(newest_backup)
+}
+before_backup_restore__in_place() {
+    guest "$host" "$vm" "rm -f /data/later; echo $tag >/data/mistake; sync" || fail "$vm does not take the mistake"
+    ask_backup_restore__in_place
+}
+at_death_backup_restore__in_place() { at_death_snapshot_revert; }
+effect_backup_restore__in_place() { effect_snapshot_revert; }
+after_backup_restore__in_place() { # the old disks are kept for a day
+    equal "old disks" 1 "$(find "$(host_folder "$host")/disks" -name "*.fs-$job.old" | wc -l)"
+    find "$(host_folder "$host")/disks" \( -name "*.fs-$job.old" -o -name "*.fs-$job.moments" \) -delete
+    done_by snapshot list "$host/$vm" --live
 }
 
 # ---- repository.init ----
