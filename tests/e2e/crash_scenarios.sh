@@ -38,10 +38,10 @@ remove_machine() { # NAME
 quietly() { "$@" >/dev/null 2>&1; }
 done_by() { expect 0 "$@"; } # a command that must work: the next job on that machine
 
-live_count() { # NAME: snapshots of that name, asked from the host
-    fleetsnap snapshot list "$host/$vm" --live --json | jq --arg name "$1" '[.[] | select(.name == $name)] | length'
+live_count() { # NAME [MACHINE]: snapshots of that name, asked from the host
+    fleetsnap snapshot list "$host/${2:-$vm}" --live --json | jq --arg name "$1" '[.[] | select(.name == $name)] | length'
 }
-point_count() { fleetsnap backup list "$host/$vm" --json --limit 1000 | jq --arg id "$1" '[.[] | select(.id == $id)] | length'; } # ID
+point_count() { fleetsnap backup list --json --limit 1000 | jq --arg id "$1" '[.[] | select(.id == $id)] | length'; } # ID
 folders_of() { find "$(host_folder "$host")/repository/$repository" -name "*$1*" -prune | wc -l; }                                 # ID
 
 # ---- snapshot.create ----
@@ -92,9 +92,9 @@ effect_snapshot_revert() {
     guest "$host" "$vm" '[ ! -e /data/mistake ]' || fail "the mistake is still there"
     [[ ! -e $scratch/written ]] || guest "$host" "$vm" '[ -e /data/later ]' || fail "what was written after the revert is gone: it was done twice"
 }
-after_snapshot_revert() {
-    done_by snapshot delete "$host/$vm" "$tag" --yes
+after_snapshot_revert() { # in this order, so that the delete merges and the chain does not grow from point to point
     forget_kept
+    done_by snapshot delete "$host/$vm" "$tag" --yes
 }
 # A revert keeps what it replaced for a day; its job names the files.
 forget_kept() {
@@ -103,6 +103,23 @@ forget_kept() {
         [[ $file != /* ]] || rm -f "$file"
     done
 }
+
+# The disk of the machine that is off: its first sector, which no file system uses.
+twin_disk() { fleetsnap target show "$host/twin" --json | jq -r '.disks[0].source'; }
+mark_disk() { qemu-io -c "write -P $1 0 512" "$(twin_disk)" >/dev/null || fail "the disk of twin cannot be written"; }   # NUMBER
+disk_is_marked() { ! qemu-io -r -c "read -P $1 0 512" "$(twin_disk)" 2>&1 | grep -q 'verification failed'; }            # NUMBER
+
+# By libvirt itself: an internal one.
+ask_snapshot_revert__off() { ask=(snapshot revert "$host/twin" "$tag" --yes); }
+before_snapshot_revert__off() {
+    mark_disk 0
+    done_by snapshot create "$host/twin" --name "$tag" --kind internal
+    mark_disk 7
+    ask_snapshot_revert__off
+}
+unplan_snapshot_revert__off() { done_by snapshot delete "$host/twin" "$tag" --yes; }
+effect_snapshot_revert__off() { disk_is_marked 0 || fail "what was written after the snapshot is still there"; }
+after_snapshot_revert__off() { done_by snapshot delete "$host/twin" "$tag" --yes; }
 
 # ---- snapshot.delete ----
 
@@ -118,6 +135,20 @@ effect_snapshot_delete() {
     equal "what was written after the snapshot" "$tag" "$(guest "$host" "$vm" 'cat /data/newest')"
 }
 after_snapshot_delete() { :; }
+
+# An external one of a machine that is off, which libvirt cannot delete: it is merged by hand.
+ask_snapshot_delete__off() { ask=(snapshot delete "$host/twin" "$tag" --yes); }
+unplan_snapshot_delete__off() { done_by snapshot delete "$host/twin" "$tag" --yes; }
+before_snapshot_delete__off() {
+    fleetsnap snapshot show "$host/twin" "$tag" >/dev/null 2>&1 || done_by snapshot create "$host/twin" --name "$tag" --kind external
+    mark_disk 7
+    ask_snapshot_delete__off
+}
+effect_snapshot_delete__off() {
+    equal "snapshots of that name" 0 "$(live_count "$tag" twin)"
+    disk_is_marked 7 || fail "what was written after the snapshot is gone"
+}
+after_snapshot_delete__off() { mark_disk 0; }
 
 # ---- backup.create ----
 
@@ -138,6 +169,12 @@ prepare_backup_create__incremental() { done_by backup create "$host/$vm" --repos
 before_backup_create__incremental() { ask_backup_create__incremental; }
 effect_backup_create__incremental() { effect_backup_create; }
 after_backup_create__incremental() { after_backup_create; }
+
+# Of a machine that is off: converted, because nobody runs who could push.
+ask_backup_create__off() { ask=(backup create "$host/twin" --repository "$repository" --kind full); }
+before_backup_create__off() { ask_backup_create__off; }
+effect_backup_create__off() { effect_backup_create; }
+after_backup_create__off() { done_by backup delete "$job" --yes --really-last; }
 
 # ---- backup.verify ----
 

@@ -94,13 +94,16 @@ truth() { # WHAT COMMAND...
     "$@" || fail "$what"
 }
 
+exec {never}<> <(:) # nothing comes here
+nap() { read -rt "$1" -u "$never"; } # SECONDS: sleep, without a process
+
 # The only way to wait: for a condition, with a limit.
 eventually() { # SECONDS WHAT COMMAND...
     local what=$2 limit=$1 end=$((${EPOCHREALTIME/./} + $1 * 1000000))
     shift 2
     until "$@"; do
         ((${EPOCHREALTIME/./} < end)) || fail "not within $limit s: $what"
-        sleep 0.1
+        nap 0.1
     done
 }
 
@@ -145,9 +148,10 @@ start_job() { # ARGS...
 }
 
 # How many events of the worker say that the job has ended; one that a person resolved says so twice.
+ends_of_job='([.events[] | select(.origin == "worker" and (.resolved | not)) |
+    select(.state as $state | $states | split(" ") | index($state))] | [.[].seq] | unique | length)'
 terminal_events() { # JOB
-    job_json "$1" | jq --arg states "$terminal_states" '[.events[] | select(.origin == "worker" and (.resolved | not)) |
-        select(.state as $state | $states | split(" ") | index($state))] | [.[].seq] | unique | length'
+    job_json "$1" | jq --arg states "$terminal_states" "$ends_of_job"
 }
 
 one_end() { # JOB
