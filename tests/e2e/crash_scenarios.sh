@@ -5,7 +5,7 @@
 #   effect_snapshot_create  true when what was asked has happened, once
 #   after_snapshot_create   takes it back with ordinary commands, the next job on that machine
 # and where needed prepare_ and finish_ (once), unplan_ (after the look at the plan), at_death_ (while the worker is dead). snapshot_create__internal is a variant.
-# From the matrix: host, vm, repository, scratch (a folder), tag, job (its id).
+# From the matrix: host, vm, target (of vm), repository, scratch (a folder), tag, job (its id).
 
 declare -A no_plan=([snapshot_list]=1 [snapshot_show]=1) # no --dry-run and no --no-wait: they only read
 
@@ -242,7 +242,10 @@ effect_repository_init() {
     eventually 15 "the repository is listed" eval 'fleetsnap repository show $tag >/dev/null 2>&1'
     equal "markers" 1 "$(find "$(host_folder "$host")/repository/$tag" -maxdepth 1 -type f | wc -l)"
 }
-after_repository_init() { rm -rf "$(host_folder "$host")/repository/$tag"; }
+after_repository_init() {
+    done_by repository remove "$tag" --yes
+    rm -rf "$(host_folder "$host")/repository/$tag"
+}
 
 # ---- repository.check: it only looks ----
 
