@@ -84,6 +84,7 @@ unplan_snapshot_revert() { done_by snapshot delete "$host/$vm" "$tag" --yes; }
 # Reverted already, and running again: then what is written now must survive.
 at_death_snapshot_revert() {
     rm -f "$scratch/written"
+    qemu_of "$host" "$vm" >/dev/null || return 0
     GUEST_TIMEOUT=8 quietly guest "$host" "$vm" '[ ! -e /data/mistake ] && echo kept >/data/later && sync' && touch "$scratch/written"
     return 0
 }
