@@ -1,0 +1,53 @@
+#include "model/run.h"
+
+#include "model/fields.h"
+#include "model/job.h"
+
+const char *const run_outcome_names[] = {"running", "done",      "some_failed", "failed",
+                                         "unknown", "cancelled", "empty",       NULL};
+
+static const struct field member_fields[] = {
+    STRING(run_member, target, .max = 255),
+    STRING(run_member, name, OPTIONAL, .max = 255),
+    STRING(run_member, host, .max = 63),
+    STRING(run_member, repository, OPTIONAL, .max = 36),
+    STRING(run_member, point, OPTIONAL, .max = 36),
+    STRING(run_member, snapshot, OPTIONAL, .max = 255),
+    TIME(run_member, due_at, OPTIONAL),
+    INT(run_member, retarget, OPTIONAL),
+    STRING(run_member, skipped, OPTIONAL, .max = 512),
+    {0},
+};
+const struct record_type run_member_record = {"run_member", sizeof(struct run_member), member_fields};
+
+static const struct field members_fields[] = {
+    RECORDS(run_members, members, run_member_record, .max = RUN_PART_MEMBERS),
+    {0},
+};
+const struct record_type run_members_record = {"run_members", sizeof(struct run_members), members_fields};
+
+static const struct field run_fields[] = {
+    STRING(run, policy, .max = 64),
+    INT(run, version),
+    STRING(run, schedule, .max = 64),
+    TIME(run, slot),
+    STRING(run, operation, .max = 64),
+    ENUM(run, kind, backup_kind_names, OPTIONAL),
+    STRING(run, requested_by, OPTIONAL, .max = 256),
+    TIME(run, planned_at),
+    INT(run, members),
+    INT(run, parts),
+    INT(run, priority, OPTIONAL, .fallback = 3),
+    TIME(run, window_end_at, OPTIONAL),
+    BOOL(run, cancel_at_end, OPTIONAL),
+    STRING(run, cancel, OPTIONAL, .max = 1024),
+    TIME(run, ended_at, OPTIONAL),
+    ENUM(run, outcome, run_outcome_names, OPTIONAL),
+    INT(run, done, OPTIONAL),
+    INT(run, failed, OPTIONAL),
+    INT(run, unknown, OPTIONAL),
+    INT(run, cancelled, OPTIONAL),
+    INT(run, skipped, OPTIONAL),
+    {0},
+};
+const struct record_type run_record = {"run", sizeof(struct run), run_fields};

@@ -1,0 +1,50 @@
+#pragma once
+/*
+ * A run: jobs that are planned together and judged together. The ledger has one record for the run (kind run, id RUN) and, written before it, its members in parts (kind run, id
+ * RUN/0, RUN/1 …), because a record has a limit and a run has none.
+ */
+#include "model/record.h"
+
+enum run_outcome { RUN_RUNNING, RUN_DONE, RUN_SOME_FAILED, RUN_FAILED, RUN_UNKNOWN, RUN_CANCELLED, RUN_EMPTY };
+
+enum { RUN_PART_MEMBERS = 2000 /* of 1 MiB, some 300 bytes each */ };
+
+struct run_member {
+    char *target; /* kind:id */
+    char *name;   /* of the target, for people */
+    char *host;
+    char *repository;  /* UUID; absent: none is used */
+    char *point;       /* restore point that the job is about */
+    char *snapshot;    /* name of the snapshot that is deleted */
+    int64_t due_at_ms; /* its turn */
+    int64_t retarget;  /* how often it was planned again on another host */
+    char *skipped;     /* why it has no job; absent: it has one, or will */
+};
+
+struct run_members {
+    struct list members; /* struct run_member */
+};
+
+struct run {
+    char *policy;
+    int64_t version;
+    char *schedule; /* of the policy; "manual", "retention" */
+    int64_t slot_ms;
+    char *operation; /* op of the jobs */
+    int kind;        /* of backups; enum backup_kind */
+    char *requested_by;
+    int64_t planned_at_ms;
+    int64_t members, parts;
+    int64_t priority;
+    int64_t window_end_at_ms; /* no job starts later; 0: none */
+    bool cancel_at_end;       /* of the window */
+    char *cancel;             /* who asked to cancel it, and why */
+    int64_t ended_at_ms;
+    int outcome; /* enum run_outcome */
+    int64_t done, failed, unknown, cancelled, skipped;
+};
+
+extern const struct record_type run_record, run_members_record, run_member_record;
+extern const char *const run_outcome_names[];
+DEFINE_RECORD(run, run_record)
+DEFINE_RECORD(run_members, run_members_record)
