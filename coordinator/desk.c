@@ -175,11 +175,16 @@ static void derive_id(const struct caller *caller, const char *idempotency_key, 
         uuid_random(out);
 }
 
-static int complete_job(struct job *job, const struct caller *caller, const char *idempotency_key, struct err *err)
+/* planned: by a policy, with an id of its own that every leader derives alike. */
+static int complete_job(struct job *job, const struct caller *caller, const char *idempotency_key, bool planned,
+                        struct err *err)
 {
     char id[UUID_TEXT];
 
-    derive_id(caller, idempotency_key, id);
+    if (planned)
+        snprintf(id, sizeof id, "%s", job->job_id);
+    else
+        derive_id(caller, idempotency_key, id);
     job->issued_at_ms = clock_real_ms();
     if (!job->deadline_ms)
         job->deadline_ms = job->issued_at_ms + DEADLINE_MS;
@@ -233,7 +238,7 @@ static int check_host(struct coordinator *coordinator, const struct job *job, st
 }
 
 static int entry_of_job(struct coordinator *coordinator, const struct caller *caller, const struct job *job,
-                        const char *idempotency_key, struct ledger_entry **out, struct err *err)
+                        const char *idempotency_key, bool planned, struct ledger_entry **out, struct err *err)
 {
     CLEANUP(ledger_entry_freep) struct ledger_entry *entry = calloc(1, sizeof *entry);
 
@@ -241,7 +246,8 @@ static int entry_of_job(struct coordinator *coordinator, const struct caller *ca
         return err_memory(err, "job");
     entry->kind = LEDGER_JOB;
     entry->job->partition = entry->job->offset = -1;
-    if (job_clone(job, &entry->job->job, err) < 0 || complete_job(entry->job->job, caller, idempotency_key, err) < 0)
+    if (job_clone(job, &entry->job->job, err) < 0 ||
+        complete_job(entry->job->job, caller, idempotency_key, planned, err) < 0)
         return -1;
     entry->job->prepared_at_ms = entry->job->job->issued_at_ms;
     if (string_set(&entry->id, entry->job->job->job_id, err) < 0 ||
@@ -255,12 +261,12 @@ static int entry_of_job(struct coordinator *coordinator, const struct caller *ca
 }
 
 static int make_submit(struct coordinator *coordinator, const struct caller *caller, const struct job *job,
-                       const char *idempotency_key, struct desk_write **out, struct err *err)
+                       const char *idempotency_key, bool planned, struct desk_write **out, struct err *err)
 {
     CLEANUP(desk_write_freep) struct desk_write *write = desk_write_new(DESK_SUBMIT, err);
 
     if (!write || set_caller(write, caller, job->reason, err) < 0 ||
-        entry_of_job(coordinator, caller, job, idempotency_key, &write->entry, err) < 0)
+        entry_of_job(coordinator, caller, job, idempotency_key, planned, &write->entry, err) < 0)
         return -1;
     snprintf(write->job_id, sizeof write->job_id, "%s", write->entry->id);
     *out = TAKE_PTR(write);
@@ -272,15 +278,15 @@ int coordinator_submit(struct coordinator *coordinator, const struct caller *cal
 {
     struct desk_write *write;
 
-    if (make_submit(coordinator, caller, job, idempotency_key, &write, err) < 0)
+    if (make_submit(coordinator, caller, job, idempotency_key, false, &write, err) < 0)
         return -1;
     snprintf(out_job_id, UUID_TEXT, "%s", write->job_id);
     return ask(coordinator, write, err);
 }
 
-int coordinator_submit_many(struct coordinator *coordinator, const struct caller *caller,
-                            const struct job *const jobs[], const char *const idempotency_keys[], size_t count,
-                            char (*out_job_ids)[UUID_TEXT], struct err *errs, struct err *err)
+static int submit_many(struct coordinator *coordinator, const struct caller *caller, const struct job *const jobs[],
+                       const char *const idempotency_keys[], bool planned, size_t count, char (*out_job_ids)[UUID_TEXT],
+                       struct err *errs, struct err *err)
 {
     CLEANUP(call_releasep) struct desk_call *call = NULL;
     struct queue_item *first = NULL, **last = &first;
@@ -293,10 +299,11 @@ int coordinator_submit_many(struct coordinator *coordinator, const struct caller
         return -1;
     for (size_t i = 0; i < count; i++) {
         errs[i] = (struct err){0};
-        if (make_submit(coordinator, caller, jobs[i], idempotency_keys ? idempotency_keys[i] : NULL, &write, &errs[i]) <
-            0)
+        if (make_submit(coordinator, caller, jobs[i], idempotency_keys ? idempotency_keys[i] : NULL, planned, &write,
+                        &errs[i]) < 0)
             continue;
-        memcpy(out_job_ids[i], write->job_id, UUID_TEXT);
+        if (out_job_ids)
+            memcpy(out_job_ids[i], write->job_id, UUID_TEXT);
         call_add(call, write, i);
         *last = &write->item;
         last = &write->item.next;
@@ -317,6 +324,19 @@ int coordinator_submit_many(struct coordinator *coordinator, const struct caller
         if (errs[i].kind == ERR_NONE)
             result_of(call, i, &errs[i]);
     return 0;
+}
+
+int coordinator_submit_many(struct coordinator *coordinator, const struct caller *caller,
+                            const struct job *const jobs[], const char *const idempotency_keys[], size_t count,
+                            char (*out_job_ids)[UUID_TEXT], struct err *errs, struct err *err)
+{
+    return submit_many(coordinator, caller, jobs, idempotency_keys, false, count, out_job_ids, errs, err);
+}
+
+int desk_submit_planned(struct coordinator *coordinator, const struct job *const jobs[], size_t count, struct err *errs,
+                        struct err *err)
+{
+    return submit_many(coordinator, NULL, jobs, NULL, true, count, NULL, errs, err);
 }
 
 /* ---- words about a job ---- */

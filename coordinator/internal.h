@@ -24,6 +24,7 @@
 struct desk_write;
 struct keeper;
 struct mac;
+struct planner;
 struct publisher;
 struct queue;
 struct redis;
@@ -68,6 +69,7 @@ struct coordinator {
     pthread_mutex_t limits; /* protects the buckets */
     struct bucket strangers, callers,
         letters; /* audit records of refusals without and with a known token; dead letters, by 4 KiB */
+    struct planner *planner;
 
     /* main loop */
     struct kafka_consumer *consumer;
@@ -166,8 +168,16 @@ void desk_answer(struct coordinator *coordinator, struct desk_write *write,
                  const struct err *err); /* NULL: it is true now. Gives the loop's reference back. */
 int desk_put_and_wait(struct coordinator *coordinator, struct ledger_entry *entry,
                       struct err *err); /* keeper: its records; takes the entry over */
+/* coordinator_submit_many for jobs that have their ids already (of a run). */
+int desk_submit_planned(struct coordinator *coordinator, const struct job *const jobs[], size_t count, struct err *errs,
+                        struct err *err);
 int desk_say(struct coordinator *coordinator, enum desk_kind kind, const char *job_id, int state); /* nobody waits */
 void desk_refuse_all(struct coordinator *coordinator);
+
+/* ---- planner.c: what policies start, in its own thread ---- */
+int planner_start(struct coordinator *coordinator, struct planner **out, struct err *err);
+void planner_stop(struct planner *planner); /* after the main loop has ended */
+void planner_wake(struct planner *planner); /* something that it should see was put into the ledger; any thread */
 
 /* ---- keeper.c: the synchronous side of Redis, in its own thread ---- */
 struct keeper_state {

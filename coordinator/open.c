@@ -313,7 +313,9 @@ static int open_all(struct coordinator *coordinator, struct err *err)
         return -1;
     if (open_connections(coordinator, err) < 0)
         return -1;
-    return start_view(coordinator, err) < 0 ? -1 : keeper_start(coordinator, &coordinator->keeper, err);
+    if (start_view(coordinator, err) < 0 || keeper_start(coordinator, &coordinator->keeper, err) < 0)
+        return -1;
+    return planner_start(coordinator, &coordinator->planner, err);
 }
 
 DEFINE_FREEP(struct coordinator, coordinator_free)
@@ -353,6 +355,7 @@ void coordinator_free(struct coordinator *coordinator)
         log_drop_drafts(coordinator, ERR_UNKNOWN, "the coordinator stops");
         desk_refuse_all(coordinator);
     }
+    planner_stop(coordinator->planner);
     keeper_stop(coordinator->keeper);
     view_stop(coordinator->view);
     if (coordinator->desk) {

@@ -26,6 +26,8 @@ struct coordinator_options {
     int64_t jobs_in_flight;
     int64_t linger_us;
     int64_t http_threads;
+    int64_t limits_jobs, limits_per_host, limits_per_repository; /* of jobs that policies start; 0: no limit */
+    int64_t retention_every_ms;
     /* What `host enroll` writes into the bundle of a worker; absent: what the coordinator itself uses. */
     char *worker_kafka_brokers;
     char *worker_redis_address, *worker_redis_user, *worker_redis_password_file;

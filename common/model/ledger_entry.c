@@ -68,6 +68,16 @@ static const struct field ledger_host_fields[] = {
 };
 const struct record_type ledger_host_record = {"ledger_host", sizeof(struct ledger_host), ledger_host_fields};
 
+static const struct field ledger_policy_fields[] = {
+    EMBEDDED(ledger_policy, policy, policy_record),
+    INT(ledger_policy, version),
+    TIME(ledger_policy, since),
+    BOOL(ledger_policy, paused, OPTIONAL),
+    STRING(ledger_policy, source, .max = 64 * 1024),
+    {0},
+};
+const struct record_type ledger_policy_record = {"ledger_policy", sizeof(struct ledger_policy), ledger_policy_fields};
+
 static const struct field ledger_entry_fields[] = {
     ENUM(ledger_entry, kind, ledger_kind_names),
     STRING(ledger_entry, id, .max = 512),
@@ -87,6 +97,9 @@ static const struct field ledger_entry_fields[] = {
     RECORD(ledger_entry, host, ledger_host_record, OPTIONAL),
     MAP(ledger_entry, values, OPTIONAL),
     RECORDS(ledger_entry, marks, ledger_mark_record, OPTIONAL, .max = LEDGER_MARKS_MAX),
+    RECORD(ledger_entry, policy, ledger_policy_record, OPTIONAL),
+    RECORD(ledger_entry, run, run_record, OPTIONAL),
+    RECORD(ledger_entry, members, run_members_record, OPTIONAL),
     {0},
 };
 const struct record_type ledger_entry_record = {"ledger_entry", sizeof(struct ledger_entry), ledger_entry_fields};

@@ -1,6 +1,8 @@
 #pragma once
 /* The coordinator's memory: records of fleetsnap.ledger. Each is complete: it replaces what was known of (kind, id). design.md "Coordinator", "Ledger". */
 #include "model/job.h"
+#include "model/policy.h"
+#include "model/run.h"
 
 enum ledger_kind {
     LEDGER_TERM,
@@ -61,6 +63,14 @@ struct ledger_host {
     char *state; /* enrolled, draining, removed */
 };
 
+struct ledger_policy { /* id NAME/VERSION; the highest version that is not gone is the one that counts */
+    struct policy policy;
+    int64_t version;
+    int64_t since_ms; /* slots after it are this version's: written when its schedules changed, and when it is resumed */
+    bool paused;
+    char *source; /* YAML, as it was written */
+};
+
 struct ledger_entry {
     int kind; /* enum ledger_kind */
     char *id;
@@ -77,11 +87,14 @@ struct ledger_entry {
     struct ledger_repository *repository;
     struct ledger_host *host;
     struct facts values; /* HOLD, PIN, DEFAULT; later kinds have records of their own */
-    struct list marks;   /* MARKS: of struct ledger_mark, in order */
+    struct ledger_policy *policy;
+    struct run *run;             /* RUN: id is the run's, or */
+    struct run_members *members; /* RUN/N */
+    struct list marks;           /* MARKS: of struct ledger_mark, in order */
 };
 
 extern const struct record_type ledger_entry_record, ledger_job_record, ledger_mark_record, ledger_key_record,
-    ledger_token_record, ledger_repository_record, ledger_host_record;
+    ledger_token_record, ledger_repository_record, ledger_host_record, ledger_policy_record;
 extern const char *const ledger_kind_names[];
 
 enum { LEDGER_MARKS_MAX = 1024 }; /* in one entry */

@@ -19,7 +19,8 @@ EMBED(schema_status_1, "status.1.avsc");
 EMBED(schema_status_2, "status.avsc");
 EMBED(schema_ledger_entry_1, "ledger_entry.1.avsc");
 EMBED(schema_ledger_entry_2, "ledger_entry.2.avsc");
-EMBED(schema_ledger_entry_3, "ledger_entry.avsc");
+EMBED(schema_ledger_entry_3, "ledger_entry.3.avsc");
+EMBED(schema_ledger_entry_4, "ledger_entry.avsc");
 EMBED(schema_restore_point_1, "restore_point.1.avsc");
 EMBED(schema_restore_point_2, "restore_point.avsc");
 EMBED(schema_inventory_1, "inventory.avsc");
@@ -42,8 +43,9 @@ const struct schema_entry schema_table[] = {
     {10, 2, "ledger_entry.2.avsc", &ledger_entry_record, schema_ledger_entry_2},
     {11, 2, "job.avsc", &job_record, schema_job_2},
     {12, 2, "status.avsc", &status_record, schema_status_2},
-    {13, 3, "ledger_entry.avsc", &ledger_entry_record, schema_ledger_entry_3},
+    {13, 3, "ledger_entry.3.avsc", &ledger_entry_record, schema_ledger_entry_3},
     {14, 2, "restore_point.avsc", &restore_point_record, schema_restore_point_2},
     {15, 2, "request.avsc", &request_record, schema_request_2},
+    {16, 4, "ledger_entry.avsc", &ledger_entry_record, schema_ledger_entry_4},
     {0},
 };

@@ -193,3 +193,6 @@ api_handler api_points_pin, api_points_unpin, api_holds_list, api_holds_create, 
 /* Adds the member "pinned" to a restore point: {reason, by, at} or null. */
 int api_pin_show(struct api_request *request, json_t *point, struct err *err);
 api_handler api_tokens_list, api_tokens_create, api_tokens_revoke, api_dead_letters_list, api_dead_letters_show;
+api_handler api_policies_list, api_policies_show, api_policies_apply, api_policies_delete, api_policies_pause,
+    api_policies_resume, api_policies_run, api_policies_preview, api_policies_preview_text;
+api_handler api_runs_list, api_runs_show, api_runs_cancel;

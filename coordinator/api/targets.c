@@ -1,5 +1,7 @@
 #include "base/err.h"
+#include "base/parse.h"
 #include "coordinator/api/internal.h"
+#include "coordinator/plans.h"
 #include "model/target.h"
 
 #include <stdio.h>
@@ -20,7 +22,10 @@ static void keep_matching(json_t *page, const char *text)
 
 int api_targets_list(struct api_request *request, struct api_response *response)
 {
-    static const char *const allowed[] = {"q", "selector", "host", "state", "name", "limit", "after", NULL};
+    static const char *const allowed[] = {"q",     "selector", "host",        "state", "name",
+                                          "limit", "after",    "unprotected", NULL};
+    const char *asked = facts_get(&request->query, "unprotected");
+    bool unprotected = false;
     CLEANUP(freep) char *selector = NULL;
     struct view_filter filter;
     struct err err = {0};
@@ -28,6 +33,8 @@ int api_targets_list(struct api_request *request, struct api_response *response)
 
     if (!api_filter(request, response, allowed, &filter))
         return 0;
+    if (asked && parse_bool(asked, &unprotected, &err) < 0)
+        return api_usage(response, "unprotected", &err);
     if (api_scope_selector(request, &selector, &err) < 0)
         return api_problem_err(response, "selector", &err);
     filter.selector = selector;
@@ -35,6 +42,8 @@ int api_targets_list(struct api_request *request, struct api_response *response)
         return err.kind == ERR_PERMANENT ? api_usage(response, "selector", &err)
                                          : api_problem_err(response, "targets", &err);
     keep_matching(page, facts_get(&request->query, "q"));
+    if (plans_annotate(request->context->coordinator, json_object_get(page, "items"), unprotected, &err) < 0)
+        return json_decref(page), api_problem_err(response, "targets", &err);
     return api_answer(response, 200, page);
 }
 
@@ -65,8 +74,15 @@ static json_t *find_target(struct api_request *request, struct api_response *res
 int api_targets_show(struct api_request *request, struct api_response *response)
 {
     json_t *target = find_target(request, response);
+    struct err err = {0};
 
-    return target ? api_answer(response, 200, target) : 0;
+    if (!target)
+        return 0;
+    json_t *alone = json_pack("[O]", target);
+    int result = plans_annotate(request->context->coordinator, alone, false, &err);
+    json_decref(alone);
+    return result < 0                                             ? json_decref(target),
+           api_problem_err(response, request->arguments[0], &err) : api_answer(response, 200, target);
 }
 
 int api_targets_snapshots(struct api_request *request, struct api_response *response)

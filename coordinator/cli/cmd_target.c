@@ -8,20 +8,23 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { PROTECTED_MS = 26 * 3600 * 1000 };
-
-static bool is_protected(const struct cli *cli, const json_t *target)
+/* A policy backs it up, and its newest backup is as young as that policy wants. */
+static bool is_protected(const json_t *target)
 {
-    int64_t made = member_time(json_object_get(target, "last_backup"), "created_at");
-
-    return made && cli_now(cli) - made <= PROTECTED_MS;
+    return strcmp(member_text(target, "protection"), "protected") == 0;
 }
 
-static void keep_unprotected(const struct cli *cli, json_t *targets)
+/* "nightly, hourly"; "none !" */
+static void add_policies(struct table *table, const json_t *target)
 {
-    for (size_t i = json_array_size(targets); i-- > 0;)
-        if (is_protected(cli, json_array_get(targets, i)))
-            json_array_remove(targets, i);
+    CLEANUP(text_freep) struct text names = {0};
+    const json_t *name;
+    size_t index;
+
+    json_array_foreach(json_object_get(target, "policies"), index, name)
+        text_addf(&names, "%s%s", index ? ", " : "", json_string_value(name));
+    table_cellf(table, "%s%s", show_or(text_str(&names), "none"),
+                strcmp(member_text(target, "protection"), "unprotected") == 0 ? " !" : "");
 }
 
 /* "incremental 1.2 MiB", "–" */
@@ -59,8 +62,9 @@ static void add_migratable(struct table *table, const json_t *target)
 static size_t print_targets(struct cli *cli, const json_t *targets)
 {
     static const struct table_column columns[] = {
-        {"TARGET", COLUMN_SHRINK},      {"HOST", COLUMN_SHRINK}, {"STATE", 0}, {"LABELS", COLUMN_SHRINK},
-        {"LAST BACKUP", COLUMN_SHRINK}, {"VERIFIED", 0},         {"AGE", 0},   {"MIGRATABLE", COLUMN_SHRINK}};
+        {"TARGET", COLUMN_SHRINK},    {"HOST", COLUMN_SHRINK},        {"STATE", 0},    {"LABELS", COLUMN_SHRINK},
+        {"POLICY", COLUMN_SHRINK},    {"LAST BACKUP", COLUMN_SHRINK}, {"VERIFIED", 0}, {"AGE", 0},
+        {"MIGRATABLE", COLUMN_SHRINK}};
     struct table table;
     size_t index, unprotected = 0;
     json_t *target;
@@ -71,12 +75,13 @@ static size_t print_targets(struct cli *cli, const json_t *targets)
     {
         const json_t *backup = json_object_get(target, "last_backup");
         CLEANUP(freep) char *labels = show_labels(json_object_get(target, "labels"));
-        bool good = is_protected(cli, target);
+        bool good = is_protected(target);
         table_cell(&table, show_target(target));
         table_cellf(&table, "%s%s", member_text(target, "host"),
                     json_is_false(json_object_get(target, "host_alive")) ? " !" : "");
         table_cell(&table, show_or(member_text(target, "state"), "–"));
         table_cell(&table, labels ? labels : "");
+        add_policies(&table, target);
         add_backup(&table, backup);
         table_cell(&table, verified(backup));
         table_cellf(&table, "%s%s", show_age(cli, backup, "created_at", age, sizeof age), good ? "" : " !");
@@ -98,17 +103,17 @@ int run_target_list(struct cli *cli, const struct invocation *invocation)
     call_query(&path, "host", invocation_value(invocation, "host"));
     call_query(&path, "state", invocation_value(invocation, "state"));
     call_query(&path, "q", invocation_value(invocation, "match"));
+    call_query(&path, "unprotected", invocation_has(invocation, "unprotected") ? "true" : NULL);
     int code = call_list(cli, "targets", 0, &targets, "%s", text_str(&path));
     text_free(&path);
     if (code)
         return code;
-    if (invocation_has(invocation, "unprotected"))
-        keep_unprotected(cli, targets);
     if (cli->json)
         cli_print_json(cli, targets);
     else if (print_targets(cli, targets) && !invocation_has(invocation, "unprotected"))
-        fprintf(cli->err,
-                "! no backup of the last 26 hours, or a host that is silent: fleetsnap targets --unprotected\n");
+        fprintf(
+            cli->err,
+            "! no policy backs it up, its backup is older than its policy allows, or a host that is silent: fleetsnap targets --unprotected\n");
     json_decref(targets);
     return EXIT_DONE;
 }

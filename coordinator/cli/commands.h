@@ -2,7 +2,8 @@
 /* The tables of commands and the functions behind them; commands_*.c and cmd_*.c only. */
 #include "coordinator/cli/command.h"
 
-extern const struct command commands_fleet[], commands_snapshot[], commands_backup[], commands_job[], commands_help[];
+extern const struct command commands_fleet[], commands_snapshot[], commands_backup[], commands_job[], commands_policy[],
+    commands_help[];
 
 command_run run_job_command; /* starts the job that the row's op names (job_command.c) */
 
@@ -13,3 +14,6 @@ command_run run_hold, run_hold_list, run_release, run_backup_pin, run_backup_unp
 command_run run_snapshot_list, run_snapshot_show, run_backup_list, run_backup_show;
 command_run run_repository_init, run_repository_list, run_repository_show;
 command_run run_job_list, run_job_show, run_job_watch, run_job_cancel, run_job_retry, run_job_resolve;
+command_run run_policy_apply, run_policy_list, run_policy_show, run_policy_diff, run_policy_preview, run_policy_pause,
+    run_policy_resume, run_policy_run_now, run_policy_delete;
+command_run run_run_list, run_run_show, run_run_watch, run_run_cancel;

@@ -30,7 +30,9 @@ static const struct option_row target_list[] = {
     {.name = "host", .kind = OPT_TEXT, .value = "HOST", .doc = "only those on this host"},
     {.name = "state", .kind = OPT_TEXT, .value = "STATE", .doc = "only those in this state: running, paused, shutoff"},
     {.name = "match", .kind = OPT_TEXT, .value = "TEXT", .doc = "only those whose name holds this"},
-    {.name = "unprotected", .kind = OPT_FLAG, .doc = "only those without a backup of the last 26 hours"},
+    {.name = "unprotected",
+     .kind = OPT_FLAG,
+     .doc = "only those that no policy backs up, or whose backup is older than the policy allows"},
     {.name = NULL},
 };
 #define WHICH                                                                                       \

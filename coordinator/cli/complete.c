@@ -90,6 +90,8 @@ static void print_kind(struct cli *cli, const char *kind, const char *target)
                    {"jobs", "/v1/jobs?limit=100", "job_id", NULL},
                    {"points", "/v1/points?kind=backup&limit=200", "id", NULL},
                    {"tokens", "/v1/tokens", "name", NULL},
+                   {"policies", "/v1/policies", "name", NULL},
+                   {"runs", "/v1/runs?limit=100", "run_id", NULL},
                    {"repositories", "/v1/repositories", "name", NULL}};
 
     if (strcmp(kind, "snapshots") == 0)
@@ -172,7 +174,8 @@ static void analyse(struct words *words)
 
 static void print_nouns(struct cli *cli)
 {
-    static const char *const lists[] = {"targets", "hosts", "jobs", "snapshots", "backups", "repositories", "tokens"};
+    static const char *const lists[] = {"targets",      "hosts",  "jobs",     "snapshots", "backups",
+                                        "repositories", "tokens", "policies", "runs"};
     const struct command *command;
     const char *noun = "";
 

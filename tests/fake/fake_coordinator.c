@@ -5,6 +5,7 @@
 #include "base/facts.h"
 #include "base/parse.h"
 #include "base/uuid.h"
+#include "coordinator/plans.h"
 #include "model/job_state.h"
 #include "model/select.h"
 #include "model/status.h"
@@ -737,4 +738,162 @@ int view_ids(struct view_reader *reader, const char *what, const char *prefix, j
             json_array_append_new(*out, json_string(text(item, "id")));
     }
     return 0;
+}
+
+/* ---- policies and runs: lists are the tables "policies" and "runs"; what is found there by name or id is shown, changed and cancelled ---- */
+
+static json_t *find_item(struct coordinator *fake, const char *table, const char *member, const char *value)
+{
+    json_t *item;
+    size_t index;
+
+    json_array_foreach(json_object_get(fake->tables, table), index, item)
+    {
+        const char *text = json_string_value(json_object_get(item, member));
+        if (text && strncmp(text, value, strlen(value)) == 0)
+            return item;
+    }
+    return NULL;
+}
+
+static int copy_table(struct coordinator *fake, const char *table, json_t **out, struct err *err)
+{
+    LOCK_SCOPE(&fake->lock);
+    if (fails(fake, err) < 0)
+        return -1;
+    *out = json_deep_copy(json_object_get(fake->tables, table));
+    if (!*out)
+        *out = json_array();
+    return 0;
+}
+
+static int copy_item(struct coordinator *fake, const char *table, const char *member, const char *value, json_t **out,
+                     struct err *err)
+{
+    LOCK_SCOPE(&fake->lock);
+    if (fails(fake, err) < 0)
+        return -1;
+    *out = json_deep_copy(find_item(fake, table, member, value));
+    return *out != NULL;
+}
+
+static int change_item(struct coordinator *fake, const char *table, const char *member, const char *value,
+                       const char *changed, json_t *to, struct err *err)
+{
+    LOCK_SCOPE(&fake->lock);
+    json_t *item = find_item(fake, table, member, value);
+    int result = fails(fake, err) < 0 ? -1 : item != NULL;
+
+    if (result > 0)
+        json_object_set(item, changed, to);
+    json_decref(to);
+    return result;
+}
+
+/* No YAML here: a text with a tab is wrong, another is one policy "nightly". */
+int plans_apply(struct coordinator *fake, const struct caller *caller, const char *file, const char *yaml,
+                const char *reason, bool dry_run, json_t **out, struct err *err)
+{
+    (void)caller;
+    (void)reason;
+    LOCK_SCOPE(&fake->lock);
+    if (fails(fake, err) < 0)
+        return -1;
+    if (strchr(yaml, '\t'))
+        return err_set(err, ERR_PERMANENT, "%s:1:1: a tab", file);
+    json_t *known = find_item(fake, "policies", "name", "nightly");
+    const char *before = json_string_value(json_object_get(known, "source"));
+    *out = json_pack("{s:[{s:s, s:i, s:s, s:s?, s:s}]}", "policies", "name", "nightly", "version", known ? 2 : 1,
+                     "change",
+                     !known                                ? "created"
+                     : before && strcmp(before, yaml) == 0 ? "unchanged"
+                                                           : "changed",
+                     "before", before, "after", yaml);
+    if (known && !dry_run)
+        json_object_set_new(known, "source", json_string(yaml));
+    return 0;
+}
+
+int plans_list(struct coordinator *fake, json_t **out, struct err *err)
+{
+    return copy_table(fake, "policies", out, err);
+}
+
+int plans_show(struct coordinator *fake, const char *name, json_t **out, struct err *err)
+{
+    return copy_item(fake, "policies", "name", name, out, err) < 0 ? -1 : 0;
+}
+
+int plans_pause(struct coordinator *fake, const struct caller *caller, const char *name, bool pause, const char *reason,
+                struct err *err)
+{
+    (void)caller;
+    (void)reason;
+    return change_item(fake, "policies", "name", name, "paused", json_boolean(pause), err);
+}
+
+int plans_delete(struct coordinator *fake, const struct caller *caller, const char *name, const char *reason,
+                 struct err *err)
+{
+    (void)caller;
+    (void)reason;
+    return change_item(fake, "policies", "name", name, "name", json_string("(deleted)"), err);
+}
+
+int plans_run_now(struct coordinator *fake, struct view_reader *reader, const struct caller *caller, const char *name,
+                  char *out_run_id, struct err *err)
+{
+    json_t *run = NULL;
+    int result = copy_item(fake, "runs", "policy", name, &run, err);
+
+    (void)reader;
+    (void)caller;
+    if (result > 0)
+        snprintf(out_run_id, 37, "%s", json_string_value(json_object_get(run, "run_id")));
+    json_decref(run);
+    return result;
+}
+
+int plans_preview(struct coordinator *fake, struct view_reader *reader, const char *name, const char *file,
+                  const char *yaml, int64_t firings, json_t **out, struct err *err)
+{
+    (void)reader;
+    (void)file;
+    (void)firings;
+    return copy_item(fake, "previews", "name", yaml ? "nightly" : name, out, err);
+}
+
+/* The items of the table say it themselves. */
+int plans_annotate(struct coordinator *fake, json_t *items, bool unprotected_only, struct err *err)
+{
+    (void)fake;
+    (void)err;
+    for (size_t i = json_array_size(items); unprotected_only && i-- > 0;) {
+        const char *protection = json_string_value(json_object_get(json_array_get(items, i), "protection"));
+        if (protection && strcmp(protection, "protected") == 0)
+            json_array_remove(items, i);
+    }
+    return 0;
+}
+
+int plans_runs(struct coordinator *fake, const char *policy, bool open_only, int64_t limit, json_t **out,
+               struct err *err)
+{
+    (void)policy;
+    (void)open_only;
+    (void)limit;
+    return copy_table(fake, "runs", out, err);
+}
+
+int plans_run_show(struct coordinator *fake, const char *prefix, json_t **out, struct err *err)
+{
+    return copy_item(fake, "runs", "run_id", prefix, out, err);
+}
+
+int plans_run_cancel(struct coordinator *fake, const struct caller *caller, const char *prefix, const char *reason,
+                     char *out_run_id, struct err *err)
+{
+    (void)caller;
+    snprintf(out_run_id, 37, "%s", prefix);
+    return change_item(fake, "runs", "run_id", prefix, "cancel", json_string(reason ? reason : ""), err);
 }

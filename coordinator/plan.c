@@ -1,0 +1,471 @@
+#include "coordinator/plan.h"
+
+#include "base/err.h"
+#include "base/parse.h"
+#include "base/uuid.h"
+#include "coordinator/schedule.h"
+#include "model/inventory.h"
+#include "model/job.h"
+#include "model/ledger_entry.h"
+#include "model/restore_point.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <uthash.h>
+
+static const int64_t JOB_TIME_MS = 24LL * 3600 * 1000; /* a job of a policy that has not ended by then is given up */
+
+struct found_point {
+    char *id, *repository, *host;
+    int64_t created_ms;
+};
+
+struct found { /* a target that the policy selects */
+    UT_hash_handle hh;
+    char *name, *host;
+    bool running;
+    bool doubled; /* defined on two hosts, and neither runs */
+    struct found_point *points;
+    size_t point_count;
+    char target[TARGET_TEXT];
+};
+
+struct plan {
+    const struct policy *policy;
+    const struct world *world;
+    struct policy_matcher *matcher;
+    struct found *targets;
+};
+
+int plan_new(const struct policy *policy, const struct world *world, struct plan **out, struct err *err)
+{
+    CLEANUP(plan_freep) struct plan *plan = calloc(1, sizeof *plan);
+
+    if (!plan)
+        return err_memory(err, policy->name);
+    plan->policy = policy;
+    plan->world = world;
+    if (policy_matcher_new(policy, &plan->matcher, err) < 0)
+        return -1;
+    *out = TAKE_PTR(plan);
+    return 0;
+}
+
+static void found_free(struct found *found)
+{
+    for (size_t i = 0; i < found->point_count; i++) {
+        free(found->points[i].id);
+        free(found->points[i].repository);
+        free(found->points[i].host);
+    }
+    free(found->points);
+    free(found->name);
+    free(found->host);
+    free(found);
+}
+
+void plan_free(struct plan *plan)
+{
+    struct found *found, *next;
+
+    if (!plan)
+        return;
+    HASH_ITER (hh, plan->targets, found, next) {
+        HASH_DEL(plan->targets, found);
+        found_free(found);
+    }
+    policy_matcher_free(plan->matcher);
+    free(plan);
+}
+
+/* ---- targets ---- */
+
+static struct found *find(const struct plan *plan, const char *target)
+{
+    struct found *found;
+
+    HASH_FIND_STR(plan->targets, target, found);
+    return found;
+}
+
+/* The same target on a second host: the one that runs; if both are off, a person must say. */
+static int meet_again(struct found *found, const struct inventory_target *target, bool running, struct err *err)
+{
+    if (found->running == running) {
+        found->doubled = true;
+        return 0;
+    }
+    found->doubled = false;
+    if (!running)
+        return 0;
+    found->running = true;
+    return string_set(&found->host, target->host, err);
+}
+
+int plan_add_target(struct plan *plan, const struct inventory_target *target, struct err *err)
+{
+    struct policy_target asked = {target->target.kind, target->target.name, target->host, &target->labels};
+    bool running = target->state && strcmp(target->state, "shutoff") != 0;
+    char text[TARGET_TEXT];
+
+    if (!policy_selects(plan->matcher, &asked))
+        return 0;
+    struct found *found = find(plan, target_format(&target->target, text));
+    if (found)
+        return meet_again(found, target, running, err);
+    found = calloc(1, sizeof *found);
+    if (!found || string_set(&found->name, target->target.name, err) < 0 ||
+        string_set(&found->host, target->host, err) < 0) {
+        if (found)
+            found_free(found);
+        return err_memory(err, "plan");
+    }
+    memcpy(found->target, text, sizeof text);
+    found->running = running;
+    HASH_ADD_STR(plan->targets, target, found);
+    return 0;
+}
+
+/* ---- what is to be verified ---- */
+
+static bool proven(const struct restore_point *point, int depth)
+{
+    for (size_t i = 0; i < point->verified.count; i++) {
+        const struct point_verification *one = list_at(&point->verified, struct point_verification, i);
+        if (one->ok && one->depth >= depth)
+            return true;
+    }
+    return false;
+}
+
+/* The newest `most` stay, newest first. */
+static void place_point(struct found *found, struct found_point *point, size_t most)
+{
+    size_t at = 0;
+
+    while (at < found->point_count && found->points[at].created_ms > point->created_ms)
+        at++;
+    if (found->point_count == most) {
+        struct found_point *last = &found->points[most - 1];
+        struct found_point *out = at == most ? point : last;
+        free(out->id);
+        free(out->repository);
+        free(out->host);
+        if (at == most)
+            return;
+        found->point_count--;
+    }
+    memmove(&found->points[at + 1], &found->points[at], (found->point_count - at) * sizeof *point);
+    found->points[at] = *point;
+    found->point_count++;
+}
+
+int plan_add_point(struct plan *plan, const struct restore_point *point, struct err *err)
+{
+    const struct policy_verify *verify = plan->policy->verify;
+    size_t most = verify ? (size_t)verify->newest : 1;
+    char text[TARGET_TEXT];
+    struct found_point its = {.created_ms = point->created_at_ms};
+
+    if (plan->policy->operation != POLICY_BACKUP_VERIFY || point->state != POINT_COMPLETE ||
+        strcmp(point->kind, "backup") != 0 || proven(point, verify ? verify->depth : VERIFY_CHECKSUM))
+        return 0;
+    struct found *found = find(plan, target_format(&point->target, text));
+    if (!found)
+        return 0;
+    if (!found->points && !(found->points = calloc(most + 1, sizeof *found->points)))
+        return err_memory(err, "plan");
+    if (string_set(&its.id, point->id, err) < 0 || string_set(&its.repository, point->repository, err) < 0 ||
+        string_set(&its.host, point->host, err) < 0) {
+        free(its.id);
+        free(its.repository);
+        return -1;
+    }
+    place_point(found, &its, most);
+    return 0;
+}
+
+/* ---- members ---- */
+
+static struct run_member *add_member(struct list *members, const struct found *found, int64_t due_ms, struct err *err)
+{
+    struct run_member *member = list_add(members, &run_member_record, err);
+
+    if (!member || string_set(&member->target, found->target, err) < 0 ||
+        string_set(&member->name, found->name, err) < 0 || string_set(&member->host, found->host, err) < 0)
+        return NULL;
+    member->due_at_ms = due_ms;
+    return member;
+}
+
+static int member_of_target(const struct plan *plan, struct list *members, const struct found *found, int64_t due_ms,
+                            struct err *err)
+{
+    struct run_member *member = add_member(members, found, due_ms, err);
+    char why[PLAN_WHY] = "it is defined on two hosts, and runs on neither";
+    const struct world_place *place = NULL;
+
+    if (!member)
+        return -1;
+    if (found->doubled)
+        return string_set(&member->skipped, why, err);
+    if (plan->policy->operation != POLICY_BACKUP_CREATE)
+        return 0;
+    place = world_repository(plan->world, plan->policy->repository, found->target, found->host, why);
+    return place ? string_set(&member->repository, place->id, err) : string_set(&member->skipped, why, err);
+}
+
+static int members_of_points(const struct plan *plan, struct list *members, const struct found *found, int64_t due_ms,
+                             struct err *err)
+{
+    for (size_t i = 0; i < found->point_count; i++) {
+        struct restore_point point = {.repository = found->points[i].repository, .host = found->points[i].host};
+        struct run_member *member = add_member(members, found, due_ms, err);
+        char why[PLAN_WHY];
+        if (!member || string_set(&member->point, found->points[i].id, err) < 0 ||
+            string_set(&member->repository, point.repository, err) < 0)
+            return -1;
+        const struct world_place *place = world_place_of_point(plan->world, &point, found->host, why);
+        if ((place ? string_set(&member->host, place->host, err) : string_set(&member->skipped, why, err)) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+static int compare_members(const void *a, const void *b)
+{
+    const struct run_member *one = a, *other = b;
+
+    if (one->due_at_ms != other->due_at_ms)
+        return one->due_at_ms < other->due_at_ms ? -1 : 1;
+    int order = strcmp(one->target, other->target);
+    return order ? order : strcmp(one->point ? one->point : "", other->point ? other->point : "");
+}
+
+/* A backup's kind by the schedule, else by the policy. */
+static int kind_of(const struct policy *policy, const struct policy_schedule *schedule)
+{
+    int own = policy->backup ? policy->backup->kind : BACKUP_AUTO;
+
+    return schedule && schedule->kind ? schedule->kind - 1 : own;
+}
+
+static int fill_run(const struct ledger_policy *policy, const struct policy_schedule *schedule, int64_t slot_ms,
+                    int64_t now_ms, size_t members, struct run *out, struct err *err)
+{
+    record_defaults(&run_record, out);
+    if (string_set(&out->policy, policy->policy.name, err) < 0 ||
+        string_set(&out->schedule, schedule ? schedule->name : "manual", err) < 0 ||
+        string_set(&out->operation, policy_operation_names[policy->policy.operation], err) < 0)
+        return -1;
+    out->version = policy->version;
+    out->slot_ms = slot_ms;
+    out->kind = kind_of(&policy->policy, schedule);
+    out->planned_at_ms = now_ms;
+    out->members = (int64_t)members;
+    out->parts = (int64_t)(members + RUN_PART_MEMBERS - 1) / RUN_PART_MEMBERS;
+    out->priority = policy->policy.priority;
+    if (schedule && schedule->window_ms) {
+        out->window_end_at_ms = slot_ms + schedule->window_ms;
+        out->cancel_at_end = schedule->window_end == WINDOW_END_CANCEL;
+    }
+    return 0;
+}
+
+int plan_run(struct plan *plan, const struct ledger_policy *policy, const struct policy_schedule *schedule,
+             int64_t slot_ms, int64_t now_ms, struct run *out_run, struct list *out_members, struct err *err)
+{
+    struct run_members members = {0};
+    struct run run = {0};
+    struct found *found, *next;
+    int result = 0;
+
+    HASH_ITER (hh, plan->targets, found, next) {
+        int64_t due = slot_ms + schedule_spread(plan->policy->name, found->target, schedule ? schedule->spread_ms : 0);
+        if (result == 0)
+            result = plan->policy->operation == POLICY_BACKUP_VERIFY
+                         ? members_of_points(plan, &members.members, found, due, err)
+                         : member_of_target(plan, &members.members, found, due, err);
+    }
+    if (result == 0)
+        result = fill_run(policy, schedule, slot_ms, now_ms, members.members.count, &run, err);
+    if (result < 0) {
+        run_members_clear(&members);
+        run_clear(&run);
+        return -1;
+    }
+    if (members.members.count)
+        qsort(members.members.items, members.members.count, sizeof(struct run_member), compare_members);
+    *out_run = run;
+    *out_members = members.members;
+    return 0;
+}
+
+/* ---- ids ---- */
+
+void plan_run_id(const struct run *run, char out[UUID_TEXT])
+{
+    char slot[32];
+    const char *parts[] = {"run", run->policy, run->schedule, slot, NULL};
+
+    snprintf(slot, sizeof slot, "%lld", (long long)run->slot_ms);
+    uuid_derive(out, parts);
+}
+
+void plan_job_id(const struct run *run, const struct run_member *member, char out[UUID_TEXT])
+{
+    char slot[32], retarget[32];
+    const char *parts[] = {"policy", run->policy, run->schedule, member->target, member->point ? member->point : "",
+                           slot,     retarget,    NULL};
+
+    snprintf(slot, sizeof slot, "%lld", (long long)run->slot_ms);
+    snprintf(retarget, sizeof retarget, "%lld", (long long)member->retarget);
+    uuid_derive(out, parts);
+}
+
+/* ---- jobs ---- */
+
+static int set_repository(const struct world *world, const struct run_member *member, struct repository_ref **out,
+                          struct err *err)
+{
+    char why[PLAN_WHY];
+    const struct world_place *place = world_repository(world, member->repository, member->target, member->host, why);
+
+    if (!place)
+        return err_set(err, ERR_RETRY, "%s", why);
+    *out = calloc(1, sizeof **out);
+    if (!*out)
+        return err_memory(err, "job");
+    if (string_set(&(*out)->id, place->id, err) < 0 || string_set(&(*out)->name, place->name, err) < 0)
+        return -1;
+    return string_set(&(*out)->path, place->path, err);
+}
+
+static int copy_globs(struct strings *out, const struct strings *from, struct err *err)
+{
+    for (size_t i = 0; i < from->count; i++)
+        if (strings_add(out, from->items[i], err) < 0)
+            return -1;
+    return 0;
+}
+
+static int fill_backup(const struct run *run, const struct policy *policy, struct params_backup_create *params,
+                       struct err *err)
+{
+    const struct policy_backup *backup = policy->backup;
+
+    params->kind = run->kind;
+    if (!backup)
+        return 0;
+    params->quiesce = backup->quiesce;
+    params->rate_limit = backup->rate_limit_bytes;
+    params->compress = backup->compress;
+    params->max_chain = backup->max_chain;
+    params->max_chain_ms = backup->max_chain_age_ms;
+    return copy_globs(&params->include, &backup->include, err) < 0 ||
+                   copy_globs(&params->exclude, &backup->exclude, err) < 0
+               ? -1
+               : 0;
+}
+
+static int fill_snapshot(const struct run *run, const struct policy *policy, struct params_snapshot_create *params,
+                         struct err *err)
+{
+    char name[160], time[40];
+
+    snprintf(name, sizeof name, "%s-%.19sZ", policy->name, format_rfc3339(run->slot_ms, time, sizeof time));
+    for (char *c = name; *c; c++)
+        *c = *c == ':' ? '.' : *c;
+    if (policy->snapshot) {
+        params->kind = policy->snapshot->kind;
+        params->quiesce = policy->snapshot->quiesce;
+        params->disk_only = policy->snapshot->disk_only;
+    }
+    return string_set(&params->name, name, err);
+}
+
+static int fill_params(const struct run *run, const struct policy *policy, const struct run_member *member,
+                       const struct world *world, struct job *job, struct err *err)
+{
+    void *params = job->params;
+
+    switch ((enum op)job->op) {
+    case OP_BACKUP_CREATE: {
+        struct params_backup_create *backup = params;
+        return fill_backup(run, policy, backup, err) < 0 ? -1 : set_repository(world, member, &backup->repository, err);
+    }
+    case OP_SNAPSHOT_CREATE: return fill_snapshot(run, policy, params, err);
+    case OP_BACKUP_VERIFY: {
+        struct params_backup_verify *verify = params;
+        verify->depth = policy->verify ? policy->verify->depth : VERIFY_CHECKSUM;
+        return string_set(&verify->point, member->point, err) < 0
+                   ? -1
+                   : set_repository(world, member, &verify->repository, err);
+    }
+    case OP_BACKUP_DELETE: {
+        struct params_backup_delete *remove = params;
+        return string_set(&remove->point, member->point, err) < 0
+                   ? -1
+                   : set_repository(world, member, &remove->repository, err);
+    }
+    case OP_SNAPSHOT_DELETE: return string_set(&((struct params_snapshot_delete *)params)->name, member->snapshot, err);
+    case OP_NONE:
+    case OP_NOOP:
+    case OP_SNAPSHOT_LIST:
+    case OP_SNAPSHOT_SHOW:
+    case OP_SNAPSHOT_REVERT:
+    case OP_BACKUP_RESTORE:
+    case OP_REPOSITORY_INIT:
+    case OP_COUNT: break;
+    }
+    return err_set(err, ERR_PERMANENT, "a run cannot do %s", run->operation);
+}
+
+static int fill_names(const struct run *run, const char *run_id, const struct run_member *member, struct job *job,
+                      struct err *err)
+{
+    char id[UUID_TEXT], who[96], why[256], time[40];
+
+    plan_job_id(run, member, id);
+    snprintf(who, sizeof who, "policy:%s", run->policy);
+    snprintf(why, sizeof why, "policy %s, %s of %s", run->policy, run->schedule,
+             format_rfc3339(run->slot_ms, time, sizeof time));
+    if (target_parse(member->target, &job->target, err) < 0 || string_set(&job->target.name, member->name, err) < 0 ||
+        string_set(&job->job_id, id, err) < 0 || string_set(&job->host, member->host, err) < 0 ||
+        string_set(&job->policy, run->policy, err) < 0 || string_set(&job->run, run_id, err) < 0 ||
+        string_set(&job->schedule, run->schedule, err) < 0)
+        return -1;
+    return string_set(&job->requested_by, run->requested_by ? run->requested_by : who, err) < 0
+               ? -1
+               : string_set(&job->reason, why, err);
+}
+
+int plan_job(const struct run *run, const char *run_id, const struct policy *policy, const struct run_member *member,
+             const struct world *world, struct job **out, struct err *err)
+{
+    CLEANUP(job_freep) struct job *job = calloc(1, sizeof *job);
+    enum op op = op_from_name(run->operation);
+
+    if (!job || op == OP_NONE)
+        return err_set(err, ERR_PERMANENT, "a run cannot do %s", run->operation);
+    record_defaults(&job_record, job);
+    job->op = (int)op;
+    job->params = calloc(1, op_info(op)->params->size);
+    if (!job->params)
+        return err_memory(err, "job");
+    record_defaults(op_info(op)->params, job->params);
+    job->priority = run->priority;
+    job->slot_ms = run->slot_ms;
+    job->deadline_ms = (run->planned_at_ms > member->due_at_ms ? run->planned_at_ms : member->due_at_ms) + JOB_TIME_MS;
+    if (run->window_end_at_ms) {
+        job->start_by_ms = run->window_end_at_ms;
+        job->deadline_ms = run->cancel_at_end ? run->window_end_at_ms : job->deadline_ms;
+        if (job->deadline_ms < job->start_by_ms)
+            job->deadline_ms = job->start_by_ms;
+    }
+    if (fill_names(run, run_id, member, job, err) < 0 || fill_params(run, policy, member, world, job, err) < 0)
+        return -1;
+    *out = TAKE_PTR(job);
+    return 0;
+}

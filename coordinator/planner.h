@@ -1,0 +1,78 @@
+#pragma once
+/*
+ * The inside of the planner, shared by planner*.c only. One thread owns all of it, but for what the mutex protects. It decides nothing by itself (schedule.h, plan.h, run.h, retention.h) and does
+ * nothing by itself: it reads ledger and view, asks those, and hands what they say to the desk. What it remembers is a cache of the ledger: a new leader's planner comes to the same.
+ */
+#include "base/uuid.h"
+#include "coordinator/cron.h"
+#include "coordinator/internal.h"
+#include "coordinator/run.h"
+#include "coordinator/runs.h"
+
+struct zone;
+
+struct compiled { /* beside each policy of the set */
+    struct zone *zone;
+    struct cron *crons; /* by schedule */
+};
+
+struct mark { /* the newest slot of "policy/schedule" that has a run, or was left out */
+    UT_hash_handle hh;
+    int64_t slot_ms;
+    char name[];
+};
+
+struct active { /* a run that has not ended */
+    UT_hash_handle hh;
+    struct run run;
+    struct list members;         /* struct run_member */
+    struct ledger_entry *policy; /* the version that it was planned by; NULL: deleted since */
+    char (*job_ids)[UUID_TEXT];
+    struct run_seat *seats;
+    bool fresh; /* what became of its jobs has not been asked yet */
+    char id[UUID_TEXT];
+};
+
+struct planner {
+    struct coordinator *coordinator;
+    pthread_t thread;
+    pthread_mutex_t mutex; /* protects wanted, stopping */
+    pthread_cond_t changed;
+    bool wanted, stopping;
+
+    /* the thread's own */
+    struct view_reader *reader;
+    int64_t term; /* for which all below was read; 0: not leading */
+    uint64_t fingerprint;
+    struct policy_set policies;
+    struct compiled *compiled;
+    struct mark *marks;
+    struct active *runs;
+    struct world *world;   /* taken at the beginning of a round that needs it; NULL: not yet in this one */
+    struct strings parked; /* jobs that wait for a person; sorted */
+    int64_t parked_ms;     /* monotonic, when it was asked */
+    int64_t expire_ms;     /* monotonic, of the next look at retention */
+    int64_t tidy_ms;
+    char said[512]; /* the last trouble that was logged */
+};
+
+/* planner.c */
+int planner_world(struct planner *planner, struct err *err);          /* planner->world is there after it */
+void planner_trouble(struct planner *planner, const struct err *err); /* logs it, once */
+int64_t planner_mark(const struct planner *planner, const char *policy, const char *schedule); /* 0: none */
+int planner_set_mark(struct planner *planner, const char *policy, const char *schedule, int64_t slot_ms,
+                     struct err *err);
+
+/* planner_fire.c: slots that are due become runs */
+int planner_fire(struct planner *planner, int64_t now_ms, struct err *err);
+int planner_compile(struct planner *planner, struct err *err); /* planner->compiled, anew */
+void planner_compiled_free(struct planner *planner);
+
+/* planner_drive.c: runs that have not ended are taken further */
+int planner_adopt(struct planner *planner, struct err *err); /* those of the ledger that it does not have yet */
+int planner_drive(struct planner *planner, int64_t now_ms, struct err *err);
+void active_free(struct active *active);
+
+/* planner_expire.c: what no rule keeps becomes a run of deletions; old runs and versions are forgotten */
+int planner_expire(struct planner *planner, int64_t now_ms, struct err *err);
+int planner_tidy(struct planner *planner, int64_t now_ms, struct err *err);

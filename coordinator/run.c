@@ -1,0 +1,169 @@
+#include "coordinator/run.h"
+
+#include "base/err.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+/* ---- load ---- */
+
+enum { LOAD_NAME = 256, LOADS = 6 };
+
+struct load_count {
+    UT_hash_handle hh;
+    int64_t jobs;
+    char name[];
+};
+
+struct run_load {
+    struct load_count *counts;
+};
+
+int run_load_new(struct run_load **out, struct err *err)
+{
+    *out = calloc(1, sizeof **out);
+    return *out ? 0 : err_memory(err, "load");
+}
+
+void run_load_free(struct run_load *load)
+{
+    struct load_count *count, *next;
+
+    if (!load)
+        return;
+    HASH_ITER (hh, load->counts, count, next) {
+        HASH_DEL(load->counts, count);
+        free(count);
+    }
+    free(load);
+}
+
+static int64_t load_of(const struct run_load *load, const char *name)
+{
+    struct load_count *count;
+
+    HASH_FIND_STR(load->counts, name, count);
+    return count ? count->jobs : 0;
+}
+
+static void raise_load(struct run_load *load, const char *name)
+{
+    struct load_count *count;
+
+    HASH_FIND_STR(load->counts, name, count);
+    if (!count) {
+        size_t len = strlen(name);
+        count = calloc(1, sizeof *count + len + 1);
+        if (!count)
+            return; /* a job too many, not one too few */
+        memcpy(count->name, name, len + 1);
+        HASH_ADD_STR(load->counts, name, count);
+    }
+    count->jobs++;
+}
+
+/* What a job counts for, each with its limit. Returns how many names. */
+static size_t names_of(const struct run_limits *limits, const char *policy, const char *host, const char *repository,
+                       char names[LOADS][LOAD_NAME], int64_t most[LOADS])
+{
+    static const struct run_limits none;
+    size_t count = 0;
+
+    limits = limits ? limits : &none;
+#define NAME(limit, ...) (most[count] = limits->limit, snprintf(names[count++], LOAD_NAME, __VA_ARGS__))
+    NAME(jobs, "fleet");
+    NAME(per_host, "host/%s", host);
+    NAME(policy_jobs, "policy/%s", policy);
+    NAME(policy_per_host, "policy/%s/host/%s", policy, host);
+    if (repository) {
+        NAME(per_repository, "repository/%s", repository);
+        NAME(policy_per_repository, "policy/%s/repository/%s", policy, repository);
+    }
+#undef NAME
+    return count;
+}
+
+void run_load_add(struct run_load *load, const char *policy, const char *host, const char *repository)
+{
+    char names[LOADS][LOAD_NAME];
+    int64_t most[LOADS];
+    size_t count = names_of(NULL, policy, host, repository, names, most);
+
+    for (size_t i = 0; i < count; i++)
+        raise_load(load, names[i]);
+}
+
+static bool take_room(struct run_load *load, const struct run_limits *limits, const char *policy,
+                      const struct run_seat *seat)
+{
+    char names[LOADS][LOAD_NAME];
+    int64_t most[LOADS];
+    size_t count = names_of(limits, policy, seat->host, seat->repository, names, most);
+
+    for (size_t i = 0; i < count; i++)
+        if (most[i] && load_of(load, names[i]) >= most[i])
+            return false;
+    for (size_t i = 0; i < count; i++)
+        raise_load(load, names[i]);
+    return true;
+}
+
+/* ---- moves ---- */
+
+static bool window_over(const struct run *run, int64_t now_ms)
+{
+    return run->window_end_at_ms && now_ms >= run->window_end_at_ms;
+}
+
+static enum member_move move_of(const struct run *run, const struct run_limits *limits, int64_t now_ms,
+                                const struct run_seat *seat, struct run_load *load)
+{
+    bool stop = run->cancel || (window_over(run, now_ms) && run->cancel_at_end);
+
+    if (seat->state == MEMBER_OPEN)
+        return stop && !seat->cancel_asked ? MOVE_CANCEL : MOVE_NONE;
+    if (seat->state != MEMBER_PENDING)
+        return MOVE_NONE;
+    if (run->cancel || window_over(run, now_ms))
+        return MOVE_DROP;
+    if (seat->due_at_ms > now_ms || !seat->host_ready || seat->target_busy || seat->waits_for_earlier)
+        return MOVE_NONE;
+    return take_room(load, limits, run->policy, seat) ? MOVE_SUBMIT : MOVE_NONE;
+}
+
+void run_decide(const struct run *run, const struct run_limits *limits, int64_t now_ms, struct run_seat *seats,
+                size_t count, struct run_load *load)
+{
+    for (size_t i = 0; i < count; i++)
+        seats[i].move = move_of(run, limits, now_ms, &seats[i], load);
+}
+
+/* ---- how far it is ---- */
+
+void run_count(const struct run_seat *seats, size_t count, struct run_counts *out)
+{
+    *out = (struct run_counts){0};
+    for (size_t i = 0; i < count; i++)
+        switch (seats[i].state) {
+        case MEMBER_PENDING: out->pending++; break;
+        case MEMBER_OPEN: out->open++; break;
+        case MEMBER_DONE: out->done++; break;
+        case MEMBER_FAILED: out->failed++; break;
+        case MEMBER_CANCELLED: out->cancelled++; break;
+        case MEMBER_UNKNOWN: out->unknown++; break;
+        case MEMBER_SKIPPED: out->skipped++; break;
+        }
+}
+
+enum run_outcome run_judge(const struct run *run, const struct run_counts *counts)
+{
+    if (counts->pending || counts->open)
+        return RUN_RUNNING;
+    if (counts->unknown)
+        return RUN_UNKNOWN;
+    if (counts->failed)
+        return counts->done ? RUN_SOME_FAILED : RUN_FAILED;
+    if (run->cancel || counts->cancelled)
+        return RUN_CANCELLED;
+    return counts->done ? RUN_DONE : counts->skipped ? RUN_CANCELLED : RUN_EMPTY;
+}

@@ -1,0 +1,60 @@
+#pragma once
+/*
+ * What a run does next: one pure function over what its members have come to. It serves every run alike; what differs is said by the run's record. Whoever acts on the answer
+ * (planner.c) comes back with what became of it.
+ */
+#include "model/run.h"
+
+#include <uthash.h>
+
+struct err;
+
+enum member_state {
+    MEMBER_PENDING, /* has no job yet */
+    MEMBER_OPEN,    /* has one that has not ended */
+    MEMBER_DONE,
+    MEMBER_FAILED, /* failed, rejected, expired */
+    MEMBER_CANCELLED,
+    MEMBER_UNKNOWN, /* PARKED: a person decides; for the run it is over */
+    MEMBER_SKIPPED, /* never had a job, and will not */
+};
+
+enum member_move {
+    MOVE_NONE,
+    MOVE_SUBMIT, /* its turn has come, and there is room */
+    MOVE_CANCEL, /* ask its job to stop */
+    MOVE_DROP,   /* it will have no job: the run was cancelled, or its window is over */
+};
+
+struct run_seat { /* a member as the decision sees it; the strings are the caller's */
+    enum member_state state;
+    int64_t due_at_ms;
+    const char *host, *repository; /* repository NULL: none */
+    bool host_ready;               /* alive enough to be given work, and not draining */
+    bool target_busy;              /* an earlier job of this policy is open on its target */
+    bool waits_for_earlier;        /* an earlier member of this run has the same target, and has not ended */
+    bool cancel_asked;
+    enum member_move move; /* the answer */
+};
+
+struct run_counts {
+    size_t pending, open, done, failed, cancelled, unknown, skipped;
+};
+
+/* How many jobs are under way, by name: "fleet", "host/…", "repository/…", "policy/…" and below it. */
+struct run_load;
+int run_load_new(struct run_load **out, struct err *err);
+void run_load_free(struct run_load *load);
+void run_load_add(struct run_load *load, const char *policy, const char *host, const char *repository);
+
+struct run_limits {                                              /* 0: no limit */
+    int64_t jobs, per_host, per_repository;                      /* of all policies together */
+    int64_t policy_jobs, policy_per_host, policy_per_repository; /* of this one */
+};
+
+/* Fills in the move of each seat, and counts what is taken in `load`. Moves are in the order of the seats: those first in line come first. */
+void run_decide(const struct run *run, const struct run_limits *limits, int64_t now_ms, struct run_seat *seats,
+                size_t count, struct run_load *load);
+void run_count(const struct run_seat *seats, size_t count, struct run_counts *out);
+/* RUN_RUNNING as long as a member is pending or open. */
+enum run_outcome run_judge(const struct run *run, const struct run_counts *counts);
