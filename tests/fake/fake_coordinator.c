@@ -863,14 +863,17 @@ int plans_preview(struct coordinator *fake, struct view_reader *reader, const ch
     return copy_item(fake, "previews", "name", yaml ? "nightly" : name, out, err);
 }
 
-/* The items of the table say it themselves. */
+/* Who has a backup is protected, by the policy "nightly". */
 int plans_annotate(struct coordinator *fake, json_t *items, bool unprotected_only, struct err *err)
 {
     (void)fake;
     (void)err;
-    for (size_t i = json_array_size(items); unprotected_only && i-- > 0;) {
-        const char *protection = json_string_value(json_object_get(json_array_get(items, i), "protection"));
-        if (protection && strcmp(protection, "protected") == 0)
+    for (size_t i = json_array_size(items); i-- > 0;) {
+        json_t *item = json_array_get(items, i);
+        bool has = json_is_object(json_object_get(item, "last_backup"));
+        json_object_set_new(item, "policies", has ? json_pack("[s]", "nightly") : json_array());
+        json_object_set_new(item, "protection", json_string(has ? "protected" : "unprotected"));
+        if (unprotected_only && has)
             json_array_remove(items, i);
     }
     return 0;

@@ -133,16 +133,17 @@ static void has(const char *text, const char *part)
 
 static void targets_are_a_table(void **state)
 {
-    expect(*state, "targets", EXIT_DONE,
-           "TARGET  HOST    STATE    LABELS             LAST BACKUP          VERIFIED  AGE      MIGRATABLE\n"
-           "shop-1  alpha   running  app=shop tier=web  incremental 1.2 MiB  boot      3h       no (1 snapshot)\n"
-           "shop-2  beta !  running  app=shop tier=db   –                    –         never !  yes\n"
-           "db      alpha   paused   –                  –                    –         never !  yes\n"
-           "db      beta !  shutoff  –                  –                    –         never !  yes\n",
-           "! no backup of the last 26 hours, or a host that is silent: fleetsnap targets --unprotected\n");
+    expect(
+        *state, "targets", EXIT_DONE,
+        "TARGET  HOST    STATE    LABELS             POLICY   LAST BACKUP          VERIFIED  AGE      MIGRATABLE\n"
+        "shop-1  alpha   running  app=shop tier=web  nightly  incremental 1.2 MiB  boot      3h       no (1 snapshot)\n"
+        "shop-2  beta !  running  app=shop tier=db   none !   –                    –         never !  yes\n"
+        "db      alpha   paused   –                  none !   –                    –         never !  yes\n"
+        "db      beta !  shutoff  –                  none !   –                    –         never !  yes\n",
+        "! no policy backs it up, its backup is older than its policy allows, or a host that is silent: fleetsnap targets --unprotected\n");
     expect(*state, "target list -l app=shop,tier!=db", EXIT_DONE,
-           "TARGET  HOST   STATE    LABELS             LAST BACKUP          VERIFIED  AGE  MIGRATABLE\n"
-           "shop-1  alpha  running  app=shop tier=web  incremental 1.2 MiB  boot      3h   no (1 snapshot)\n",
+           "TARGET  HOST   STATE    LABELS             POLICY   LAST BACKUP          VERIFIED  AGE  MIGRATABLE\n"
+           "shop-1  alpha  running  app=shop tier=web  nightly  incremental 1.2 MiB  boot      3h   no (1 snapshot)\n",
            "");
 }
 

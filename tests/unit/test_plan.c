@@ -1,0 +1,232 @@
+#include "base/err.h"
+#include "base/facts.h"
+#include "coordinator/plan.h"
+#include "model/inventory.h"
+#include "model/job.h"
+#include "model/ledger_entry.h"
+#include "model/restore_point.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static const char main_id[] = "0d9b1c1e-8c0c-4b2f-9f3f-5a3c8f3d2b11";
+static const char other_id[] = "1d9b1c1e-8c0c-4b2f-9f3f-5a3c8f3d2b11";
+enum { SLOT_MS = 1000000, HOUR_MS = 3600 * 1000 };
+
+static struct err err;
+static struct world *world;
+
+static int make_world(void **state)
+{
+    (void)state;
+    assert_int_equal(world_new(&world, &err), 0);
+    world_add_host(world, "alpha", true, &err);
+    world_add_host(world, "beta", false, &err);
+    world_add_host(world, "gamma", true, &err);
+    world_add_place(world, "alpha", main_id, "main", "/backup", &err);
+    world_add_place(world, "beta", main_id, "main", "/mnt/backup", &err);
+    world_add_place(world, "alpha", other_id, "other", "/other", &err);
+    return 0;
+}
+
+static int free_world(void **state)
+{
+    (void)state;
+    world_free(world);
+    return 0;
+}
+
+static struct ledger_policy policy_of(const char *yaml)
+{
+    struct policy_texts texts;
+    struct ledger_policy out = {.version = 1};
+
+    if (policies_read("p", yaml, strlen(yaml), &texts, &err) < 0)
+        fail_msg("%s", err.text);
+    out.policy = *texts.items[0].policy;
+    *texts.items[0].policy = (struct policy){0};
+    policy_texts_clear(&texts);
+    return out;
+}
+
+static void add_target(struct plan *plan, const char *id, const char *name, const char *host, const char *state)
+{
+    char full[64];
+    snprintf(full, sizeof full, "00000000-0000-4000-8000-00000000000%s", id);
+    const struct inventory_target target = {.host = (char *)host,
+                                            .target = {.kind = (char *)"libvirt", .id = full, .name = (char *)name},
+                                            .state = (char *)state};
+
+    assert_int_equal(plan_add_target(plan, &target, &err), 0);
+}
+
+#define BASE "name: n\nselect: {names: ['s*']}\ntime_zone: UTC\n"
+
+static void a_run_has_a_member_for_each_target(void **state)
+{
+    struct ledger_policy policy = policy_of(
+        BASE "operation: backup.create\nrepository: main\n"
+             "schedules: [{name: d, cron: '@daily', spread: 1h, window: 2h, kind: full}]\n");
+    const struct policy_schedule *schedule = list_at(&policy.policy.schedules, struct policy_schedule, 0);
+    struct plan *plan;
+    struct run run;
+    struct run_members members = {0};
+
+    (void)state;
+    assert_int_equal(plan_new(&policy.policy, world, &plan, &err), 0);
+    add_target(plan, "1", "s1", "alpha", "running");
+    add_target(plan, "2", "x2", "alpha", "running");
+    add_target(plan, "3", "s3", "gamma", "running"); /* has no repository main */
+    add_target(plan, "4", "s4", "alpha", "shutoff");
+    add_target(plan, "4", "s4", "beta", "running"); /* there it runs */
+    add_target(plan, "5", "s5", "alpha", "shutoff");
+    add_target(plan, "5", "s5", "beta", "shutoff");
+    assert_int_equal(plan_run(plan, &policy, schedule, SLOT_MS, SLOT_MS + 5, &run, &members.members, &err), 0);
+    assert_int_equal(run.members, 4);
+    assert_int_equal(run.parts, 1);
+    assert_int_equal(run.kind, BACKUP_FULL);
+    assert_int_equal(run.window_end_at_ms, SLOT_MS + 2 * HOUR_MS);
+    for (size_t i = 0; i < 4; i++) {
+        const struct run_member *member = list_at(&members.members, struct run_member, i);
+        assert_in_range(member->due_at_ms, SLOT_MS, SLOT_MS + HOUR_MS);
+        assert_true(i == 0 || member[-1].due_at_ms <= member->due_at_ms);
+        if (strcmp(member->name, "s3") == 0)
+            assert_string_equal(member->skipped, "host gamma has no repository main");
+        else if (strcmp(member->name, "s5") == 0)
+            assert_non_null(strstr(member->skipped, "two hosts"));
+        else
+            assert_string_equal(member->repository, main_id);
+        if (strcmp(member->name, "s4") == 0)
+            assert_string_equal(member->host, "beta");
+    }
+    run_clear(&run);
+    run_members_clear(&members);
+    plan_free(plan);
+    policy_clear(&policy.policy);
+}
+
+static void jobs_are_the_same_whoever_plans_them(void **state)
+{
+    struct ledger_policy policy = policy_of(
+        BASE "operation: backup.create\nbackup: {quiesce: require, rate_limit: 1MiB, max_chain_age: 2d}\n");
+    struct run run = {.policy = (char *)"n",
+                      .schedule = (char *)"d",
+                      .slot_ms = SLOT_MS,
+                      .planned_at_ms = SLOT_MS,
+                      .operation = (char *)"backup.create",
+                      .kind = BACKUP_INCREMENTAL,
+                      .priority = 3,
+                      .window_end_at_ms = SLOT_MS + HOUR_MS};
+    struct run_member member = {.target = (char *)"libvirt:00000000-0000-4000-8000-000000000001",
+                                .name = (char *)"s1",
+                                .host = (char *)"alpha",
+                                .repository = (char *)main_id};
+    struct job *job = NULL, *again = NULL, *moved = NULL;
+    char run_id[37];
+
+    (void)state;
+    plan_run_id(&run, run_id);
+    assert_int_equal(plan_job(&run, run_id, &policy.policy, &member, world, &job, &err), 0);
+    assert_int_equal(plan_job(&run, run_id, &policy.policy, &member, world, &again, &err), 0);
+    const struct params_backup_create *params = job->params;
+    assert_string_equal(job->job_id, again->job_id);
+    assert_int_equal(job->deadline_ms, again->deadline_ms);
+    assert_int_equal(job->start_by_ms, SLOT_MS + HOUR_MS);
+    assert_string_equal(job->requested_by, "policy:n");
+    assert_string_equal(job->run, run_id);
+    assert_int_equal(params->kind, BACKUP_INCREMENTAL);
+    assert_int_equal(params->quiesce, QUIESCE_REQUIRE);
+    assert_int_equal(params->rate_limit, 1 << 20);
+    assert_string_equal(params->repository->path, "/backup");
+    job->issued_at_ms = SLOT_MS;
+    assert_int_equal(job_check(job, &err), 0);
+    member.host = (char *)"beta"; /* the target moved */
+    member.retarget = 1;
+    assert_int_equal(plan_job(&run, run_id, &policy.policy, &member, world, &moved, &err), 0);
+    assert_string_not_equal(moved->job_id, job->job_id);
+    job_free(job);
+    job_free(again);
+    job_free(moved);
+    member.host = (char *)"gamma";
+    assert_int_equal(plan_job(&run, run_id, &policy.policy, &member, world, &job, &err), -1);
+    assert_int_equal(err.kind, ERR_RETRY);
+    policy_clear(&policy.policy);
+}
+
+static void add_backup(struct plan *plan, const char *id, int64_t created_ms, int depth)
+{
+    struct restore_point point = {
+        .id = (char *)id,
+        .kind = (char *)"backup",
+        .state = POINT_COMPLETE,
+        .target = {.kind = (char *)"libvirt", .id = (char *)"00000000-0000-4000-8000-000000000001"},
+        .host = (char *)"beta",
+        .repository = (char *)main_id,
+        .created_at_ms = created_ms};
+
+    if (depth >= 0) {
+        struct point_verification *one = list_add(&point.verified, &point_verification_record, &err);
+        one->ok = true;
+        one->depth = depth;
+    }
+    assert_int_equal(plan_add_point(plan, &point, &err), 0);
+    free(point.verified.items);
+}
+
+static void the_newest_unproven_points_are_verified(void **state)
+{
+    struct ledger_policy policy = policy_of(BASE "operation: backup.verify\nverify: {depth: image, newest: 2}\n");
+    struct plan *plan;
+    struct run run;
+    struct run_members members = {0};
+
+    (void)state;
+    assert_int_equal(plan_new(&policy.policy, world, &plan, &err), 0);
+    add_target(plan, "1", "s1", "gamma", "running");
+    add_backup(plan, "b", 200, VERIFY_CHECKSUM); /* not deep enough */
+    add_backup(plan, "d", 400, VERIFY_BOOT);
+    add_backup(plan, "a", 100, -1);
+    add_backup(plan, "c", 300, -1);
+    assert_int_equal(plan_run(plan, &policy, NULL, SLOT_MS, SLOT_MS, &run, &members.members, &err), 0);
+    assert_int_equal(members.members.count, 2);
+    assert_string_equal(list_at(&members.members, struct run_member, 0)->point, "b");
+    assert_string_equal(list_at(&members.members, struct run_member, 1)->point, "c");
+    assert_string_equal(list_at(&members.members, struct run_member, 0)->host,
+                        "alpha"); /* beta sleeps, gamma has no such repository */
+    run_clear(&run);
+    run_members_clear(&members);
+    plan_free(plan);
+    policy_clear(&policy.policy);
+}
+
+static void which_repository_is_meant(void **state)
+{
+    char why[200];
+
+    (void)state;
+    assert_null(world_repository(world, NULL, "libvirt:x", "alpha", why));
+    assert_non_null(strstr(why, "2 repositories"));
+    assert_string_equal(world_repository(world, NULL, "libvirt:x", "beta", why)->path, "/mnt/backup");
+    world_add_default(world, "*", "other", &err);
+    assert_string_equal(world_repository(world, NULL, "libvirt:x", "alpha", why)->name, "other");
+    world_add_default(world, "libvirt:x", "main", &err);
+    assert_string_equal(world_repository(world, NULL, "libvirt:x", "alpha", why)->name, "main");
+    assert_string_equal(world_repository(world, other_id, "libvirt:x", "alpha", why)->name, "other");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(a_run_has_a_member_for_each_target, make_world, free_world),
+        cmocka_unit_test_setup_teardown(jobs_are_the_same_whoever_plans_them, make_world, free_world),
+        cmocka_unit_test_setup_teardown(the_newest_unproven_points_are_verified, make_world, free_world),
+        cmocka_unit_test_setup_teardown(which_repository_is_meant, make_world, free_world),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
