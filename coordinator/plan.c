@@ -385,40 +385,32 @@ static int fill_snapshot(const struct run *run, const struct policy *policy, str
     return string_set(&params->name, name, err);
 }
 
+static int fill_about_point(const struct run_member *member, const struct world *world, char **point,
+                            struct repository_ref **repository, struct err *err)
+{
+    return string_set(point, member->point, err) < 0 ? -1 : set_repository(world, member, repository, err);
+}
+
 static int fill_params(const struct run *run, const struct policy *policy, const struct run_member *member,
                        const struct world *world, struct job *job, struct err *err)
 {
-    void *params = job->params;
+    struct params_backup_create *backup = job->params;
+    struct params_backup_verify *verify = job->params;
+    struct params_backup_delete *remove = job->params;
+    struct params_snapshot_delete *snapshot = job->params;
 
-    switch ((enum op)job->op) {
-    case OP_BACKUP_CREATE: {
-        struct params_backup_create *backup = params;
+    if (job->op == OP_BACKUP_CREATE)
         return fill_backup(run, policy, backup, err) < 0 ? -1 : set_repository(world, member, &backup->repository, err);
-    }
-    case OP_SNAPSHOT_CREATE: return fill_snapshot(run, policy, params, err);
-    case OP_BACKUP_VERIFY: {
-        struct params_backup_verify *verify = params;
+    if (job->op == OP_SNAPSHOT_CREATE)
+        return fill_snapshot(run, policy, job->params, err);
+    if (job->op == OP_BACKUP_VERIFY) {
         verify->depth = policy->verify ? policy->verify->depth : VERIFY_CHECKSUM;
-        return string_set(&verify->point, member->point, err) < 0
-                   ? -1
-                   : set_repository(world, member, &verify->repository, err);
+        return fill_about_point(member, world, &verify->point, &verify->repository, err);
     }
-    case OP_BACKUP_DELETE: {
-        struct params_backup_delete *remove = params;
-        return string_set(&remove->point, member->point, err) < 0
-                   ? -1
-                   : set_repository(world, member, &remove->repository, err);
-    }
-    case OP_SNAPSHOT_DELETE: return string_set(&((struct params_snapshot_delete *)params)->name, member->snapshot, err);
-    case OP_NONE:
-    case OP_NOOP:
-    case OP_SNAPSHOT_LIST:
-    case OP_SNAPSHOT_SHOW:
-    case OP_SNAPSHOT_REVERT:
-    case OP_BACKUP_RESTORE:
-    case OP_REPOSITORY_INIT:
-    case OP_COUNT: break;
-    }
+    if (job->op == OP_BACKUP_DELETE)
+        return fill_about_point(member, world, &remove->point, &remove->repository, err);
+    if (job->op == OP_SNAPSHOT_DELETE)
+        return string_set(&snapshot->name, member->snapshot, err);
     return err_set(err, ERR_PERMANENT, "a run cannot do %s", run->operation);
 }
 
