@@ -199,21 +199,29 @@ static struct run_member *add_member(struct list *members, const struct found *f
     return member;
 }
 
+static int refuse(struct run_member *member, const char *why, struct err *err)
+{
+    char text[PLAN_WHY + 16];
+
+    snprintf(text, sizeof text, "refused: %s", why);
+    return string_set(&member->skipped, text, err);
+}
+
 static int member_of_target(const struct plan *plan, struct list *members, const struct found *found, int64_t due_ms,
                             struct err *err)
 {
     struct run_member *member = add_member(members, found, due_ms, err);
-    char why[PLAN_WHY] = "it is defined on two hosts, and runs on neither";
+    char why[PLAN_WHY];
     const struct world_place *place = NULL;
 
     if (!member)
         return -1;
     if (found->doubled)
-        return string_set(&member->skipped, why, err);
+        return refuse(member, "it is defined on two hosts, and runs on neither", err);
     if (plan->policy->operation != POLICY_BACKUP_CREATE)
         return 0;
     place = world_repository(plan->world, plan->policy->repository, found->target, found->host, why);
-    return place ? string_set(&member->repository, place->id, err) : string_set(&member->skipped, why, err);
+    return place ? string_set(&member->repository, place->id, err) : refuse(member, why, err);
 }
 
 static int members_of_points(const struct plan *plan, struct list *members, const struct found *found, int64_t due_ms,
@@ -227,7 +235,7 @@ static int members_of_points(const struct plan *plan, struct list *members, cons
             string_set(&member->repository, point.repository, err) < 0)
             return -1;
         const struct world_place *place = world_place_of_point(plan->world, &point, found->host, why);
-        if ((place ? string_set(&member->host, place->host, err) : string_set(&member->skipped, why, err)) < 0)
+        if ((place ? string_set(&member->host, place->host, err) : refuse(member, why, err)) < 0)
             return -1;
     }
     return 0;

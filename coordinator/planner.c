@@ -14,15 +14,18 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { ROUND_MS = 1000, PARKED_EVERY_MS = 10 * 1000, TIDY_EVERY_MS = 10 * 60 * 1000 };
+enum { ROUND_MS = 1000, PARKED_EVERY_MS = 10 * 1000, TIDY_EVERY_MS = 10 * 60 * 1000, SAY_EVERY_MS = 60 * 1000 };
 
 /* ---- small parts ---- */
 
 void planner_trouble(struct planner *planner, const struct err *err)
 {
-    if (strcmp(planner->said, err->text) == 0)
+    int64_t now_ms = clock_monotonic_ms();
+
+    if (now_ms - planner->said_ms < SAY_EVERY_MS && strcmp(planner->said, err->text) == 0)
         return;
     log_warning("planner", "%s", err->text);
+    planner->said_ms = now_ms;
     snprintf(planner->said, sizeof planner->said, "%s", err->text);
 }
 
@@ -170,8 +173,10 @@ static int lead(struct planner *planner, int64_t term, struct err *err)
         return -1;
     if (!planner->policies.count && !planner->marks)
         return 0;
-    if (planner_adopt(planner, err) < 0 || ask_parked(planner, err) < 0 || planner_fire(planner, now_ms, err) < 0 ||
-        planner_adopt(planner, err) < 0 || planner_drive(planner, now_ms, err) < 0)
+    if (planner_adopt(planner, err) < 0 || ask_parked(planner, err) < 0)
+        return -1;
+    planner_fire(planner, now_ms);
+    if (planner_adopt(planner, err) < 0 || planner_drive(planner, now_ms, err) < 0)
         return -1;
     return expire_and_tidy(planner, now_ms, err);
 }
@@ -188,8 +193,6 @@ static void make_round(struct planner *planner)
     }
     if (lead(planner, term, &err) < 0)
         planner_trouble(planner, &err);
-    else
-        planner->said[0] = '\0';
     world_free(TAKE_PTR(planner->world));
 }
 

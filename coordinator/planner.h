@@ -53,18 +53,19 @@ struct planner {
     int64_t parked_ms;     /* monotonic, when it was asked */
     int64_t expire_ms;     /* monotonic, of the next look at retention */
     int64_t tidy_ms;
-    char said[512]; /* the last trouble that was logged */
+    char said[512]; /* the last trouble that was logged, and when */
+    int64_t said_ms;
 };
 
 /* planner.c */
 int planner_world(struct planner *planner, struct err *err);          /* planner->world is there after it */
-void planner_trouble(struct planner *planner, const struct err *err); /* logs it, once */
+void planner_trouble(struct planner *planner, const struct err *err); /* logs it, once a minute */
 int64_t planner_mark(const struct planner *planner, const char *policy, const char *schedule); /* 0: none */
 int planner_set_mark(struct planner *planner, const char *policy, const char *schedule, int64_t slot_ms,
                      struct err *err);
 
 /* planner_fire.c: slots that are due become runs */
-int planner_fire(struct planner *planner, int64_t now_ms, struct err *err);
+void planner_fire(struct planner *planner, int64_t now_ms);    /* what goes wrong with one holds up no other */
 int planner_compile(struct planner *planner, struct err *err); /* planner->compiled, anew */
 void planner_compiled_free(struct planner *planner);
 

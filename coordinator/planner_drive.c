@@ -41,7 +41,9 @@ static void seat_member(struct active *active, size_t index)
     struct run_member *member = member_at(active, index);
 
     plan_job_id(&active->run, member, active->job_ids[index]);
-    active->seats[index] = (struct run_seat){.state = member->skipped ? MEMBER_SKIPPED : MEMBER_PENDING,
+    active->seats[index] = (struct run_seat){.state = run_member_refused(member) ? MEMBER_FAILED
+                                                      : member->skipped          ? MEMBER_SKIPPED
+                                                                                 : MEMBER_PENDING,
                                              .due_at_ms = member->due_at_ms,
                                              .host = member->host,
                                              .repository = member->repository};
@@ -280,7 +282,7 @@ static void drop(struct active *active)
 {
     for (size_t i = 0; i < active->members.count; i++)
         if (active->seats[i].move == MOVE_DROP)
-            active->seats[i].state = active->run.cancel ? MEMBER_CANCELLED : MEMBER_SKIPPED;
+            active->seats[i].state = MEMBER_CANCELLED;
 }
 
 /* ---- the end ---- */
@@ -411,17 +413,18 @@ int planner_drive(struct planner *planner, int64_t now_ms, struct err *err)
 {
     struct active *active, *next;
     struct run_load *load = NULL;
-    int result = 0;
 
     HASH_ITER (hh, planner->runs, active, next)
         if (ask_jobs(planner, active, err) < 0)
-            return -1;
+            return -1; /* without it the load is not known, and nothing more may start */
     if (load_now(planner, &load, err) < 0)
         return -1;
     HASH_SORT(planner->runs, compare_runs);
-    HASH_ITER (hh, planner->runs, active, next)
-        if (result == 0)
-            result = drive_one(planner, active, now_ms, load, err);
+    HASH_ITER (hh, planner->runs, active, next) {
+        struct err why = {0};
+        if (drive_one(planner, active, now_ms, load, &why) < 0)
+            planner_trouble(planner, &why); /* the others go on */
+    }
     run_load_free(load);
-    return result;
+    return 0;
 }

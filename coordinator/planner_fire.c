@@ -84,15 +84,23 @@ static int fire_schedule(struct planner *planner, const struct ledger_policy *po
     return planner_set_mark(planner, policy->policy.name, schedule->name, seen_ms, err);
 }
 
-int planner_fire(struct planner *planner, int64_t now_ms, struct err *err)
+static void fire_policy(struct planner *planner, const struct ledger_policy *policy, const struct compiled *compiled,
+                        int64_t now_ms)
+{
+    struct err err = {0};
+
+    for (size_t i = 0; i < policy->policy.schedules.count; i++)
+        if (fire_schedule(planner, policy, compiled, i, now_ms, &err) < 0) {
+            planner_trouble(planner, &err);
+            return; /* tried again in the next round; the others go on */
+        }
+}
+
+void planner_fire(struct planner *planner, int64_t now_ms)
 {
     for (size_t i = 0; i < planner->policies.count; i++) {
         const struct ledger_policy *policy = planner->policies.items[i]->policy;
-        if (policy->paused || !planner->compiled[i].zone)
-            continue;
-        for (size_t j = 0; j < policy->policy.schedules.count; j++)
-            if (fire_schedule(planner, policy, &planner->compiled[i], j, now_ms, err) < 0)
-                return -1;
+        if (!policy->paused && planner->compiled[i].zone)
+            fire_policy(planner, policy, &planner->compiled[i], now_ms);
     }
-    return 0;
 }

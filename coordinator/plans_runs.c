@@ -137,9 +137,9 @@ static int find_run(struct coordinator *coordinator, const char *prefix, char id
 static const char *state_text(const struct run *run, const struct run_member *member, const struct job_word *word)
 {
     if (member->skipped)
-        return strncmp(member->skipped, "refused", 7) == 0 ? "REFUSED" : "SKIPPED";
+        return run_member_refused(member) ? "REFUSED" : "SKIPPED";
     if (!word->known)
-        return run->ended_at_ms ? "SKIPPED" : "PENDING";
+        return run->ended_at_ms ? "CANCELLED" : "PENDING";
     return word->ended ? job_state_names[word->state] : "OPEN";
 }
 

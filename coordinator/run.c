@@ -165,5 +165,5 @@ enum run_outcome run_judge(const struct run *run, const struct run_counts *count
         return counts->done ? RUN_SOME_FAILED : RUN_FAILED;
     if (run->cancel || counts->cancelled)
         return RUN_CANCELLED;
-    return counts->done ? RUN_DONE : counts->skipped ? RUN_CANCELLED : RUN_EMPTY;
+    return counts->done ? RUN_DONE : RUN_EMPTY;
 }

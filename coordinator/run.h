@@ -16,14 +16,14 @@ enum member_state {
     MEMBER_FAILED, /* failed, rejected, expired */
     MEMBER_CANCELLED,
     MEMBER_UNKNOWN, /* PARKED: a person decides; for the run it is over */
-    MEMBER_SKIPPED, /* never had a job, and will not */
+    MEMBER_SKIPPED, /* left out when the run was planned */
 };
 
 enum member_move {
     MOVE_NONE,
     MOVE_SUBMIT, /* its turn has come, and there is room */
     MOVE_CANCEL, /* ask its job to stop */
-    MOVE_DROP,   /* it will have no job: the run was cancelled, or its window is over */
+    MOVE_DROP,   /* it will have no job: the run was cancelled, or its window is over; it counts as cancelled */
 };
 
 struct run_seat { /* a member as the decision sees it; the strings are the caller's */

@@ -3,6 +3,8 @@
 #include "model/fields.h"
 #include "model/job.h"
 
+#include <string.h>
+
 const char *const run_outcome_names[] = {"running", "done",      "some_failed", "failed",
                                          "unknown", "cancelled", "empty",       NULL};
 
@@ -19,6 +21,11 @@ static const struct field member_fields[] = {
     {0},
 };
 const struct record_type run_member_record = {"run_member", sizeof(struct run_member), member_fields};
+
+bool run_member_refused(const struct run_member *member)
+{
+    return member->skipped && strncmp(member->skipped, "refused", strlen("refused")) == 0;
+}
 
 static const struct field members_fields[] = {
     RECORDS(run_members, members, run_member_record, .max = RUN_PART_MEMBERS),

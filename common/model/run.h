@@ -7,7 +7,7 @@
 
 enum run_outcome { RUN_RUNNING, RUN_DONE, RUN_SOME_FAILED, RUN_FAILED, RUN_UNKNOWN, RUN_CANCELLED, RUN_EMPTY };
 
-enum { RUN_PART_MEMBERS = 2000 /* of 1 MiB, some 300 bytes each */ };
+enum { RUN_PART_MEMBERS = 500 /* of 1 MiB; 1.5 KiB each at the most */ };
 
 struct run_member {
     char *target; /* kind:id */
@@ -18,7 +18,7 @@ struct run_member {
     char *snapshot;    /* name of the snapshot that is deleted */
     int64_t due_at_ms; /* its turn */
     int64_t retarget;  /* how often it was planned again on another host */
-    char *skipped;     /* why it has no job; absent: it has one, or will */
+    char *skipped;     /* why it has no job ("refused: …": it should have one); absent: it has one, or will */
 };
 
 struct run_members {
@@ -46,5 +46,7 @@ struct run {
 
 extern const struct record_type run_record, run_members_record, run_member_record;
 extern const char *const run_outcome_names[];
+/* It was selected, and cannot be done: for its run it has failed. */
+bool run_member_refused(const struct run_member *member);
 DEFINE_RECORD(run, run_record)
 DEFINE_RECORD(run_members, run_members_record)

@@ -141,7 +141,7 @@ static void how_a_run_ended(void **state)
     assert_int_equal(judge(&plain, "dfu"), RUN_UNKNOWN);
     assert_int_equal(judge(&plain, "dc"), RUN_CANCELLED);
     assert_int_equal(judge(&cancelled, "ds"), RUN_CANCELLED);
-    assert_int_equal(judge(&plain, "ss"), RUN_CANCELLED);
+    assert_int_equal(judge(&plain, "ss"), RUN_EMPTY);
     assert_int_equal(judge(&plain, ""), RUN_EMPTY);
 }
 

@@ -8,6 +8,7 @@
 #include "base/uuid.h"
 #include "coordinator/internal.h"
 #include "coordinator/options.h"
+#include "coordinator/plans.h"
 #include "coordinator/view.h"
 #include "crypto/digest.h"
 #include "crypto/keys.h"
@@ -242,6 +243,29 @@ static void command_rush(struct coordinator *coordinator, const char *name)
     say(json_pack("{s:b, s:i}", "ok", 1, "succeeded", succeeded));
 }
 
+/* what: apply (a: file), now, runs, run */
+static void command_plans(struct coordinator *coordinator, const char *what, const char *a)
+{
+    struct view_reader *reader = NULL;
+    CLEANUP(freep) char *yaml = NULL;
+    char id[UUID_TEXT] = "";
+    json_t *out = NULL;
+    struct err err = {0};
+    int result = view_reader_open(coordinator_view_path(coordinator), &reader, &err);
+
+    if (result == 0 && strcmp(what, "apply") == 0) {
+        must(file_read(a, 65536, &yaml, NULL, &err), &err);
+        result = plans_apply(coordinator, &tester, "rig.yaml", yaml, NULL, false, &out, &err);
+    } else if (result == 0 && strcmp(what, "now") == 0)
+        result = plans_run_now(coordinator, reader, &tester, a, id, &err);
+    else if (result == 0 && strcmp(what, "runs") == 0)
+        result = plans_runs(coordinator, a, false, 0, &out, &err);
+    else if (result == 0)
+        result = plans_run_show(coordinator, a, &out, &err);
+    view_reader_close(reader);
+    say_result(result < 0 ? -1 : 0, &err, json_pack("{s:s, s:o}", "run_id", id, "found", out ? out : json_null()));
+}
+
 static void serve_line(struct coordinator *coordinator, char *line)
 {
     char verb[32] = "", a[256] = "", b[256] = "", c[256] = "", id[UUID_TEXT] = "";
@@ -280,6 +304,8 @@ static void serve_line(struct coordinator *coordinator, char *line)
         say_result(result, &err, json_pack("{s:s}", "job_id", id));
     } else if (strcmp(verb, "view") == 0)
         command_view(coordinator, a, b);
+    else if (strcmp(verb, "plans") == 0)
+        command_plans(coordinator, a, b);
     else if (strcmp(verb, "ledger") == 0)
         command_ledger(coordinator, a);
     else
@@ -786,6 +812,43 @@ void rig_catalog(struct rig *rig, const char *job_id, const char *point_id, int6
                        &err),
          &err);
     int64_t until_ms = clock_monotonic_ms() + 10000;
+    while (kafka_producer_queued(rig->producer) && clock_monotonic_ms() < until_ms)
+        kafka_producer_poll(rig->producer, 50, NULL, NULL);
+}
+
+static void send_inventory(struct rig *rig, const char *key, const struct inventory *inventory)
+{
+    const char *topic = topic_table[TOPIC_INVENTORY].name;
+    const unsigned char *value = NULL;
+    size_t len = 0;
+    char mac[MAC_TEXT];
+    struct err err = {0};
+
+    must(wire_encode(rig->wire, &inventory_record, inventory, &value, &len, &err), &err);
+    struct mac_input input = {
+        .topic = topic, .key = key, .key_len = strlen(key), .value = value, .value_len = len, .fs_host = rig->host};
+    must(mac_sign(rig->mac, &rig->ring, &input, mac, &err), &err);
+    struct kafka_header headers[] = {{"fs-host", rig->host}, {"fs-mac", mac}};
+    must(kafka_produce(rig->producer, topic, 0, key, strlen(key), value, len, headers, 2, 1, &err), &err);
+}
+
+void rig_inventory(struct rig *rig, int machines)
+{
+    struct inventory_host host = {.host = rig->host, .version = (char *)"rig", .state = (char *)"running"};
+    struct inventory inventory = {.at_ms = clock_real_ms(), .revision = clock_real_us(), .host = &host};
+    int64_t until_ms = clock_monotonic_ms() + 10000;
+    char id[48], name[16], key[256];
+
+    send_inventory(rig, rig->host, &inventory);
+    for (int i = 0; i < machines; i++) {
+        snprintf(id, sizeof id, "00000000-0000-4000-8000-%012d", i);
+        snprintf(name, sizeof name, "vm-%d", i);
+        snprintf(key, sizeof key, "%s/libvirt:%s", rig->host, id);
+        struct inventory_target target = {
+            .host = rig->host, .target = {(char *)"libvirt", id, name}, .state = (char *)"running"};
+        inventory = (struct inventory){.at_ms = clock_real_ms(), .revision = clock_real_us(), .target = &target};
+        send_inventory(rig, key, &inventory);
+    }
     while (kafka_producer_queued(rig->producer) && clock_monotonic_ms() < until_ms)
         kafka_producer_poll(rig->producer, 50, NULL, NULL);
 }

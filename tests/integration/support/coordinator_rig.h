@@ -61,5 +61,7 @@ json_t *rig_audits(struct rig *rig);
 void rig_target(struct rig *rig, const char *id, const char *label, const char *value);
 /* As our host's worker asks for the lock of a class B job; the first epoch is waited for. Returns enum acquire_answer. */
 int rig_acquire(struct rig *rig, const char *job_id, const char *target, char detail[256], int64_t *out_token);
+/* Records of fleetsnap.inventory: our host, and libvirt machines vm-0, vm-1 … on it. */
+void rig_inventory(struct rig *rig, int machines);
 void rig_heartbeat(struct rig *rig);
 struct redis *rig_redis(struct rig *rig);
