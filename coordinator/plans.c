@@ -70,8 +70,12 @@ static int apply_one(struct coordinator *coordinator, const struct caller *calle
     bool same = before && strcmp(before->policy->source, text->source) == 0;
     if (string_set(&entry.why, reason, err) < 0)
         return -1;
-    if (!same && !dry_run && coordinator_put(coordinator, caller, &entry, err) < 0)
-        return err_wrap(err, "policy %s", text->policy->name);
+    if (!same && !dry_run && coordinator_add(coordinator, caller, &entry, err) < 0) {
+        err_wrap(err, "policy %s", text->policy->name);
+        return err && err->kind == ERR_CONFLICT
+                   ? err_hint(err, "somebody else changed it just now: look, and apply again")
+                   : -1;
+    }
     json_t *item = json_pack("{s:s, s:I, s:s, s:s?, s:s}", "name", text->policy->name, "version",
                              (json_int_t)(same ? before->policy->version : entry.policy->version), "change",
                              same     ? "unchanged"

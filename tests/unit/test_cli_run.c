@@ -453,6 +453,78 @@ static void words_that_cannot_be_are_refused(void **state)
     has(world->err, "unknown option --children (it belongs to backup delete)");
 }
 
+static const char policies_json[] =
+    "[{\"name\":\"nightly\",\"version\":3,\"operation\":\"backup.create\",\"owner\":\"platform\",\"paused\":false,\"time_zone\":\"Europe/Berlin\",\"source\":\"name: nightly\\npriority: 3\\n\","
+    "\"schedules\":[{\"name\":\"daily\",\"cron\":\"0 1 * * *\",\"next_at\":\"2026-11-21T00:00:00Z\"},{\"name\":\"weekly\",\"cron\":\"0 1 * * 0\",\"next_at\":\"2026-11-22T00:00:00Z\"}],"
+    "\"versions\":[{\"version\":3,\"at\":\"2026-11-19T10:00:00Z\",\"by\":\"anna\",\"reason\":\"more days\"}],"
+    "\"last_run\":{\"run_id\":\"5f1e0000-0000-5000-8000-000000000000\",\"outcome\":\"some_failed\",\"planned_at\":\"2026-11-20T01:00:00Z\"}},"
+    "{\"name\":\"resting\",\"version\":1,\"operation\":\"backup.verify\",\"paused\":true,\"time_zone\":\"UTC\",\"schedules\":[],\"last_run\":null}]";
+static const char runs_json[] =
+    "[{\"run_id\":\"5f1e0000-0000-5000-8000-000000000000\",\"policy\":\"nightly\",\"schedule\":\"daily\",\"slot\":\"2026-11-20T00:00:00Z\",\"operation\":\"backup.create\",\"members\":3,"
+    "\"outcome\":\"some_failed\",\"done\":1,\"failed\":1,\"skipped\":1,\"ended_at\":\"2026-11-20T00:10:00Z\",\"jobs\":["
+    "{\"target\":\"libvirt:1\",\"name\":\"shop-1\",\"host\":\"alpha\",\"state\":\"SUCCEEDED\",\"job_id\":\"0d9b1c1e-8c0c-5b2f-9f3f-5a3c8f3d2b11\"},"
+    "{\"target\":\"libvirt:2\",\"name\":\"shop-2\",\"host\":\"beta\",\"state\":\"REFUSED\",\"job_id\":null,\"skipped\":\"refused: host beta has no repository main\"},"
+    "{\"target\":\"libvirt:3\",\"name\":\"db\",\"host\":\"alpha\",\"state\":\"SKIPPED\",\"job_id\":null,\"skipped\":\"an earlier job of this policy is still open on it\"}]}]";
+
+static void policies_and_runs_are_shown(void **state)
+{
+    struct world *world = *state;
+
+    fake_load(world->fake, "policies", policies_json);
+    fake_load(world->fake, "runs", runs_json);
+    expect(world, "policies", EXIT_DONE, NULL, "");
+    has(world->out, "nightly  backup.create  2026-11-21 00:00  daily  some_failed, ");
+    has(world->out, "resting  backup.verify  paused");
+    expect(world, "policy show nightly", EXIT_DONE, NULL, "");
+    has(world->out, "anna: more days");
+    has(world->out, "priority: 3\n");
+    expect(world, "policy show nightly --source", EXIT_DONE, "name: nightly\npriority: 3\n", "");
+    expect(world, "policy show weekly", EXIT_USAGE, "", NULL);
+    has(world->err, "no policy \"weekly\"");
+    expect(world, "runs", EXIT_DONE,
+           "RUN       POLICY   SCHEDULE  SLOT              OUTCOME      TARGETS                           BY\n"
+           "5f1e0000  nightly  daily     2026-11-20 00:00  some_failed  1 done, 1 failed, 1 skipped of 3  –\n",
+           "");
+    expect(world, "run show 5f1e", EXIT_DONE, NULL, "");
+    has(world->out, "refused: host beta has no repository main");
+    expect(world, "run watch 5f1e", EXIT_SOME, "", NULL);
+    has(world->err, "Which and why: fleetsnap run show 5f1e0000");
+    expect(world, "policy run-now nightly", EXIT_SOME, "", NULL);
+    expect(world, "policy run-now nightly --no-wait", EXIT_DONE, "5f1e0000-0000-5000-8000-000000000000\n", "");
+    expect(world, "run cancel 5f1e --reason no", EXIT_DONE, NULL, "");
+    expect(world, "run show ffff", EXIT_USAGE, "", NULL);
+}
+
+static void policies_are_changed(void **state)
+{
+    struct world *world = *state;
+    char file[128], line[256];
+
+    snprintf(file, sizeof file, "%s/nightly.yaml", world->folder);
+    FILE *out = fopen(file, "w");
+    fputs("name: nightly\npriority: 4\n", out);
+    fclose(out);
+    fake_load(world->fake, "policies", policies_json);
+    snprintf(line, sizeof line, "policy diff %s", file);
+    expect(world, line, EXIT_FAILED, "policy nightly changes\n  name: nightly\n- priority: 3\n+ priority: 4\n", "");
+    snprintf(line, sizeof line, "policy apply %s --dry-run", file);
+    expect(world, line, EXIT_DONE, "policy nightly would be changed, version 2\n", "Nothing has been changed.\n");
+    snprintf(line, sizeof line, "policy apply %s", file);
+    expect(world, line, EXIT_DONE, "policy nightly changed, version 2\n", "");
+    snprintf(line, sizeof line, "policy diff %s", file);
+    expect(world, line, EXIT_DONE, "", "");
+    expect(world, "policy apply /nowhere.yaml", EXIT_USAGE, "", NULL);
+    expect(world, "policy pause nightly --dry-run", EXIT_DONE,
+           "policy nightly would start nothing by itself; nothing has been changed.\n", "");
+    expect(world, "policy pause nightly", EXIT_DONE, "policy nightly starts nothing by itself; what runs goes on\n", "");
+    expect(world, "policy resume nightly", EXIT_DONE, NULL, "");
+    expect(world, "policy preview", EXIT_USAGE, "", NULL);
+    expect(world, "policy delete nightly", EXIT_USAGE, "", NULL);
+    has(world->err, "--yes");
+    expect(world, "policy delete nightly --yes", EXIT_DONE, "policy nightly is deleted; what it made stays\n", "");
+    expect(world, "policy pause nightly", EXIT_USAGE, "", NULL);
+}
+
 static void tokens_decide(void **state)
 {
     setenv("FLEETSNAP_TOKEN", "fst_nobody.0123456789abcdef", 1);
@@ -691,6 +763,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(errors_say_what_and_the_way_out, make, destroy),
         cmocka_unit_test_setup_teardown(holds_and_pins_say_what_and_why, make, destroy),
         cmocka_unit_test_setup_teardown(words_that_cannot_be_are_refused, make, destroy),
+        cmocka_unit_test_setup_teardown(policies_and_runs_are_shown, make, destroy),
+        cmocka_unit_test_setup_teardown(policies_are_changed, make, destroy),
         cmocka_unit_test_setup_teardown(tokens_decide, make, destroy),
         cmocka_unit_test_setup_teardown(jobs_are_watched_cancelled_resolved, make, destroy),
         cmocka_unit_test_setup_teardown(a_waiting_job_says_for_what, make, destroy),
