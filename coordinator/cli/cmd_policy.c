@@ -190,7 +190,7 @@ int run_policy_list(struct cli *cli, const struct invocation *invocation)
         table_cell(&table, show_or(member_text(policy, "owner"), "–"));
         table_cellf(&table, "%lld", (long long)member_int(policy, "version"));
     }
-    show_table(cli, &table);
+    show_table(cli, &table, "no policies");
     table_free(&table);
     json_decref(policies);
     return EXIT_DONE;
@@ -287,7 +287,7 @@ static void preview_retention(struct cli *cli, const json_t *groups)
         }
     }
     fprintf(cli->out, "\nRetention now: %zu would be deleted\n", gone);
-    show_table(cli, &table);
+    show_table(cli, &table, "no restore points of this policy");
     table_free(&table);
 }
 

@@ -83,7 +83,7 @@ int run_run_list(struct cli *cli, const struct invocation *invocation)
         table_cell(&table, text_str(&counts));
         table_cell(&table, show_or(member_text(run, "requested_by"), "–"));
     }
-    show_table(cli, &table);
+    show_table(cli, &table, "no runs");
     table_free(&table);
     json_decref(runs);
     return EXIT_DONE;
@@ -123,7 +123,7 @@ static void show_jobs(struct cli *cli, const json_t *run)
         table_cell(&table, show_time(cli, job, "due_at", time, sizeof time));
         table_cell(&table, member_text(job, "skipped"));
     }
-    show_table(cli, &table);
+    show_table(cli, &table, "it selected nothing");
     table_free(&table);
 }
 
