@@ -5,6 +5,7 @@
 #include "wire/wire.h"
 #include "worker/inspect.h"
 #include "worker/options.h"
+#include "worker/restore_command.h"
 #include "worker/worker.h"
 
 #include <stdio.h>
@@ -109,6 +110,8 @@ int main(int argc, char **argv)
     struct command_line line;
     struct err err = {0};
 
+    if (argc > 1 && strcmp(argv[1], "restore") == 0)
+        return restore_command(argc - 1, argv + 1);
     if (command_line_parse(argc, argv, &line, &err) < 0)
         return complain(&err, EXIT_USAGE);
     if (line.mode == MODE_HELP) {

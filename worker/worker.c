@@ -18,6 +18,7 @@
 #include "worker/journal.h"
 #include "worker/kafka_link.h"
 #include "worker/keeper.h"
+#include "worker/local_service.h"
 #include "worker/loop.h"
 #include "worker/outbox.h"
 #include "worker/pool.h"
@@ -288,8 +289,8 @@ static int open_parts(struct worker *worker, struct err *err)
         read_secrets(worker, err) < 0)
         return -1;
     fill_settings(worker);
-    if (open_signals(worker, err) < 0 || queue_new(&worker->to_loop, err) < 0 || wire_new(&worker->wire, err) < 0 ||
-        open_keeper(worker, err) < 0)
+    if (local_service_start(&worker->backends, &worker->local, err) < 0 || open_signals(worker, err) < 0 ||
+        queue_new(&worker->to_loop, err) < 0 || wire_new(&worker->wire, err) < 0 || open_keeper(worker, err) < 0)
         return -1;
     if (redis_new(&worker->redis_options, &worker->redis, err) < 0 ||
         finisher_open(worker->redis, worker->options->host, finish_heard, worker, &worker->finisher, err) < 0)
@@ -356,6 +357,7 @@ static bool join_executors(struct worker *worker)
 
 static void close_parts(struct worker *worker)
 {
+    local_service_close(worker->local);
     surveyor_close(worker->surveyor);
     linker_close(worker->linker);
     keeper_close(worker->keeper);

@@ -48,6 +48,7 @@ struct worker {
     struct surveyor *surveyor;
     struct inventory_publisher *inventory;
     struct inspector *inspector;
+    struct local_service *local; /* restores that no coordinator asked for; a thread of its own */
     struct job_source *source;
     struct kafka_producer *producer; /* NULL: no broker has answered yet */
     struct custody custody;

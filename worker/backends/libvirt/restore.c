@@ -81,7 +81,9 @@ int restore_open(struct restore *restore, struct backend *backend, const struct 
     restore->backend = libvirt_of(backend);
     restore->job = job;
     restore->params = job->params;
-    if (libvirt_connect(restore->backend, err) < 0 ||
+    bool domain = restore->params->in_place || restore->params->new_name; /* else files alone: they need no libvirt */
+
+    if ((domain && libvirt_connect(restore->backend, err) < 0) ||
         backup_repository(backend, restore->params->repository, &restore->repository, err) < 0 ||
         repository_find(&restore->repository, restore->params->source, restore->params->point, &restore->point,
                         &restore->point_folder, err) < 0 ||
@@ -135,7 +137,7 @@ int restore_add_disks(struct restore *restore, struct plan *plan, struct err *er
 
 /* ---- the definition of a new domain ---- */
 
-static int place_disks(struct restore *restore, const char *folder, struct err *err)
+int restore_place_disks(struct restore *restore, const char *folder, struct err *err)
 {
     for (size_t i = 0; i < restore->disk_count; i++) {
         struct text path = {0};
@@ -188,7 +190,7 @@ int restore_definition(struct restore *restore, const char *folder, xmlDocPtr *o
 {
     CLEANUP(xml_freep) xmlDocPtr doc = NULL;
 
-    if (place_disks(restore, folder, err) < 0 || load_definition(restore, &doc, err) < 0 ||
+    if (restore_place_disks(restore, folder, err) < 0 || load_definition(restore, &doc, err) < 0 ||
         edit(restore, folder, doc, err) < 0)
         return -1;
     *out = TAKE_PTR(doc);

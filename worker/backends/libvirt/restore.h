@@ -30,7 +30,10 @@ int restore_add_check(struct restore *restore, const char *room_folder, struct p
 int restore_add_disks(struct restore *restore, struct plan *plan, struct err *err);
 
 /* Sets the targets of the disks to folder/<name>.<format> and makes the new domain's definition. It may hold secrets: it stays on this host, and is not put into a plan. */
+int restore_place_disks(struct restore *restore, const char *folder, struct err *err); /* sets the targets */
 int restore_definition(struct restore *restore, const char *folder, xmlDocPtr *out, struct err *err);
 
 int plan_restore_new(struct restore *restore, struct plan *plan, struct err *err);
+/* The disks alone, with definition and NVRAM beside them, into a new directory: asked for on the host itself, never by a job from outside. */
+int plan_restore_files(struct restore *restore, struct plan *plan, struct err *err);
 int plan_restore_in_place(struct restore *restore, struct plan *plan, struct err *err);

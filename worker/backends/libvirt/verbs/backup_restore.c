@@ -143,13 +143,41 @@ int plan_restore_new(struct restore *restore, struct plan *plan, struct err *err
     return 0;
 }
 
+int plan_restore_files(struct restore *restore, struct plan *plan, struct err *err)
+{
+    const struct restore_point *point = &restore->point;
+    char folder[PATH_MAX], room[PATH_MAX];
+
+    if (!restore->params->directory)
+        return err_set(err, ERR_PERMANENT, "a name for the new domain is needed");
+    snprintf(folder, sizeof folder, "%s", restore->params->directory);
+    while (strlen(folder) > 1 && folder[strlen(folder) - 1] == '/')
+        folder[strlen(folder) - 1] = '\0';
+    if (file_exists(folder)) {
+        err_set(err, ERR_PERMANENT, "%s exists already", folder);
+        return err_hint(err, "name a directory that is not there yet");
+    }
+    snprintf(room, sizeof room, "%s", folder);
+    room[strrchr(room, '/') == room ? 1 : strrchr(room, '/') - room] = '\0';
+    if (restore_place_disks(restore, folder, err) < 0 || restore_add_check(restore, room, plan, err) < 0 ||
+        !plan_add(plan, &step_restore_folder, err, "folder", folder, "point", point->id, NULL) ||
+        restore_add_disks(restore, plan, err) < 0)
+        return -1;
+    return plan_add(plan, &step_restore_beside, err, "from", restore->point_folder, "folder", folder, "definition",
+                    point->definition, "nvram", point->nvram, NULL)
+               ? 0
+               : -1;
+}
+
 int plan_backup_restore(struct backend *backend, const struct job *job, struct plan *plan, struct err *err)
 {
     CLEANUP(restore_end) struct restore restore = {0};
 
     if (restore_open(&restore, backend, job, err) < 0)
         return -1;
-    return restore.params->in_place ? plan_restore_in_place(&restore, plan, err) : plan_restore_new(&restore, plan, err);
+    if (restore.params->in_place)
+        return plan_restore_in_place(&restore, plan, err);
+    return restore.params->new_name ? plan_restore_new(&restore, plan, err) : plan_restore_files(&restore, plan, err);
 }
 
 int report_backup_restore(struct backend *backend, const struct job *job, const struct facts *known,
