@@ -118,25 +118,44 @@ static json_t *last_backup(struct view_reader *reader, const char *target)
     return item ? item : json_null();
 }
 
-/* DEFAULT records: id is the target as kind:id, or "*" for all; values.repository names the repository. */
-static json_t *default_repository(struct view_reader *reader, const char *target)
+/* How near an entry of kind default is to a target: 0 not at all, 1 all targets ("*"), 2 by its labels ("selector:…"), 3 itself ("kind:id"). */
+static int default_fits(const char *id, const char *target, const struct facts *labels)
 {
-    const char *const ids[] = {target, "*"};
-    json_t *found = NULL;
+    struct selector *selector = NULL;
+    bool match;
 
-    for (size_t i = 0; i < 2 && !found; i++) {
+    if (strcmp(id, "*") == 0)
+        return 1;
+    if (strncmp(id, "selector:", 9) != 0)
+        return strcmp(id, target) == 0 ? 3 : 0;
+    if (selector_parse(id + 9, &selector, NULL) < 0)
+        return 0;
+    match = selector_match(selector, labels);
+    selector_free(selector);
+    return match ? 2 : 0;
+}
+
+/* The nearest; of several selectors that match the first in the order of their text. */
+static json_t *default_repository(struct view_reader *reader, const char *target, const struct facts *labels)
+{
+    sqlite3_stmt *row = NULL;
+    json_t *found = NULL;
+    int nearest = 0;
+
+    if (view_db_prepare(reader->db, "SELECT id, value FROM records WHERE kind = ?1 ORDER BY id", &row, NULL) < 0)
+        return json_null();
+    sqlite3_bind_int(row, 1, LEDGER_DEFAULT);
+    while (sqlite3_step(row) == SQLITE_ROW) {
+        int fits = default_fits(view_text(row, 0), target, labels);
         struct ledger_entry entry = {0};
-        sqlite3_stmt *row = NULL;
-        if (sqlite3_prepare_v2(reader->db, "SELECT value FROM records WHERE kind = ?1 AND id = ?2", -1, &row, NULL) ==
-            SQLITE_OK) {
-            sqlite3_bind_int(row, 1, LEDGER_DEFAULT);
-            view_bind_text(row, 2, ids[i]);
-            if (sqlite3_step(row) == SQLITE_ROW && view_decode(reader, &ledger_entry_record, row, 0, &entry, NULL) == 0)
-                found = json_string(facts_get_or(&entry.values, "repository", ""));
-            ledger_entry_clear(&entry);
-        }
-        sqlite3_finalize(row);
+        if (fits <= nearest || view_decode(reader, &ledger_entry_record, row, 1, &entry, NULL) < 0)
+            continue;
+        nearest = fits;
+        json_decref(found);
+        found = json_string(facts_get_or(&entry.values, "repository", ""));
+        ledger_entry_clear(&entry);
     }
+    sqlite3_finalize(row);
     return found ? found : json_null();
 }
 
@@ -155,13 +174,15 @@ static int target_item(struct view_reader *reader, sqlite3_stmt *row, void *cont
         return 0;
     }
     result = view_record_json(&inventory_target_record, inventory.target, &item, err);
+    if (result == 0)
+        json_object_set_new(item, "default_repository",
+                            default_repository(reader, view_text(row, 4), &inventory.target->labels));
     inventory_clear(&inventory);
     if (result < 0)
         return -1;
     json_object_set_new(item, "at", view_time(sqlite3_column_int64(row, 2)));
     json_object_set_new(item, "host_alive", json_boolean(sqlite3_column_int(row, 3)));
     json_object_set_new(item, "last_backup", last_backup(reader, view_text(row, 4)));
-    json_object_set_new(item, "default_repository", default_repository(reader, view_text(row, 4)));
     *out = item;
     return 0;
 }

@@ -192,6 +192,7 @@ api_handler api_points_list, api_points_show, api_repositories_list, api_reposit
 api_handler api_points_pin, api_points_unpin, api_holds_list, api_holds_create, api_holds_release;
 /* Adds the member "pinned" to a restore point: {reason, by, at} or null. */
 int api_pin_show(struct api_request *request, json_t *point, struct err *err);
+api_handler api_defaults_list, api_defaults_set;
 api_handler api_tokens_list, api_tokens_create, api_tokens_revoke, api_dead_letters_list, api_dead_letters_show;
 api_handler api_policies_list, api_policies_show, api_policies_apply, api_policies_delete, api_policies_pause,
     api_policies_resume, api_policies_run, api_policies_preview, api_policies_preview_text;

@@ -339,6 +339,25 @@ static int prepare_restore(struct submission *submission)
     return result;
 }
 
+/* Both repositories must be on one host; where the copy goes is said by name. */
+static int prepare_copy(struct submission *submission)
+{
+    const json_t *value = json_object_get(submission->params, "to");
+    const char *to = json_is_string(value) ? json_string_value(value) : json_text(value, "id");
+    struct api_repository repository = {0};
+    CLEANUP(freep) char *asked = to ? strdup(to) : NULL;
+
+    if (!asked)
+        return usage(submission, "params.to", "is missing: the repository that gets the copy");
+    if (prepare_point(submission) < 0 ||
+        api_resolve_repository(submission->request, submission->response, asked, submission->job.host, &repository) < 0)
+        return -1;
+    json_t *object = json_pack("{s:s?, s:s?, s:s?}", "id", repository.id, "name", repository.name, "path",
+                               repository.path);
+    api_repository_clear(&repository);
+    return json_object_set_new(submission->params, "to", object) == 0 ? 0 : usage(submission, "to", "out of memory");
+}
+
 /* ---- jobs on a repository itself ---- */
 
 static int prepare_repository(struct submission *submission)
@@ -443,7 +462,7 @@ int submission_prepare(struct submission *submission)
     case OP_REPOSITORY_IMPORT: return prepare_repository(submission);
     case OP_REPOSITORY_CLEAN: return prepare_clean(submission);
     case OP_REPOSITORY_REMOVE: return prepare_remove(submission);
-    case OP_BACKUP_COPY:
+    case OP_BACKUP_COPY: return prepare_copy(submission);
     case OP_REPOSITORY_INIT:
     case OP_NONE:
     case OP_COUNT: break;

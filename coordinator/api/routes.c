@@ -50,6 +50,9 @@ const struct api_route api_routes[] = {
     {"GET", "/v1/runs/{run}", ROLE_VIEWER, api_runs_show, "One run with its members"},
     {"POST", "/v1/runs/{run}/cancel", ROLE_OPERATOR, api_runs_cancel, "Ask a run to stop"},
 
+    {"GET", "/v1/defaults", ROLE_VIEWER, api_defaults_list, "Where backups go when nobody says"},
+    {"POST", "/v1/defaults", ROLE_OPERATOR, api_defaults_set, "Say where backups go when nobody says"},
+
     {"GET", "/v1/tokens", ROLE_ADMIN, api_tokens_list, "The tokens, without their secrets"},
     {"POST", "/v1/tokens", ROLE_ADMIN, api_tokens_create, "Make a token; it is shown once"},
     {"DELETE", "/v1/tokens/{token}", ROLE_ADMIN, api_tokens_revoke, "Revoke a token"},

@@ -206,3 +206,61 @@ int run_repository_show(struct cli *cli, const struct invocation *invocation)
     json_decref(repository);
     return EXIT_DONE;
 }
+
+/* ---- backup set-default ---- */
+
+static int show_defaults(struct cli *cli)
+{
+    static const struct table_column columns[] = {
+        {"FOR", COLUMN_SHRINK}, {"REPOSITORY", COLUMN_SHRINK}, {"BY", COLUMN_DROP}};
+    json_t *defaults = NULL, *item;
+    struct table table;
+    size_t index;
+    int code = call_list(cli, "backup set-default", 0, &defaults, "/v1/defaults");
+
+    if (code)
+        return code;
+    if (cli->json)
+        return cli_print_json(cli, defaults), json_decref(defaults), EXIT_DONE;
+    table_init(&table, columns, sizeof columns / sizeof *columns);
+    json_array_foreach(defaults, index, item)
+    {
+        table_cell(&table, member_text(item, "for"));
+        table_cell(&table, member_text(item, "repository"));
+        table_cell(&table, member_text(item, "by"));
+    }
+    show_table(cli, &table);
+    table_free(&table);
+    json_decref(defaults);
+    return EXIT_DONE;
+}
+
+int run_backup_set_default(struct cli *cli, const struct invocation *invocation)
+{
+    const char *target = invocation_argument(invocation, "TARGET"), *selector = invocation_value(invocation, "selector"),
+               *repository = invocation_value(invocation, "repository"),
+               *id = invocation_value(invocation, "request-id");
+    bool all = invocation_has(invocation, "all"), clear = invocation_has(invocation, "clear");
+    json_t *answer = NULL;
+
+    if (!target && !selector && !all && !repository && !clear)
+        return show_defaults(cli);
+    if ((target != NULL) + (selector != NULL) + all != 1)
+        return cli_fail(cli, EXIT_USAGE, "backup set-default", NULL, "say for what: TARGET, -l SELECTOR or --all");
+    if (!repository == !clear)
+        return cli_fail(cli, EXIT_USAGE, "backup set-default", NULL, "say --repository NAME, or --clear");
+    json_t *body = json_pack("{s:s*, s:s*, s:b, s:s*, s:b, s:s*}", "target", target, "selector", selector, "all", all,
+                             "repository", repository, "clear", clear, "reason", invocation_value(invocation, "reason"));
+    int code = call_change(cli, "backup set-default", "POST", "/v1/defaults", body, id, &answer);
+
+    json_decref(body);
+    if (code)
+        return code;
+    if (cli->json)
+        cli_print_json(cli, answer);
+    else
+        fprintf(cli->out, clear ? "no default for %s any more\n" : "backups of %s go to %s when nobody says\n",
+                member_text(answer, "for"), member_text(answer, "repository"));
+    json_decref(answer);
+    return EXIT_DONE;
+}

@@ -268,7 +268,7 @@ before_repository_clean() {
     echo half >"$(left_folder)/vda.qcow2.part"
     ask_repository_clean
 }
-unplan_repository_clean() { rm -rf "$(left_folder)"; }
+unplan_repository_clean() { rm -rf "$(dirname "$(left_folder)")"; }
 effect_repository_clean() {
     truth "what the job left is still there" test ! -e "$(dirname "$(left_folder)")"
     equal "things removed" 1 "$(job_json "$job" | jq -r '.result.facts.removed')"

@@ -15,6 +15,9 @@ int report_backup_restore(struct backend *backend, const struct job *job, const 
 int plan_backup_verify(struct backend *backend, const struct job *job, struct plan *plan, struct err *err);
 int report_backup_verify(struct backend *backend, const struct job *job, const struct facts *known,
                          struct report *report, struct err *err);
+int plan_backup_copy(struct backend *backend, const struct job *job, struct plan *plan, struct err *err);
+int report_backup_copy(struct backend *backend, const struct job *job, const struct facts *known, struct report *report,
+                       struct err *err);
 int plan_backup_delete(struct backend *backend, const struct job *job, struct plan *plan, struct err *err);
 int report_backup_delete(struct backend *backend, const struct job *job, const struct facts *known,
                          struct report *report, struct err *err);
@@ -28,6 +31,8 @@ extern const struct step_type step_restore_check, step_restore_folder, step_rest
     step_restore_forget, step_restore_beside;
 /* backup.verify */
 extern const struct step_type step_verify_manifest, step_verify_checksum, step_verify_image, step_verify_record;
+/* backup.copy */
+extern const struct step_type step_copy_space, step_copy_disk, step_copy_complete;
 /* backup.delete */
 extern const struct step_type step_delete_mark, step_delete_files, step_delete_checkpoint;
 
@@ -38,4 +43,4 @@ extern const struct step_type step_delete_mark, step_delete_files, step_delete_c
         &step_restore_folder, &step_restore_disk, &step_restore_compare, &step_restore_define, &step_restore_start, \
         &step_restore_stop, &step_restore_resume, &step_restore_swap, &step_restore_forget, &step_restore_beside,   \
         &step_verify_manifest, &step_verify_checksum, &step_verify_image, &step_verify_record, &step_delete_mark,   \
-        &step_delete_files, &step_delete_checkpoint
+        &step_delete_files, &step_delete_checkpoint, &step_copy_space, &step_copy_disk, &step_copy_complete

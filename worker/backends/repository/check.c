@@ -337,10 +337,12 @@ static int check_point(void *context, const char *folder, const char *name, stru
         check->busy++;
         return 0;
     }
-    struct left left = left_at(point.state == POINT_DELETED ? LEFT_DELETED : LEFT_POINT, folder, name);
+    /* A copy of a chain is several points of one job: it is the writer that has ended, or not. */
+    const char *job = point.state != POINT_DELETED && point.writer ? point.writer : name;
+    struct left left = left_at(point.state == POINT_DELETED ? LEFT_DELETED : LEFT_POINT, folder, job);
     left.revision = point.revision;
     if (left.kind == LEFT_POINT)
-        return say_left(check, left, err, "job %s did not complete it", name);
+        return say_left(check, left, err, "job %s did not complete it", job);
     return say_left(check, left, err, "%s is marked as deleted, and its files are still there", name);
 }
 
