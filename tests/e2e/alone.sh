@@ -4,8 +4,9 @@
 . "$(dirname "$(readlink -f "$0")")/lib/e2e.sh"
 host=${E2E_HOST:-$embed} vm=${E2E_OFF:-twin}
 folder=$(host_folder "$host")
-repository=$folder/repository/alone out=$DIR/alone
-config=$DIR/bundles/$host/worker.yaml
+repository=$folder/repository/alone place=$DIR/alone
+uri=STACK_URI_$host
+options=(--config "$DIR/bundles/$host/worker.yaml" "--state_directory=$folder/state" "--libvirt.uri=${!uri}" "--pools=$folder/disks")
 
 on_host() { "$(dirname "$stack")/in-host" "$folder" "$@"; }
 # The command, as on that host.
@@ -14,7 +15,7 @@ restore() { # CODE ARGS...
     shift
     errors=$(mktemp)
     asked="fleetsnap-worker restore $*"
-    out_text=$(on_host fleetsnap-worker restore --config "$config" --repository "$repository" "$@" 2>"$errors" </dev/null)
+    out_text=$(on_host fleetsnap-worker restore "${options[@]}" --repository "$repository" "$@" 2>"$errors" </dev/null)
     code=$? err=$(<"$errors")
     out=$out_text
     rm -f "$errors"
@@ -27,9 +28,12 @@ forget() { # NAME: a restored machine, while no worker runs on the host
     virsh_on "$host" undefine "$1" --nvram >/dev/null 2>&1
     rm -rf "${folder:?}/disks/$1"
 }
+journaled() { ls "$folder"/state/restores/*.json >/dev/null 2>&1; }
+not_journaled() { ! journaled; }
+silent() { ! fleetsnap job list >/dev/null 2>&1; }
 
 test_backups_of_a_machine_that_is_off() {
-    rm -rf "$out"
+    rm -rf "$place"; mkdir -p "$place"
     expect 0 repository init alone --host "$host" --path "$repository"
     expect_json 0 backup create "$host/$vm" --repository alone
     json .result.point >"$DIR/alone.point"
@@ -41,7 +45,7 @@ test_everything_but_the_worker_stops() {
     "$stack" coordinator stop "$DIR"
     "$stack" redis kill "$DIR"
     "$stack" kafka kill "$DIR"
-    truth "the coordinator answers" eval '! fleetsnap job list >/dev/null 2>&1'
+    truth "the coordinator answers" silent
 }
 
 test_the_list() {
@@ -78,42 +82,42 @@ test_without_any_of_our_programs() {
     says 'restored machine alone-2'
     same "restored alone" "$(<"$DIR/alone.disk")" "$(echo "$folder"/disks/alone-2/vda.*)"
     truth "libvirt does not know it" eval 'virsh_on $host dominfo alone-2 >/dev/null'
-    restore 0 "$vm" --to "$out/files"
-    same "the disks alone" "$(<"$DIR/alone.disk")" "$(echo "$out"/files/vda.*)"
+    restore 0 "$vm" --to "$place/files"
+    same "the disks alone" "$(<"$DIR/alone.disk")" "$(echo "$place"/files/vda.*)"
     truth "the definition is not beside them" test -s "$out/files/domain.xml"
-    restore 1 "$vm" --to "$out/files"
+    restore 1 "$vm" --to "$place/files"
     says 'exists already'
 }
 
 # Killed in the middle: the same command goes on, and nothing is left twice.
 test_an_interrupted_one_goes_on() {
     asked='fleetsnap-worker restore, killed after the disk'
-    FLEETSNAP_CRASH=effect.after:restore-disk on_host fleetsnap-worker restore --config "$config" --repository "$repository" "$vm" --to alone-3 >/dev/null 2>&1
-    truth "it did not die" test -e "$(echo "$folder"/state/restores/*.json)"
+    FLEETSNAP_CRASH=effect.after:restore-disk on_host fleetsnap-worker restore "${options[@]}" --repository "$repository" "$vm" --to alone-3 >/dev/null 2>&1
+    truth "it did not die" journaled
     restore 0 "$vm" --to alone-3
     says 'interrupted' 'restored machine alone-3'
     same "restored in two parts" "$(<"$DIR/alone.disk")" "$(echo "$folder"/disks/alone-3/vda.*)"
-    truth "its journal is still there" eval '! ls $folder/state/restores/*.json >/dev/null 2>&1'
+    truth "its journal is still there" not_journaled
 }
 
 # docs/restore-without-fleetsnap.md, word for word.
 test_by_qemu_img_alone() {
     local point chain
     point=$(<"$DIR/alone.point")
-    cd "$repository"/* || fail "not one machine in the repository"
+    cd "$repository"/*/ || fail "not one machine in the repository"
     equal "what jq lists" "complete" "$(jq -r '[.created_at, .state, .backup_kind, .level, .id, .parent] | @tsv' */*/manifest.json | sort | cut -f2)"
     chain=$(dirname "$(dirname "$(echo */"$point"/manifest.json)")")
     truth "the chain does not open" eval 'qemu-img info --backing-chain $chain/$point/vda.qcow2 >/dev/null'
     truth "a file is not sound" eval 'qemu-img check -q $chain/$point/vda.qcow2'
     equal "checksum" "$(jq -r '.disks[0].sha256' "$chain/$point/manifest.json")" "$(sha256sum "$chain/$point/vda.qcow2" | cut -d' ' -f1)"
-    mkdir -p "$out"
-    qemu-img convert -f qcow2 -O qcow2 "$chain/$point/vda.qcow2" "$out/by-hand.qcow2" || fail "qemu-img convert fails"
-    same "by qemu-img" "$(<"$DIR/alone.disk")" "$out/by-hand.qcow2"
+    mkdir -p "$place"
+    qemu-img convert -f qcow2 -O qcow2 "$chain/$point/vda.qcow2" "$place/by-hand.qcow2" || fail "qemu-img convert fails"
+    same "by qemu-img" "$(<"$DIR/alone.disk")" "$place/by-hand.qcow2"
 }
 
 test_everything_is_back() {
     for name in alone-1 alone-2 alone-3; do forget "$name"; done
-    rm -rf "$out"
+    rm -rf "$place"; mkdir -p "$place"
     "$stack" redis start "$DIR" && "$stack" kafka start "$DIR" && "$stack" programs start "$DIR" || fail "the servers do not start again"
     eventually 60 "host $host is alive" host_alive "$host"
     expect 0 repository remove alone --delete-backups --yes

@@ -1,6 +1,6 @@
 /*
- * backup.copy: check · space · (folder · disk … · [link …] · complete) for each restore point of the copy · compare …. One full backup of what the chain holds, or with `chain` the whole
- * chain, point by point. The last one has the id of the job; the ones that it stands on have ids that derive from it. No copy has a checkpoint: no backup builds on it.
+ * backup.copy: check · space · (folder · disk … · [link …]) for each restore point of the copy · compare … · complete …. One full backup of what the chain holds, or with `chain` the
+ * whole chain, point by point. The last one has the id of the job; the ones that it stands on have ids that derive from it. No copy has a checkpoint: no backup builds on it.
  */
 #include "base/uuid.h"
 #include "model/status.h"
@@ -180,6 +180,17 @@ static int add_point(struct copy *copy, const struct restore_point *point, struc
         if (disk->file && add_disk(copy, &draft, disk, from, folder, plan, err) < 0)
             return -1;
     }
+    return 0;
+}
+
+static int add_complete(struct copy *copy, const struct restore_point *point, struct plan *plan, struct err *err)
+{
+    char id[UUID_TEXT], from[PATH_MAX], folder[PATH_MAX];
+
+    copy_id(copy, point, id);
+    if (snprintf(from, sizeof from, "%s/%s", copy->source_chain, point->id) >= PATH_MAX ||
+        snprintf(folder, sizeof folder, "%s/%s", copy->chain_folder, id) >= PATH_MAX)
+        return err_set(err, ERR_PERMANENT, "%s: path is too long", copy->chain_folder);
     return plan_add(plan, &step_copy_complete, err, "from", from, "folder", folder, "chain_folder", copy->chain_folder,
                     NULL)
                ? 0
@@ -260,10 +271,16 @@ int plan_backup_copy(struct backend *backend, const struct job *job, struct plan
     sum_progress(&copy);
     if (add_before(&copy, plan, err) < 0)
         return -1;
-    for (size_t i = copy.params->chain ? 0 : copy.chain.count - 1; i < copy.chain.count; i++)
+    size_t first = copy.params->chain ? 0 : copy.chain.count - 1;
+    for (size_t i = first; i < copy.chain.count; i++)
         if (add_point(&copy, original(&copy, i), plan, err) < 0)
             return -1;
-    return add_compare(&copy, plan, err);
+    if (add_compare(&copy, plan, err) < 0)
+        return -1;
+    for (size_t i = first; i < copy.chain.count; i++)
+        if (add_complete(&copy, original(&copy, i), plan, err) < 0)
+            return -1;
+    return 0;
 }
 
 int report_backup_copy(struct backend *backend, const struct job *job, const struct facts *known, struct report *report,
