@@ -84,7 +84,7 @@ test_without_any_of_our_programs() {
     truth "libvirt does not know it" eval 'virsh_on $host dominfo alone-2 >/dev/null'
     restore 0 "$vm" --to "$place/files"
     same "the disks alone" "$(<"$DIR/alone.disk")" "$(echo "$place"/files/vda.*)"
-    truth "the definition is not beside them" test -s "$out/files/domain.xml"
+    truth "the definition is not beside them" test -s "$place/files/domain.xml"
     restore 1 "$vm" --to "$place/files"
     says 'exists already'
 }
@@ -117,7 +117,7 @@ test_by_qemu_img_alone() {
 
 test_everything_is_back() {
     for name in alone-1 alone-2 alone-3; do forget "$name"; done
-    rm -rf "$place"; mkdir -p "$place"
+    rm -rf "$place"
     "$stack" redis start "$DIR" && "$stack" kafka start "$DIR" && "$stack" programs start "$DIR" || fail "the servers do not start again"
     eventually 60 "host $host is alive" host_alive "$host"
     expect 0 repository remove alone --delete-backups --yes
