@@ -229,7 +229,7 @@ static int show_defaults(struct cli *cli)
         table_cell(&table, member_text(item, "repository"));
         table_cell(&table, member_text(item, "by"));
     }
-    show_table(cli, &table);
+    show_table(cli, &table, "no defaults: fleetsnap backup set-default TARGET --repository NAME");
     table_free(&table);
     json_decref(defaults);
     return EXIT_DONE;
