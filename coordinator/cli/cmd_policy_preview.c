@@ -9,26 +9,38 @@
 #include <stdio.h>
 #include <string.h>
 
+static void preview_target(struct cli *cli, const json_t *target)
+{
+    const char *skipped = member_text(target, "skipped"), *point = member_text(target, "point");
+    bool refused = strncmp(skipped, "refused", 7) == 0;
+    char time[48];
+
+    fprintf(cli->out, "    %-19s  %s on %s%s%.8s%s%s\n", show_time(cli, target, "due_at", time, sizeof time),
+            show_or(member_text(target, "name"), member_text(target, "target")), member_text(target, "host"),
+            *point ? "  " : "", point,
+            !*skipped ? ""
+            : refused ? "  "
+                      : "  left out: ",
+            skipped);
+}
+
 static void preview_firing(struct cli *cli, const json_t *firing)
 {
-    const json_t *target;
+    const json_t *targets = json_object_get(firing, "targets"), *target;
     size_t index, skipped = 0;
     char time[48], size[32];
 
-    json_array_foreach(json_object_get(firing, "targets"), index, target)
-        skipped += *member_text(target, "skipped") != 0;
+    json_array_foreach(targets, index, target) skipped += *member_text(target, "skipped") != 0;
     fprintf(cli->out, "%s  %s: %zu targets", show_time(cli, firing, "slot", time, sizeof time),
-            member_text(firing, "schedule"), json_array_size(json_object_get(firing, "targets")) - skipped);
+            member_text(firing, "schedule"), json_array_size(targets) - skipped);
+    if (skipped)
+        fprintf(cli->out, " (%zu get no job)", skipped);
     if (member_int(firing, "expected_bytes"))
         fprintf(cli->out, ", about %s", show_size(member_int(firing, "expected_bytes"), size, sizeof size));
     if (member_time(firing, "window_end_at"))
         fprintf(cli->out, ", until %s", show_time(cli, firing, "window_end_at", time, sizeof time));
     fprintf(cli->out, "\n");
-    json_array_foreach(json_object_get(firing, "targets"), index, target)
-        fprintf(cli->out, "    %-19s  %s on %s%s%.8s%s%s\n", show_time(cli, target, "due_at", time, sizeof time),
-                show_or(member_text(target, "name"), member_text(target, "target")), member_text(target, "host"),
-                *member_text(target, "point") ? "  " : "", member_text(target, "point"),
-                *member_text(target, "skipped") ? "  left out: " : "", member_text(target, "skipped"));
+    json_array_foreach(targets, index, target) preview_target(cli, target);
 }
 
 static void preview_retention(struct cli *cli, const json_t *groups)
