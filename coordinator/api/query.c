@@ -29,7 +29,7 @@ static bool known(struct api_request *request, struct api_response *response, co
 
 const char *api_word(struct api_response *response, const char *name, const char *value, const char *const *words)
 {
-    struct text list = {0};
+    CLEANUP(text_free) struct text list = {0};
 
     for (size_t i = 0; words[i]; i++) {
         if (strcasecmp(words[i], value) == 0)
@@ -37,7 +37,6 @@ const char *api_word(struct api_response *response, const char *name, const char
         text_addf(&list, "%s%s", i ? ", " : "", words[i]);
     }
     api_problem(response, 400, "usage", name, NULL, "%s: \"%s\" is none of %s", name, value, text_str(&list));
-    text_free(&list);
     return NULL;
 }
 
