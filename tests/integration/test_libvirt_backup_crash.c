@@ -311,7 +311,7 @@ static void test_restore(void **state)
 
 static void test_restore_in_place(void **state)
 {
-    static const char *const steps[] = {"restore-disk", "restore-stop", "restore-swap", "restore-forget"};
+    static const char *const steps[] = {"restore-disk", "restore-stop", "restore-swap", "restore-forget", "keep"};
 
     (void)state;
     for (size_t i = 0; i < sizeof steps / sizeof *steps; i++)

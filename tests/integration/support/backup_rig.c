@@ -9,6 +9,7 @@
 #include "base/uuid.h"
 #include "worker/backends/libvirt/backup.h"
 #include "worker/backends/libvirt/libvirt.h"
+#include "worker/backends/libvirt/steps/steps.h"
 
 #include <errno.h>
 #include <ftw.h>
@@ -37,7 +38,7 @@ static const struct verb verbs[] = {
     {OP_BACKUP_DELETE, plan_backup_delete, report_backup_delete},
     {OP_NONE, NULL, NULL},
 };
-static const struct step_type *const steps[] = {&step_freeze, &step_thaw, BACKUP_STEPS, NULL};
+static const struct step_type *const steps[] = {&step_freeze, &step_thaw, &step_keep, BACKUP_STEPS, NULL};
 
 static const struct backend_ops ops = {.kind = "libvirt", .verbs = verbs, .steps = steps, .only_here = true};
 

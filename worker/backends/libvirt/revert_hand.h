@@ -13,6 +13,5 @@ struct revert_hand {
 /* Adds forget_checkpoints for all of them (inventory_checkpoint), if there are any: before libvirt is told of snapshots while the guest is off; can be taken back. */
 int plan_forget_checkpoints(virDomainPtr domain, const struct list *checkpoints, struct plan *plan, struct err *err);
 /* Adds drop_checkpoints for all of them, if there are any. */
-int plan_drop_checkpoints(const struct list *checkpoints, bool metadata_only, struct plan *plan, struct err *err);
 int revert_hand_check(const struct revert_hand *hand, struct err *err);
 int revert_hand_plan(const struct revert_hand *hand, struct plan *plan, struct err *err);

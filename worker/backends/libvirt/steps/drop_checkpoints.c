@@ -1,7 +1,7 @@
 /*
  * drop_checkpoints: after a revert no dirty bitmap says the truth, and before an internal one QEMU refuses while any is active, after libvirt has stopped the guest. So they go:
- * with their bitmaps before an internal revert, as metadata only after one by hand (the bitmaps are in the disks that are kept).
- * args: checkpoint:<n>, metadata_only
+ * with their bitmaps before libvirt's own revert (one by hand has forget_checkpoints).
+ * args: checkpoint:<n>
  */
 #include "worker/backends/libvirt/image.h"
 #include "worker/backends/libvirt/steps/steps.h"
@@ -17,8 +17,8 @@ static int render_drop(const struct step_run *run, const struct step *step, stru
     for (size_t i = 0; i < step->args.count; i++) {
         if (strncmp(step->args.items[i].key, "checkpoint:", 11) != 0)
             continue;
-        text_addf(command, "%svirsh checkpoint-delete '%s' '%s'%s", count++ ? "\n" : "", step_target(run),
-                  step->args.items[i].value, *step_get(step, "metadata_only") ? " --metadata" : "");
+        text_addf(command, "%svirsh checkpoint-delete '%s' '%s'", count++ ? "\n" : "", step_target(run),
+                  step->args.items[i].value);
     }
     text_addf(lost, "%d checkpoint%s: the next backup is full", count, count == 1 ? "" : "s");
     return 0;
@@ -42,25 +42,24 @@ static int drop_off(virDomainPtr domain, virDomainCheckpointPtr checkpoint, stru
 }
 
 /* "bitmap not found in backing chain" is code 1 like much else: whatever it is, metadata that describes nothing can go. */
-static int drop_live(struct libvirt_backend *backend, virDomainCheckpointPtr checkpoint, bool metadata_only,
-                     struct err *err)
+static int drop_live(struct libvirt_backend *backend, virDomainCheckpointPtr checkpoint, struct err *err)
 {
-    if (!metadata_only && virDomainCheckpointDelete(checkpoint, 0) == 0)
+    if (virDomainCheckpointDelete(checkpoint, 0) == 0)
         return 0;
     if (virDomainCheckpointDelete(checkpoint, VIR_DOMAIN_CHECKPOINT_DELETE_METADATA_ONLY) < 0)
         return libvirt_call_err(backend, err, "checkpoint %s", virDomainCheckpointGetName(checkpoint));
     return 0;
 }
 
-static int drop(const struct step_run *run, virDomainPtr domain, const char *name, bool metadata_only, struct err *err)
+static int drop(const struct step_run *run, virDomainPtr domain, const char *name, struct err *err)
 {
     CLEANUP(checkpoint_freep) virDomainCheckpointPtr checkpoint = virDomainCheckpointLookupByName(domain, name, 0);
 
     if (!checkpoint)
         return libvirt_code() == VIR_ERR_NO_DOMAIN_CHECKPOINT ? 0 : libvirt_err(err, "checkpoint %s", name);
-    if (virDomainIsActive(domain) != 1 && !metadata_only)
+    if (virDomainIsActive(domain) != 1)
         return drop_off(domain, checkpoint, err);
-    return drop_live(libvirt_of(run->backend), checkpoint, metadata_only, err);
+    return drop_live(libvirt_of(run->backend), checkpoint, err);
 }
 
 static int execute_drop(const struct step_run *run, const struct step *step, struct facts *learned, struct err *err)
@@ -75,7 +74,7 @@ static int execute_drop(const struct step_run *run, const struct step *step, str
 
         if (strncmp(fact->key, "checkpoint:", 11) != 0)
             continue;
-        if (drop(run, domain, fact->value, *step_get(step, "metadata_only"), err) < 0)
+        if (drop(run, domain, fact->value, err) < 0)
             return -1;
         count++;
     }

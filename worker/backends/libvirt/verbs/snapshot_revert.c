@@ -180,13 +180,13 @@ static int add_keep(const struct look *look, struct plan *plan, struct err *err)
                : -1;
 }
 
-int plan_drop_checkpoints(const struct list *checkpoints, bool metadata_only, struct plan *plan, struct err *err)
+static int drop_checkpoints(const struct list *checkpoints, struct plan *plan, struct err *err)
 {
     struct step *step;
 
     if (checkpoints->count == 0)
         return 0;
-    step = plan_add(plan, &step_drop_checkpoints, err, "metadata_only", metadata_only ? "1" : NULL, NULL);
+    step = plan_add(plan, &step_drop_checkpoints, err, NULL);
     for (size_t i = 0; step && i < checkpoints->count; i++) {
         char key[40];
 
@@ -214,7 +214,7 @@ static int add_native(const struct look *look, struct plan *plan, struct err *er
 
     snprintf(flags, sizeof flags, "%u", native_flags(look->job->params));
     snprintf(id, sizeof id, "%d", look->scene.active ? (int)virDomainGetID(look->domain) : -1);
-    if (plan_drop_checkpoints(&look->checkpoints, false, plan, err) < 0)
+    if (drop_checkpoints(&look->checkpoints, plan, err) < 0)
         return -1;
     if (look->scene.has_saved && !plan_add(plan, &step_discard_saved, err, NULL))
         return -1;
