@@ -81,6 +81,36 @@ test_retention_deletes_by_itself_and_only_its_own() {
     expect 0 backup show "$own"
 }
 
+# NAME LINES...: another policy, applied
+also() {
+    printf '%s\n' "name: $1" "select: {names: [$vm], hosts: [$host]}" "time_zone: UTC" "${@:2}" >"$DIR/also.yaml"
+    expect 0 policy apply "$DIR/also.yaml"
+}
+snapshots_are() { [[ $(fleetsnap snapshot list "$host/$vm" --json --live | jq -r --arg name "$policy-s" '[.[] | select(.name | startswith($name))] | length') == "$1" ]]; }
+
+test_snapshots_expire_by_their_own_rules() {
+    local backups
+    backups=$(made)
+    also "$policy-s" "operation: snapshot.create" "snapshot: {disk_only: true}" "retention: {last: 1}"
+    expect 0 policy run-now "$policy-s"
+    eventually 10 "the snapshot is there" snapshots_are 1
+    sleep 1 # their names hold the second
+    expect 0 policy run-now "$policy-s"
+    eventually 60 "one snapshot of the policy is left" snapshots_are 1
+    expect 0 policy delete "$policy-s" --yes
+    expect 0 snapshot delete "$host/$vm" "$(fleetsnap snapshot list "$host/$vm" --json --live | jq -r --arg name "$policy-s" '.[] | select(.name | startswith($name)) | .name')" --yes
+    equal "backups of the other policy" "$backups" "$(made)"
+}
+
+test_what_is_not_proven_yet_is_verified() {
+    also "$policy-v" "operation: backup.verify" "verify: {depth: checksum, newest: 1}"
+    expect_json 0 policy run-now "$policy-v"
+    holds '.outcome == "done" and .members == 1'
+    expect_json 0 backup show "$(json '.jobs[0].point')"
+    holds '[.verified[] | select(.ok) | .depth] | index("checksum") != null'
+    expect 0 policy delete "$policy-v" --yes
+}
+
 test_its_schedule_fires_by_itself() {
     write_policy "retention: {last: 1}" "schedules:" "  - {name: minutely, cron: '* * * * *'}"
     expect 0 policy apply "$file"
