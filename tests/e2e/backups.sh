@@ -166,7 +166,7 @@ test_a_machine_that_is_gone_has_its_backups() {
     holds 'map(.id) == ["'"$id"'"]'
     expect_json 0 backup list vanished # its name still names its backups
     holds 'map(.id) == ["'"$id"'"]'
-    expect_json 0 backup restore vanished --at latest --as vanished --on "$libvirtd" --dry-run
+    expect_json 0 backup restore vanished --at latest --as risen --on "$libvirtd" --dry-run
     holds '.result.steps | length > 2'
     expect 0 backup delete "$id" --really-last --yes
     expect_json 0 backup list --gone
