@@ -89,6 +89,7 @@ static size_t print_targets(struct cli *cli, const json_t *targets)
         unprotected += !good;
     }
     show_table(cli, &table, "no targets");
+    fflush(cli->out); /* what is said beside it comes after it */
     table_free(&table);
     return unprotected;
 }
