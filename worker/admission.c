@@ -316,6 +316,7 @@ static int ask(struct admission *admission, struct work *work, struct err *err)
         .job_class = (int)work->class,
         .epoch = admission->epoch,
         .run_id = admission->run_id,
+        .token = token_highest(admission->journal),
         .attempt = work->attempt + (work->task == TASK_RUN),
         .goes_on = work->task == TASK_RECOVER,
         .ttl_ms = KEEPER_LOCK_TTL_MS,
@@ -323,8 +324,6 @@ static int ask(struct admission *admission, struct work *work, struct err *err)
     };
 
     memcpy(acquire.slots, work->slots, sizeof work->slots);
-    if (work->class != CLASS_A && token_highest(admission->journal, work->target, &acquire.token, err) < 0)
-        return -1;
     if (store_acquire_command(&acquire, command, err) < 0)
         return -1;
     work->admission = admission;

@@ -233,7 +233,7 @@ int custody_begin(struct custody *custody, struct work *work, int64_t token, int
 
     if (make_hold(work, token, trusted_until_ms, err) < 0)
         return -1;
-    if (token && token_seen(custody->setup.journal, work->target, token, err) < 0)
+    if (token && token_seen(custody->setup.journal, token, err) < 0)
         return -1;
     work->token = token;
     work->attempt++;
@@ -256,7 +256,7 @@ int custody_hand_over(struct custody *custody, struct work *work, enum work_task
     struct inbox_row row = row_of(work);
     if (inbox_move(custody->setup.journal, &row, err) < 0)
         return -1;
-    return token_seen(custody->setup.journal, work->target, token, err);
+    return token_seen(custody->setup.journal, token, err);
 }
 
 void custody_stuck(struct custody *custody, struct work *work)

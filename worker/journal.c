@@ -10,7 +10,7 @@
  * while the file system has less than option min_free left.
  *
  * Tables: inbox (a row per job in custody, and ids and outcomes of ended ones), plan and step (what the runner does, replaced at each attempt), outbox (records for Kafka,
- * written in the transaction of the change that they report), position (the only one; offsets committed to Kafka are for lag monitoring), token (highest seen per target),
+ * written in the transaction of the change that they report), position (the only one; offsets committed to Kafka are for lag monitoring), token (the highest seen),
  * said (digest of the last inventory record per key), fact (id, birth, boot, claim, holds).
  * Keys are integers; job_id is UNIQUE: a second guard against running a job twice.
  *
@@ -154,7 +154,7 @@ static int open_journal(const char *directory, bool create, struct journal **out
     journal->notes.due_ms = INT64_MAX;
     journal->directory = strdup(directory);
     if (!journal->directory || take_lock(journal, create, err) < 0 || open_database(journal, flags, err) < 0 ||
-        ready_schema(journal, create, err) < 0 || read_identity(journal, err) < 0) {
+        ready_schema(journal, create, err) < 0 || read_identity(journal, err) < 0 || token_read(journal, err) < 0) {
         journal_close(journal);
         return -1;
     }
@@ -234,7 +234,7 @@ int journal_commit(struct journal *journal, struct err *err)
 {
     if (!journal->in_transaction)
         return 0;
-    int failed = journal_write_notes(journal, err);
+    int failed = journal_write_notes(journal, err) < 0 || token_write(journal, err) < 0;
     journal->in_transaction = false;
     if (!failed && run(journal, SQL_COMMIT, err) == 0)
         return 0;

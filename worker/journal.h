@@ -107,9 +107,9 @@ struct position {
 int position_read(struct journal *journal, const char *topic, struct position *out,
                   struct err *err); /* next_offset -1 if there is none */
 int position_write(struct journal *journal, const char *topic, const struct position *position, struct err *err);
-int token_highest(struct journal *journal, const char *target, int64_t *out, struct err *err); /* 0: none */
-int token_seen(struct journal *journal, const char *target, int64_t token, struct err *err);
-struct said { /* the last inventory record of a key */
+int64_t token_highest(const struct journal *journal);                    /* of all targets; 0: none */
+int token_seen(struct journal *journal, int64_t token, struct err *err); /* written with this transaction */
+struct said {                                                            /* the last inventory record of a key */
     const char *key, *digest;
     int64_t revision;
 };

@@ -44,29 +44,42 @@ int position_write(struct journal *journal, const char *topic, const struct posi
     return sql_done(journal, statement, err);
 }
 
-int token_highest(struct journal *journal, const char *target, int64_t *out, struct err *err)
+/*
+ * One number for the whole host: a token given here is above every one that was given here before, for whichever target. Rows of single targets are those of an earlier version.
+ */
+int token_read(struct journal *journal, struct err *err)
 {
     struct sqlite3_stmt *statement = sql(journal, SQL_TOKEN_GET, err);
 
-    if (!statement)
+    if (!statement || sql_next(journal, statement, err) < 0)
         return -1;
-    bind_text(statement, 1, target);
-    int got = sql_next(journal, statement, err);
-    if (got < 0)
-        return -1;
-    *out = got ? sqlite3_column_int64(statement, 0) : 0;
+    journal->token = journal->token_written = sqlite3_column_int64(statement, 0);
     sqlite3_reset(statement);
     return 0;
 }
 
-int token_seen(struct journal *journal, const char *target, int64_t token, struct err *err)
+int64_t token_highest(const struct journal *journal)
 {
-    struct sqlite3_stmt *statement = sql(journal, SQL_TOKEN_SET, err);
+    return journal->token;
+}
 
-    if (!statement || journal_begin(journal, err) < 0)
+int token_seen(struct journal *journal, int64_t token, struct err *err)
+{
+    if (token <= journal->token)
+        return 0;
+    journal->token = token;
+    return journal_begin(journal, err);
+}
+
+int token_write(struct journal *journal, struct err *err)
+{
+    if (journal->token == journal->token_written)
+        return 0;
+    struct sqlite3_stmt *statement = sql(journal, SQL_TOKEN_SET, err);
+    if (!statement)
         return -1;
-    bind_text(statement, 1, target);
-    bind_int(statement, 2, token);
+    bind_int(statement, 1, journal->token);
+    journal->token_written = journal->token;
     return sql_done(journal, statement, err);
 }
 

@@ -46,9 +46,9 @@ static const char *const texts[SQL_COUNT] = {
     [SQL_POSITION_GET] = "SELECT cluster, part, next_offset, last_append_ms, last_job FROM position WHERE topic = ?",
     [SQL_POSITION_SET] =
         "INSERT OR REPLACE INTO position(topic, cluster, part, next_offset, last_append_ms, last_job) VALUES(?, ?, ?, ?, ?, ?)",
-    [SQL_TOKEN_GET] = "SELECT token FROM token WHERE target = ?",
+    [SQL_TOKEN_GET] = "SELECT coalesce(max(token), 0) FROM token",
     [SQL_TOKEN_SET] =
-        "INSERT INTO token(target, token) VALUES(?, ?) ON CONFLICT(target) DO UPDATE SET token = max(token, excluded.token)",
+        "INSERT INTO token(target, token) VALUES('', ?) ON CONFLICT(target) DO UPDATE SET token = excluded.token",
     [SQL_SAID_SET] = "INSERT OR REPLACE INTO said(key, digest, revision) VALUES(?, ?, ?)",
     [SQL_SAID_DROP] = "DELETE FROM said WHERE key = ?",
     [SQL_SAID_ALL] = "SELECT key, digest, revision FROM said",

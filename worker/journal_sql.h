@@ -55,6 +55,7 @@ struct journal {
     int64_t birth_us;
     int lock; /* flock on the state directory's lock file */
     bool in_transaction;
+    int64_t token, token_written; /* the highest; the one in the table */
     struct journal_notes notes;
 };
 
@@ -69,3 +70,5 @@ void bind_text(struct sqlite3_stmt *statement, int index, const char *text); /* 
 void bind_blob(struct sqlite3_stmt *statement, int index, const void *data, size_t len);
 void bind_int(struct sqlite3_stmt *statement, int index, int64_t value);
 const char *column_text(struct sqlite3_stmt *statement, int index); /* NULL: null */
+int token_read(struct journal *journal, struct err *err);           /* at the start */
+int token_write(struct journal *journal, struct err *err);          /* before a commit: the highest, if it is new */

@@ -79,7 +79,7 @@ struct store_acquire {
     int job_class;
     int64_t epoch;           /* as the worker last read it */
     const char *run_id;      /* of this connection */
-    int64_t token;           /* highest seen for the target; the fence rises above it */
+    int64_t token;           /* highest seen by this worker; the fence rises above it */
     int64_t attempt, ttl_ms; /* 30000 */
     bool goes_on;            /* began before its worker died: what keeps a job from starting does not keep it */
     struct store_slot slots[8];
