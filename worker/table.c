@@ -17,19 +17,31 @@ static size_t hash(const char *key)
 }
 
 /* The entry that holds `key`, or the free one where it would go. */
-static struct table_entry *find(const struct table *table, const char *key)
+static struct table_entry *find(const struct table *table, const char *key, size_t hashed)
 {
     size_t mask = table->capacity - 1;
-    size_t index = hash(key) & mask;
+    size_t index = hashed & mask;
 
-    while (table->entries[index].key && strcmp(table->entries[index].key, key) != 0)
+    while (table->entries[index].key &&
+           (table->entries[index].hash != hashed || strcmp(table->entries[index].key, key) != 0))
         index = (index + 1) & mask;
     return &table->entries[index];
 }
 
+/* One that is not in there. */
+static void settle(struct table *table, struct table_entry entry)
+{
+    size_t mask = table->capacity - 1;
+    size_t index = entry.hash & mask;
+
+    while (table->entries[index].key)
+        index = (index + 1) & mask;
+    table->entries[index] = entry;
+}
+
 void *table_get(const struct table *table, const char *key)
 {
-    return table->capacity ? find(table, key)->value : NULL;
+    return table->capacity ? find(table, key, hash(key))->value : NULL;
 }
 
 static int grow(struct table *table, struct err *err)
@@ -41,7 +53,7 @@ static int grow(struct table *table, struct err *err)
         return err_memory(err, "table");
     for (size_t i = 0; i < table->capacity; i++)
         if (table->entries[i].key)
-            *find(&bigger, table->entries[i].key) = table->entries[i];
+            settle(&bigger, table->entries[i]);
     bigger.count = table->count;
     free(table->entries);
     *table = bigger;
@@ -52,7 +64,7 @@ int table_put(struct table *table, const char *key, void *value, struct err *err
 {
     if (table->count * 4 >= table->capacity * 3 && grow(table, err) < 0)
         return -1;
-    *find(table, key) = (struct table_entry){key, value};
+    settle(table, (struct table_entry){key, value, hash(key)});
     table->count++;
     return 0;
 }
@@ -65,13 +77,13 @@ static void close_gap(struct table *table, size_t gap)
     for (size_t i = (gap + 1) & mask; table->entries[i].key; i = (i + 1) & mask) {
         struct table_entry moved = table->entries[i];
         table->entries[i] = (struct table_entry){0};
-        *find(table, moved.key) = moved;
+        settle(table, moved);
     }
 }
 
 void *table_remove(struct table *table, const char *key)
 {
-    struct table_entry *entry = table->capacity ? find(table, key) : NULL;
+    struct table_entry *entry = table->capacity ? find(table, key, hash(key)) : NULL;
 
     if (!entry || !entry->key)
         return NULL;

@@ -7,6 +7,7 @@ struct err;
 struct table_entry {
     const char *key; /* NULL: free */
     void *value;
+    size_t hash; /* of the key: others' keys are looked at only when it is the same */
 };
 
 struct table {
