@@ -95,7 +95,7 @@ truth() { # WHAT COMMAND...
 }
 
 exec {never}<> <(:) # nothing comes here
-nap() { read -rt "$1" -u "$never"; } # SECONDS: sleep, without a process
+nap() { read -rt "$1" -u "$never" || true; } # SECONDS: sleep, without a process
 
 # The only way to wait: for a condition, with a limit.
 eventually() { # SECONDS WHAT COMMAND...
