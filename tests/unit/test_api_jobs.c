@@ -323,6 +323,46 @@ static void repositories_are_made_by_a_job(void **state)
         ask(world, NULL, "POST", "/v1/repositories", "{\"name\":\"../x\",\"host\":\"alpha\",\"path\":\"/x\"}"), 400);
 }
 
+/* What clean may take away is the ledger's word alone. */
+static void jobs_on_a_repository_name_it(void **state)
+{
+    struct world *world = *state;
+
+    assert_int_equal(submit(world, "{\"op\":\"repository.check\",\"params\":{\"repository\":\"main\"}}"), 202);
+    assert_string_equal(at(last_job(world), "target.kind"), "repository");
+    assert_string_equal(at(last_job(world), "params.repository.path"), "/backup/main");
+    assert_int_equal(submit(world, "{\"op\":\"repository.check\",\"params\":{}}"), 400);
+    assert_int_equal(submit(world, "{\"op\":\"repository.check\",\"params\":{\"repository\":\"attic\"}}"), 404);
+    assert_int_equal(submit(world, "{\"op\":\"repository.clean\",\"params\":{\"repository\":\"main\"}}"), 202);
+    const json_t *params = json_object_get(last_job(world), "params");
+    assert_int_equal(json_array_size(json_object_get(params, "ended")), 1);
+    assert_true(json_is_true(json_object_get(params, "deletes_ended")));
+    assert_int_equal(submit(world, "{\"op\":\"repository.clean\",\"params\":{\"repository\":\"main\","
+                                   "\"ended\":[\"e0000000-0000-4000-8000-000000000009\"]}}"),
+                     400);
+}
+
+static void a_default_is_for_one_for_some_or_for_all(void **state)
+{
+    struct world *world = *state;
+
+    assert_int_equal(ask(world, NULL, "POST", "/v1/defaults", "{\"target\":\"shop-1\",\"repository\":\"main\"}"), 200);
+    assert_int_equal(strncmp(at(world->response.body, "for"), "libvirt:", 8), 0);
+    assert_int_equal(ask(world, NULL, "POST", "/v1/defaults", "{\"selector\":\"app=shop\",\"repository\":\"main\"}"),
+                     200);
+    assert_string_equal(at(world->response.body, "for"), "selector:app=shop");
+    assert_int_equal(ask(world, NULL, "POST", "/v1/defaults", "{\"all\":true,\"repository\":\"attic\"}"), 404);
+    assert_int_equal(ask(world, NULL, "POST", "/v1/defaults", "{\"all\":true,\"repository\":\"main\"}"), 200);
+    assert_int_equal(ask(world, NULL, "POST", "/v1/defaults", "{\"repository\":\"main\"}"), 400);
+    assert_int_equal(ask(world, NULL, "POST", "/v1/defaults", "{\"all\":true}"), 400);
+    assert_int_equal(ask(world, NULL, "POST", "/v1/defaults", "{\"selector\":\"=\",\"repository\":\"main\"}"), 400);
+    assert_int_equal(ask(world, NULL, "GET", "/v1/defaults", NULL), 200);
+    assert_int_equal(json_array_size(json_object_get(world->response.body, "items")), 3);
+    assert_int_equal(ask(world, NULL, "POST", "/v1/defaults", "{\"all\":true,\"clear\":true}"), 200);
+    assert_int_equal(ask(world, NULL, "GET", "/v1/defaults", NULL), 200);
+    assert_int_equal(json_array_size(json_object_get(world->response.body, "items")), 2);
+}
+
 static void hosts_are_enrolled_drained_removed(void **state)
 {
     struct world *world = *state;
@@ -361,6 +401,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(jobs_are_cancelled_retried_resolved, make, destroy),
         cmocka_unit_test_setup_teardown(nothing_is_planned_on_a_silent_host, make, destroy),
         cmocka_unit_test_setup_teardown(repositories_are_made_by_a_job, make, destroy),
+        cmocka_unit_test_setup_teardown(jobs_on_a_repository_name_it, make, destroy),
+        cmocka_unit_test_setup_teardown(a_default_is_for_one_for_some_or_for_all, make, destroy),
         cmocka_unit_test_setup_teardown(hosts_are_enrolled_drained_removed, make, destroy),
         cmocka_unit_test_setup_teardown(other_methods_and_routes_are_refused, make, destroy),
     };

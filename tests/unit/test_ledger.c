@@ -169,6 +169,59 @@ static void a_word_has_no_effect_before_its_record_was_read_back(void **state)
     ledger_free(ledger);
 }
 
+static void add_backup_job(struct ledger *ledger, int n, const char *outcome, int op)
+{
+    struct ledger_entry *entry = job_entry(1, n);
+    struct params_backup_create *params = calloc(1, sizeof *params);
+    char id[64];
+
+    snprintf(id, sizeof id, "0d9b1c1e-8c0c-5b2f-9f3f-%012d", n);
+    string_set(&entry->id, id, NULL);
+    string_set(&entry->job->job->job_id, id, NULL);
+    string_set(&entry->job->outcome, outcome, NULL);
+    entry->job->job->op = op;
+    if (op == OP_BACKUP_DELETE) {
+        struct params_backup_delete *other = calloc(1, sizeof *other);
+        free(params);
+        other->repository = calloc(1, sizeof *other->repository);
+        string_set(&other->repository->id, "r", NULL);
+        entry->job->job->params = other;
+    } else {
+        params->repository = calloc(1, sizeof *params->repository);
+        string_set(&params->repository->id, n == 9 ? "another" : "r", NULL);
+        entry->job->job->params = params;
+    }
+    apply(ledger, entry);
+}
+
+/* What repository.clean may touch: jobs that have ended, those that did not succeed first; none of another repository, none that is open. */
+static void ended_jobs_of_a_repository_are_told(void **state)
+{
+    struct ledger *ledger = fresh();
+    struct strings jobs = {0};
+    bool deletes_ended;
+
+    (void)state;
+    add_backup_job(ledger, 1, "FAILED", OP_BACKUP_CREATE);
+    add_backup_job(ledger, 2, "SUCCEEDED", OP_BACKUP_CREATE);
+    add_backup_job(ledger, 3, NULL, OP_BACKUP_CREATE);
+    add_backup_job(ledger, 4, "CANCELLED", OP_BACKUP_CREATE);
+    add_backup_job(ledger, 9, "FAILED", OP_BACKUP_CREATE);
+    assert_int_equal(ledger_ended_jobs(ledger, "r", 10, &jobs, &deletes_ended, NULL), 0);
+    assert_int_equal(jobs.count, 3);
+    assert_string_equal(jobs.items[0] + 24, "000000000004"); /* newest first */
+    assert_string_equal(jobs.items[1] + 24, "000000000001");
+    assert_string_equal(jobs.items[2] + 24, "000000000002");
+    assert_true(deletes_ended);
+    strings_clear(&jobs);
+    add_backup_job(ledger, 5, NULL, OP_BACKUP_DELETE);
+    assert_int_equal(ledger_ended_jobs(ledger, "r", 1, &jobs, &deletes_ended, NULL), 0);
+    assert_int_equal(jobs.count, 1);
+    assert_false(deletes_ended);
+    strings_clear(&jobs);
+    ledger_free(ledger);
+}
+
 static void a_published_job_is_overdue_a_grace_after_its_deadline(void **state)
 {
     struct ledger *ledger = fresh();
@@ -353,6 +406,7 @@ int main(void)
         cmocka_unit_test(an_ended_job_is_kept_small_and_stays_ended),
         cmocka_unit_test(a_job_is_owed_what_its_fields_say),
         cmocka_unit_test(a_word_has_no_effect_before_its_record_was_read_back),
+        cmocka_unit_test(ended_jobs_of_a_repository_are_told),
         cmocka_unit_test(a_published_job_is_overdue_a_grace_after_its_deadline),
         cmocka_unit_test(an_overdue_job_ends_only_if_nobody_can_have_it),
         cmocka_unit_test(marks_say_what_became_of_a_job_and_go_when_no_job_needs_them),

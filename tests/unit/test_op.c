@@ -59,6 +59,11 @@ static void classes_follow_the_parameters(void **state)
     assert_int_equal(class_of(OP_BACKUP_VERIFY, &(struct params_backup_verify){.depth = VERIFY_BOOT}), CLASS_B);
     assert_int_equal(class_of(OP_BACKUP_DELETE, &(struct params_backup_delete){0}), CLASS_C);
     assert_int_equal(class_of(OP_REPOSITORY_INIT, &(struct params_repository_init){0}), CLASS_B);
+    assert_int_equal(class_of(OP_REPOSITORY_CHECK, &(struct params_repository_check){0}), CLASS_A);
+    assert_int_equal(class_of(OP_REPOSITORY_CLEAN, &(struct params_repository_clean){0}), CLASS_C);
+    assert_int_equal(class_of(OP_REPOSITORY_IMPORT, &(struct params_repository_import){0}), CLASS_B);
+    assert_int_equal(class_of(OP_REPOSITORY_REMOVE, &(struct params_repository_remove){0}), CLASS_C);
+    assert_int_equal(class_of(OP_BACKUP_COPY, &(struct params_backup_copy){0}), CLASS_B);
 }
 
 static void what_is_not_known_gets_the_strictest_guards(void **state)
