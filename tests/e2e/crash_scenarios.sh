@@ -21,6 +21,9 @@ declare -A short_too=(
     [backup_restore__in_place]='effect.after:restore-swap#1'
 )
 
+# Where the world does not tell, after a death in the middle of the call, whether it was done: then the job may be PARKED, and a person opens its target.
+declare -A may_park=([snapshot_revert__off]=1)
+
 # How many milliseconds after an INTENT the worker dies to be hit within the call; 10 where nothing is said.
 declare -A within=([snapshot_create__memory]=60 [snapshot_revert]=200)
 
