@@ -150,6 +150,7 @@ static int execute_step(struct attempt *attempt, size_t index, struct err *err)
     int64_t begun_ms = clock_monotonic_ms();
 
     attempt->env->phase(attempt->env->context, step->type->name);
+    crash_point("effect.before", step->type->name);
     if (step->type->execute(&run, step, &learned, err) < 0)
         return err_wrap(err, "%s", step->type->name);
     crash_point("effect.after", step->type->name);

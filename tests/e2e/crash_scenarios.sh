@@ -12,10 +12,10 @@ declare -A no_plan=([snapshot_list]=1 [snapshot_show]=1) # no --dry-run and no -
 # What the short set tries besides the heaviest step (OP: the verb). A variant that is not here is not in the short set.
 declare -A short_too=(
     [snapshot_create]='accept.after:OP effect.after:freeze#1 accept.after:OP>publish.before:fleetsnap.status#2'
-    [snapshot_create__memory]='intent.after:snapshot#1~60'
+    [snapshot_create__memory]='effect.before:snapshot#1~60'
     [snapshot_list]='accept.before:OP'
     [snapshot_show]='result.before:OP'
-    [snapshot_revert]='result.before:OP'
+    [snapshot_revert]='result.before:OP effect.before:start#1~100'
     [backup_create]='result.after:OP result.after:OP>finish.before'
     [backup_verify]='effect.after:verify-record#1'
     [backup_restore__in_place]='effect.after:restore-swap#1'
@@ -24,8 +24,8 @@ declare -A short_too=(
 # Where the world does not tell, after a death in the middle of the call, whether it was done: then the job may be PARKED, and a person opens its target.
 declare -A may_park=([snapshot_revert__off]=1)
 
-# How many milliseconds after an INTENT the worker dies to be hit within the call; 10 where nothing is said.
-declare -A within=([snapshot_create__memory]=60 [snapshot_revert]=200)
+# How many milliseconds after its begin the worker dies in the middle of a call; 10 where nothing is said.
+declare -A within=([snapshot_create__memory]=60 [snapshot_revert]=100 [backup_restore__in_place]=100)
 
 # On an embedded host the worker must be stopped for virsh.
 remove_machine() { # NAME

@@ -10,6 +10,7 @@
 #include "worker/backends/libvirt/predecessor.h"
 
 #include <pthread.h>
+#include <string.h>
 
 enum { KEEPALIVE_SECONDS = 5, KEEPALIVE_COUNT = 3, PREDECESSOR_MS = 60000 };
 
@@ -44,6 +45,19 @@ static void start(void)
         pthread_detach(thread);
 }
 
+/*
+ * An embedded driver that has just started takes running guests over in threads of its own, and stops one that was only being started when its predecessor died; until then
+ * each looks as it did. What needs the guest's monitor is answered when that is over.
+ */
+static void wait_for_guests(virConnectPtr connection)
+{
+    virDomainStatsRecordPtr *records = NULL;
+
+    if (virConnectGetAllDomainStats(connection, VIR_DOMAIN_STATS_BLOCK, &records,
+                                    VIR_CONNECT_GET_ALL_DOMAINS_STATS_ACTIVE) > 0)
+        virDomainStatsRecordListFree(records);
+}
+
 virConnectPtr libvirt_open(const char *uri, struct err *err)
 {
     static bool opened; /* under `opening`: from then on, those who are connected are we */
@@ -54,6 +68,8 @@ virConnectPtr libvirt_open(const char *uri, struct err *err)
     if (!opened && predecessor_wait(uri, PREDECESSOR_MS, err) < 0)
         return NULL;
     connection = virConnectOpen(uri);
+    if (connection && !opened && strstr(uri, ":///embed"))
+        wait_for_guests(connection);
     opened = opened || connection;
     if (!connection)
         libvirt_err(err, "cannot connect to %s", uri);

@@ -34,6 +34,14 @@ int libvirt_domain_state(virDomainPtr domain, int *out_state, int *out_reason, s
     return 0;
 }
 
+bool libvirt_started(virDomainPtr domain)
+{
+    int state, reason;
+
+    return virDomainIsActive(domain) == 1 && virDomainGetState(domain, &state, &reason, 0) == 0 &&
+           !(state == VIR_DOMAIN_PAUSED && reason == VIR_DOMAIN_PAUSED_STARTING_UP);
+}
+
 const char *libvirt_state_name(int state)
 {
     static const char *const names[] = {"unknown",       "running", "blocked", "paused",

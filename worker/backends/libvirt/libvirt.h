@@ -72,6 +72,8 @@ int libvirt_code(void); /* VIR_ERR_… of the last error */
 /* The job's domain by UUID. ERR_PERMANENT "no such domain on this host" (42). */
 int libvirt_domain(struct libvirt_backend *backend, const char *uuid, virDomainPtr *out, struct err *err);
 int libvirt_domain_state(virDomainPtr domain, int *out_state, int *out_reason, struct err *err);
+/* Active, and not only being started: a daemon that died in the start leaves a QEMU that the next one stops. */
+bool libvirt_started(virDomainPtr domain);
 const char *libvirt_state_name(int state); /* "running", "paused", "shutoff", "crashed" … */
 int libvirt_domain_xml(virDomainPtr domain, unsigned flags, xmlDocPtr *out, struct err *err);
 /* A call of a dead worker is still at work in libvirtd: what settle() answers SETTLED_BUSY to. */

@@ -22,7 +22,7 @@ static int execute(const struct step_run *run, const struct step *step, struct f
 
     if (step_domain(run, &domain, err) < 0)
         return -1;
-    if (virDomainIsActive(domain) != 1 && virDomainCreateWithFlags(domain, flags) < 0)
+    if (!libvirt_started(domain) && virDomainCreateWithFlags(domain, flags) < 0)
         return libvirt_call_err(libvirt_of(run->backend), err, "start %s", step_subject(run));
     return facts_set(learned, "started", flags ? "paused" : "running", err);
 }
@@ -50,7 +50,7 @@ static int settle(const struct step_run *run, const struct step *step, struct fa
     (void)step;
     if (step_domain(run, &domain, err) < 0)
         return -1;
-    *out = libvirt_busy(domain) ? SETTLED_BUSY : virDomainIsActive(domain) == 1 ? SETTLED_DONE : SETTLED_NOT_DONE;
+    *out = libvirt_busy(domain) ? SETTLED_BUSY : libvirt_started(domain) ? SETTLED_DONE : SETTLED_NOT_DONE;
     return 0;
 }
 

@@ -57,7 +57,7 @@ static int start(const struct step_run *run, const struct step *step, struct fac
 
     if (step_domain(run, &domain, err) < 0)
         return -1;
-    if (virDomainIsActive(domain) != 1 && virDomainCreateWithFlags(domain, flags) < 0)
+    if (!libvirt_started(domain) && virDomainCreateWithFlags(domain, flags) < 0)
         return libvirt_err(err, "start %s", step_subject(run));
     return facts_set(learned, "started", flags ? "paused" : "running", err);
 }

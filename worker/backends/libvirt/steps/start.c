@@ -55,8 +55,7 @@ static int execute_start(const struct step_run *run, const struct step *step, st
 
     if (step_open(run, &domain, err) < 0)
         return -1;
-    if (virDomainIsActive(domain) != 1 && start(libvirt_of(run->backend), step, domain, err) < 0 &&
-        virDomainIsActive(domain) != 1)
+    if (!libvirt_started(domain) && start(libvirt_of(run->backend), step, domain, err) < 0 && !libvirt_started(domain))
         return -1;
     return stopped ? facts_set_int(learned, "down_ms", clock_monotonic_ms() - stopped, err) : 0;
 }
@@ -84,7 +83,7 @@ static int settle_start(const struct step_run *run, const struct step *step, str
     (void)learned;
     if (step_open(run, &domain, err) < 0)
         return -1;
-    *out = libvirt_busy(domain) ? SETTLED_BUSY : virDomainIsActive(domain) == 1 ? SETTLED_DONE : SETTLED_NOT_DONE;
+    *out = libvirt_busy(domain) ? SETTLED_BUSY : libvirt_started(domain) ? SETTLED_DONE : SETTLED_NOT_DONE;
     return 0;
 }
 
