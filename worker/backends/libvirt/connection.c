@@ -54,7 +54,7 @@ static void wait_for_guests(virConnectPtr connection)
     virDomainStatsRecordPtr *records = NULL;
 
     if (virConnectGetAllDomainStats(connection, VIR_DOMAIN_STATS_BLOCK, &records,
-                                    VIR_CONNECT_GET_ALL_DOMAINS_STATS_ACTIVE) > 0)
+                                    VIR_CONNECT_GET_ALL_DOMAINS_STATS_ACTIVE) >= 0)
         virDomainStatsRecordListFree(records);
 }
 
