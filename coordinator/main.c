@@ -9,7 +9,6 @@
 #include "base/err.h"
 #include "base/file.h"
 #include "base/log.h"
-#include "base/memory.h"
 #include "crypto/keys.h"
 #include "kafka/kafka.h"
 #include "redis/redis.h"
@@ -235,7 +234,6 @@ static int run(struct coordinator_options *options, const struct coordinator_opt
     struct watcher watcher = {0};
 
     block_signals(&watcher.signals);
-    memory_settle();
     wire_init();
     if (coordinator_start(options, &watcher.coordinator, err) < 0)
         return -1;

@@ -63,7 +63,7 @@ const struct option coordinator_option_rows[] = {
     {"retention.every", OPTION_DURATION, AT(retention_every_ms), .fallback = "1h", .min = SECOND,
      .max = 7 * 24 * 60 * MINUTE,
      .doc = "How often retention looks at what policies made; also after each run that made something."},
-    {"kafka.linger_us", OPTION_INT, AT(linger_us), .fallback = "200", .min = 0, .max = 100000,
+    {"kafka.linger_us", OPTION_INT, AT(linger_us), .fallback = "2000", .min = 0, .max = 100000,
      .doc = "Microseconds that a record waits for others to share a request with."},
     {"worker.kafka_brokers", OPTION_STRING, AT(worker_kafka_brokers), .optional = true,
      .doc = "For the bundles of `fleetsnap host enroll`: brokers as the hosts see them; absent: kafka.brokers."},

@@ -23,6 +23,7 @@ struct publisher {
     struct mac *mac;
     int32_t partitions[TOPIC_COUNT];
     char term[24];
+    int64_t sent, delivered; /* by `producer` */
 };
 
 static void publisher_closep(struct publisher **publisher)
@@ -105,8 +106,11 @@ static int sign_and_produce(struct publisher *publisher, struct kafka_producer *
     count = add_header(headers, count, "fs-job", input->fs_job);
     count = add_header(headers, count, "fs-mac", mac);
     count = add_header(headers, count, "traceparent", traceparent);
-    return kafka_produce(producer, input->topic, partition, input->key, input->key_len, input->value, input->value_len,
-                         headers, count, opaque, err);
+    if (kafka_produce(producer, input->topic, partition, input->key, input->key_len, input->value, input->value_len,
+                      headers, count, opaque, err) < 0)
+        return -1;
+    publisher->sent += producer == publisher->producer;
+    return 0;
 }
 
 int publisher_send(struct publisher *publisher, const struct publication *publication, const unsigned char **out_value,
@@ -193,8 +197,20 @@ int32_t publisher_partition(const struct publisher *publisher, enum topic topic,
 int publisher_poll(struct publisher *publisher, void (*delivered)(void *context, const struct kafka_delivery *delivery),
                    void *context)
 {
-    return kafka_producer_poll(publisher->producer, 0, delivered, context) +
-           kafka_producer_poll(publisher->patient, 0, delivered, context);
+    int count = kafka_producer_poll(publisher->producer, 0, delivered, context);
+
+    publisher->delivered += count;
+    return count + kafka_producer_poll(publisher->patient, 0, delivered, context);
+}
+
+int64_t publisher_sent(const struct publisher *publisher)
+{
+    return publisher->sent;
+}
+
+int64_t publisher_delivered(const struct publisher *publisher)
+{
+    return publisher->delivered;
 }
 
 int publisher_fd(struct publisher *publisher)

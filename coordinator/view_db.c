@@ -21,7 +21,8 @@ static const char schema[] =
     "CREATE TABLE IF NOT EXISTS positions(topic TEXT, partition INTEGER, next INTEGER, PRIMARY KEY(topic, partition)) WITHOUT ROWID;"
     "CREATE TABLE IF NOT EXISTS jobs(id INTEGER PRIMARY KEY, job_id TEXT NOT NULL UNIQUE, op INTEGER, class INTEGER, target TEXT, host TEXT, repository TEXT, name TEXT,"
     " dry_run INTEGER, state INTEGER NOT NULL, worker_seq INTEGER, coordinator_seq INTEGER, token INTEGER, journal TEXT, lost INTEGER, resolved INTEGER, events INTEGER,"
-    " issued_at INTEGER, started_at INTEGER, ended_at INTEGER, at INTEGER, spec BLOB, last BLOB);"
+    " issued_at INTEGER, started_at INTEGER, ended_at INTEGER, at INTEGER, last_row INTEGER, last_index INTEGER);"
+    "CREATE TABLE IF NOT EXISTS specs(id INTEGER PRIMARY KEY, value BLOB NOT NULL);"
     "CREATE INDEX IF NOT EXISTS jobs_target ON jobs(target);"
     "CREATE INDEX IF NOT EXISTS jobs_open ON jobs(host) WHERE ended_at = 0;"
     "CREATE TABLE IF NOT EXISTS events(id INTEGER PRIMARY KEY, job INTEGER NOT NULL, value BLOB NOT NULL);"
@@ -91,7 +92,7 @@ int view_db_empty(sqlite3 *db, struct err *err)
 {
     return view_db_run(
         db,
-        "DELETE FROM positions; DELETE FROM jobs; DELETE FROM events; DELETE FROM points; DELETE FROM targets; DELETE FROM hosts; DELETE FROM records;"
+        "DELETE FROM positions; DELETE FROM jobs; DELETE FROM specs; DELETE FROM events; DELETE FROM points; DELETE FROM targets; DELETE FROM hosts; DELETE FROM records;"
         "DELETE FROM dlq; DELETE FROM meta WHERE key = 'term';",
         err);
 }
@@ -184,7 +185,7 @@ static void remove_file(const char *path)
 }
 
 static const char pragmas[] =
-    "PRAGMA journal_mode=WAL; PRAGMA synchronous=OFF; PRAGMA wal_autocheckpoint=4000; PRAGMA cache_size=-32768; PRAGMA temp_store=MEMORY;";
+    "PRAGMA journal_mode=WAL; PRAGMA synchronous=OFF; PRAGMA wal_autocheckpoint=16000; PRAGMA cache_size=-32768; PRAGMA temp_store=MEMORY;";
 
 int view_db_open_writer(const char *path, const char *cluster_id, sqlite3 **out, struct err *err)
 {

@@ -9,14 +9,14 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { ROWS_MAX = 16384, EVENTS_MAX = 200, EVENTS_SLACK = 50 };
+enum { ROWS_MAX = 65536, EVENTS_MAX = 200 /* rows of them */, EVENTS_SLACK = 50 };
 
 struct view_jobs {
     sqlite3 *db;
     struct view_job_row *rows;                   /* oldest first */
     struct view_job_row *touched, **touched_end; /* since the last flush, in order */
     int64_t next_id;
-    sqlite3_stmt *find, *insert, *update, *update_spec, *update_last, *add_event, *trim_events;
+    sqlite3_stmt *find, *insert, *update, *update_spec, *add_spec, *add_event, *trim_events;
 };
 
 /* ---- folding ---- */
@@ -93,7 +93,7 @@ static void row_free(struct view_job_row *row)
     free(row->repository);
     free(row->name);
     free(row->spec);
-    free(row->last);
+    free(row->pending.bytes);
     free(row);
 }
 
@@ -118,7 +118,7 @@ void view_jobs_close(struct view_jobs *jobs)
     sqlite3_finalize(jobs->insert);
     sqlite3_finalize(jobs->update);
     sqlite3_finalize(jobs->update_spec);
-    sqlite3_finalize(jobs->update_last);
+    sqlite3_finalize(jobs->add_spec);
     sqlite3_finalize(jobs->add_event);
     sqlite3_finalize(jobs->trim_events);
     free(jobs);
@@ -134,16 +134,16 @@ static int prepare_all(struct view_jobs *jobs, struct err *err)
     } statements[] = {
         {&jobs->find,
          "SELECT id, op, class, target, host, dry_run, state, worker_seq, coordinator_seq, token, journal, lost, resolved, events, issued_at, started_at, ended_at,"
-         " at, spec IS NOT NULL FROM jobs WHERE job_id = ?1"},
+         " at, issued_at > 0, last_row, last_index FROM jobs WHERE job_id = ?1"},
         {&jobs->insert,
          "INSERT INTO jobs(id, job_id, state, op, target, host, dry_run, worker_seq, coordinator_seq, token, journal, lost, resolved, events, started_at, ended_at,"
-         " at, class, repository, name, issued_at, spec, last) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23)"},
+         " at, class, repository, name, issued_at, last_row, last_index) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23)"},
         {&jobs->update,
          "UPDATE jobs SET state = ?3, op = ?4, worker_seq = ?8, coordinator_seq = ?9, token = ?10, journal = ?11, lost = ?12, resolved = ?13, events = ?14,"
-         " started_at = ?15, ended_at = ?16, at = ?17 WHERE id = ?1"},
+         " started_at = ?15, ended_at = ?16, at = ?17, last_row = ?22, last_index = ?23 WHERE id = ?1"},
         {&jobs->update_spec,
-         "UPDATE jobs SET spec = ?2, class = ?3, repository = ?4, name = ?5, issued_at = ?6, dry_run = ?7, target = ?8, host = ?9 WHERE id = ?1"},
-        {&jobs->update_last, "UPDATE jobs SET last = ?2 WHERE id = ?1"},
+         "UPDATE jobs SET class = ?3, repository = ?4, name = ?5, issued_at = ?6, dry_run = ?7, target = ?8, host = ?9 WHERE id = ?1"},
+        {&jobs->add_spec, "INSERT OR REPLACE INTO specs(id, value) VALUES(?1, ?2)"},
         {&jobs->add_event, "INSERT INTO events(job, value) VALUES(?1, ?2)"},
         {&jobs->trim_events,
          "DELETE FROM events WHERE job = ?1 AND id <= (SELECT id FROM events WHERE job = ?1 ORDER BY id DESC LIMIT 1 OFFSET 200)"},
@@ -204,6 +204,8 @@ static void load_row(sqlite3_stmt *found, struct view_job_row *row)
     row->ended_at = sqlite3_column_int64(found, 16);
     row->at = sqlite3_column_int64(found, 17);
     row->has_spec = sqlite3_column_int(found, 18);
+    row->last_row = sqlite3_column_int64(found, 19);
+    row->last_index = sqlite3_column_int64(found, 20);
 }
 
 static struct view_job_row *touch(struct view_jobs *jobs, struct view_job_row *row)
@@ -240,23 +242,17 @@ struct view_job_row *view_jobs_get(struct view_jobs *jobs, const char *job_id, s
     return touch(jobs, row);
 }
 
-static int keep_value(unsigned char **field, size_t *field_len, const void *value, size_t len, struct err *err)
+static int keep_spec(struct view_job_row *row, const void *value, size_t len, struct err *err)
 {
     unsigned char *kept = malloc(len ? len : 1);
 
     if (!kept)
         return err_memory(err, "view");
     memcpy(kept, value, len);
-    free(*field);
-    *field = kept;
-    *field_len = len;
+    free(row->spec);
+    row->spec = kept;
+    row->spec_len = len;
     return 0;
-}
-
-int view_jobs_set_last(struct view_job_row *row, const void *value, size_t len, struct err *err)
-{
-    row->dirty = true;
-    return keep_value(&row->last, &row->last_len, value, len, err);
 }
 
 /* For the filters: what the params name. */
@@ -270,7 +266,7 @@ static void note_params(struct view_job_row *row, const struct job *job)
 
 int view_jobs_set_spec(struct view_job_row *row, const struct job *job, const void *value, size_t len, struct err *err)
 {
-    if (keep_value(&row->spec, &row->spec_len, value, len, err) < 0)
+    if (keep_spec(row, value, len, err) < 0)
         return -1;
     row->has_spec = row->dirty = true;
     row->op = job->op;
@@ -283,18 +279,14 @@ int view_jobs_set_spec(struct view_job_row *row, const struct job *job, const vo
     return 0;
 }
 
-int view_jobs_add_event(struct view_jobs *jobs, struct view_job_row *row, const void *value, size_t len, struct err *err)
+int view_jobs_add_event(struct view_job_row *row, const void *value, size_t len, bool speaks, struct err *err)
 {
-    sqlite3_bind_int64(jobs->add_event, 1, row->id);
-    view_bind_blob(jobs->add_event, 2, value, len);
-    if (view_step_done(jobs->db, jobs->add_event, err) < 0)
-        return -1;
     row->dirty = true;
-    if (++row->events < EVENTS_MAX + EVENTS_SLACK)
-        return 0;
-    row->events = EVENTS_MAX;
-    sqlite3_bind_int64(jobs->trim_events, 1, row->id);
-    return view_step_done(jobs->db, jobs->trim_events, err);
+    if (speaks) {
+        row->spoke = true;
+        row->last_index = row->pending.count;
+    }
+    return view_events_add(&row->pending, value, len, err);
 }
 
 /* ---- writing ---- */
@@ -314,6 +306,8 @@ static void bind_row(sqlite3_stmt *statement, const struct view_job_row *row)
     sqlite3_bind_int64(statement, 15, row->started_at);
     sqlite3_bind_int64(statement, 16, row->ended_at);
     sqlite3_bind_int64(statement, 17, row->at);
+    sqlite3_bind_int64(statement, 22, row->last_row);
+    sqlite3_bind_int64(statement, 23, row->last_index);
 }
 
 static int insert_row(struct view_jobs *jobs, const struct view_job_row *row, struct err *err)
@@ -327,8 +321,6 @@ static int insert_row(struct view_jobs *jobs, const struct view_job_row *row, st
     view_bind_text(jobs->insert, 19, row->repository);
     view_bind_text(jobs->insert, 20, row->name);
     sqlite3_bind_int64(jobs->insert, 21, row->issued_at);
-    view_bind_blob(jobs->insert, 22, row->spec, row->spec_len);
-    view_bind_blob(jobs->insert, 23, row->last, row->last_len);
     return view_step_done(jobs->db, jobs->insert, err);
 }
 
@@ -337,7 +329,6 @@ static int update_spec(struct view_jobs *jobs, const struct view_job_row *row, s
     sqlite3_stmt *statement = jobs->update_spec;
 
     sqlite3_bind_int64(statement, 1, row->id);
-    view_bind_blob(statement, 2, row->spec, row->spec_len);
     sqlite3_bind_int(statement, 3, row->class);
     view_bind_text(statement, 4, row->repository);
     view_bind_text(statement, 5, row->name);
@@ -351,19 +342,51 @@ static int update_spec(struct view_jobs *jobs, const struct view_job_row *row, s
 static int update_row(struct view_jobs *jobs, const struct view_job_row *row, struct err *err)
 {
     bind_row(jobs->update, row);
-    if (view_step_done(jobs->db, jobs->update, err) < 0 || (row->spec && update_spec(jobs, row, err) < 0))
+    if (view_step_done(jobs->db, jobs->update, err) < 0)
         return -1;
-    if (!row->last)
+    return row->spec ? update_spec(jobs, row, err) : 0;
+}
+
+static int write_spec(struct view_jobs *jobs, const struct view_job_row *row, struct err *err)
+{
+    if (!row->spec)
         return 0;
-    sqlite3_bind_int64(jobs->update_last, 1, row->id);
-    view_bind_blob(jobs->update_last, 2, row->last, row->last_len);
-    return view_step_done(jobs->db, jobs->update_last, err);
+    sqlite3_bind_int64(jobs->add_spec, 1, row->id);
+    view_bind_blob(jobs->add_spec, 2, row->spec, row->spec_len);
+    return view_step_done(jobs->db, jobs->add_spec, err);
+}
+
+/* One row for all of this transaction. */
+static int write_events(struct view_jobs *jobs, struct view_job_row *row, struct err *err)
+{
+    if (!row->pending.len)
+        return 0;
+    sqlite3_bind_int64(jobs->add_event, 1, row->id);
+    view_bind_blob(jobs->add_event, 2, row->pending.bytes, row->pending.len);
+    if (view_step_done(jobs->db, jobs->add_event, err) < 0)
+        return -1;
+    if (row->spoke)
+        row->last_row = sqlite3_last_insert_rowid(jobs->db);
+    if (++row->events < EVENTS_MAX + EVENTS_SLACK)
+        return 0;
+    row->events = EVENTS_MAX;
+    sqlite3_bind_int64(jobs->trim_events, 1, row->id);
+    return view_step_done(jobs->db, jobs->trim_events, err);
+}
+
+static int write_row(struct view_jobs *jobs, struct view_job_row *row, struct err *err)
+{
+    if (write_spec(jobs, row, err) < 0 || write_events(jobs, row, err) < 0)
+        return -1;
+    return row->stored ? update_row(jobs, row, err) : insert_row(jobs, row, err);
 }
 
 static void written(struct view_job_row *row)
 {
     free(TAKE_PTR(row->spec));
-    free(TAKE_PTR(row->last));
+    row->spoke = false;
+    free(row->pending.bytes);
+    row->pending = (struct view_events){0};
     row->stored = true;
     row->dirty = false;
 }
@@ -391,7 +414,7 @@ int view_jobs_flush(struct view_jobs *jobs, struct err *err)
     struct view_job_row *row;
 
     while ((row = jobs->touched)) {
-        if (row->dirty && (row->stored ? update_row(jobs, row, err) : insert_row(jobs, row, err)) < 0)
+        if (row->dirty && write_row(jobs, row, err) < 0)
             return -1;
         if (row->dirty)
             written(row);

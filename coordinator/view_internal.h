@@ -45,6 +45,7 @@ struct view {
     bool open;                /* a transaction */
     int64_t committed_ms, tidied_ms;
     struct view_pace pace;
+    int64_t unwritten;               /* records read since the last commit */
     int64_t ledger_high;             /* asked after the present batch came in; -1: not yet */
     int64_t refused_minute, refused; /* records, for the log */
     struct view_end *ends;           /* of this transaction */

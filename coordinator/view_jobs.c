@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/parse.h"
+#include "coordinator/view_fold.h"
 #include "coordinator/view_internal.h"
 #include "coordinator/view_read.h"
 #include "model/job_state.h"
@@ -12,8 +13,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#define COLUMNS \
-    "id, job_id, op, class, target, host, state, token, lost, dry_run, issued_at, started_at, ended_at, at, spec, last, resolved"
+#define COLUMNS                                                                                                                                                                        \
+    "id, job_id, op, class, target, host, state, token, lost, dry_run, issued_at, started_at, ended_at, at, resolved, last_index, (SELECT value FROM specs WHERE specs.id = jobs.id)," \
+    " (SELECT value FROM events WHERE events.id = jobs.last_row)"
 enum {
     ID,
     JOB_ID,
@@ -29,9 +31,10 @@ enum {
     STARTED,
     ENDED,
     AT,
+    RESOLVED,
+    LAST_INDEX,
     SPEC,
-    LAST,
-    RESOLVED
+    LAST_ROW
 };
 enum { EVENTS_MAX = 200, FOLLOW_MAX = 500 };
 
@@ -72,9 +75,16 @@ static int add_last(struct view_reader *reader, sqlite3_stmt *row, json_t *item,
 {
     static const char *const members[] = {"phase", "done",   "total", "waiting",     "attempt",
                                           "error", "result", "note",  "accepted_at", "resolved"};
+    const void *bytes = sqlite3_column_blob(row, LAST_ROW);
+    const unsigned char *value = NULL;
+    size_t at = 0, len = (size_t)sqlite3_column_bytes(row, LAST_ROW), value_len = 0;
+    int64_t index = sqlite3_column_int64(row, LAST_INDEX);
     json_t *status = NULL;
 
-    if (view_json(reader, &status_record, row, LAST, &status, err) < 0)
+    while (bytes && index-- >= 0)
+        if (!view_events_next(bytes, len, &at, &value, &value_len))
+            break;
+    if (value && view_bytes_json(reader, &status_record, value, value_len, &status, err) < 0)
         return -1;
     for (size_t i = 0; i < sizeof members / sizeof *members; i++)
         move_member(item, status, members[i]);
@@ -171,16 +181,30 @@ int view_jobs(struct view_reader *reader, const struct view_filter *filter, json
 
 /* ---- one job, and its events ---- */
 
-/* Column 0 is the event's id, column 1 its value. */
+/* The events of one row, appended. */
+static int add_events(struct view_reader *reader, json_t *events, const void *bytes, size_t len, struct err *err)
+{
+    const unsigned char *value;
+    size_t at = 0, value_len;
+
+    while (view_events_next(bytes, len, &at, &value, &value_len)) {
+        json_t *event = NULL;
+        if (view_bytes_json(reader, &status_record, value, value_len, &event, err) < 0)
+            return -1;
+        json_array_append_new(events, event);
+    }
+    return 0;
+}
+
+/* Column 0 is the id of a row of events, column 1 what it holds. */
 static int collect_events(struct view_reader *reader, sqlite3_stmt *row, json_t **out, int64_t *cursor, struct err *err)
 {
     json_t *events = json_array();
     int result = 0;
 
     while (result == 0 && sqlite3_step(row) == SQLITE_ROW) {
-        json_t *event = NULL;
-        if ((result = view_json(reader, &status_record, row, 1, &event, err)) == 0 && event)
-            json_array_append_new(events, event);
+        const void *bytes = sqlite3_column_blob(row, 1);
+        result = add_events(reader, events, bytes, (size_t)sqlite3_column_bytes(row, 1), err);
         if (cursor)
             *cursor = sqlite3_column_int64(row, 0);
     }
@@ -204,6 +228,8 @@ static int job_events(struct view_reader *reader, int64_t id, json_t **out, stru
         sqlite3_bind_int64(row, 1, id);
         sqlite3_bind_int(row, 2, EVENTS_MAX);
         result = collect_events(reader, row, out, NULL, err);
+        while (result == 0 && json_array_size(*out) > EVENTS_MAX)
+            json_array_remove(*out, 0);
     }
     sqlite3_finalize(row);
     return result;

@@ -38,9 +38,11 @@ int view_query_open(const char *path, struct view_query **out, struct err *err)
         return err_memory(err, "view");
     if (view_db_open_reader(path, &query->db, err) < 0)
         return -1;
-    if (view_db_prepare(query->db,
-                        "SELECT state, token, journal, lost, resolved, spec, worker_seq FROM jobs WHERE job_id = ?1",
-                        &query->job, err) < 0 ||
+    if (view_db_prepare(
+            query->db,
+            "SELECT state, token, journal, lost, resolved, (SELECT value FROM specs WHERE specs.id = jobs.id), worker_seq"
+            " FROM jobs WHERE job_id = ?1",
+            &query->job, err) < 0 ||
         view_db_prepare(query->db, "SELECT 1 FROM points WHERE writer = ?1 AND NOT closed LIMIT 1", &query->writer,
                         err) < 0)
         return -1;

@@ -30,6 +30,8 @@ int view_select_prepare(struct view_select *select, struct view_reader *reader, 
 /* A framed record from a column as a JSON object (NULL column: *out = NULL). */
 int view_json(struct view_reader *reader, const struct record_type *type, sqlite3_stmt *statement, int column,
               json_t **out, struct err *err);
+int view_bytes_json(struct view_reader *reader, const struct record_type *type, const void *data, size_t len,
+                    json_t **out, struct err *err);
 int view_decode(struct view_reader *reader, const struct record_type *type, sqlite3_stmt *statement, int column,
                 void *record, struct err *err);
 int view_record_json(const struct record_type *type, const void *record, json_t **out, struct err *err);

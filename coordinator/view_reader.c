@@ -86,20 +86,29 @@ int view_record_json(const struct record_type *type, const void *record, json_t 
     return *out ? 0 : err_memory(err, "view");
 }
 
-int view_json(struct view_reader *reader, const struct record_type *type, sqlite3_stmt *statement, int column,
-              json_t **out, struct err *err)
+int view_bytes_json(struct view_reader *reader, const struct record_type *type, const void *data, size_t len,
+                    json_t **out, struct err *err)
 {
-    *out = NULL;
-    if (sqlite3_column_type(statement, column) == SQLITE_NULL)
-        return 0;
     CLEANUP(freep) void *record = calloc(1, type->size);
+
     if (!record)
         return err_memory(err, "view");
-    if (view_decode(reader, type, statement, column, record, err) < 0)
+    if (wire_decode(reader->wire, type, data, len, VALUE_MAX, record, err) < 0)
         return -1;
     int result = view_record_json(type, record, out, err);
     record_clear(type, record);
     return result;
+}
+
+int view_json(struct view_reader *reader, const struct record_type *type, sqlite3_stmt *statement, int column,
+              json_t **out, struct err *err)
+{
+    const void *data = sqlite3_column_blob(statement, column);
+
+    *out = NULL;
+    if (sqlite3_column_type(statement, column) == SQLITE_NULL)
+        return 0;
+    return view_bytes_json(reader, type, data, (size_t)sqlite3_column_bytes(statement, column), out, err);
 }
 
 json_t *view_time(int64_t ms)

@@ -93,11 +93,9 @@ static int fold(struct view *view, const struct kafka_record *record, const stru
     if (verdict == FOLD_OLD)
         return 0;
     /* Of a batch only the first: the leader's PUBLISHED may come after the worker's RUNNING. */
-    bool first = !row->stored && !row->last;
+    bool first = !row->last_row && !row->spoke;
     bool speaks = row->worker_seq != worker_seq_before || row->state != state_before || first;
-    if (speaks && view_jobs_set_last(row, record->value, record->value_len, err) < 0)
-        return -1;
-    if (view_jobs_add_event(view->jobs, row, record->value, record->value_len, err) < 0)
+    if (view_jobs_add_event(row, record->value, record->value_len, speaks, err) < 0)
         return -1;
     return verdict == FOLD_ENDED ? view_add_end(view, status->job_id, status->state, err) : 0;
 }

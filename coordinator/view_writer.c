@@ -20,10 +20,10 @@
 
 enum {
     BATCH_MAX = 1024,
-    BUSY_COUNT = 64,      /* records in one read */
-    COMMIT_MS = 5,        /* from one commit to the next */
-    BUSY_COMMIT_MS = 100, /* while there is more to read at once: pages and events of a job are written together */
-    GATHER_MS = 40,       /* before people notice */
+    COMMIT_MS = 5,    /* from one commit to the next */
+    BUSY_COUNT = 256, /* records in one transaction */
+    BUSY_COMMIT_MS = 250,
+    GATHER_MS = 40, /* before people notice */
     GATHER_BYTES = 512 * 1024,
     IDLE_MS = 200,
     METADATA_MS = 10000,
@@ -78,6 +78,7 @@ static int commit(struct view *view, struct err *err)
         return -1;
     view->open = false;
     view->committed_ms = clock_monotonic_ms();
+    view->unwritten = 0;
     tell_ends(view);
     view_news_tell();
     return 0;
@@ -130,6 +131,7 @@ static int read_batch(struct view *view, struct kafka_record *records, int count
         if (view_begin(view, err) < 0 || read_record(view, &records[i], err) < 0)
             return -1;
         kafka_records_free(&records[i], 1);
+        view->unwritten++;
     }
     return 0;
 }
@@ -161,7 +163,7 @@ static int replay_ends(struct view *view, struct err *err)
 
 static int tidy(struct view *view, struct err *err)
 {
-    char sql[256];
+    char sql[512];
     long long before = clock_real_ms() - KEEP_ENDED_MS;
 
     if (clock_monotonic_ms() - view->tidied_ms < TIDY_MS)
@@ -171,8 +173,9 @@ static int tidy(struct view *view, struct err *err)
         return -1;
     snprintf(sql, sizeof sql,
              "DELETE FROM events WHERE job IN (SELECT id FROM jobs WHERE ended_at > 0 AND ended_at < %lld);"
+             "DELETE FROM specs WHERE id IN (SELECT id FROM jobs WHERE ended_at > 0 AND ended_at < %lld);"
              "DELETE FROM jobs WHERE ended_at > 0 AND ended_at < %lld; DELETE FROM dlq WHERE at < %lld;",
-             before, before, before);
+             before, before, before, before);
     view_jobs_forget(view->jobs);
     return view_db_run(view->db, sql, err) < 0 ? -1 : commit(view, err);
 }
@@ -188,11 +191,13 @@ static void look_whether_caught_up(struct view *view)
     log_info("view", "has read what was there");
 }
 
+/* Few records: at once, or soon. Many: later, for then most pages and jobs are written once instead of several times. */
 static bool due(const struct view *view, int count)
 {
-    int limit_ms = count < BUSY_COUNT ? COMMIT_MS : BUSY_COMMIT_MS;
+    int limit_ms = view->unwritten < BUSY_COUNT ? COMMIT_MS : BUSY_COMMIT_MS;
 
-    return view->open && (count == 0 || clock_monotonic_ms() - view->committed_ms >= limit_ms);
+    return view->open &&
+           ((count == 0 && view->unwritten < BUSY_COUNT) || clock_monotonic_ms() - view->committed_ms >= limit_ms);
 }
 
 static int open_consumer(struct view *view, struct kafka_consumer **out, struct err *err)

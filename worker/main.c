@@ -1,7 +1,6 @@
 /* fleetsnap-worker: what the command line asks for, and what must be done before any library starts a thread. */
 #include "base/err.h"
 #include "base/log.h"
-#include "base/memory.h"
 #include "wire/wire.h"
 #include "worker/inspect.h"
 #include "worker/options.h"
@@ -55,7 +54,6 @@ static int run(const struct worker_options *options)
 
     block_signals();
     set_log_level(options->log_level);
-    memory_settle();
     wire_init();
     if (worker_open(options, notify, &worker, &err) < 0)
         return err.kind == ERR_CANCELLED ? 0 : complain(&err, 1);

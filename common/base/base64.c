@@ -31,9 +31,13 @@ int base64_encode(const void *data, size_t len, char *out, size_t out_size)
 
 static int digit_value(char c)
 {
-    const char *found = c ? strchr(digits, c) : NULL;
-
-    return found ? (int)(found - digits) : -1;
+    if (c >= 'A' && c <= 'Z')
+        return c - 'A';
+    if (c >= 'a' && c <= 'z')
+        return c - 'a' + 26;
+    if (c >= '0' && c <= '9')
+        return c - '0' + 52;
+    return c == '+' ? 62 : c == '/' ? 63 : -1;
 }
 
 /* Four characters to up to three bytes; the number of bytes, or -1. */
