@@ -221,10 +221,14 @@ after_backup_restore() {
 
 # In place: what was written after the backup is gone, what was written after the restore is not.
 ask_backup_restore__in_place() { ask=(backup restore "$newest" --in-place --start running --yes); }
+drop_old_disks() { find "$(host_folder "$host")/disks" \( -name '*.fs-*.old' -o -name '*.fs-*.moments' \) -delete; }
 prepare_backup_restore__in_place() {
     guest "$host" "$vm" "rm -f /data/mistake /data/later; sync" || fail "$vm does not answer"
     done_by backup create "$host/$vm" --repository "$repository" --kind full
     newest=$(newest_backup)
+    # From the first one on the disk stands alone: what it stood on before is left, and belongs to no point.
+    done_by backup restore "$newest" --in-place --start running --yes
+    drop_old_disks
 }
 before_backup_restore__in_place() {
     guest "$host" "$vm" "rm -f /data/later; echo $tag >/data/mistake; sync" || fail "$vm does not take the mistake"
@@ -234,7 +238,7 @@ at_death_backup_restore__in_place() { at_death_snapshot_revert; }
 effect_backup_restore__in_place() { effect_snapshot_revert; }
 after_backup_restore__in_place() { # the old disks are kept for a day
     equal "old disks" 1 "$(find "$(host_folder "$host")/disks" -name "*.fs-$job.old" | wc -l)"
-    find "$(host_folder "$host")/disks" \( -name "*.fs-$job.old" -o -name "*.fs-$job.moments" \) -delete
+    drop_old_disks
     done_by snapshot list "$host/$vm" --live
 }
 
