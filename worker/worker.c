@@ -82,7 +82,7 @@ static void fill_settings(struct worker *worker)
         .brokers = options->kafka_brokers,
         .client_id = options->host,
         .extra = &options->kafka_extra,
-        .linger_us = 500,
+        .linger_us = 2000,
     };
     worker->redis_options = (struct redis_options){
         .address = options->redis_address, .user = options->redis_user, .password = worker->redis_password};
