@@ -28,7 +28,7 @@ static int check_parent(const struct step *step, const struct restore_point *poi
     CLEANUP(point_endp) struct restore_point parent = {0};
     char folder[PATH_MAX];
 
-    if (!point->parent)
+    if (!point->parent || facts_get(&step->args, "own_chain")) /* a copy of a chain makes the parent itself */
         return 0;
     snprintf(folder, sizeof folder, "%s/%s", step_arg(step, "chain_folder"), point->parent);
     if (manifest_read(folder, &parent, err) < 0 || parent.state != POINT_COMPLETE)

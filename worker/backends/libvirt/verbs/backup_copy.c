@@ -172,7 +172,7 @@ static int add_point(struct copy *copy, const struct restore_point *point, struc
         return err_set(err, ERR_PERMANENT, "%s: path is too long", copy->chain_folder);
     if (record_to_json(&restore_point_record, &draft, false, &manifest, err) < 0 ||
         !plan_add(plan, &step_backup_folder, err, "folder", folder, "chain_folder", copy->chain_folder, "manifest",
-                  manifest, NULL))
+                  manifest, "own_chain", "yes", NULL))
         return -1;
     for (size_t i = 0; i < draft.disks.count; i++) {
         const struct point_disk *disk = list_at(&draft.disks, struct point_disk, i);
