@@ -48,6 +48,13 @@ bool leadership_should_stand(const struct leadership *leadership, const struct l
     return inputs->now_ms >= inputs->not_before_ms && (!inputs->hint_present || inputs->hint_ours);
 }
 
+int64_t leadership_patience(int64_t not_before_ms, int64_t now_ms, int64_t age_ms)
+{
+    int64_t until_ms = now_ms + LEADERSHIP_PATIENCE_MS - (age_ms > 0 ? age_ms : 0);
+
+    return until_ms > now_ms && until_ms > not_before_ms ? until_ms : not_before_ms;
+}
+
 int64_t leadership_stand(struct leadership *leadership)
 {
     leadership->phase = PHASE_CANDIDATE;

@@ -38,6 +38,12 @@ enum leadership_news leadership_read_term(struct leadership *leadership, int64_t
 /* True if a record of `term` that is read now does not count. */
 bool leadership_drops(const struct leadership *leadership, int64_t term);
 bool leadership_should_stand(const struct leadership *leadership, const struct leadership_inputs *inputs);
+/*
+ * Until when not to stand, monotonic ms: another's TERM of that age was read, and its writer has not had the time yet to say in Redis that it leads. Not long after an old one,
+ * so that a standby takes over at once.
+ */
+enum { LEADERSHIP_PATIENCE_MS = 2000 };
+int64_t leadership_patience(int64_t not_before_ms, int64_t now_ms, int64_t age_ms);
 /* The number to stand with. */
 int64_t leadership_stand(struct leadership *leadership);
 void leadership_step_down(struct leadership *leadership);

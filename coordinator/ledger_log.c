@@ -341,6 +341,9 @@ static void read_entry(struct coordinator *coordinator, const struct kafka_recor
     }
     if (entry->kind == LEDGER_TERM) {
         enum leadership_news news = leadership_read_term(&coordinator->leadership, entry->term, entry->nonce);
+        if (coordinator->leadership.phase == PHASE_FOLLOWING)
+            coordinator->stand_not_before_ms = leadership_patience(
+                coordinator->stand_not_before_ms, clock_monotonic_ms(), clock_real_ms() - record->timestamp_ms);
         ledger_entry_free(entry);
         coordinator_news(coordinator, news);
         return;

@@ -177,6 +177,16 @@ static void parked_ends_when_it_is_resolved(void **state)
     assert_true(row.resolved);
 }
 
+static void who_was_just_elected_gets_the_time_to_say_so(void **state)
+{
+    (void)state;
+    assert_int_equal(leadership_patience(0, 10000, 0), 10000 + LEADERSHIP_PATIENCE_MS);
+    assert_int_equal(leadership_patience(0, 10000, -500), 10000 + LEADERSHIP_PATIENCE_MS); /* clocks differ */
+    assert_int_equal(leadership_patience(0, 10000, 1500), 10000 + LEADERSHIP_PATIENCE_MS - 1500);
+    assert_int_equal(leadership_patience(0, 10000, 60000), 0); /* an old one: the standby takes over at once */
+    assert_int_equal(leadership_patience(99000, 10000, 0), 99000);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -189,6 +199,7 @@ int main(void)
         cmocka_unit_test(a_host_is_silent_only_without_any_sign),
         cmocka_unit_test(a_workers_word_outranks_the_coordinators),
         cmocka_unit_test(parked_ends_when_it_is_resolved),
+        cmocka_unit_test(who_was_just_elected_gets_the_time_to_say_so),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
