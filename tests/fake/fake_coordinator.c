@@ -399,6 +399,7 @@ int coordinator_each(struct coordinator *fake, int kind,
                      int (*each)(void *context, const struct ledger_entry *entry, struct err *err), void *context,
                      struct err *err)
 {
+    LOCK_SCOPE(&fake->lock);
     for (size_t i = 0; i < fake->ledger_count; i++)
         if (fake->ledger[i]->kind == kind && !fake->ledger[i]->gone && each(context, fake->ledger[i], err) < 0)
             return -1;
@@ -578,6 +579,7 @@ static bool is_gone(struct view_reader *reader, const json_t *target)
     const json_t *item;
     size_t index;
 
+    LOCK_SCOPE(&reader->fake->lock);
     json_array_foreach(json_object_get(reader->fake->tables, "targets"), index, item)
     {
         if (strcmp(text(json_object_get(item, "target"), "id"), text(target, "id")) == 0)
