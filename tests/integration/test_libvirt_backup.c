@@ -6,6 +6,8 @@
 #include "base/uuid.h"
 #include "worker/backends/libvirt/backup_threshold.h"
 
+#include <jansson.h>
+#include <libvirt/libvirt-qemu.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -462,6 +464,61 @@ static void test_forgotten_checkpoint_is_defined_again(void **state)
     assert_point_equals_disk(id, "vda");
 }
 
+/* QEMU's name for what the first disk reads and writes. */
+static void node_of_vda(char out[64])
+{
+    char *answer = NULL;
+    json_t *devices, *device;
+    size_t i;
+
+    assert_int_equal(virDomainQemuMonitorCommand(rig.domain, "{\"execute\":\"query-block\"}", &answer, 0), 0);
+    devices = json_loads(answer, 0, NULL);
+    out[0] = '\0';
+    json_array_foreach(json_object_get(devices, "return"), i, device)
+    {
+        const char *path = json_string_value(json_object_get(device, "qdev"));
+        json_t *node = json_object_get(json_object_get(device, "inserted"), "node-name");
+
+        if (path && strstr(path, "/virtio-disk0/") && node)
+            snprintf(out, 64, "%s", json_string_value(node));
+    }
+    json_decref(devices);
+    free(answer);
+    assert_string_not_equal(out, "");
+}
+
+/* libvirt's own temporary bitmap stays in QEMU when the end of a push is lost: put there as it is then. */
+static void test_bitmap_of_a_lost_push_is_removed(void **state)
+{
+    char command[256], node[64], id[37], *answer = NULL;
+
+    (void)state;
+    node_of_vda(node);
+    snprintf(command, sizeof command,
+             "{\"execute\":\"block-dirty-bitmap-add\",\"arguments\":{\"node\":\"%s\",\"name\":\"backup-vda\"}}", node);
+    assert_int_equal(virDomainQemuMonitorCommand(rig.domain, command, &answer, 0), 0);
+    assert_non_null(strstr(answer, "\"return\""));
+    free(answer);
+    rig_write(&rig, "vda", 0x76, "22M", "64k");
+    back_up(BACKUP_INCREMENTAL, id);
+    assert_point_equals_disk(id, "vda");
+}
+
+/* The same name, but a checkpoint's: it is not ours to remove, and the error says what is in the way. */
+static void test_checkpoint_of_that_name_stays(void **state)
+{
+    static const char xml[] = "<domaincheckpoint><name>backup-vda</name><disks>"
+                              "<disk name='vda' checkpoint='bitmap' bitmap='backup-vda'/></disks></domaincheckpoint>";
+    virDomainCheckpointPtr checkpoint = virDomainCheckpointCreateXML(rig.domain, xml, 0);
+    struct job *job = create_job(BACKUP_INCREMENTAL);
+
+    (void)state;
+    assert_non_null(checkpoint);
+    rig_refused(&rig, job, "Bitmap already exists: backup-vda");
+    assert_int_equal(virDomainCheckpointDelete(checkpoint, 0), 0); /* fails without its bitmap */
+    virDomainCheckpointFree(checkpoint);
+}
+
 static void test_power_cycle_keeps_the_chain(void **state)
 {
     struct restore_point point;
@@ -604,6 +661,8 @@ int main(void)
         cmocka_unit_test(test_dry_run_shows_and_does_nothing),
         cmocka_unit_test(test_killed_qemu_falls_back_to_full),
         cmocka_unit_test(test_forgotten_checkpoint_is_defined_again),
+        cmocka_unit_test(test_bitmap_of_a_lost_push_is_removed),
+        cmocka_unit_test(test_checkpoint_of_that_name_stays),
         cmocka_unit_test(test_power_cycle_keeps_the_chain),
         cmocka_unit_test(test_full_repository_never_stops_the_guest),
         cmocka_unit_test(test_qemu_says_when_a_push_has_taken_its_room),

@@ -219,6 +219,24 @@ static int next_kind(int kind)
     return kind < CRASH_AFTER_INTENT ? CRASH_AFTER_INTENT : kind < CRASH_BEFORE_DONE ? CRASH_BEFORE_DONE : CRASH_KINDS;
 }
 
+static char base_point[37];
+
+/* A step that dies in its last call, its work done, has not given its lease back; a death before its DONE comes after that. */
+static void leave_lease(const struct job *job, const char *step)
+{
+    static const char *const holders[] = {"push", "complete", "restore-disk", "convert"};
+    char command[512];
+
+    for (size_t i = 0; i < sizeof holders / sizeof *holders; i++)
+        if (strcmp(step, holders[i]) == 0) {
+            snprintf(command, sizeof command,
+                     "c=$(dirname $(find %s -mindepth 3 -maxdepth 3 -name %s)) && mkdir -p $c/leases && "
+                     "echo host >$c/leases/%s",
+                     rig.repository, job->op == OP_BACKUP_RESTORE ? base_point : job->job_id, job->job_id);
+            assert_int_equal(system(command), 0);
+        }
+}
+
 static struct job *crash_and_recover(struct job *job, const char *step, int when, child_work *check)
 {
     struct job *again = NULL;
@@ -234,6 +252,8 @@ static struct job *crash_and_recover(struct job *job, const char *step, int when
         fail_msg("not killed around %s (%d): the plan has no such step?", step, when);
     rig.crash_step[0] = '\0';
     rig.rate_limit = 0;
+    if (when == CRASH_BEFORE_DONE)
+        leave_lease(job, step);
     status = in_child_then(recover_it, check, again);
     if (status != 0)
         fail_msg("%s, killed %d: recovery: status %x", step, when, (unsigned)status);
@@ -248,8 +268,6 @@ static struct job *backup(int kind)
     ((struct params_backup_create *)job->params)->kind = kind;
     return job;
 }
-
-static char base_point[37];
 
 static struct job *restore(bool in_place)
 {

@@ -61,6 +61,20 @@ void chain_lease_endp(struct chain_lease *lease)
     lease->job_id = NULL;
 }
 
+void chain_lease_settle(const struct step_run *run, const struct step *step, enum settled settled)
+{
+    static const char *const chains[] = {"chain_folder", "source_chain"};
+
+    if (settled == SETTLED_BUSY || settled == SETTLED_RUNNING)
+        return;
+    for (size_t i = 0; i < sizeof chains / sizeof *chains; i++) {
+        const char *folder = facts_get(&step->args, chains[i]);
+
+        if (folder)
+            lease_drop(folder, run->job->job_id);
+    }
+}
+
 bool step_cancelled(const struct step_run *run)
 {
     return run->attempt && attempt_cancelled(run->attempt);
@@ -152,6 +166,25 @@ int backup_abort(virDomainPtr domain, const char *folder, struct err *err)
         pause_ms(50);
     } while (clock_monotonic_ms() < until);
     return err_set(err, ERR_RETRY, "the backup job does not end though it was asked to");
+}
+
+bool backup_remove_left(virDomainPtr domain, const char *disks)
+{
+    CLEANUP(bitmaps_freep) struct bitmaps *bitmaps = NULL;
+    CLEANUP(freep) char *words = strdup(disks);
+    enum running_backup running;
+    char *rest = NULL, name[64];
+    int count = 0;
+
+    /* In this order: of a job that begins meanwhile no bitmap is in that answer. */
+    if (bitmaps_ask(domain, &bitmaps, NULL) < 0 || backup_running(domain, "", &running, NULL) < 0 ||
+        running != BACKUP_NONE)
+        return false;
+    for (char *disk = words ? strtok_r(words, " ", &rest) : NULL; disk; disk = strtok_r(NULL, " ", &rest)) {
+        snprintf(name, sizeof name, "backup-%s", disk);
+        count += bitmaps_remove_temporary(bitmaps, domain, name);
+    }
+    return count > 0;
 }
 
 /* ---- checkpoints ---- */

@@ -29,6 +29,8 @@ struct chain_lease {
 int chain_lease_take(struct chain_lease *lease, const struct step_run *run, const char *chain_folder, struct err *err);
 void chain_lease_tick(struct chain_lease *lease); /* renews when it is time; call often */
 void chain_lease_endp(struct chain_lease *lease);
+/* For settle(): gives back what this job holds on the chains of the step, whose call died with the worker; not while something of that call is still at work. */
+void chain_lease_settle(const struct step_run *run, const struct step *step, enum settled settled);
 
 bool step_cancelled(const struct step_run *run);                /* false where there is no attempt: undo, settle */
 const char *step_arg(const struct step *step, const char *key); /* never NULL: a plan without it is a bug */
@@ -41,6 +43,12 @@ enum running_backup { BACKUP_NONE, BACKUP_OURS, BACKUP_FOREIGN };
 int backup_running(virDomainPtr domain, const char *folder, enum running_backup *out, struct err *err);
 /* Asks the running job to end if it is ours, and waits for that. None is success. */
 int backup_abort(virDomainPtr domain, const char *folder, struct err *err);
+
+/*
+ * The end of a push that nobody saw leaves libvirt's own temporary bitmaps ("backup-vda") in QEMU, and each later incremental fails by them. Removes those of the disks
+ * ("vda vdb") while no backup job runs on the domain. True: some were there and are gone.
+ */
+bool backup_remove_left(virDomainPtr domain, const char *disks);
 
 /* Bytes per second for the whole push, shared by its disks ("vda vdb"); 0: no limit. A disk whose part has ended has no job: its refusal is no failure. */
 void backup_set_rate(virDomainPtr domain, const char *disks, int64_t rate);

@@ -71,3 +71,43 @@ enum bitmap_state bitmaps_find(const struct bitmaps *bitmaps, const char *file, 
     }
     return BITMAP_ABSENT;
 }
+
+static bool is_left(json_t *bitmap, const char *name)
+{
+    const char *found = json_string_value(json_object_get(bitmap, "name"));
+
+    return found && strcmp(found, name) == 0 && json_is_false(json_object_get(bitmap, "persistent")) &&
+           json_is_false(json_object_get(bitmap, "busy"));
+}
+
+/* QEMU itself refuses for one that came into use meanwhile. */
+static bool removed(virDomainPtr domain, const char *node, const char *name)
+{
+    CLEANUP(freep) char *command = NULL;
+    CLEANUP(freep) char *answer = NULL;
+    json_t *request = json_pack("{s:s, s:{s:s, s:s}}", "execute", "block-dirty-bitmap-remove", "arguments", "node",
+                                node, "name", name);
+
+    command = request ? json_dumps(request, JSON_COMPACT) : NULL;
+    json_decref(request);
+    return command && virDomainQemuMonitorCommand(domain, command, &answer, 0) == 0 && strstr(answer, "\"return\"");
+}
+
+int bitmaps_remove_temporary(const struct bitmaps *bitmaps, virDomainPtr domain, const char *name)
+{
+    json_t *nodes = json_object_get(bitmaps->answer, "return"), *node, *bitmap;
+    size_t i, k;
+    int count = 0;
+
+    json_array_foreach(nodes, i, node)
+    {
+        const char *node_name = json_string_value(json_object_get(node, "node-name"));
+
+        json_array_foreach(json_object_get(node, "dirty-bitmaps"), k, bitmap)
+        {
+            if (node_name && is_left(bitmap, name))
+                count += removed(domain, node_name, name);
+        }
+    }
+    return count;
+}

@@ -44,6 +44,19 @@ static int learn(const struct step *step, int64_t begun_at_ms, struct facts *lea
     return checkpoint ? facts_set(learned, "checkpoint", checkpoint, err) : 0;
 }
 
+static int begin(virDomainPtr domain, const struct step *step, const char *subject, struct err *err)
+{
+    const char *xml = step_arg(step, "backup_xml"), *checkpoint = facts_get(&step->args, "checkpoint_xml");
+
+    if (virDomainBackupBegin(domain, xml, checkpoint, 0) == 0)
+        return 0;
+    libvirt_err(err, "backup of %s", subject);
+    if (err->code != VIR_ERR_INTERNAL_ERROR || !backup_remove_left(domain, step_arg(step, "disks")))
+        return -1;
+    *err = (struct err){0};
+    return virDomainBackupBegin(domain, xml, checkpoint, 0) == 0 ? 0 : libvirt_err(err, "backup of %s", subject);
+}
+
 static int execute(const struct step_run *run, const struct step *step, struct facts *learned, struct err *err)
 {
     CLEANUP(domain_freep) virDomainPtr domain = NULL;
@@ -52,9 +65,8 @@ static int execute(const struct step_run *run, const struct step *step, struct f
 
     if (step_domain(run, &domain, err) < 0 || begun(domain, step, &already, err) < 0)
         return -1;
-    if (!already &&
-        virDomainBackupBegin(domain, step_arg(step, "backup_xml"), facts_get(&step->args, "checkpoint_xml"), 0) < 0)
-        return libvirt_err(err, "backup of %s", step_subject(run));
+    if (!already && begin(domain, step, step_subject(run), err) < 0)
+        return -1;
     if (attempt_rate_limit(run->attempt) >
         0) /* now, not when the guest is thawed: until then much would have been copied */
         backup_set_rate(domain, step_arg(step, "disks"), attempt_rate_limit(run->attempt));

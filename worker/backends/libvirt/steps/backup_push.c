@@ -334,6 +334,7 @@ static int settle(const struct step_run *run, const struct step *step, struct fa
         *out = SETTLED_BUSY;
     else /* execute() looks at how the job ended, and says so */
         *out = verdict(&push, NULL) == 0 ? SETTLED_DONE : SETTLED_NOT_DONE;
+    chain_lease_settle(run, step, *out);
     return 0;
 }
 

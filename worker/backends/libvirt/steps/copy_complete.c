@@ -137,8 +137,8 @@ static int settle(const struct step_run *run, const struct step *step, struct fa
 {
     CLEANUP(point_endp) struct restore_point point = {0};
 
-    (void)run;
     *out = SETTLED_NOT_DONE;
+    chain_lease_settle(run, step, *out);
     if (manifest_read(step_arg(step, "folder"), &point, NULL) < 0 || point.state != POINT_COMPLETE)
         return 0;
     *out = SETTLED_DONE;

@@ -71,9 +71,11 @@ static int undo(const struct step_run *run, const struct step *step, const struc
 static int settle(const struct step_run *run, const struct step *step, struct facts *learned, enum settled *out,
                   struct err *err)
 {
-    (void)run;
     (void)learned;
-    return image_copy_settle(step_arg(step, "target"), out, err);
+    if (image_copy_settle(step_arg(step, "target"), out, err) < 0)
+        return -1;
+    chain_lease_settle(run, step, *out);
+    return 0;
 }
 
 const struct step_type step_copy_disk = {

@@ -45,9 +45,9 @@ static int undo(const struct step_run *run, const struct step *step, const struc
 static int settle(const struct step_run *run, const struct step *step, struct facts *learned, enum settled *out,
                   struct err *err)
 {
-    (void)run;
     if (image_copy_settle(step_arg(step, "target"), out, err) < 0)
         return -1;
+    chain_lease_settle(run, step, *out);
     return facts_set(learned, "restoring", "yes", err);
 }
 
