@@ -249,16 +249,9 @@ static bool record_verifies(struct coordinator *coordinator, const struct kafka_
 {
     const char *term = kafka_header(record, "fs-term"), *mac = kafka_header(record, "fs-mac");
     const struct key_ring *ring = trust_ring(coordinator->trust, "");
-    struct mac_input input = {.topic = record->topic,
-                              .key = record->key,
-                              .key_len = record->key_len,
-                              .value = record->value,
-                              .value_len = record->value_len,
-                              .fs_host = kafka_header(record, "fs-host"),
-                              .fs_term = term,
-                              .fs_job = kafka_header(record, "fs-job"),
-                              .fs_rev = kafka_header(record, "fs-rev")};
+    struct mac_input input;
 
+    trust_input(record, &input);
     *out_why = "no fs-term or fs-mac";
     if (!term || !mac || !ring || !record->key || parse_int(term, 1, INT64_MAX, out_term, NULL) < 0)
         return false;

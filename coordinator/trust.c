@@ -3,6 +3,8 @@
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "coordinator/ledger.h"
+#include "crypto/mac.h"
+#include "kafka/kafka.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -98,4 +100,17 @@ const struct key_ring *trust_ring(struct trust *trust, const char *host)
     if (!ring)
         ring = add_ring(trust, host);
     return ring ? &ring->ring : NULL;
+}
+
+void trust_input(const struct kafka_record *record, struct mac_input *out)
+{
+    *out = (struct mac_input){.topic = record->topic,
+                              .key = record->key,
+                              .key_len = record->key_len,
+                              .value = record->value,
+                              .value_len = record->value_len,
+                              .fs_host = kafka_header(record, "fs-host"),
+                              .fs_term = kafka_header(record, "fs-term"),
+                              .fs_job = kafka_header(record, "fs-job"),
+                              .fs_rev = kafka_header(record, "fs-rev")};
 }

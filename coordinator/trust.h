@@ -7,6 +7,8 @@
 #include <stdbool.h>
 
 struct err;
+struct kafka_record;
+struct mac_input;
 struct trust;
 struct ledger_generation;
 
@@ -22,3 +24,5 @@ int trust_new(const unsigned char master[KEY_BYTES], const struct trust_source *
 void trust_free(struct trust *trust);
 /* NULL: the host is not enrolled. Host "" is the leader. Valid until the next call. */
 const struct key_ring *trust_ring(struct trust *trust, const char *host);
+/* What the MAC of a record that was read is over. Borrowed from the record. */
+void trust_input(const struct kafka_record *record, struct mac_input *out);

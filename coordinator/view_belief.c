@@ -40,16 +40,9 @@ static enum mac_verdict verify_once(struct view *view, const struct kafka_record
 {
     const char *mac = kafka_header(record, "fs-mac");
     const struct key_ring *ring = trust_ring(view->trust, host);
-    struct mac_input input = {.topic = record->topic,
-                              .key = record->key,
-                              .key_len = record->key_len,
-                              .value = record->value,
-                              .value_len = record->value_len,
-                              .fs_host = kafka_header(record, "fs-host"),
-                              .fs_term = kafka_header(record, "fs-term"),
-                              .fs_job = kafka_header(record, "fs-job"),
-                              .fs_rev = kafka_header(record, "fs-rev")};
+    struct mac_input input;
 
+    trust_input(record, &input);
     *out_enrolled = ring != NULL;
     if (!ring || !mac)
         return MAC_MALFORMED;
