@@ -67,10 +67,14 @@ proc_start() { # NAME COMMAND...: in a session of its own, output appended to DI
     # It gets none of the caller's own descriptors: a pipe or lock that a server holds does not end with its caller.
     # The child writes its record itself, before it becomes the server: there is no moment in which it runs unrecorded.
     setsid bash -c 'record=$1; shift
+        for fd in /proc/$$/fd/*; do
+            fd=${fd##*/}
+            ((fd < 3)) || eval "exec $fd>&-"
+        done
         read -r stat </proc/$$/stat
         fields=(${stat##*) })
         echo "$$ ${fields[19]}" >"$record.new" && mv "$record.new" "$record" && exec "$@"' \
-        proc_start "$DIR/pids/$name" "$@" </dev/null >>"$DIR/logs/$name.log" 2>&1 3>&- 9>&- &
+        proc_start "$DIR/pids/$name" "$@" </dev/null >>"$DIR/logs/$name.log" 2>&1 &
     wait_until 10 test -e "$DIR/pids/$name" || die "$name did not start, see $DIR/logs/$name.log"
 }
 
