@@ -3,6 +3,7 @@
 #include "base/err.h"
 #include "base/file.h"
 #include "crypto/digest.h"
+#include "fake/runner_env.h"
 #include "worker/repository.h"
 #include "worker/runner.h"
 
@@ -32,94 +33,15 @@ static struct strings roots;
 static struct backend_config config;
 static struct backend *backend;
 
-/* ---- surroundings of the runner ---- */
-
-static int save_plan(void *context, const char *json, struct err *err)
-{
-    (void)context;
-    (void)json;
-    (void)err;
-    return 0;
-}
-static int save_steps(void *context, const struct step_change *changes, size_t count, struct err *err)
-{
-    (void)context;
-    (void)changes;
-    (void)count;
-    (void)err;
-    return 0;
-}
-static enum trust confirm(void *context, const struct plan *plan, char *detail)
-{
-    (void)context;
-    (void)plan;
-    (void)detail;
-    return TRUST_OURS;
-}
-static enum trust trusted(void *context)
-{
-    (void)context;
-    return TRUST_OURS;
-}
-static int reserve(void *context, const char *repository, int64_t bytes, int64_t free_bytes, int64_t min_free,
-                   struct err *err)
-{
-    (void)context;
-    (void)repository;
-    (void)bytes;
-    (void)free_bytes;
-    (void)min_free;
-    (void)err;
-    return 0;
-}
-static void phase(void *context, const char *name)
-{
-    (void)context;
-    (void)name;
-}
-static void progress(void *context, int64_t done, int64_t total)
-{
-    (void)context;
-    (void)done;
-    (void)total;
-}
-static bool no(void *context)
-{
-    (void)context;
-    return false;
-}
-static int64_t no_limit(void *context)
-{
-    (void)context;
-    return 0;
-}
-static void no_pause(void *context, int ms)
-{
-    (void)context;
-    (void)ms;
-}
-
 static struct outcome run(enum op op, void *params, bool dry_run)
 {
-    const struct runner_env env = {.save_plan = save_plan,
-                                   .save_steps = save_steps,
-                                   .confirm_lock = confirm,
-                                   .lock_trust = trusted,
-                                   .reserve = reserve,
-                                   .phase = phase,
-                                   .progress = progress,
-                                   .cancelled = no,
-                                   .stopping = no,
-                                   .lock_lost = no,
-                                   .rate_limit = no_limit,
-                                   .pause = no_pause};
     struct repository_ref *ref = *(struct repository_ref **)params; /* each has it first */
     struct job job = {.job_id = (char *)JOB, .op = (int)op, .params = params, .dry_run = dry_run};
     struct outcome out = {0};
 
     *ref = (struct repository_ref){(char *)REPOSITORY, (char *)"main", path};
     job.target = (struct target){(char *)"repository", (char *)REPOSITORY, (char *)"main"};
-    runner_run(&env, backend, &job, &out);
+    runner_run(&fake_runner_env, backend, &job, &out);
     return out;
 }
 

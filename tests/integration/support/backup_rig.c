@@ -1,4 +1,5 @@
 #include "backup_rig.h"
+#include "fake/runner_env.h"
 
 #include "base/cleanup.h"
 #include "base/clock.h"
@@ -115,33 +116,7 @@ static int save_steps(void *context, const struct step_change *changes, size_t c
     return 0;
 }
 
-/* ---- surroundings that say yes ---- */
-
-static enum trust confirm_lock(void *context, const struct plan *plan, char *detail)
-{
-    (void)context;
-    (void)plan;
-    (void)detail;
-    return TRUST_OURS;
-}
-
-static enum trust lock_trust(void *context)
-{
-    (void)context;
-    return TRUST_OURS;
-}
-
-static int reserve(void *context, const char *repository, int64_t bytes, int64_t free_bytes, int64_t min_free,
-                   struct err *err)
-{
-    (void)context;
-    (void)repository;
-    (void)bytes;
-    (void)free_bytes;
-    (void)min_free;
-    (void)err;
-    return 0;
-}
+/* ---- surroundings: what is not here says yes ---- */
 
 static void fill(struct rig *rig)
 {
@@ -169,22 +144,9 @@ static void phase(void *context, const char *name)
         rig->cancelled = true;
 }
 
-static void progress(void *context, int64_t done, int64_t total)
-{
-    (void)context;
-    (void)done;
-    (void)total;
-}
-
 static bool cancelled(void *context)
 {
     return ((struct rig *)context)->cancelled;
-}
-
-static bool never(void *context)
-{
-    (void)context;
-    return false;
 }
 
 static int64_t rate_limit(void *context)
@@ -194,18 +156,16 @@ static int64_t rate_limit(void *context)
 
 static struct runner_env environment(struct rig *rig)
 {
-    return (struct runner_env){.context = rig,
-                               .save_plan = save_plan,
-                               .save_steps = save_steps,
-                               .confirm_lock = confirm_lock,
-                               .lock_trust = lock_trust,
-                               .reserve = reserve,
-                               .phase = phase,
-                               .progress = progress,
-                               .cancelled = cancelled,
-                               .stopping = never,
-                               .lock_lost = never,
-                               .rate_limit = rate_limit};
+    struct runner_env env = fake_runner_env;
+
+    env.context = rig;
+    env.save_plan = save_plan;
+    env.save_steps = save_steps;
+    env.phase = phase;
+    env.cancelled = cancelled;
+    env.rate_limit = rate_limit;
+    env.pause = NULL;
+    return env;
 }
 
 /* ---- the host ---- */

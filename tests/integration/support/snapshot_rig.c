@@ -1,4 +1,5 @@
 #include "snapshot_rig.h"
+#include "fake/runner_env.h"
 
 #include "base/cleanup.h"
 #include "base/clock.h"
@@ -48,32 +49,6 @@ static int save_steps(void *context, const struct step_change *changes, size_t c
     return 0;
 }
 
-static enum trust confirm_lock(void *context, const struct plan *plan, char *detail)
-{
-    (void)context;
-    (void)plan;
-    (void)detail;
-    return TRUST_OURS;
-}
-
-static enum trust lock_trust(void *context)
-{
-    (void)context;
-    return TRUST_OURS;
-}
-
-static int reserve(void *context, const char *repository, int64_t bytes, int64_t free_bytes, int64_t min_free,
-                   struct err *err)
-{
-    (void)context;
-    (void)repository;
-    (void)bytes;
-    (void)free_bytes;
-    (void)min_free;
-    (void)err;
-    return 0;
-}
-
 static void phase(void *context, const char *name)
 {
     struct snap_rig *rig = context;
@@ -82,13 +57,6 @@ static void phase(void *context, const char *name)
         fprintf(stderr, "  %s\n", name);
     if (strcmp(name, "plan") != 0 && ++rig->steps == rig->cancel_at)
         rig->cancelled = true;
-}
-
-static void progress(void *context, int64_t done, int64_t total)
-{
-    (void)context;
-    (void)done;
-    (void)total;
 }
 
 static bool cancelled(void *context)
@@ -101,32 +69,18 @@ static bool stopping(void *context)
     return ((struct snap_rig *)context)->stopping;
 }
 
-static bool never(void *context)
-{
-    (void)context;
-    return false;
-}
-
-static int64_t no_limit(void *context)
-{
-    (void)context;
-    return 0;
-}
-
 static struct runner_env environment(struct snap_rig *rig)
 {
-    return (struct runner_env){.context = rig,
-                               .save_plan = save_plan,
-                               .save_steps = save_steps,
-                               .confirm_lock = confirm_lock,
-                               .lock_trust = lock_trust,
-                               .reserve = reserve,
-                               .phase = phase,
-                               .progress = progress,
-                               .cancelled = cancelled,
-                               .stopping = stopping,
-                               .lock_lost = never,
-                               .rate_limit = no_limit};
+    struct runner_env env = fake_runner_env;
+
+    env.context = rig;
+    env.save_plan = save_plan;
+    env.save_steps = save_steps;
+    env.phase = phase;
+    env.cancelled = cancelled;
+    env.stopping = stopping;
+    env.pause = NULL;
+    return env;
 }
 
 /* ---- the host ---- */
