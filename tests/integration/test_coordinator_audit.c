@@ -12,33 +12,6 @@
 
 #include <cmocka.h>
 
-struct scene {
-    struct rig *rig;
-    struct rig_coordinator *coordinator;
-};
-
-static int set_up(void **state)
-{
-    struct scene *scene = calloc(1, sizeof *scene);
-
-    scene->rig = rig_open("alpha");
-    scene->coordinator = coordinator_rig_start(scene->rig, "c1", NULL, NULL);
-    rig_wait_leading(scene->coordinator, 30000);
-    json_decref(rig_insist(scene->coordinator, 10000, "enroll alpha"));
-    *state = scene;
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    struct scene *scene = *state;
-
-    coordinator_rig_stop(scene->coordinator, 0);
-    rig_close(scene->rig);
-    free(scene);
-    return 0;
-}
-
 static const char *text(const json_t *record, const char *member)
 {
     const char *value = json_string_value(json_object_get(record, member));
@@ -60,7 +33,7 @@ static json_t *find(const json_t *records, const char *action, const char *subje
 }
 
 /* Fails unless there is a record of it, by the caller of the rig; wait: it may come a moment later. */
-static void expect_record(struct scene *scene, const char *action, const char *subject, bool wait)
+static void expect_record(struct rig_scene *scene, const char *action, const char *subject, bool wait)
 {
     json_t *records, *found;
 
@@ -84,7 +57,7 @@ static void id_of(json_t *answer, char out[40])
 
 static void what_takes_away_is_recorded_before_it_is_answered(void **state)
 {
-    struct scene *scene = *state;
+    struct rig_scene *scene = *state;
     char id[40];
 
     rig_heartbeat(scene->rig);
@@ -98,7 +71,7 @@ static void what_takes_away_is_recorded_before_it_is_answered(void **state)
 
 static void each_record_says_who_and_from_where(void **state)
 {
-    struct scene *scene = *state;
+    struct rig_scene *scene = *state;
     char id[40], parked[40];
 
     id_of(rig_insist(scene->coordinator, 10000, "submit alpha t1 -"), id);
@@ -115,7 +88,7 @@ static void each_record_says_who_and_from_where(void **state)
 
 static void strangers_fill_the_audit_only_so_fast(void **state)
 {
-    struct scene *scene = *state;
+    struct rig_scene *scene = *state;
     json_t *records = NULL, *record;
     size_t index, count = 0;
     bool counted = false;
@@ -139,7 +112,7 @@ static void strangers_fill_the_audit_only_so_fast(void **state)
 
 static void dead_letters_are_kept_only_so_fast(void **state)
 {
-    struct scene *scene = *state;
+    struct rig_scene *scene = *state;
     bool counted = false;
 
     json_decref(rig_ask(scene->coordinator, "letters 20000 10"));
@@ -159,10 +132,11 @@ int main(int argc, char **argv)
 {
     rig_child(argc, argv);
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(what_takes_away_is_recorded_before_it_is_answered, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(each_record_says_who_and_from_where, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(strangers_fill_the_audit_only_so_fast, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(dead_letters_are_kept_only_so_fast, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(what_takes_away_is_recorded_before_it_is_answered, rig_scene_set_up,
+                                        rig_scene_tear_down),
+        cmocka_unit_test_setup_teardown(each_record_says_who_and_from_where, rig_scene_set_up, rig_scene_tear_down),
+        cmocka_unit_test_setup_teardown(strangers_fill_the_audit_only_so_fast, rig_scene_set_up, rig_scene_tear_down),
+        cmocka_unit_test_setup_teardown(dead_letters_are_kept_only_so_fast, rig_scene_set_up, rig_scene_tear_down),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -14,34 +14,7 @@
 
 #include <cmocka.h>
 
-struct scene {
-    struct rig *rig;
-    struct rig_coordinator *coordinator;
-};
-
-static int set_up(void **state)
-{
-    struct scene *scene = calloc(1, sizeof *scene);
-
-    scene->rig = rig_open("alpha");
-    scene->coordinator = coordinator_rig_start(scene->rig, "c1", NULL, NULL);
-    rig_wait_leading(scene->coordinator, 30000);
-    json_decref(rig_insist(scene->coordinator, 10000, "enroll alpha"));
-    *state = scene;
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    struct scene *scene = *state;
-
-    coordinator_rig_stop(scene->coordinator, 0);
-    rig_close(scene->rig);
-    free(scene);
-    return 0;
-}
-
-static void new_job(struct scene *scene, const char *target, char out[40])
+static void new_job(struct rig_scene *scene, const char *target, char out[40])
 {
     json_t *answer = rig_insist(scene->coordinator, 10000, "submit alpha %s -", target);
 
@@ -50,7 +23,7 @@ static void new_job(struct scene *scene, const char *target, char out[40])
     rig_wait_job(scene->rig, out, 15000);
 }
 
-static int64_t number(struct scene *scene, int argc, const char *const *argv)
+static int64_t number(struct rig_scene *scene, int argc, const char *const *argv)
 {
     struct err err = {0};
     struct redis_reply *reply = redis_call(rig_redis(scene->rig), &err, argc, argv, NULL);
@@ -62,17 +35,17 @@ static int64_t number(struct scene *scene, int argc, const char *const *argv)
     return value;
 }
 
-static bool is_held(struct scene *scene, const char *field)
+static bool is_held(struct rig_scene *scene, const char *field)
 {
     return number(scene, 3, (const char *const[]){"HEXISTS", "fs:hold", field}) == 1;
 }
 
-static bool is_pinned(struct scene *scene, const char *key, const char *point)
+static bool is_pinned(struct rig_scene *scene, const char *key, const char *point)
 {
     return number(scene, 3, (const char *const[]){"SISMEMBER", key, point}) == 1;
 }
 
-static void wait_held(struct scene *scene, const char *field, bool wanted)
+static void wait_held(struct rig_scene *scene, const char *field, bool wanted)
 {
     for (int i = 0; i < 300 && is_held(scene, field) != wanted; i++)
         poll(NULL, 0, 50);
@@ -81,7 +54,7 @@ static void wait_held(struct scene *scene, const char *field, bool wanted)
 
 static void what_is_held_does_not_start_until_it_is_released(void **state)
 {
-    struct scene *scene = *state;
+    struct rig_scene *scene = *state;
     char job[40], detail[256];
     int64_t token;
 
@@ -97,7 +70,7 @@ static void what_is_held_does_not_start_until_it_is_released(void **state)
 
 static void a_hold_by_labels_is_for_what_appears_later_too(void **state)
 {
-    struct scene *scene = *state;
+    struct rig_scene *scene = *state;
 
     rig_target(scene->rig, "web-1", "app", "shop");
     rig_target(scene->rig, "db-1", "app", "db");
@@ -114,7 +87,7 @@ static void a_hold_by_labels_is_for_what_appears_later_too(void **state)
 
 static void a_hold_ends_by_itself_and_in_the_audit(void **state)
 {
-    struct scene *scene = *state;
+    struct rig_scene *scene = *state;
     bool ended = false;
 
     json_decref(rig_insist(scene->coordinator, 5000, "hold host:alpha 1500"));
@@ -136,7 +109,7 @@ static void a_hold_ends_by_itself_and_in_the_audit(void **state)
 static void a_pinned_point_is_refused_and_the_last_pin_is_cleared(void **state)
 {
     static const char *const taken[] = {"point-1", NULL};
-    struct scene *scene = *state;
+    struct rig_scene *scene = *state;
     char job[40], detail[256];
     int64_t token;
     struct renew_result heard;
@@ -175,7 +148,7 @@ static void a_pinned_point_is_refused_and_the_last_pin_is_cleared(void **state)
 static void they_are_back_when_redis_lost_its_memory(void **state)
 {
     static const char *const flush[] = {"FLUSHALL"};
-    struct scene *scene = *state;
+    struct rig_scene *scene = *state;
 
     json_decref(rig_insist(scene->coordinator, 5000, "hold all 0"));
     json_decref(rig_insist(scene->coordinator, 5000, "pin point-3 repository:main"));
@@ -197,5 +170,5 @@ int main(int argc, char **argv)
         cmocka_unit_test(they_are_back_when_redis_lost_its_memory),
     };
 
-    return cmocka_run_group_tests(tests, set_up, tear_down);
+    return cmocka_run_group_tests(tests, rig_scene_set_up, rig_scene_tear_down);
 }

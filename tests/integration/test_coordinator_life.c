@@ -15,34 +15,7 @@
 
 #include <cmocka.h>
 
-struct scene {
-    struct rig *rig;
-    struct rig_coordinator *coordinator;
-};
-
-static int set_up(void **state)
-{
-    struct scene *scene = calloc(1, sizeof *scene);
-
-    scene->rig = rig_open("alpha");
-    scene->coordinator = coordinator_rig_start(scene->rig, "c1", NULL, NULL);
-    rig_wait_leading(scene->coordinator, 30000);
-    json_decref(rig_insist(scene->coordinator, 10000, "enroll alpha"));
-    *state = scene;
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    struct scene *scene = *state;
-
-    coordinator_rig_stop(scene->coordinator, 0);
-    rig_close(scene->rig);
-    free(scene);
-    return 0;
-}
-
-static void submit(struct scene *scene, const char *key, char out[40])
+static void submit(struct rig_scene *scene, const char *key, char out[40])
 {
     json_t *answer = rig_insist(scene->coordinator, 10000, "submit alpha t1 %s", key);
 
@@ -52,7 +25,7 @@ static void submit(struct scene *scene, const char *key, char out[40])
 
 static void a_job_is_published_and_its_end_recorded(void **state)
 {
-    struct scene *scene = *state;
+    struct rig_scene *scene = *state;
     char id[40];
     json_t *job = NULL;
 
@@ -82,7 +55,7 @@ static void a_job_is_published_and_its_end_recorded(void **state)
 
 static void a_repeat_is_the_same_job_and_another_request_a_conflict(void **state)
 {
-    struct scene *scene = *state;
+    struct rig_scene *scene = *state;
     char id[40], again[40];
 
     submit(scene, "key-1", id);
@@ -98,7 +71,7 @@ static void a_repeat_is_the_same_job_and_another_request_a_conflict(void **state
 
 static void what_does_not_verify_is_a_dead_letter_and_changes_nothing(void **state)
 {
-    struct scene *scene = *state;
+    struct rig_scene *scene = *state;
     char id[40];
     json_t *job = NULL;
 
@@ -130,7 +103,7 @@ static void what_does_not_verify_is_a_dead_letter_and_changes_nothing(void **sta
 
 static void class_c_needs_a_heartbeat(void **state)
 {
-    struct scene *scene = *state;
+    struct rig_scene *scene = *state;
     json_t *answer = rig_ask(scene->coordinator, "destroy alpha t1 -");
 
     assert_non_null(strstr(json_string_value(json_object_get(answer, "error")), "heartbeat"));
@@ -141,7 +114,7 @@ static void class_c_needs_a_heartbeat(void **state)
 
 static void unknown_hosts_get_nothing(void **state)
 {
-    struct scene *scene = *state;
+    struct rig_scene *scene = *state;
     json_t *answer = rig_ask(scene->coordinator, "submit stranger t1 -");
 
     assert_string_equal(json_string_value(json_object_get(answer, "kind")), "permanent");
@@ -150,7 +123,7 @@ static void unknown_hosts_get_nothing(void **state)
 
 static void a_cancel_reaches_the_ticket(void **state)
 {
-    struct scene *scene = *state;
+    struct rig_scene *scene = *state;
     char id[40];
     bool flagged = false;
 
@@ -174,7 +147,7 @@ static void a_cancel_reaches_the_ticket(void **state)
 
 static void a_failed_job_can_be_retried_and_names_the_old_one(void **state)
 {
-    struct scene *scene = *state;
+    struct rig_scene *scene = *state;
     char id[40], retry[40];
     json_t *job = NULL;
 
@@ -196,7 +169,7 @@ static void a_failed_job_can_be_retried_and_names_the_old_one(void **state)
 
 static void a_parked_job_waits_for_a_person(void **state)
 {
-    struct scene *scene = *state;
+    struct rig_scene *scene = *state;
     char id[40];
 
     submit(scene, "-", id);
@@ -214,7 +187,7 @@ static void a_parked_job_waits_for_a_person(void **state)
 
 static void of_several_tokens_of_one_name_one_is_made(void **state)
 {
-    struct scene *scene = *state;
+    struct rig_scene *scene = *state;
 
     for (int i = 0; i < 5; i++) {
         json_t *answer = rig_insist(scene->coordinator, 10000, "rush name-%d", i);
@@ -241,5 +214,5 @@ int main(int argc, char **argv)
         cmocka_unit_test(of_several_tokens_of_one_name_one_is_made),
     };
 
-    return cmocka_run_group_tests(tests, set_up, tear_down);
+    return cmocka_run_group_tests(tests, rig_scene_set_up, rig_scene_tear_down);
 }

@@ -965,3 +965,25 @@ void rig_heartbeat(struct rig *rig)
     redis_reply_free(reply);
     store_command_clear(&command);
 }
+
+int rig_scene_set_up(void **state)
+{
+    struct rig_scene *scene = calloc(1, sizeof *scene);
+
+    scene->rig = rig_open("alpha");
+    scene->coordinator = coordinator_rig_start(scene->rig, "c1", NULL, NULL);
+    rig_wait_leading(scene->coordinator, 30000);
+    json_decref(rig_insist(scene->coordinator, 10000, "enroll alpha"));
+    *state = scene;
+    return 0;
+}
+
+int rig_scene_tear_down(void **state)
+{
+    struct rig_scene *scene = *state;
+
+    coordinator_rig_stop(scene->coordinator, 0);
+    rig_close(scene->rig);
+    free(scene);
+    return 0;
+}

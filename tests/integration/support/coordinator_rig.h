@@ -65,3 +65,11 @@ int rig_acquire(struct rig *rig, const char *job_id, const char *target, char de
 void rig_inventory(struct rig *rig, int machines);
 void rig_heartbeat(struct rig *rig);
 struct redis *rig_redis(struct rig *rig);
+
+/* A rig with one coordinator that leads, and host alpha enrolled: set-up and tear-down of a group of tests. */
+struct rig_scene {
+    struct rig *rig;
+    struct rig_coordinator *coordinator;
+};
+int rig_scene_set_up(void **state);
+int rig_scene_tear_down(void **state);
