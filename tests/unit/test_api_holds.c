@@ -1,91 +1,7 @@
 /* Holds and pins over the API: who may, what is recorded, what is answered. */
+#include "api_world.h"
 #include "base/clock.h"
-#include "coordinator/api/internal.h"
-#include "fake/fake_coordinator.h"
 #include "model/hold.h"
-
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include <cmocka.h>
-
-#define ADMIN "bootstrap-token-0123456789"
-
-static const char secret[] = "fst_bot.abcdefghijklmnopqrstuvwxyz0123456789ABCDEFG";
-
-struct world {
-    struct coordinator *fake;
-    struct api_context context;
-    struct view_reader *reader;
-    struct api_response response;
-};
-
-static int make(void **state)
-{
-    struct world *world = calloc(1, sizeof *world);
-
-    world->fake = fake_coordinator_new();
-    fake_load_fleet(world->fake);
-    world->context.coordinator = world->fake;
-    api_token_hash("bootstrap-token-0123456789", world->context.admin_hash);
-    assert_int_equal(replay_new(&world->context.replay, NULL), 0);
-    assert_int_equal(view_reader_open(fake_coordinator_view(world->fake), &world->reader, NULL), 0);
-    *state = world;
-    return 0;
-}
-
-static int destroy(void **state)
-{
-    struct world *world = *state;
-
-    api_response_clear(&world->response);
-    view_reader_close(world->reader);
-    replay_free(world->context.replay);
-    fake_coordinator_free(world->fake);
-    free(world);
-    return 0;
-}
-
-/* One request; the answer's status. The response stays for a look until the next. */
-static int ask(struct world *world, const char *token, const char *key, const char *method, const char *path,
-               const char *body)
-{
-    char authorization[600];
-    struct api_request request = {.context = &world->context,
-                                  .reader = world->reader,
-                                  .method = method,
-                                  .path = path,
-                                  .idempotency_key = key,
-                                  .body = body,
-                                  .body_len = body ? strlen(body) : 0};
-
-    snprintf(authorization, sizeof authorization, "Bearer %s", token ? token : "");
-    request.authorization = token ? authorization : NULL;
-    api_response_clear(&world->response);
-    api_dispatch(&request, &world->response);
-    api_request_clear(&request);
-    return world->response.status;
-}
-
-static void grant(struct world *world, const char *role, const char *classes, const char *selector,
-                  int64_t expires_at_ms)
-{
-    char hash[HASH_TEXT];
-
-    api_token_hash(secret, hash);
-    fake_put_token(world->fake, "bot", hash, role, classes, selector, expires_at_ms);
-}
-
-static const char *member(const struct world *world, const char *name)
-{
-    const char *text = json_text(world->response.body, name);
-
-    return text ? text : "";
-}
 
 static struct ledger_entry *entry_of(struct world *world, int kind, const char *id)
 {
@@ -120,9 +36,9 @@ static void a_machine_is_held_listed_and_released(void **state)
     struct world *world = *state;
     const char *id = "target:libvirt:a0000000-0000-4000-8000-000000000001";
 
-    assert_int_equal(
-        ask(world, ADMIN, NULL, "POST", "/v1/holds", "{\"target\":\"shop-1\",\"reason\":\"new disk\",\"for\":\"2h\"}"),
-        201);
+    assert_int_equal(world_ask(world, ADMIN, NULL, "POST", "/v1/holds",
+                               "{\"target\":\"shop-1\",\"reason\":\"new disk\",\"for\":\"2h\"}"),
+                     201);
     assert_string_equal(member(world, "hold"), id);
     struct ledger_entry *entry = entry_of(world, LEDGER_HOLD, id);
     assert_string_equal(facts_get(&entry->values, "reason"), "new disk");
@@ -131,11 +47,11 @@ static void a_machine_is_held_listed_and_released(void **state)
     assert_true(hold_over(entry, clock_real_ms() + 7200001));
     assert_string_equal(entry->who, "bootstrap");
     ledger_entry_free(entry);
-    assert_int_equal(ask(world, ADMIN, NULL, "GET", "/v1/holds", NULL), 200);
+    assert_int_equal(world_ask(world, ADMIN, NULL, "GET", "/v1/holds", NULL), 200);
     assert_int_equal(json_array_size(json_object_get(world->response.body, "items")), 1);
-    assert_int_equal(ask(world, ADMIN, NULL, "DELETE", "/v1/holds/target%3Ashop-1", NULL), 200);
-    assert_int_equal(ask(world, ADMIN, NULL, "DELETE", "/v1/holds/target%3Ashop-1", NULL), 404);
-    assert_int_equal(ask(world, ADMIN, NULL, "GET", "/v1/holds", NULL), 200);
+    assert_int_equal(world_ask(world, ADMIN, NULL, "DELETE", "/v1/holds/target%3Ashop-1", NULL), 200);
+    assert_int_equal(world_ask(world, ADMIN, NULL, "DELETE", "/v1/holds/target%3Ashop-1", NULL), 404);
+    assert_int_equal(world_ask(world, ADMIN, NULL, "GET", "/v1/holds", NULL), 200);
     assert_int_equal(json_array_size(json_object_get(world->response.body, "items")), 0);
 }
 
@@ -150,9 +66,10 @@ static void a_hold_says_exactly_what_and_why(void **state)
                                          "{\"all\":true,\"reason\":\"x\",\"until\":\"soon\"}"};
 
     for (size_t i = 0; i < sizeof bodies / sizeof *bodies; i++)
-        assert_int_equal(ask(*state, ADMIN, NULL, "POST", "/v1/holds", bodies[i]), 400);
-    assert_int_equal(ask(*state, ADMIN, NULL, "POST", "/v1/holds", "{\"target\":\"nobody\",\"reason\":\"x\"}"), 404);
-    assert_int_equal(ask(*state, ADMIN, NULL, "GET", "/v1/holds", NULL), 200);
+        assert_int_equal(world_ask(*state, ADMIN, NULL, "POST", "/v1/holds", bodies[i]), 400);
+    assert_int_equal(world_ask(*state, ADMIN, NULL, "POST", "/v1/holds", "{\"target\":\"nobody\",\"reason\":\"x\"}"),
+                     404);
+    assert_int_equal(world_ask(*state, ADMIN, NULL, "GET", "/v1/holds", NULL), 200);
     assert_int_equal(json_array_size(json_object_get(((struct world *)*state)->response.body, "items")), 0);
 }
 
@@ -161,17 +78,21 @@ static void a_token_for_some_machines_holds_only_those(void **state)
     struct world *world = *state;
 
     grant(world, "viewer", "A", NULL, 0);
-    assert_int_equal(ask(world, secret, NULL, "POST", "/v1/holds", "{\"all\":true,\"reason\":\"x\"}"), 403);
+    assert_int_equal(world_ask(world, SECRET, NULL, "POST", "/v1/holds", "{\"all\":true,\"reason\":\"x\"}"), 403);
     grant(world, "operator", "AB", "tier=web", 0);
-    assert_int_equal(ask(world, secret, NULL, "POST", "/v1/holds", "{\"all\":true,\"reason\":\"x\"}"), 403);
-    assert_int_equal(ask(world, secret, NULL, "POST", "/v1/holds", "{\"host\":\"alpha\",\"reason\":\"x\"}"), 403);
-    assert_int_equal(ask(world, secret, NULL, "POST", "/v1/holds", "{\"target\":\"shop-2\",\"reason\":\"x\"}"), 403);
-    assert_int_equal(ask(world, secret, NULL, "POST", "/v1/holds", "{\"target\":\"shop-1\",\"reason\":\"x\"}"), 201);
-    assert_int_equal(ask(world, secret, NULL, "POST", "/v1/holds", "{\"selector\":\"app=shop\",\"reason\":\"x\"}"), 201);
+    assert_int_equal(world_ask(world, SECRET, NULL, "POST", "/v1/holds", "{\"all\":true,\"reason\":\"x\"}"), 403);
+    assert_int_equal(world_ask(world, SECRET, NULL, "POST", "/v1/holds", "{\"host\":\"alpha\",\"reason\":\"x\"}"), 403);
+    assert_int_equal(world_ask(world, SECRET, NULL, "POST", "/v1/holds", "{\"target\":\"shop-2\",\"reason\":\"x\"}"),
+                     403);
+    assert_int_equal(world_ask(world, SECRET, NULL, "POST", "/v1/holds", "{\"target\":\"shop-1\",\"reason\":\"x\"}"),
+                     201);
+    assert_int_equal(
+        world_ask(world, SECRET, NULL, "POST", "/v1/holds", "{\"selector\":\"app=shop\",\"reason\":\"x\"}"), 201);
     assert_string_equal(member(world, "hold"), "selector:app=shop,tier=web");
-    assert_int_equal(ask(world, ADMIN, NULL, "POST", "/v1/holds", "{\"all\":true,\"reason\":\"x\"}"), 201);
-    assert_int_equal(ask(world, secret, NULL, "DELETE", "/v1/holds/all", NULL), 403);
-    assert_int_equal(ask(world, secret, NULL, "DELETE", "/v1/holds/selector%3Aapp%3Dshop%2Ctier%3Dweb", NULL), 200);
+    assert_int_equal(world_ask(world, ADMIN, NULL, "POST", "/v1/holds", "{\"all\":true,\"reason\":\"x\"}"), 201);
+    assert_int_equal(world_ask(world, SECRET, NULL, "DELETE", "/v1/holds/all", NULL), 403);
+    assert_int_equal(world_ask(world, SECRET, NULL, "DELETE", "/v1/holds/selector%3Aapp%3Dshop%2Ctier%3Dweb", NULL),
+                     200);
 }
 
 static void what_runs_is_asked_to_stop_only_if_that_is_said(void **state)
@@ -179,19 +100,20 @@ static void what_runs_is_asked_to_stop_only_if_that_is_said(void **state)
     struct world *world = *state;
 
     fake_script(world->fake, "noop", "[{\"state\":\"RUNNING\"}]");
-    assert_int_equal(
-        ask(world, ADMIN, NULL, "POST", "/v1/jobs", "{\"op\":\"noop\",\"target\":\"null:t1\",\"host\":\"alpha\"}"), 202);
+    assert_int_equal(world_ask(world, ADMIN, NULL, "POST", "/v1/jobs",
+                               "{\"op\":\"noop\",\"target\":\"null:t1\",\"host\":\"alpha\"}"),
+                     202);
     char id[64];
     snprintf(id, sizeof id, "%s", member(world, "job_id"));
-    assert_int_equal(ask(world, ADMIN, NULL, "POST", "/v1/holds", "{\"host\":\"alpha\",\"reason\":\"x\"}"), 201);
+    assert_int_equal(world_ask(world, ADMIN, NULL, "POST", "/v1/holds", "{\"host\":\"alpha\",\"reason\":\"x\"}"), 201);
     assert_null(json_object_get(world->response.body, "cancelled"));
-    assert_int_equal(
-        ask(world, ADMIN, NULL, "POST", "/v1/holds", "{\"host\":\"beta\",\"reason\":\"x\",\"cancel_running\":true}"),
-        201);
+    assert_int_equal(world_ask(world, ADMIN, NULL, "POST", "/v1/holds",
+                               "{\"host\":\"beta\",\"reason\":\"x\",\"cancel_running\":true}"),
+                     201);
     assert_int_equal(json_array_size(json_object_get(world->response.body, "cancelled")), 0);
-    assert_int_equal(
-        ask(world, ADMIN, NULL, "POST", "/v1/holds", "{\"host\":\"alpha\",\"reason\":\"x\",\"cancel_running\":true}"),
-        201);
+    assert_int_equal(world_ask(world, ADMIN, NULL, "POST", "/v1/holds",
+                               "{\"host\":\"alpha\",\"reason\":\"x\",\"cancel_running\":true}"),
+                     201);
     json_t *asked = json_object_get(world->response.body, "cancelled");
     assert_int_equal(json_array_size(asked), 1);
     assert_string_equal(json_string_value(json_array_get(asked, 0)), id);
@@ -203,23 +125,23 @@ static void a_pin_names_what_the_worker_will_ask_for(void **state)
     const char *snapshot = "d0000000-0000-4000-8000-000000000001";
     char path[100];
 
-    assert_int_equal(ask(world, ADMIN, NULL, "GET", "/v1/points", NULL), 200);
+    assert_int_equal(world_ask(world, ADMIN, NULL, "GET", "/v1/points", NULL), 200);
     assert_true(
         json_is_null(json_object_get(json_array_get(json_object_get(world->response.body, "items"), 0), "pinned")));
     snprintf(path, sizeof path, "/v1/points/%s/pin", snapshot);
-    assert_int_equal(ask(world, ADMIN, NULL, "POST", path, "{}"), 400);
-    assert_int_equal(ask(world, ADMIN, NULL, "POST", path, "{\"reason\":\"release\"}"), 200);
+    assert_int_equal(world_ask(world, ADMIN, NULL, "POST", path, "{}"), 400);
+    assert_int_equal(world_ask(world, ADMIN, NULL, "POST", path, "{\"reason\":\"release\"}"), 200);
     struct ledger_entry *entry = entry_of(world, LEDGER_PIN, snapshot);
     assert_string_equal(facts_get(&entry->values, "key"), "libvirt:a0000000-0000-4000-8000-000000000001");
     ledger_entry_free(entry);
-    assert_int_equal(ask(world, ADMIN, NULL, "GET", "/v1/points/d0000000-0000-4000-8000-000000000001", NULL), 200);
+    assert_int_equal(world_ask(world, ADMIN, NULL, "GET", "/v1/points/d0000000-0000-4000-8000-000000000001", NULL), 200);
     assert_string_equal(json_text(json_object_get(world->response.body, "pinned"), "reason"), "release");
-    assert_int_equal(ask(world, ADMIN, NULL, "DELETE", path, NULL), 200);
-    assert_int_equal(ask(world, ADMIN, NULL, "DELETE", path, NULL), 404);
+    assert_int_equal(world_ask(world, ADMIN, NULL, "DELETE", path, NULL), 200);
+    assert_int_equal(world_ask(world, ADMIN, NULL, "DELETE", path, NULL), 404);
     assert_null(entry_of(world, LEDGER_PIN, snapshot));
 }
 
-#define TEST(function) cmocka_unit_test_setup_teardown(function, make, destroy)
+#define TEST(function) cmocka_unit_test_setup_teardown(function, world_make, world_destroy)
 
 int main(void)
 {

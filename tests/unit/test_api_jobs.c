@@ -1,67 +1,10 @@
 /* What people leave open is filled in; what cannot be meant is refused with a way out. */
+#include "api_world.h"
 #include "base/uuid.h"
-#include "coordinator/api/internal.h"
-#include "fake/fake_coordinator.h"
-
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include <cmocka.h>
-
-static const char admin[] = "Bearer bootstrap-token-0123456789";
-
-struct world {
-    struct coordinator *fake;
-    struct api_context context;
-    struct view_reader *reader;
-    struct api_response response;
-};
-
-static int make(void **state)
-{
-    struct world *world = calloc(1, sizeof *world);
-
-    world->fake = fake_coordinator_new();
-    fake_load_fleet(world->fake);
-    world->context.coordinator = world->fake;
-    api_token_hash("bootstrap-token-0123456789", world->context.admin_hash);
-    assert_int_equal(replay_new(&world->context.replay, NULL), 0);
-    assert_int_equal(view_reader_open(fake_coordinator_view(world->fake), &world->reader, NULL), 0);
-    *state = world;
-    return 0;
-}
-
-static int destroy(void **state)
-{
-    struct world *world = *state;
-
-    api_response_clear(&world->response);
-    view_reader_close(world->reader);
-    replay_free(world->context.replay);
-    fake_coordinator_free(world->fake);
-    free(world);
-    return 0;
-}
 
 static int ask(struct world *world, const char *key, const char *method, const char *path, const char *body)
 {
-    struct api_request request = {.context = &world->context,
-                                  .reader = world->reader,
-                                  .method = method,
-                                  .path = path,
-                                  .authorization = admin,
-                                  .idempotency_key = key,
-                                  .body = body,
-                                  .body_len = body ? strlen(body) : 0};
-
-    api_response_clear(&world->response);
-    api_dispatch(&request, &world->response);
-    api_request_clear(&request);
-    return world->response.status;
+    return world_ask(world, ADMIN, key, method, path, body);
 }
 
 static const char *at(const json_t *json, const char *path)
@@ -389,22 +332,22 @@ static void other_methods_and_routes_are_refused(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(names_become_targets, make, destroy),
-        cmocka_unit_test_setup_teardown(ambiguous_names_list_the_candidates, make, destroy),
-        cmocka_unit_test_setup_teardown(unknown_names_say_what_is_near, make, destroy),
-        cmocka_unit_test_setup_teardown(malformed_requests_are_refused, make, destroy),
-        cmocka_unit_test_setup_teardown(a_backup_finds_its_repository, make, destroy),
-        cmocka_unit_test_setup_teardown(several_repositories_must_be_told_apart, make, destroy),
-        cmocka_unit_test_setup_teardown(a_point_is_found_by_its_beginning, make, destroy),
-        cmocka_unit_test_setup_teardown(a_restore_gets_a_new_identity_that_a_repeat_has_too, make, destroy),
-        cmocka_unit_test_setup_teardown(errors_of_the_coordinator_keep_their_kind, make, destroy),
-        cmocka_unit_test_setup_teardown(jobs_are_cancelled_retried_resolved, make, destroy),
-        cmocka_unit_test_setup_teardown(nothing_is_planned_on_a_silent_host, make, destroy),
-        cmocka_unit_test_setup_teardown(repositories_are_made_by_a_job, make, destroy),
-        cmocka_unit_test_setup_teardown(jobs_on_a_repository_name_it, make, destroy),
-        cmocka_unit_test_setup_teardown(a_default_is_for_one_for_some_or_for_all, make, destroy),
-        cmocka_unit_test_setup_teardown(hosts_are_enrolled_drained_removed, make, destroy),
-        cmocka_unit_test_setup_teardown(other_methods_and_routes_are_refused, make, destroy),
+        cmocka_unit_test_setup_teardown(names_become_targets, world_make, world_destroy),
+        cmocka_unit_test_setup_teardown(ambiguous_names_list_the_candidates, world_make, world_destroy),
+        cmocka_unit_test_setup_teardown(unknown_names_say_what_is_near, world_make, world_destroy),
+        cmocka_unit_test_setup_teardown(malformed_requests_are_refused, world_make, world_destroy),
+        cmocka_unit_test_setup_teardown(a_backup_finds_its_repository, world_make, world_destroy),
+        cmocka_unit_test_setup_teardown(several_repositories_must_be_told_apart, world_make, world_destroy),
+        cmocka_unit_test_setup_teardown(a_point_is_found_by_its_beginning, world_make, world_destroy),
+        cmocka_unit_test_setup_teardown(a_restore_gets_a_new_identity_that_a_repeat_has_too, world_make, world_destroy),
+        cmocka_unit_test_setup_teardown(errors_of_the_coordinator_keep_their_kind, world_make, world_destroy),
+        cmocka_unit_test_setup_teardown(jobs_are_cancelled_retried_resolved, world_make, world_destroy),
+        cmocka_unit_test_setup_teardown(nothing_is_planned_on_a_silent_host, world_make, world_destroy),
+        cmocka_unit_test_setup_teardown(repositories_are_made_by_a_job, world_make, world_destroy),
+        cmocka_unit_test_setup_teardown(jobs_on_a_repository_name_it, world_make, world_destroy),
+        cmocka_unit_test_setup_teardown(a_default_is_for_one_for_some_or_for_all, world_make, world_destroy),
+        cmocka_unit_test_setup_teardown(hosts_are_enrolled_drained_removed, world_make, world_destroy),
+        cmocka_unit_test_setup_teardown(other_methods_and_routes_are_refused, world_make, world_destroy),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
