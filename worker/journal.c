@@ -2,8 +2,8 @@
  * How the journal works.
  *
  * One SQLite database, journal.db, in WAL mode with synchronous=FULL: a commit is one fsync of the log, and after it the turn's changes survive a power cut. locking_mode
- * is EXCLUSIVE (no shared memory, no lock calls per transaction), so nobody else can read it meanwhile: --inspect asks a live worker by its socket. A flock on `lock`
- * beside it makes a second worker on the same directory refuse to start, naming the first, before SQLite is touched.
+ * is EXCLUSIVE (no shared memory, no lock calls per transaction), so nobody else can read it meanwhile: --inspect asks a live worker by its socket. Pages of 8 KiB: a turn of
+ * many jobs writes neighbours. A flock on `lock` beside it makes a second worker on the same directory refuse to start, naming the first, before SQLite is touched.
  *
  * The first write of a turn opens the transaction (journal_begin), journal_commit() ends it. A commit that fails is rolled back by SQLite; memory is then ahead of the
  * disk, so the worker lets what runs pay its debts, stops and starts again from the journal: there is no second way to be right. To get there seldom, no job is accepted
@@ -11,8 +11,8 @@
  *
  * Tables: inbox (a row per job in custody, and ids and outcomes of ended ones), plan and step (what the runner does, replaced at each attempt), outbox (records for Kafka,
  * written in the transaction of the change that they report), position (the only one; offsets committed to Kafka are for lag monitoring), token (the highest seen),
- * said (digest of the last inventory record per key), fact (id, birth, boot, claim, holds).
- * Keys are integers; job_id is UNIQUE: a second guard against running a job twice.
+ * said (digest of the last inventory record per key), fact (id, birth, boot, claim, holds), known (which jobs the journal has seen, a guard against running one twice:
+ * journal_known.c). Keys are integers.
  *
  * A journal has an id and a birth (µs). Every seq and revision starts at the birth, so that readers see events of a new journal as newer than all of an older one.
  */
@@ -33,13 +33,16 @@
 #include <string.h>
 #include <sys/file.h>
 
-enum { SCHEMA_VERSION = 1 };
+enum { SCHEMA_VERSION = 2 };
+
+#define INBOX_TABLE                                                                                                                                       \
+    "CREATE TABLE inbox(row INTEGER PRIMARY KEY, job_id TEXT NOT NULL, target TEXT NOT NULL, raw BLOB, traceparent TEXT, append_ms INTEGER NOT NULL,"     \
+    " accepted_at_ms INTEGER NOT NULL, state INTEGER NOT NULL, waiting TEXT, attempt INTEGER NOT NULL, crashes INTEGER NOT NULL, token INTEGER NOT NULL," \
+    " seq INTEGER NOT NULL, not_before_ms INTEGER NOT NULL, resolved TEXT, last_status BLOB, finished INTEGER NOT NULL);"                                 \
+    "CREATE TABLE known(key INTEGER NOT NULL, row INTEGER NOT NULL, PRIMARY KEY(key, row)) WITHOUT ROWID;"
 
 static const char schema[] =
-    "CREATE TABLE fact(name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;"
-    "CREATE TABLE inbox(row INTEGER PRIMARY KEY, job_id TEXT NOT NULL UNIQUE, target TEXT NOT NULL, raw BLOB, traceparent TEXT, append_ms INTEGER NOT NULL,"
-    " accepted_at_ms INTEGER NOT NULL, state INTEGER NOT NULL, waiting TEXT, attempt INTEGER NOT NULL, crashes INTEGER NOT NULL, token INTEGER NOT NULL,"
-    " seq INTEGER NOT NULL, not_before_ms INTEGER NOT NULL, resolved TEXT, last_status BLOB, finished INTEGER NOT NULL);"
+    "CREATE TABLE fact(name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;" INBOX_TABLE
     "CREATE TABLE plan(row INTEGER PRIMARY KEY, json TEXT NOT NULL);"
     "CREATE TABLE step(row INTEGER NOT NULL, step INTEGER NOT NULL, state INTEGER NOT NULL, facts TEXT, PRIMARY KEY(row, step)) WITHOUT ROWID;"
     "CREATE TABLE outbox(seq INTEGER PRIMARY KEY, topic INTEGER NOT NULL, key BLOB, value BLOB, job TEXT, revision TEXT, traceparent TEXT, after INTEGER NOT NULL);"
@@ -48,8 +51,14 @@ static const char schema[] =
     "CREATE TABLE token(target TEXT PRIMARY KEY, token INTEGER NOT NULL) WITHOUT ROWID;"
     "CREATE TABLE said(key TEXT PRIMARY KEY, digest TEXT NOT NULL, revision INTEGER NOT NULL) WITHOUT ROWID;";
 
+/* Version 1 had an index over job_id. */
+static const char from_version_1[] = "ALTER TABLE inbox RENAME TO inbox_1;" INBOX_TABLE
+                                     "INSERT INTO inbox SELECT * FROM inbox_1; DROP TABLE inbox_1;"
+                                     "INSERT INTO known SELECT job_key(job_id), row FROM inbox ORDER BY 1;"
+                                     "INSERT INTO fact SELECT 'known_row', row FROM inbox ORDER BY row DESC LIMIT 1;";
+
 static const char pragmas[] =
-    "PRAGMA locking_mode=EXCLUSIVE; PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA wal_autocheckpoint=4000; PRAGMA cache_size=-16384; PRAGMA temp_store=MEMORY;";
+    "PRAGMA page_size=8192; PRAGMA locking_mode=EXCLUSIVE; PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA wal_autocheckpoint=2000; PRAGMA cache_size=-16384; PRAGMA temp_store=MEMORY;";
 
 static int execute(struct journal *journal, const char *text, struct err *err)
 {
@@ -91,7 +100,7 @@ static int open_database(struct journal *journal, int flags, struct err *err)
     if (sqlite3_open_v2(path, &journal->database, flags | SQLITE_OPEN_NOMUTEX, NULL) != SQLITE_OK)
         return journal->database ? sql_failed(journal, err) : err_memory(err, "journal");
     sqlite3_extended_result_codes(journal->database, 1);
-    return execute(journal, pragmas, err);
+    return known_teach(journal, err) < 0 ? -1 : execute(journal, pragmas, err);
 }
 
 static int stored_version(struct journal *journal, int *out, struct err *err)
@@ -105,15 +114,22 @@ static int stored_version(struct journal *journal, int *out, struct err *err)
     return *out < 0 ? sql_failed(journal, err) : 0;
 }
 
-static int create_tables(struct journal *journal, struct err *err)
+static int change_tables(struct journal *journal, const char *how, struct err *err)
 {
-    char id[UUID_TEXT], set_version[48];
+    char set_version[48];
 
     snprintf(set_version, sizeof set_version, "PRAGMA user_version=%d", SCHEMA_VERSION);
-    uuid_random(id);
-    if (journal_begin(journal, err) < 0 || execute(journal, schema, err) < 0 || execute(journal, set_version, err) < 0)
+    if (journal_begin(journal, err) < 0 || execute(journal, how, err) < 0)
         return -1;
-    if (journal_set_fact(journal, "id", id, err) < 0)
+    return execute(journal, set_version, err);
+}
+
+static int create_tables(struct journal *journal, struct err *err)
+{
+    char id[UUID_TEXT];
+
+    uuid_random(id);
+    if (change_tables(journal, schema, err) < 0 || journal_set_fact(journal, "id", id, err) < 0)
         return -1;
     return journal_commit(journal, err);
 }
@@ -126,7 +142,9 @@ static int ready_schema(struct journal *journal, bool create, struct err *err)
         return -1;
     if (version == 0 && create)
         return create_tables(journal, err);
-    if (version == SCHEMA_VERSION)
+    if (version == 1 && create)
+        return change_tables(journal, from_version_1, err) < 0 ? -1 : journal_commit(journal, err);
+    if (version == SCHEMA_VERSION || version == 1) /* who only reads finds the same columns in both */
         return 0;
     return err_set(err, ERR_PERMANENT, "journal %s: written by another version (schema %d, this worker knows %d)",
                    journal->directory, version, SCHEMA_VERSION);
@@ -154,7 +172,8 @@ static int open_journal(const char *directory, bool create, struct journal **out
     journal->notes.due_ms = INT64_MAX;
     journal->directory = strdup(directory);
     if (!journal->directory || take_lock(journal, create, err) < 0 || open_database(journal, flags, err) < 0 ||
-        ready_schema(journal, create, err) < 0 || read_identity(journal, err) < 0 || token_read(journal, err) < 0) {
+        ready_schema(journal, create, err) < 0 || read_identity(journal, err) < 0 || token_read(journal, err) < 0 ||
+        (create && known_open(journal, err) < 0)) {
         journal_close(journal);
         return -1;
     }
@@ -185,6 +204,7 @@ void journal_close(struct journal *journal)
     sqlite3_close(journal->database);
     if (journal->lock >= 0)
         close(journal->lock);
+    known_close(journal);
     free(journal->notes.finished);
     free(journal->directory);
     free(journal->id);
@@ -234,7 +254,8 @@ int journal_commit(struct journal *journal, struct err *err)
 {
     if (!journal->in_transaction)
         return 0;
-    int failed = journal_write_notes(journal, err) < 0 || token_write(journal, err) < 0;
+    int failed = journal_write_notes(journal, err) < 0 || token_write(journal, err) < 0 ||
+                 known_settle(journal, false, err) < 0;
     journal->in_transaction = false;
     if (!failed && run(journal, SQL_COMMIT, err) == 0)
         return 0;

@@ -6,45 +6,28 @@
 
 #include <sqlite3.h>
 
-static int row_of(struct journal *journal, const char *job_id, int64_t *out, struct err *err)
-{
-    struct sqlite3_stmt *statement = sql(journal, SQL_INBOX_ID, err);
-
-    if (!statement)
-        return -1;
-    bind_text(statement, 1, job_id);
-    int got = sql_next(journal, statement, err);
-    if (got < 0)
-        return -1;
-    if (got == 0)
-        return err_set(err, ERR_UNKNOWN, "journal: job %s is neither new nor known", job_id);
-    *out = sqlite3_column_int64(statement, 0);
-    sqlite3_reset(statement);
-    return 0;
-}
-
 int inbox_add(struct journal *journal, const struct inbox_row *row, int64_t *out_row, bool *out_known, struct err *err)
 {
     struct sqlite3_stmt *statement = sql(journal, SQL_INBOX_ADD, err);
 
-    if (!statement || journal_begin(journal, err) < 0)
+    if (!statement || known_find(journal, row->job_id, out_row, err) < 0)
         return -1;
-    bind_text(statement, 1, row->job_id);
-    bind_text(statement, 2, row->target);
-    bind_blob(statement, 3, row->raw, row->raw_len);
-    bind_text(statement, 4, row->traceparent);
-    bind_int(statement, 5, row->append_ms);
-    bind_int(statement, 6, row->accepted_at_ms);
-    bind_int(statement, 7, row->state);
-    bind_int(statement, 8, row->seq);
-    bind_int(statement, 9, row->not_before_ms);
-    if (sql_done(journal, statement, err) < 0)
-        return -1;
-    *out_known = sqlite3_changes(journal->database) == 0;
+    *out_known = *out_row != 0;
     if (*out_known)
-        return row_of(journal, row->job_id, out_row, err);
-    *out_row = sqlite3_last_insert_rowid(journal->database);
-    return 0;
+        return 0;
+    if (journal_begin(journal, err) < 0 || known_add(journal, row->job_id, out_row, err) < 0)
+        return -1;
+    bind_int(statement, 1, *out_row);
+    bind_text(statement, 2, row->job_id);
+    bind_text(statement, 3, row->target);
+    bind_blob(statement, 4, row->raw, row->raw_len);
+    bind_text(statement, 5, row->traceparent);
+    bind_int(statement, 6, row->append_ms);
+    bind_int(statement, 7, row->accepted_at_ms);
+    bind_int(statement, 8, row->state);
+    bind_int(statement, 9, row->seq);
+    bind_int(statement, 10, row->not_before_ms);
+    return sql_done(journal, statement, err);
 }
 
 static void bind_state(struct sqlite3_stmt *statement, const struct inbox_row *row)
@@ -141,15 +124,25 @@ int inbox_each_open(struct journal *journal, inbox_found *found, void *context, 
     return statement ? give_rows(journal, statement, found, context, err) : -1;
 }
 
-int inbox_forget(struct journal *journal, int64_t appended_before_ms, int limit, struct err *err)
+static int forget(struct journal *journal, enum sql name, int64_t appended_before_ms, int limit, struct err *err)
 {
-    struct sqlite3_stmt *statement = sql(journal, SQL_INBOX_FORGET, err);
+    struct sqlite3_stmt *statement = sql(journal, name, err);
 
-    if (!statement || journal_begin(journal, err) < 0)
+    if (!statement)
         return -1;
     bind_int(statement, 1, appended_before_ms);
     bind_int(statement, 2, limit);
+    bind_int(statement, 3, journal->known.settled_row);
     return sql_done(journal, statement, err);
+}
+
+int inbox_forget(struct journal *journal, int64_t appended_before_ms, int limit, struct err *err)
+{
+    if (known_settle(journal, true, err) < 0 || journal_begin(journal, err) < 0)
+        return -1;
+    return forget(journal, SQL_KNOWN_FORGET, appended_before_ms, limit, err) < 0
+               ? -1
+               : forget(journal, SQL_INBOX_FORGET, appended_before_ms, limit, err);
 }
 
 int inbox_count(struct journal *journal, int64_t *out_open, int64_t *out_ended, struct err *err)

@@ -7,6 +7,10 @@
 #define INBOX_COLUMNS \
     "row, job_id, target, raw, traceparent, append_ms, accepted_at_ms, state, waiting, attempt, crashes, token, seq, not_before_ms, resolved, last_status, finished"
 #define OPEN "(state < 5 OR (state = 10 AND resolved IS NULL) OR finished = 0)"
+/* Rows are in the order of their records, so the first young one ends the search. */
+#define OLD                                                                                                                        \
+    "WHERE row <= ?3 AND row < coalesce((SELECT row FROM inbox WHERE append_ms >= ?1 ORDER BY row LIMIT 1), ?3 + 1) AND NOT " OPEN \
+    " LIMIT ?2"
 
 _Static_assert(STATE_SUCCEEDED == 5 && STATE_PARKED == 10, "states are numbers in journals: only append");
 
@@ -17,9 +21,9 @@ static const char *const texts[SQL_COUNT] = {
     [SQL_FACT_GET] = "SELECT value FROM fact WHERE name = ?",
     [SQL_FACT_SET] = "INSERT OR REPLACE INTO fact(name, value) VALUES(?, ?)",
     [SQL_INBOX_ADD] =
-        "INSERT INTO inbox(job_id, target, raw, traceparent, append_ms, accepted_at_ms, state, attempt, crashes, token, seq, not_before_ms, finished) "
-        "VALUES(?, ?, ?, ?, ?, ?, ?, 0, 0, 0, ?, ?, 0) ON CONFLICT(job_id) DO NOTHING",
-    [SQL_INBOX_ID] = "SELECT row FROM inbox WHERE job_id = ?",
+        "INSERT INTO inbox(row, job_id, target, raw, traceparent, append_ms, accepted_at_ms, state, attempt, crashes, token, seq, not_before_ms, finished) "
+        "VALUES(?, ?, ?, ?, ?, ?, ?, ?, 0, 0, 0, ?, ?, 0)",
+    [SQL_INBOX_ID] = "SELECT job_id FROM inbox WHERE row = ?",
     [SQL_INBOX_MOVE] =
         "UPDATE inbox SET state = ?2, waiting = ?3, attempt = ?4, crashes = ?5, token = ?6, seq = ?7, not_before_ms = ?8 WHERE row = ?1",
     [SQL_INBOX_END] =
@@ -28,8 +32,11 @@ static const char *const texts[SQL_COUNT] = {
     [SQL_INBOX_FINISHED] = "UPDATE inbox SET finished = 1 WHERE row BETWEEN ? AND ?",
     [SQL_INBOX_READ] = "SELECT " INBOX_COLUMNS " FROM inbox WHERE row = ?",
     [SQL_INBOX_OPEN] = "SELECT " INBOX_COLUMNS " FROM inbox WHERE " OPEN " ORDER BY row",
-    [SQL_INBOX_FORGET] = "DELETE FROM inbox WHERE row IN (SELECT row FROM inbox WHERE append_ms < ? AND NOT " OPEN
-                         " LIMIT ?)",
+    [SQL_INBOX_FORGET] = "DELETE FROM inbox WHERE row IN (SELECT row FROM inbox " OLD ")",
+    [SQL_KNOWN_FRESH] = "SELECT row, job_id FROM inbox WHERE row > ? ORDER BY row",
+    [SQL_KNOWN_GET] = "SELECT row FROM known WHERE key = ?",
+    [SQL_KNOWN_ADD] = "INSERT OR IGNORE INTO known(key, row) VALUES(?, ?)",
+    [SQL_KNOWN_FORGET] = "DELETE FROM known WHERE (key, row) IN (SELECT job_key(job_id), row FROM inbox " OLD ")",
     [SQL_INBOX_COUNT] = "SELECT count(*) FILTER (WHERE " OPEN "), count(*) FILTER (WHERE NOT " OPEN ") FROM inbox",
     [SQL_PLAN_SET] = "INSERT OR REPLACE INTO plan(row, json) VALUES(?, ?)",
     [SQL_PLAN_GET] = "SELECT json FROM plan WHERE row = ?",

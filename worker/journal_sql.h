@@ -19,6 +19,10 @@ enum sql {
     SQL_INBOX_READ,
     SQL_INBOX_OPEN,
     SQL_INBOX_FORGET,
+    SQL_KNOWN_FRESH,
+    SQL_KNOWN_GET,
+    SQL_KNOWN_ADD,
+    SQL_KNOWN_FORGET,
     SQL_INBOX_COUNT,
     SQL_PLAN_SET,
     SQL_PLAN_GET,
@@ -47,6 +51,23 @@ struct journal_notes {
     int64_t due_ms;                    /* monotonic; INT64_MAX: there is nothing to write */
 };
 
+struct known_entry {
+    int64_t key, row; /* row 0: free */
+};
+
+struct known_set {
+    struct known_entry *entries;
+    size_t count, capacity;
+};
+
+struct journal_known {                /* journal_known.c */
+    struct known_set fresh, settling; /* not in the table; on their way into it */
+    struct known_entry *order;        /* `settling`, sorted; NULL: nothing is on its way */
+    size_t settled;                   /* of `order` */
+    int64_t settled_row;              /* the table has everything up to this one */
+    int64_t settling_row, last_row;
+};
+
 struct journal {
     struct sqlite3 *database;
     struct sqlite3_stmt *statements[SQL_COUNT]; /* prepared on first use */
@@ -57,6 +78,7 @@ struct journal {
     bool in_transaction;
     int64_t token, token_written; /* the highest; the one in the table */
     struct journal_notes notes;
+    struct journal_known known;
 };
 
 struct sqlite3_stmt *sql(struct journal *journal, enum sql name,
@@ -72,3 +94,10 @@ void bind_int(struct sqlite3_stmt *statement, int index, int64_t value);
 const char *column_text(struct sqlite3_stmt *statement, int index); /* NULL: null */
 int token_read(struct journal *journal, struct err *err);           /* at the start */
 int token_write(struct journal *journal, struct err *err);          /* before a commit: the highest, if it is new */
+int known_open(struct journal *journal, struct err *err);
+void known_close(struct journal *journal);
+int known_teach(struct journal *journal, struct err *err); /* SQL's job_key(job_id) */
+int known_find(struct journal *journal, const char *job_id, int64_t *out_row, struct err *err); /* 0: it is new */
+int known_add(struct journal *journal, const char *job_id, int64_t *out_row, struct err *err);  /* a new one: its row */
+/* What is due of the way into the table, at most a slice. soon: even if it is little, for only what is in there can be forgotten. */
+int known_settle(struct journal *journal, bool soon, struct err *err);

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include <cmocka.h>
+#include <sqlite3.h>
 
 static char directory[64];
 
@@ -165,6 +166,146 @@ static void a_job_is_known_the_second_time(void **state)
     assert_true(known);
     assert_int_equal(again, number);
     assert_int_equal(read_row(journal, number).state, STATE_ACCEPTED);
+    journal_close(journal);
+}
+
+static void end(struct journal *journal, int64_t number)
+{
+    assert_int_equal(inbox_end(journal, &(struct inbox_row){.row = number, .state = STATE_SUCCEEDED}, NULL), 0);
+    assert_int_equal(inbox_finished(journal, number, NULL), 0);
+}
+
+static const char *numbered(int number)
+{
+    static char id[24];
+
+    snprintf(id, sizeof id, "job-%d", number);
+    return id;
+}
+
+static void every_job_is_known(struct journal *journal, int count)
+{
+    for (int i = 0; i < count; i++) {
+        struct inbox_row row = accepted(numbered(i));
+        int64_t number = -1;
+        bool known = false;
+        assert_int_equal(inbox_add(journal, &row, &number, &known, NULL), 0);
+        assert_true(known);
+        assert_int_equal(number, i + 1);
+    }
+}
+
+/* More than are kept in memory alone: some are in the table, some on their way into it, some in memory, and a restart comes upon each of these. */
+static void many_jobs_are_known_wherever_their_ids_are(void **state)
+{
+    enum { JOBS = 40000, TURN = 400 };
+    struct journal *journal = open_it();
+
+    (void)state;
+    for (int i = 0; i < JOBS; i++) {
+        assert_int_equal(add(journal, numbered(i)), i + 1);
+        if (i % TURN != TURN - 1)
+            continue;
+        assert_int_equal(journal_commit(journal, NULL), 0);
+        if (i % (TURN * 7) == TURN - 1)
+            every_job_is_known(journal, i + 1 < 17000 ? 100 : 1000);
+        if (i % (TURN * 9) == TURN - 1) {
+            journal_close(journal);
+            journal = open_it();
+        }
+    }
+    every_job_is_known(journal, JOBS);
+    journal_close(journal);
+    journal = open_it();
+    every_job_is_known(journal, JOBS);
+    journal_close(journal);
+}
+
+/* Also when all are forgotten: a number below those that the table has would not be looked at by the next start. */
+static void a_forgotten_job_is_new_and_its_number_does_not_come_again(void **state)
+{
+    struct journal *journal = open_it();
+
+    (void)state;
+    for (int i = 0; i < 3; i++)
+        end(journal, add(journal, numbered(i)));
+    assert_int_equal(journal_commit(journal, NULL), 0);
+    assert_int_equal(inbox_forget(journal, INT64_MAX, 10, NULL), 0);
+    assert_int_equal(journal_commit(journal, NULL), 0);
+    journal_close(journal);
+    journal = open_it();
+    assert_int_equal(add(journal, numbered(1)), 4);
+    assert_int_equal(journal_commit(journal, NULL), 0);
+    journal_close(journal);
+    journal = open_it();
+    struct inbox_row row = accepted(numbered(1));
+    int64_t number = -1;
+    bool known = false;
+    assert_int_equal(inbox_add(journal, &row, &number, &known, NULL), 0);
+    assert_true(known);
+    assert_int_equal(number, 4);
+    journal_close(journal);
+}
+
+static void young_jobs_and_those_behind_them_are_not_forgotten(void **state)
+{
+    struct journal *journal = open_it();
+    struct inbox_row young = accepted("young");
+    int64_t open = add(journal, "open"), old = add(journal, "old"), number;
+    bool known;
+
+    (void)state;
+    young.append_ms = 3000;
+    end(journal, old);
+    assert_int_equal(inbox_add(journal, &young, &number, &known, NULL), 0);
+    end(journal, number);
+    assert_int_equal(journal_commit(journal, NULL), 0);
+    assert_int_equal(inbox_forget(journal, 2000, 10, NULL), 0);
+    assert_int_equal(read_row(journal, open).row, open);
+    assert_int_equal(read_row(journal, old).row, -1);
+    assert_int_equal(read_row(journal, number).row, number);
+    journal_close(journal);
+}
+
+/* As version 1 left it: job_id with an index of its own, and no table of known ones. */
+static void make_version_1(void)
+{
+    static const char back[] =
+        "CREATE TABLE inbox_1(row INTEGER PRIMARY KEY, job_id TEXT NOT NULL UNIQUE, target TEXT NOT NULL, raw BLOB, traceparent TEXT, append_ms INTEGER NOT NULL,"
+        " accepted_at_ms INTEGER NOT NULL, state INTEGER NOT NULL, waiting TEXT, attempt INTEGER NOT NULL, crashes INTEGER NOT NULL, token INTEGER NOT NULL,"
+        " seq INTEGER NOT NULL, not_before_ms INTEGER NOT NULL, resolved TEXT, last_status BLOB, finished INTEGER NOT NULL);"
+        "INSERT INTO inbox_1 SELECT * FROM inbox; DROP TABLE inbox; ALTER TABLE inbox_1 RENAME TO inbox; DROP TABLE known;"
+        "DELETE FROM fact WHERE name = 'known_row'; PRAGMA user_version=1";
+    sqlite3 *database;
+    char path[128];
+
+    snprintf(path, sizeof path, "%s/journal.db", directory);
+    assert_int_equal(sqlite3_open(path, &database), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(database, back, NULL, NULL, NULL), SQLITE_OK);
+    sqlite3_close(database);
+}
+
+static void a_journal_of_version_1_goes_on(void **state)
+{
+    struct journal *journal = open_it();
+
+    (void)state;
+    for (int i = 0; i < 5; i++)
+        add(journal, numbered(i));
+    end(journal, 2);
+    assert_int_equal(journal_commit(journal, NULL), 0);
+    journal_close(journal);
+    make_version_1();
+    assert_int_equal(journal_open_to_read(directory, &journal, NULL), 0); /* changes nothing */
+    assert_int_equal(open_jobs(journal), 4);
+    journal_close(journal);
+    journal = open_it();
+    assert_int_equal(open_jobs(journal), 4);
+    every_job_is_known(journal, 5);
+    assert_int_equal(add(journal, "job-5"), 6);
+    journal_close(journal);
+    journal = open_it();
+    every_job_is_known(journal, 5);
     journal_close(journal);
 }
 
@@ -346,6 +487,10 @@ int main(void)
         JOURNAL_TEST(a_second_one_is_refused_by_name),
         JOURNAL_TEST(what_is_not_committed_is_gone),
         JOURNAL_TEST(a_job_is_known_the_second_time),
+        JOURNAL_TEST(many_jobs_are_known_wherever_their_ids_are),
+        JOURNAL_TEST(a_forgotten_job_is_new_and_its_number_does_not_come_again),
+        JOURNAL_TEST(young_jobs_and_those_behind_them_are_not_forgotten),
+        JOURNAL_TEST(a_journal_of_version_1_goes_on),
         JOURNAL_TEST(an_end_is_remembered_until_its_record_is_old),
         JOURNAL_TEST(notes_mark_exactly_their_rows),
         JOURNAL_TEST(parked_stays_open_with_its_job_until_resolved),
