@@ -3,6 +3,9 @@
  * partition, but a topic may have several: only the acknowledged head of the list is deleted from the journal (`seq <= ?`), so nothing unacknowledged is ever lost.
  * Entries that wait to be produced are also in one queue over all topics. Values are kept in memory only from the turn that wrote them to the produce after its commit;
  * when there is no room, or after a restart, they are read back from the journal. Records are signed when they are produced: a key may end while a record waits.
+ *
+ * While many are on their way, others gather until those have arrived: few large requests cost the broker and librdkafka less than many small ones (and 2.0 asks its socket
+ * without a pause while five are not answered). A single job never waits here.
  */
 #include "worker/outbox.h"
 
@@ -17,7 +20,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { REFUSED_MS = 5000, SHELF_BYTES = 1 << 20 };
+enum { REFUSED_MS = 5000, SHELF_BYTES = 1 << 20, MANY = 64 };
 enum entry_state { ENTRY_WAITING, ENTRY_SENT, ENTRY_ACKNOWLEDGED };
 
 struct entry {
@@ -46,8 +49,8 @@ struct outbox {
     int32_t status_partition;
     struct entries topics[TOPIC_COUNT];
     struct entry *waiting_first, *waiting_last;
-    size_t count;
-    struct entry *spare; /* forgotten ones, to be used again */
+    size_t count, on_the_way; /* not acknowledged; with the producer */
+    struct entry *spare;      /* forgotten ones, to be used again */
     struct shelf shelf;
     int64_t skew_ms;
     int64_t not_before_ms; /* monotonic: a refusal by the broker is not repeated at once */
@@ -181,6 +184,7 @@ void outbox_use(struct outbox *outbox, struct kafka_producer *producer, int32_t 
     outbox->producer = producer;
     outbox->status_partition = status_partition;
     outbox->waiting_first = outbox->waiting_last = NULL;
+    outbox->on_the_way = 0;
     for (int topic = 0; topic < TOPIC_COUNT; topic++)
         for (struct entry *entry = outbox->topics[topic].first; entry; entry = entry->next)
             if (entry->state != ENTRY_ACKNOWLEDGED)
@@ -270,6 +274,7 @@ static int produce_entry(struct outbox *outbox, struct entry *entry, struct err 
     crash_point("publish.after", topic_table[entry->topic].name);
     entry->row = NULL;
     entry->state = ENTRY_SENT;
+    outbox->on_the_way++;
     return 0;
 }
 
@@ -319,7 +324,7 @@ void outbox_produce(struct outbox *outbox)
 {
     struct entry *first = outbox->waiting_first;
 
-    if (!first)
+    if (!first || outbox->on_the_way >= MANY)
         return;
     outbox->waiting_first = outbox->waiting_last = NULL;
     if (!outbox->producer || clock_monotonic_ms() < outbox->not_before_ms)
@@ -334,6 +339,7 @@ void outbox_delivered(void *context, const struct kafka_delivery *delivery)
     struct entry *entry = (struct entry *)(uintptr_t)delivery->opaque; /* alive: only acknowledged entries are freed */
     struct outbox *outbox = context;
 
+    outbox->on_the_way--;
     if (delivery->error == 0) {
         entry->state = ENTRY_ACKNOWLEDGED;
         outbox->refused = false;

@@ -129,6 +129,30 @@ static void what_is_acknowledged_is_deleted(void **state)
     assert_int_equal(rows(), 0);
 }
 
+/* How many of them the producer has got by that; librdkafka counts a word about the connection, too. */
+static size_t add_and_produce(int count)
+{
+    for (int i = 0; i < count; i++)
+        add(TOPIC_STATUS, "job", 0);
+    must(journal_commit(journal, NULL));
+    size_t before = kafka_producer_queued(producer);
+    outbox_produce(outbox);
+    return kafka_producer_queued(producer) - before;
+}
+
+static void others_gather_while_many_are_on_their_way(void **state)
+{
+    (void)state;
+    open_producer();
+    assert_in_range(add_and_produce(10), 10, 19);
+    assert_in_range(add_and_produce(10), 10, 19); /* few: nobody waits */
+    assert_in_range(add_and_produce(100), 100, 109);
+    assert_in_range(add_and_produce(10), 0, 9);
+    assert_int_equal(outbox_count(outbox), 130);
+    until_left(0);
+    assert_int_equal(rows(), 0);
+}
+
 static void without_kafka_it_waits_and_survives_a_restart(void **state)
 {
     (void)state;
@@ -246,6 +270,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         OUTBOX_TEST(a_producer_that_cannot_go_on_is_replaced_and_nothing_is_lost),
         OUTBOX_TEST(what_is_acknowledged_is_deleted),
+        OUTBOX_TEST(others_gather_while_many_are_on_their_way),
         OUTBOX_TEST(without_kafka_it_waits_and_survives_a_restart),
         OUTBOX_TEST(a_new_producer_sends_again_what_the_old_one_did_not_deliver),
         OUTBOX_TEST(the_catalog_is_acknowledged_before_a_terminal_status_is_sent),
