@@ -485,5 +485,5 @@ int coordinator_run(struct coordinator *coordinator, struct err *err)
 void coordinator_stop(struct coordinator *coordinator)
 {
     atomic_store(&coordinator->stopping, true);
-    desk_say(coordinator, DESK_WAKE, NULL, 0);
+    desk_say(coordinator, DESK_WAKE, NULL);
 }

@@ -62,6 +62,7 @@ void desk_write_free(struct desk_write *write)
         return;
     ledger_entry_free(write->entry);
     dead_letter_free(write->letter);
+    free(write->ends);
     free(write->text);
     free(write->who);
     free(write->from);
@@ -525,15 +526,26 @@ int desk_put_and_wait(struct coordinator *coordinator, struct ledger_entry *entr
     return ask(coordinator, write, err);
 }
 
-int desk_say(struct coordinator *coordinator, enum desk_kind kind, const char *job_id, int state)
+int desk_say(struct coordinator *coordinator, enum desk_kind kind, const char *job_id)
 {
     struct desk_write *write = desk_write_new(kind, NULL);
 
     if (!write)
         return -1;
     snprintf(write->job_id, sizeof write->job_id, "%s", job_id ? job_id : "");
-    write->state = state;
     queue_push(coordinator->desk, &write->item);
+    return 0;
+}
+
+int desk_say_ends(struct coordinator *coordinator, const struct view_end *ends, size_t count)
+{
+    CLEANUP(desk_write_freep) struct desk_write *write = desk_write_new(DESK_ENDS, NULL);
+
+    if (!write || !(write->ends = reallocarray(NULL, count, sizeof *ends)))
+        return -1;
+    memcpy(write->ends, ends, count * sizeof *ends);
+    write->end_count = count;
+    queue_push(coordinator->desk, &TAKE_PTR(write)->item);
     return 0;
 }
 

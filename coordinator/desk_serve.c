@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "coordinator/desk_write.h"
 #include "coordinator/publisher.h"
+#include "coordinator/view_feed.h"
 #include "model/job_state.h"
 
 #include <stdio.h>
@@ -209,18 +210,24 @@ static void serve_put(struct coordinator *coordinator, struct desk_write *write)
 
 /* ---- what nobody waits for ---- */
 
-static void serve_end(struct coordinator *coordinator, struct desk_write *write)
+static void serve_end(struct coordinator *coordinator, const struct view_end *end)
 {
-    struct ledger_node *node = ledger_find_job(coordinator->ledger, write->job_id);
+    struct ledger_node *node = ledger_find_job(coordinator->ledger, end->job_id);
     const struct ledger_job *record = node && node->entry ? node->entry->job : NULL;
     struct err err = {0};
 
-    if (coordinator->leadership.phase != PHASE_LEADING || !record || record->outcome)
+    if (!record || record->outcome)
         return;
-    if (dispatch_end(coordinator, node, write->state, NULL, true, &err) == 0)
+    if (dispatch_end(coordinator, node, end->state, NULL, true, &err) == 0)
         return;
-    log_debug(write->job_id, "end is not recorded yet: %s", err.text);
+    log_debug(end->job_id, "end is not recorded yet: %s", err.text);
     coordinator->replay_wanted = true;
+}
+
+static void serve_ends(struct coordinator *coordinator, const struct desk_write *write)
+{
+    for (size_t i = 0; i < write->end_count && coordinator->leadership.phase == PHASE_LEADING; i++)
+        serve_end(coordinator, &write->ends[i]);
 }
 
 static void serve_opinion(struct coordinator *coordinator, struct desk_write *write, bool lost)
@@ -294,7 +301,7 @@ static void serve_quiet(struct coordinator *coordinator, struct desk_write *writ
 {
     switch (write->kind) {
     case DESK_AUDIT: serve_audit(coordinator, write); break;
-    case DESK_END: serve_end(coordinator, write); break;
+    case DESK_ENDS: serve_ends(coordinator, write); break;
     case DESK_DEAD_LETTER: serve_dead_letter(coordinator, write); break;
     case DESK_LOST: serve_opinion(coordinator, write, true); break;
     case DESK_OVERDUE: serve_overdue(coordinator, write); break;
@@ -317,7 +324,7 @@ void desk_serve_one(struct coordinator *coordinator, struct desk_write *write)
     case DESK_RESOLVE: serve_word(coordinator, write, DRAFT_RESOLVE); break;
     case DESK_PUT: serve_put(coordinator, write); break;
     case DESK_AUDIT:
-    case DESK_END:
+    case DESK_ENDS:
     case DESK_DEAD_LETTER:
     case DESK_LOST:
     case DESK_OVERDUE:

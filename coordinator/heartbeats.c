@@ -130,7 +130,7 @@ void heartbeats_judge(struct coordinator *coordinator, struct redis *redis, int6
 
     for (size_t i = 0; i < count; i++)
         if (!doubts[i].lost)
-            desk_say(coordinator, DESK_FOUND, doubts[i].job_id, 0);
+            desk_say(coordinator, DESK_FOUND, doubts[i].job_id);
         else if (!still_renewed(coordinator, redis, doubts[i].job_id))
-            desk_say(coordinator, DESK_LOST, doubts[i].job_id, 0);
+            desk_say(coordinator, DESK_LOST, doubts[i].job_id);
 }

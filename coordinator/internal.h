@@ -30,6 +30,7 @@ struct queue;
 struct redis;
 struct trust;
 struct view;
+struct view_end;
 struct wire;
 
 /* What a record of the leader's, sent and not yet read back, will mean when it is. They come back in the order in which they were sent. */
@@ -154,7 +155,7 @@ enum desk_kind {
     DESK_RESOLVE,
     DESK_PUT,
     DESK_AUDIT,
-    DESK_END,
+    DESK_ENDS,
     DESK_DEAD_LETTER,
     DESK_LOST,
     DESK_OVERDUE,
@@ -171,7 +172,8 @@ int desk_put_and_wait(struct coordinator *coordinator, struct ledger_entry *entr
 /* coordinator_submit_many for jobs that have their ids already (of a run). */
 int desk_submit_planned(struct coordinator *coordinator, const struct job *const jobs[], size_t count, struct err *errs,
                         struct err *err);
-int desk_say(struct coordinator *coordinator, enum desk_kind kind, const char *job_id, int state); /* nobody waits */
+int desk_say(struct coordinator *coordinator, enum desk_kind kind, const char *job_id); /* nobody waits */
+int desk_say_ends(struct coordinator *coordinator, const struct view_end *ends, size_t count);
 void desk_refuse_all(struct coordinator *coordinator);
 
 /* ---- planner.c: what policies start, in its own thread ---- */

@@ -174,9 +174,9 @@ static int64_t source_position(void *context)
     return atomic_load(&coordinator->position);
 }
 
-static void source_ended(void *context, const char *job_id, int state)
+static void source_ended(void *context, const struct view_end *ends, size_t count)
 {
-    desk_say(context, DESK_END, job_id, state);
+    desk_say_ends(context, ends, count);
 }
 
 static void source_dead_letter(void *context, struct dead_letter *letter)

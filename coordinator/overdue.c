@@ -104,7 +104,7 @@ static int judge_some(struct coordinator *coordinator, struct redis *redis, stru
         if (read_ticket(redis, &jobs[i], err) < 0)
             return -1;
         if (overdue_may_end(&jobs[i].signs))
-            desk_say(coordinator, DESK_OVERDUE, jobs[i].job_id, 0);
+            desk_say(coordinator, DESK_OVERDUE, jobs[i].job_id);
     }
     return 0;
 }

@@ -12,7 +12,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { SUBMIT_AT_ONCE = 200, CANCEL_AT_ONCE = 100, RETARGETS = 3 };
+enum { SUBMIT_AT_ONCE = 200, CANCEL_AT_ONCE = 100, RETARGETS = 3, EXPIRE_AFTER_MS = 1000 };
 
 static struct run_member *member_at(const struct active *active, size_t index)
 {
@@ -287,6 +287,15 @@ static void drop(struct active *active)
 
 /* ---- the end ---- */
 
+/* The ledger knows of the end some moments before the view shows the points that came of it. */
+static void expire_soon(struct planner *planner)
+{
+    int64_t soon_ms = clock_monotonic_ms() + EXPIRE_AFTER_MS;
+
+    if (planner->expire_ms > soon_ms)
+        planner->expire_ms = soon_ms;
+}
+
 static int end_run(struct planner *planner, struct active *active, enum run_outcome outcome,
                    const struct run_counts *counts, struct err *err)
 {
@@ -310,7 +319,7 @@ static int end_run(struct planner *planner, struct active *active, enum run_outc
     }
     log_info(active->id, "policy %s, %s: %s", run->policy, run->schedule, why);
     if (counts->done && strcmp(run->schedule, "retention") != 0)
-        planner->expire_ms = 0;
+        expire_soon(planner);
     return 0;
 }
 

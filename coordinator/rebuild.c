@@ -168,5 +168,5 @@ void rebuild_forget_old(struct coordinator *coordinator)
     }
     for (size_t i = 0; i < count; i++)
         if (!view_query_is_writer(view, ids[i]))
-            desk_say(coordinator, DESK_FORGET, ids[i], 0);
+            desk_say(coordinator, DESK_FORGET, ids[i]);
 }

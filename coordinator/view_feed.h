@@ -3,6 +3,7 @@
  * The view's writer as the coordinator sees it: a thread with its own consumers and Avro values that folds what the topics say into the SQLite file, and tells the
  * coordinator which jobs have ended and what cannot be believed. view.h is for those who read.
  */
+#include "base/uuid.h"
 #include "coordinator/trust.h"
 #include "kafka/kafka.h"
 
@@ -12,6 +13,12 @@ struct job;
 struct ledger_job_facts;
 struct view;
 
+/* A worker's final word on a job. */
+struct view_end {
+    char job_id[UUID_TEXT];
+    int state; /* enum job_state */
+};
+
 /* Asked and told from the view thread. */
 struct view_source {
     void *context;
@@ -19,7 +26,8 @@ struct view_source {
     bool (*job)(void *context, const char *job_id,
                 struct ledger_job_facts *out); /* what the ledger says; false: it does not know the job */
     int64_t (*position)(void *context);        /* next offset of the ledger to be read by the main loop */
-    void (*ended)(void *context, const char *job_id, int state);    /* a worker's final word; said at least once */
+    /* At least once each, as soon as they are read: the topic has them, whatever becomes of the file (docs/adr/ends-at-once.md). */
+    void (*ended)(void *context, const struct view_end *ends, size_t count);
     void (*dead_letter)(void *context, struct dead_letter *letter); /* takes it over */
 };
 

@@ -1,7 +1,6 @@
 #pragma once
 /* The view thread's state, shared by view_writer.c (the thread), view_places.c (where it stands), view_belief.c (what is trusted), view_hosts.c, and view_status.c and view_records.c (what each topic's
  * records change). */
-#include "base/uuid.h"
 #include "coordinator/leadership.h"
 #include "coordinator/view_feed.h"
 #include "coordinator/view_fold.h"
@@ -13,11 +12,6 @@
 
 struct mac;
 struct queue;
-struct view_end {
-    char job_id[UUID_TEXT];
-    int state;
-};
-
 struct heard_host {
     UT_hash_handle hh;
     char name[64];
@@ -48,7 +42,7 @@ struct view {
     int64_t unwritten;               /* records read since the last commit */
     int64_t ledger_high;             /* asked after the present batch came in; -1: not yet */
     int64_t refused_minute, refused; /* records, for the log */
-    struct view_end *ends;           /* of this transaction */
+    struct view_end *ends;           /* that the main loop has not been told */
     size_t end_count, end_room;
     struct view_place { /* where each partition stands */
         const char *topic;

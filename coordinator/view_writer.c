@@ -1,6 +1,6 @@
 /*
  * The view thread: reads all that hosts say, folds it into SQLite, remembers in the same transaction how far it has read, and commits at once what comes alone, and what comes
- * in numbers together. What a job's end means for the ledger is said after the commit: so the coordinator never acts on what a crash could take back.
+ * in numbers together. The ends of jobs are told to the main loop as soon as a batch is read: what a crash takes back here is read from the topic again.
  */
 #include "base/clock.h"
 #include "base/err.h"
@@ -62,13 +62,6 @@ static int save_positions(struct view *view, struct err *err)
     return view_step_done(view->db, view->set_meta, err);
 }
 
-static void tell_ends(struct view *view)
-{
-    for (size_t i = 0; i < view->end_count; i++)
-        view->options.source.ended(view->options.source.context, view->ends[i].job_id, view->ends[i].state);
-    view->end_count = 0;
-}
-
 static int commit(struct view *view, struct err *err)
 {
     if (!view->open)
@@ -79,7 +72,6 @@ static int commit(struct view *view, struct err *err)
     view->open = false;
     view->committed_ms = clock_monotonic_ms();
     view->unwritten = 0;
-    tell_ends(view);
     view_news_tell();
     return 0;
 }
@@ -123,6 +115,13 @@ static int read_record(struct view *view, const struct kafka_record *record, str
     return 0;
 }
 
+static void tell_ends(struct view *view)
+{
+    if (view->end_count)
+        view->options.source.ended(view->options.source.context, view->ends, view->end_count);
+    view->end_count = 0;
+}
+
 /* Each record is freed as soon as it is read: what librdkafka made of it is warm, and its memory serves the next. */
 static int read_batch(struct view *view, struct kafka_record *records, int count, struct err *err)
 {
@@ -133,6 +132,7 @@ static int read_batch(struct view *view, struct kafka_record *records, int count
         kafka_records_free(&records[i], 1);
         view->unwritten++;
     }
+    tell_ends(view);
     return 0;
 }
 
@@ -143,6 +143,8 @@ static int replay_ends(struct view *view, struct err *err)
     struct ledger_job_facts facts;
     const struct view_source *source = &view->options.source;
 
+    int result = 0;
+
     if (commit(view, err) < 0)
         return -1;
     if (view_db_prepare(
@@ -152,13 +154,14 @@ static int replay_ends(struct view *view, struct err *err)
         return -1;
     sqlite3_bind_int64(statement, 1, clock_real_ms() - KEEP_ENDED_MS);
     sqlite3_bind_int(statement, 2, STATE_PARKED);
-    while (sqlite3_step(statement) == SQLITE_ROW) {
+    while (result == 0 && sqlite3_step(statement) == SQLITE_ROW) {
         const char *job_id = view_text(statement, 0);
         if (source->job(source->context, job_id, &facts) && !facts.ended)
-            source->ended(source->context, job_id, sqlite3_column_int(statement, 1));
+            result = view_add_end(view, job_id, sqlite3_column_int(statement, 1), err);
     }
     sqlite3_finalize(statement);
-    return 0;
+    tell_ends(view);
+    return result;
 }
 
 static int tidy(struct view *view, struct err *err)
