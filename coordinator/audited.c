@@ -64,7 +64,7 @@ static bool must_be_safe(const struct desk_write *write)
     case DESK_RESOLVE: return true;
     case DESK_CANCEL:
     case DESK_AUDIT:
-    case DESK_ENDS:
+    case DESK_WORDS:
     case DESK_DEAD_LETTER:
     case DESK_LOST:
     case DESK_OVERDUE:

@@ -75,7 +75,7 @@ static void confirm_prepared(struct coordinator *coordinator, struct draft *draf
         audit_say(coordinator, draft->write, "job.submit", job->job_id, job->reason, "allowed");
     answer(coordinator, draft);
     dispatch_job(coordinator, node);
-    if (node->stage == STAGE_IDLE) /* it waits: else PUBLISHED follows at once, and says when it was planned */
+    if (node->stage == STAGE_IDLE) /* it waits: else there is more to say in a moment */
         event_planned(coordinator, node);
 }
 
@@ -213,7 +213,7 @@ static void begin_to_lead(struct coordinator *coordinator)
     log_info("leadership", "leading with term %lld: %zu open jobs", (long long)coordinator->leadership.term,
              ledger_open_jobs(coordinator->ledger));
     dispatch_walk(coordinator);
-    view_replay_ends(coordinator->view);
+    view_replay(coordinator->view);
 }
 
 static void stand(struct coordinator *coordinator, int64_t now_ms)
@@ -266,7 +266,7 @@ static void tick_leadership(struct coordinator *coordinator, int64_t now_ms)
         }
         if (coordinator->replay_wanted) {
             coordinator->replay_wanted = false;
-            view_replay_ends(coordinator->view);
+            view_replay(coordinator->view);
         }
         return;
     }
@@ -446,6 +446,7 @@ static int turn(struct coordinator *coordinator, struct err *err)
     coordinator->more = read > 0;
     desk_serve(coordinator);
     log_write_marks(coordinator, false);
+    dispatch_break_silence(coordinator, false);
     bury_idle_marks(coordinator);
     redis_process(coordinator->redis, 0); /* sends what the turn asked of Redis */
     alive_say(coordinator->notify, &coordinator->said_alive_ms);
@@ -476,6 +477,7 @@ int coordinator_run(struct coordinator *coordinator, struct err *err)
         result = turn(coordinator, err);
     if (result == 0)
         result = drain(coordinator, err);
+    dispatch_break_silence(coordinator, true);
     atomic_store(&coordinator->stopping, true);
     log_drop_drafts(coordinator, ERR_UNKNOWN, "the coordinator stopped before the ledger answered");
     desk_refuse_all(coordinator);

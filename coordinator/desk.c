@@ -62,7 +62,7 @@ void desk_write_free(struct desk_write *write)
         return;
     ledger_entry_free(write->entry);
     dead_letter_free(write->letter);
-    free(write->ends);
+    free(write->words);
     free(write->text);
     free(write->who);
     free(write->from);
@@ -537,14 +537,14 @@ int desk_say(struct coordinator *coordinator, enum desk_kind kind, const char *j
     return 0;
 }
 
-int desk_say_ends(struct coordinator *coordinator, const struct view_end *ends, size_t count)
+int desk_say_words(struct coordinator *coordinator, const struct view_word *words, size_t count)
 {
-    CLEANUP(desk_write_freep) struct desk_write *write = desk_write_new(DESK_ENDS, NULL);
+    CLEANUP(desk_write_freep) struct desk_write *write = desk_write_new(DESK_WORDS, NULL);
 
-    if (!write || !(write->ends = reallocarray(NULL, count, sizeof *ends)))
+    if (!write || !(write->words = reallocarray(NULL, count, sizeof *words)))
         return -1;
-    memcpy(write->ends, ends, count * sizeof *ends);
-    write->end_count = count;
+    memcpy(write->words, words, count * sizeof *words);
+    write->word_count = count;
     queue_push(coordinator->desk, &TAKE_PTR(write)->item);
     return 0;
 }

@@ -210,24 +210,33 @@ static void serve_put(struct coordinator *coordinator, struct desk_write *write)
 
 /* ---- what nobody waits for ---- */
 
-static void serve_end(struct coordinator *coordinator, const struct view_end *end)
+static void serve_end(struct coordinator *coordinator, struct ledger_node *node, int state)
 {
-    struct ledger_node *node = ledger_find_job(coordinator->ledger, end->job_id);
-    const struct ledger_job *record = node && node->entry ? node->entry->job : NULL;
     struct err err = {0};
 
-    if (!record || record->outcome)
+    if (dispatch_end(coordinator, node, state, NULL, true, &err) == 0)
         return;
-    if (dispatch_end(coordinator, node, end->state, NULL, true, &err) == 0)
-        return;
-    log_debug(end->job_id, "end is not recorded yet: %s", err.text);
+    log_debug(node->key, "end is not recorded yet: %s", err.text);
     coordinator->replay_wanted = true;
 }
 
-static void serve_ends(struct coordinator *coordinator, const struct desk_write *write)
+static void serve_word_of_view(struct coordinator *coordinator, const struct view_word *word)
 {
-    for (size_t i = 0; i < write->end_count && coordinator->leadership.phase == PHASE_LEADING; i++)
-        serve_end(coordinator, &write->ends[i]);
+    struct ledger_node *node = ledger_find_job(coordinator->ledger, word->job_id);
+
+    if (!node || !node->entry || node->entry->job->outcome)
+        return;
+    switch (word->kind) {
+    case WORD_NONE: event_published(coordinator, node); return;
+    case WORD_FIRST: node->spoken = true; return;
+    case WORD_LAST: serve_end(coordinator, node, word->state); return;
+    }
+}
+
+static void serve_words(struct coordinator *coordinator, const struct desk_write *write)
+{
+    for (size_t i = 0; i < write->word_count && coordinator->leadership.phase == PHASE_LEADING; i++)
+        serve_word_of_view(coordinator, &write->words[i]);
 }
 
 static void serve_opinion(struct coordinator *coordinator, struct desk_write *write, bool lost)
@@ -241,6 +250,7 @@ static void serve_opinion(struct coordinator *coordinator, struct desk_write *wr
     node->lost = lost;
     coordinator->jobs_lost |= lost;
     pthread_mutex_unlock(&coordinator->lock);
+    event_published(coordinator, node); /* after this it would be old */
     /* Above every number that this or an earlier leader gave: the clock in microseconds, as for a new journal. */
     event_send(coordinator, record->job, clock_real_us(), STATE_PUBLISHED,
                lost ? "lost: the host gives no sign of life" : "found: the host is back", NULL);
@@ -301,7 +311,7 @@ static void serve_quiet(struct coordinator *coordinator, struct desk_write *writ
 {
     switch (write->kind) {
     case DESK_AUDIT: serve_audit(coordinator, write); break;
-    case DESK_ENDS: serve_ends(coordinator, write); break;
+    case DESK_WORDS: serve_words(coordinator, write); break;
     case DESK_DEAD_LETTER: serve_dead_letter(coordinator, write); break;
     case DESK_LOST: serve_opinion(coordinator, write, true); break;
     case DESK_OVERDUE: serve_overdue(coordinator, write); break;
@@ -324,7 +334,7 @@ void desk_serve_one(struct coordinator *coordinator, struct desk_write *write)
     case DESK_RESOLVE: serve_word(coordinator, write, DRAFT_RESOLVE); break;
     case DESK_PUT: serve_put(coordinator, write); break;
     case DESK_AUDIT:
-    case DESK_ENDS:
+    case DESK_WORDS:
     case DESK_DEAD_LETTER:
     case DESK_LOST:
     case DESK_OVERDUE:

@@ -25,8 +25,8 @@ struct desk_write {
     size_t index;               /* in the call's results */
     struct ledger_entry *entry; /* SUBMIT, PUT */
     char job_id[UUID_TEXT];
-    struct view_end *ends;            /* ENDS */
-    size_t end_count;
+    struct view_word *words; /* WORDS */
+    size_t word_count;
     char *text;                       /* CANCEL, RESOLVE: who and why, as it is recorded */
     char *who, *from, *reason;        /* for the audit */
     char *action, *subject, *outcome; /* AUDIT */

@@ -16,14 +16,19 @@
 #include "redis/store.h"
 
 #include <string.h>
+#include <utlist.h>
 
 static const int64_t TICKET_TTL_MS = 30LL * 24 * 3600 * 1000;
 
-/* One job under way to Redis or Kafka. The ledger may be cleared meanwhile: then the generation differs and the node is gone. */
+enum { SILENCE_MS = 1000 };
+
+/* One job under way to Redis or Kafka, or to its host. The ledger may be cleared meanwhile: then the generation differs and the node is gone. */
 struct flight {
     struct coordinator *coordinator;
     struct ledger_node *node;
     uint64_t generation;
+    struct flight *prev, *next; /* SILENT: others */
+    int64_t since_ms;           /* SILENT: monotonic */
 };
 
 static struct flight *flight_new(struct coordinator *coordinator, struct ledger_node *node)
@@ -31,7 +36,8 @@ static struct flight *flight_new(struct coordinator *coordinator, struct ledger_
     struct flight *flight = malloc(sizeof *flight);
 
     if (flight)
-        *flight = (struct flight){coordinator, node, ledger_generation(coordinator->ledger)};
+        *flight = (struct flight){
+            .coordinator = coordinator, .node = node, .generation = ledger_generation(coordinator->ledger)};
     return flight;
 }
 
@@ -141,23 +147,40 @@ void dispatch_delivered(struct coordinator *coordinator, uint64_t opaque, int er
     struct ledger_node *node = flight_node(flight);
     struct err err = {0};
 
-    free(flight);
-    if (!node || node->stage != STAGE_PUBLISHING)
+    if (!node || node->stage != STAGE_PUBLISHING) {
+        free(flight);
         return;
+    }
     if (error || coordinator->leadership.phase != PHASE_LEADING) {
+        free(flight);
         try_later(coordinator, node);
         return;
     }
-    const struct ledger_job *record = node->entry->job;
-    crash_point("publish.after", op_names[record->job->op]);
-    node->planned_said = true;
-    event_send(coordinator, record->job, EVENT_PUBLISHED, STATE_PUBLISHED, NULL, NULL);
+    crash_point("publish.after", op_names[node->entry->job->job->op]);
     set_published(coordinator, node, clock_real_ms(), partition, offset);
     node->stage = STAGE_RECORDING;
-    if (log_mark(coordinator, node, NULL, NULL, &err) == 0)
+    if (log_mark(coordinator, node, NULL, NULL, &err) == 0) {
+        flight->since_ms = clock_monotonic_ms();
+        DL_APPEND(coordinator->silent, flight);
         return;
+    }
+    free(flight);
     set_published(coordinator, node, 0, -1, -1);
     try_later(coordinator, node); /* published once more: the worker's journal answers */
+}
+
+void dispatch_break_silence(struct coordinator *coordinator, bool now)
+{
+    int64_t before_ms = clock_monotonic_ms() - SILENCE_MS;
+    struct flight *flight;
+
+    while ((flight = coordinator->silent) && (now || flight->since_ms <= before_ms)) {
+        struct ledger_node *node = flight_node(flight);
+        DL_DELETE(coordinator->silent, flight);
+        free(flight);
+        if (node && coordinator->leadership.phase == PHASE_LEADING)
+            event_published(coordinator, node);
+    }
 }
 
 /* ---- tickets ---- */

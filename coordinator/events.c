@@ -23,8 +23,8 @@ static void send_status(struct coordinator *coordinator, const struct job *job, 
         coordinator->sent++;
 }
 
-void event_send(struct coordinator *coordinator, const struct job *job, int64_t seq, int state, const char *note,
-                const char *error_text)
+static void say(struct coordinator *coordinator, const struct job *job, int64_t seq, int state, int64_t at_ms,
+                const char *note, const char *error_text)
 {
     struct job_error error = {.kind = state == STATE_CANCELLED ? ERR_CANCELLED : ERR_PERMANENT,
                               .text = (char *)error_text};
@@ -37,12 +37,28 @@ void event_send(struct coordinator *coordinator, const struct job *job, int64_t 
         .host = job->host,
         .target = job->target,
         .error = error_text ? &error : NULL,
-        .at_ms = clock_real_ms(),
+        .at_ms = at_ms,
         .note = (char *)note,
         .traceparent = job->traceparent,
     };
 
     send_status(coordinator, job, &status);
+}
+
+void event_send(struct coordinator *coordinator, const struct job *job, int64_t seq, int state, const char *note,
+                const char *error_text)
+{
+    say(coordinator, job, seq, state, clock_real_ms(), note, error_text);
+}
+
+void event_published(struct coordinator *coordinator, struct ledger_node *node)
+{
+    const struct ledger_job *record = node->entry ? node->entry->job : NULL;
+
+    if (!record || !record->published_at_ms || record->outcome || node->spoken)
+        return;
+    node->spoken = true;
+    say(coordinator, record->job, EVENT_PUBLISHED, STATE_PUBLISHED, record->published_at_ms, NULL, NULL);
 }
 
 void event_planned(struct coordinator *coordinator, struct ledger_node *node)

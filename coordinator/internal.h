@@ -22,6 +22,7 @@
 #include <stdatomic.h>
 
 struct desk_write;
+struct flight;
 struct keeper;
 struct mac;
 struct planner;
@@ -30,7 +31,7 @@ struct queue;
 struct redis;
 struct trust;
 struct view;
-struct view_end;
+struct view_word;
 struct wire;
 
 /* What a record of the leader's, sent and not yet read back, will mean when it is. They come back in the order in which they were sent. */
@@ -83,6 +84,7 @@ struct coordinator {
     struct audit_chain audit;
     void (*notify)(const char *state); /* a supervisor; NULL: nobody */
     struct draft *drafts;
+    struct flight *silent; /* jobs published a moment ago, oldest first: perhaps their hosts say something at once */
     struct ledger_entry *marks; /* what became of jobs since the last entry of kind marks; NULL: nothing */
     int64_t marks_since_ms;     /* monotonic */
     struct audit_wait *audits;  /* writes whose record is not acknowledged yet */
@@ -91,7 +93,7 @@ struct coordinator {
     int64_t stand_not_before_ms; /* monotonic */
     int64_t stood_at_ms, said_alive_ms, last_progress_ms, last_tick_ms, last_walk_ms, last_tidy_ms;
     bool walk_wanted;      /* something of dispatch must be tried again */
-    bool replay_wanted;    /* the view shall say the ends of jobs again */
+    bool replay_wanted;    /* the view shall tell again what was said of jobs */
     bool more;             /* the last turn read something: there may be more, look before sleeping */
     bool reload_wanted;    /* forget the ledger and read it again */
     bool step_down_wanted; /* decided inside a callback */
@@ -128,6 +130,8 @@ void dispatch_walk(struct coordinator *coordinator); /* for all open jobs */
 void dispatch_delivered(struct coordinator *coordinator, uint64_t opaque, int error, int32_t partition, int64_t offset);
 int dispatch_end(struct coordinator *coordinator, struct ledger_node *node, int state, const char *why, bool quiet,
                  struct err *err); /* records the end of a job; quiet: no event of ours */
+/* Says PUBLISHED of jobs of which nothing was heard for a second; now: of all others, too. */
+void dispatch_break_silence(struct coordinator *coordinator, bool now);
 bool dispatch_ready(const struct coordinator *coordinator,
                     struct err *err); /* leading, Redis and its tickets are there */
 
@@ -135,8 +139,10 @@ bool dispatch_ready(const struct coordinator *coordinator,
 enum event_seq { EVENT_PLANNED = 1, EVENT_PUBLISHED, EVENT_ENDED };
 void event_send(struct coordinator *coordinator, const struct job *job, int64_t seq, int state, const char *note,
                 const char *error_text);
-/* PLANNED, once, of a job that is not published at once: where PUBLISHED follows within the same moment it says it all. */
+/* PLANNED, once, of a job that is not published at once. */
 void event_planned(struct coordinator *coordinator, struct ledger_node *node);
+/* PUBLISHED, once, of a published job of which nothing was said yet. */
+void event_published(struct coordinator *coordinator, struct ledger_node *node);
 
 /* ---- audited.c: who asked for what ---- */
 struct audit_wait;
@@ -155,7 +161,7 @@ enum desk_kind {
     DESK_RESOLVE,
     DESK_PUT,
     DESK_AUDIT,
-    DESK_ENDS,
+    DESK_WORDS,
     DESK_DEAD_LETTER,
     DESK_LOST,
     DESK_OVERDUE,
@@ -173,7 +179,7 @@ int desk_put_and_wait(struct coordinator *coordinator, struct ledger_entry *entr
 int desk_submit_planned(struct coordinator *coordinator, const struct job *const jobs[], size_t count, struct err *errs,
                         struct err *err);
 int desk_say(struct coordinator *coordinator, enum desk_kind kind, const char *job_id); /* nobody waits */
-int desk_say_ends(struct coordinator *coordinator, const struct view_end *ends, size_t count);
+int desk_say_words(struct coordinator *coordinator, const struct view_word *words, size_t count);
 void desk_refuse_all(struct coordinator *coordinator);
 
 /* ---- planner.c: what policies start, in its own thread ---- */

@@ -49,9 +49,10 @@ struct ledger_node {
     bool listed;
     bool cancel_flagged, control_written, lost; /* said to Redis, or on the status topic, by this leader */
     unsigned words_on_their_way;                /* cancel, resolve: in the entry, not yet read back */
-    bool planned_said,
-        quiet_end; /* PLANNED went to the status topic; the end that is being recorded needs no event of ours */
-    void *write;   /* the request that waits for PREPARED; its owner is the desk */
+    bool planned_said,                          /* PLANNED went to the status topic */
+        spoken,                                 /* so did PUBLISHED, or a word of its host */
+        quiet_end;                              /* the end that is being recorded needs no event of ours */
+    void *write;                                /* the request that waits for PREPARED; its owner is the desk */
     /* Of a job: the entries of kind marks that say so, as long as no newer one does. Of marks: how many jobs they are still needed for. */
     struct ledger_node *published_in, *ended_in;
     size_t needed;

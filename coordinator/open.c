@@ -174,9 +174,9 @@ static int64_t source_position(void *context)
     return atomic_load(&coordinator->position);
 }
 
-static void source_ended(void *context, const struct view_end *ends, size_t count)
+static void source_said(void *context, const struct view_word *words, size_t count)
 {
-    desk_say_ends(context, ends, count);
+    desk_say_words(context, words, count);
 }
 
 static void source_dead_letter(void *context, struct dead_letter *letter)
@@ -195,7 +195,7 @@ static int start_view(struct coordinator *coordinator, struct err *err)
         .path = coordinator->view_path,
         .kafka = coordinator->kafka,
         .master = coordinator->master,
-        .source = {coordinator, trust_source_of(coordinator), source_job, source_position, source_ended,
+        .source = {coordinator, trust_source_of(coordinator), source_job, source_position, source_said,
                    source_dead_letter},
     };
 

@@ -13,10 +13,15 @@ struct job;
 struct ledger_job_facts;
 struct view;
 
-/* A worker's final word on a job. */
-struct view_end {
+/* What was said of a job. */
+struct view_word {
     char job_id[UUID_TEXT];
-    int state; /* enum job_state */
+    enum {
+        WORD_NONE,  /* nothing, by nobody; told in a replay only */
+        WORD_FIRST, /* its host has begun to speak of it */
+        WORD_LAST,  /* a worker's final word */
+    } kind;
+    int state; /* LAST: enum job_state */
 };
 
 /* Asked and told from the view thread. */
@@ -26,8 +31,8 @@ struct view_source {
     bool (*job)(void *context, const char *job_id,
                 struct ledger_job_facts *out); /* what the ledger says; false: it does not know the job */
     int64_t (*position)(void *context);        /* next offset of the ledger to be read by the main loop */
-    /* At least once each, as soon as they are read: the topic has them, whatever becomes of the file (docs/adr/ends-at-once.md). */
-    void (*ended)(void *context, const struct view_end *ends, size_t count);
+    /* At least once each, as soon as they are read: the topic has them, whatever becomes of the file (docs/adr/ends-at-once.md). A first word may be left out when the last is told. */
+    void (*said)(void *context, const struct view_word *words, size_t count);
     void (*dead_letter)(void *context, struct dead_letter *letter); /* takes it over */
 };
 
@@ -40,8 +45,8 @@ struct view_options {
 
 int view_start(const struct view_options *options, struct view **out, struct err *err);
 void view_stop(struct view *view);
-bool view_caught_up(struct view *view);   /* it has read what was there when it started */
-void view_replay_ends(struct view *view); /* says every end again that the ledger may lack, once it has caught up */
+bool view_caught_up(struct view *view); /* it has read what was there when it started */
+void view_replay(struct view *view); /* tells again what a leader may not have lived to record, once it has caught up */
 int64_t view_host_heard_ms(struct view *view,
                            const char *host); /* append time of the host's newest believed record; 0: none */
 void view_note_host(struct view *view, const char *host, int64_t heartbeat_at_ms, bool alive, bool enrolled);

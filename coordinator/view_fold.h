@@ -32,6 +32,7 @@ struct view_job_row {
     char job_id[UUID_TEXT];
     int64_t id;
     struct view_job_row *next_touched; /* since the last flush */
+    size_t word;                       /* its place among those that the main loop is told next */
     bool touched;
     bool dirty, stored, has_spec;
     int op, class;

@@ -42,8 +42,8 @@ struct view {
     int64_t unwritten;               /* records read since the last commit */
     int64_t ledger_high;             /* asked after the present batch came in; -1: not yet */
     int64_t refused_minute, refused; /* records, for the log */
-    struct view_end *ends;           /* that the main loop has not been told */
-    size_t end_count, end_room;
+    struct view_word *words;         /* that the main loop has not been told */
+    size_t word_count, word_room;
     struct view_place { /* where each partition stands */
         const char *topic;
         int32_t partition;
@@ -66,7 +66,8 @@ void view_refuse(struct view *view, const struct kafka_record *record, const cha
 void view_heard(struct view *view, const char *host, int64_t at_ms);
 int view_begin(struct view *view, struct err *err);      /* a transaction, unless one is open */
 int view_keep_notes(struct view *view, struct err *err); /* what view_note_host has queued */
-int view_add_end(struct view *view, const char *job_id, int state, struct err *err);
+/* For the main loop, told when the batch has been read. The last word takes the place of the first. */
+int view_add_word(struct view *view, struct view_job_row *row, int kind, struct err *err);
 
 int view_prepare(struct view *view, struct err *err); /* all statements */
 void view_finalize(struct view *view);

@@ -97,7 +97,9 @@ static int fold(struct view *view, const struct kafka_record *record, const stru
     bool speaks = row->worker_seq != worker_seq_before || row->state != state_before || first;
     if (view_jobs_add_event(row, record->value, record->value_len, speaks, err) < 0)
         return -1;
-    return verdict == FOLD_ENDED ? view_add_end(view, status->job_id, status->state, err) : 0;
+    if (verdict == FOLD_ENDED)
+        return view_add_word(view, row, WORD_LAST, err);
+    return !worker_seq_before && row->worker_seq ? view_add_word(view, row, WORD_FIRST, err) : 0;
 }
 
 int view_read_status(struct view *view, const struct kafka_record *record, struct err *err)

@@ -1,6 +1,6 @@
 /*
  * The view thread: reads all that hosts say, folds it into SQLite, remembers in the same transaction how far it has read, and commits at once what comes alone, and what comes
- * in numbers together. The ends of jobs are told to the main loop as soon as a batch is read: what a crash takes back here is read from the topic again.
+ * in numbers together. What is said of jobs is told to the main loop as soon as a batch is read: what a crash takes back here is read from the topic again.
  */
 #include "base/clock.h"
 #include "base/err.h"
@@ -76,19 +76,33 @@ static int commit(struct view *view, struct err *err)
     return 0;
 }
 
-int view_add_end(struct view *view, const char *job_id, int state, struct err *err)
+static int add_word(struct view *view, const char *job_id, int kind, int state, struct err *err)
 {
-    if (view->end_count == view->end_room) {
-        size_t room = view->end_room ? view->end_room * 2 : 256;
-        struct view_end *ends = reallocarray(view->ends, room, sizeof *ends);
-        if (!ends)
+    if (view->word_count == view->word_room) {
+        size_t room = view->word_room ? view->word_room * 2 : 256;
+        struct view_word *words = reallocarray(view->words, room, sizeof *words);
+        if (!words)
             return err_memory(err, "view");
-        view->ends = ends;
-        view->end_room = room;
+        view->words = words;
+        view->word_room = room;
     }
-    struct view_end *end = &view->ends[view->end_count++];
-    snprintf(end->job_id, sizeof end->job_id, "%s", job_id);
-    end->state = state;
+    struct view_word *word = &view->words[view->word_count++];
+    snprintf(word->job_id, sizeof word->job_id, "%s", job_id);
+    word->kind = kind;
+    word->state = state;
+    return 0;
+}
+
+int view_add_word(struct view *view, struct view_job_row *row, int kind, struct err *err)
+{
+    struct view_word *known = row->word < view->word_count ? &view->words[row->word] : NULL;
+
+    if (!known || strcmp(known->job_id, row->job_id) != 0) {
+        row->word = view->word_count;
+        return add_word(view, row->job_id, kind, row->state, err);
+    }
+    known->kind = kind;
+    known->state = row->state;
     return 0;
 }
 
@@ -115,11 +129,11 @@ static int read_record(struct view *view, const struct kafka_record *record, str
     return 0;
 }
 
-static void tell_ends(struct view *view)
+static void tell(struct view *view)
 {
-    if (view->end_count)
-        view->options.source.ended(view->options.source.context, view->ends, view->end_count);
-    view->end_count = 0;
+    if (view->word_count)
+        view->options.source.said(view->options.source.context, view->words, view->word_count);
+    view->word_count = 0;
 }
 
 /* Each record is freed as soon as it is read: what librdkafka made of it is warm, and its memory serves the next. */
@@ -132,35 +146,37 @@ static int read_batch(struct view *view, struct kafka_record *records, int count
         kafka_records_free(&records[i], 1);
         view->unwritten++;
     }
-    tell_ends(view);
+    tell(view);
     return 0;
 }
 
-/* Ends that the ledger may lack: a leader died between the event and its record. */
-static int replay_ends(struct view *view, struct err *err)
+/*
+ * What a leader may not have lived to record: ends, and that a job was published and nobody has said anything of it.
+ */
+static int replay(struct view *view, struct err *err)
 {
-    sqlite3_stmt *statement = NULL;
-    struct ledger_job_facts facts;
+    static const char sql[] =
+        "SELECT job_id, ?3, state FROM jobs WHERE ended_at > ?1 AND worker_seq > 0 AND (state <> ?2 OR resolved)"
+        " UNION ALL SELECT job_id, ?4, state FROM jobs WHERE ended_at = 0 AND worker_seq = 0 AND coordinator_seq < ?5";
     const struct view_source *source = &view->options.source;
-
+    struct ledger_job_facts facts;
+    sqlite3_stmt *statement = NULL;
     int result = 0;
 
-    if (commit(view, err) < 0)
-        return -1;
-    if (view_db_prepare(
-            view->db,
-            "SELECT job_id, state FROM jobs WHERE ended_at > ?1 AND worker_seq > 0 AND (state <> ?2 OR resolved)",
-            &statement, err) < 0)
+    if (commit(view, err) < 0 || view_db_prepare(view->db, sql, &statement, err) < 0)
         return -1;
     sqlite3_bind_int64(statement, 1, clock_real_ms() - KEEP_ENDED_MS);
     sqlite3_bind_int(statement, 2, STATE_PARKED);
+    sqlite3_bind_int(statement, 3, WORD_LAST);
+    sqlite3_bind_int(statement, 4, WORD_NONE);
+    sqlite3_bind_int(statement, 5, EVENT_PUBLISHED);
     while (result == 0 && sqlite3_step(statement) == SQLITE_ROW) {
         const char *job_id = view_text(statement, 0);
         if (source->job(source->context, job_id, &facts) && !facts.ended)
-            result = view_add_end(view, job_id, sqlite3_column_int(statement, 1), err);
+            result = add_word(view, job_id, sqlite3_column_int(statement, 1), sqlite3_column_int(statement, 2), err);
     }
     sqlite3_finalize(statement);
-    tell_ends(view);
+    tell(view);
     return result;
 }
 
@@ -250,7 +266,7 @@ static int turn(struct view *view, struct err *err)
     look_whether_caught_up(view);
     if (view_pace_note(&view->pace, clock_monotonic_ms(), count))
         change_pace(view);
-    if (atomic_load(&view->caught_up) && atomic_exchange(&view->replay_wanted, false) && replay_ends(view, err) < 0)
+    if (atomic_load(&view->caught_up) && atomic_exchange(&view->replay_wanted, false) && replay(view, err) < 0)
         return -1;
     return tidy(view, err);
 }
@@ -264,7 +280,7 @@ static int start_over(struct view *view, struct err *err)
     if (view->open)
         view_db_run(view->db, "ROLLBACK", NULL);
     view->open = false;
-    view->end_count = 0;
+    view->word_count = 0;
     view_jobs_forget(view->jobs);
     if (view_begin(view, err) < 0 || view_db_empty(view->db, err) < 0 || view_db_run(view->db, "COMMIT", err) < 0)
         return -1;
@@ -292,7 +308,7 @@ static void recover(struct view *view, const struct err *why)
     if (view->open)
         view_db_run(view->db, "ROLLBACK", NULL);
     view->open = false;
-    view->end_count = 0;
+    view->word_count = 0;
     view_jobs_forget(view->jobs);
     view_sleep_ms(AGAIN_MS);
     if ((why->kind == ERR_CONFLICT ? start_over(view, &err) : assign_or_start_over(view, &err)) < 0)
@@ -342,7 +358,7 @@ static void view_free(struct view *view)
     }
     pthread_mutex_destroy(&view->mutex);
     free(view->places);
-    free(view->ends);
+    free(view->words);
     free(view);
 }
 
@@ -401,7 +417,7 @@ bool view_caught_up(struct view *view)
     return atomic_load(&view->caught_up);
 }
 
-void view_replay_ends(struct view *view)
+void view_replay(struct view *view)
 {
     atomic_store(&view->replay_wanted, true);
 }
