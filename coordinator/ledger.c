@@ -523,7 +523,8 @@ static bool delete_is_open(const struct ledger *ledger, const char *repository)
     struct ledger_job_facts facts;
 
     for (const struct ledger_node *node = ledger_first_open_job(ledger); node; node = node->next)
-        if (ledger_job_facts(node, &facts) && facts.op == OP_BACKUP_DELETE && strcmp(facts.repository, repository) == 0)
+        if (ledger_job_facts(node, &facts) && (facts.op == OP_BACKUP_DELETE || facts.op == OP_TARGET_RETIRE) &&
+            strcmp(facts.repository, repository) == 0)
             return true;
     return false;
 }

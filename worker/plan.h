@@ -10,7 +10,7 @@ struct plan {
     size_t count, capacity;
     struct strings lost; /* sentences for people: what the job takes away as a whole */
     struct strings taken_points; /* restore points (snapshot names or backup ids) that its class C steps take away: checked against pins */
-    char *pins_key;     /* whose pins: "repository:<id>", "libvirt:<uuid>" */
+    char *pins_key;     /* whose pins: "repository:<id>", "libvirt:<uuid>"; several: a line each */
     struct facts facts; /* what planning already knows for the result ("level_reason") */
 };
 

@@ -141,6 +141,8 @@ struct params_backup_verify {
     char *point;
     struct repository_ref *repository;
     int depth;
+    char *console;      /* boot: the text that must appear on the console; absent: the guest agent must answer */
+    int64_t timeout_ms; /* boot: for that; 5 min */
 };
 
 struct params_backup_delete {
@@ -183,6 +185,16 @@ struct params_backup_copy {
     bool chain;                             /* point by point, not as one full backup */
 };
 
+enum retire_backups { RETIRE_KEEP_BACKUPS, RETIRE_DELETE_BACKUPS };
+enum retire_snapshots { RETIRE_KEEP_SNAPSHOTS, RETIRE_DELETE_SNAPSHOTS };
+
+struct params_target_retire {
+    int backups, snapshots;
+    struct repository_ref *repository; /* whose backups go; absent: none go */
+    bool foreign;                      /* checkpoints and snapshots made by others, too */
+    bool really_last;                  /* although no good backup of the target is left in the repository */
+};
+
 extern const char *const snapshot_kind_names[],
     *const snapshot_memory_names[], *const quiesce_names[], *const revert_after_names[],
                                                                 *const revert_force_names[],
@@ -190,6 +202,7 @@ extern const char *const snapshot_kind_names[],
                                                                         *const backup_kind_names[],
                                                                             *const restore_start_names[],
                                                                                 *const verify_depth_names[];
+extern const char *const retire_backups_names[], *const retire_snapshots_names[];
 
 /* Checks what JSON and Avro cannot say: names against allow-lists, paths absolute without "..", ranges, deadline rules, required params. Pure. ERR_PERMANENT with the field. */
 int job_check(const struct job *job, struct err *err);

@@ -21,6 +21,7 @@ int check_backup_restore(const struct job *job, const struct params_backup_resto
 int check_backup_verify(const struct params_backup_verify *params, struct err *err);
 int check_backup_delete(const struct params_backup_delete *params, struct err *err);
 int check_backup_copy(const struct params_backup_copy *params, struct err *err);
+int check_target_retire(const struct params_target_retire *params, struct err *err);
 int check_repository_init(const struct params_repository_init *params, struct err *err);
 /* repository.check, import, remove, clean: the target is the repository that the params name. */
 int check_repository_job(const struct job *job, struct err *err);

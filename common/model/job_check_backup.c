@@ -96,9 +96,15 @@ int check_backup_restore(const struct job *job, const struct params_backup_resto
 
 int check_backup_verify(const struct params_backup_verify *params, struct err *err)
 {
-    if (check_uuid("params.point", params->point, err) < 0)
+    if (check_uuid("params.point", params->point, err) < 0 || check_repository(params->repository, err) < 0)
         return -1;
-    return check_repository(params->repository, err);
+    if (params->console && params->depth != VERIFY_BOOT)
+        return check_contradiction(err, "console", "depth", "only depth boot has a console");
+    if (params->console && !*params->console)
+        return check_wrong(err, "params.console", "is empty");
+    if (check_text("params.console", params->console, false, err) < 0)
+        return -1;
+    return check_range("params.timeout_ms", params->timeout_ms, 1000, 3600 * 1000, err);
 }
 
 int check_backup_delete(const struct params_backup_delete *params, struct err *err)
@@ -152,4 +158,17 @@ int check_backup_copy(const struct params_backup_copy *params, struct err *err)
     if (strcmp(params->repository->id, params->to->id) == 0)
         return check_wrong(err, "params.to", "the backup is in that repository already");
     return 0;
+}
+
+int check_target_retire(const struct params_target_retire *params, struct err *err)
+{
+    bool delete = params->backups == RETIRE_DELETE_BACKUPS;
+
+    if (delete &&!params->repository)
+        return check_wrong(err, "params.repository", "is missing: whose backups go");
+    if (!delete &&params->repository)
+        return check_contradiction(err, "backups=keep", "repository", "no backup is touched");
+    if (!delete &&params->really_last)
+        return check_contradiction(err, "backups=keep", "really_last", "no backup is touched");
+    return delete ? check_repository(params->repository, err) : 0;
 }

@@ -27,7 +27,8 @@ static enum job_class class_of_op(enum op op, const void *params)
     case OP_SNAPSHOT_DELETE:
     case OP_BACKUP_DELETE:
     case OP_REPOSITORY_CLEAN:
-    case OP_REPOSITORY_REMOVE: return CLASS_C;
+    case OP_REPOSITORY_REMOVE:
+    case OP_TARGET_RETIRE: return CLASS_C;
     case OP_NONE:
     case OP_COUNT: break;
     }

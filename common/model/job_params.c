@@ -12,10 +12,13 @@ const char *const delete_scope_names[] = {"self", "children", "children_only", "
 const char *const backup_kind_names[] = {"auto", "full", "incremental", "differential", NULL};
 const char *const restore_start_names[] = {"no", "running", "paused", NULL};
 const char *const verify_depth_names[] = {"manifest", "checksum", "image", "boot", NULL};
+const char *const retire_backups_names[] = {"keep", "delete", NULL};
+const char *const retire_snapshots_names[] = {"keep_metadata", "delete", NULL};
 
 enum { DISKS_MAX = 256, XML_MAX = 48 * 1024 /* a job has 64 KiB in all */ };
 
-#define DAY_MS (24LL * 3600 * 1000)
+#define DAY_MS    (24LL * 3600 * 1000)
+#define MINUTE_MS (60 * 1000)
 
 static const struct field noop_fields[] = {
     INT(params_noop, spin_us, OPTIONAL),
@@ -144,6 +147,8 @@ static const struct field backup_verify_fields[] = {
     STRING(params_backup_verify, point, .max = 36),
     RECORD(params_backup_verify, repository, repository_ref_record),
     ENUM(params_backup_verify, depth, verify_depth_names, OPTIONAL, .fallback = VERIFY_CHECKSUM),
+    STRING(params_backup_verify, console, OPTIONAL, .max = 255),
+    INT(params_backup_verify, timeout_ms, OPTIONAL, .fallback = 5 * MINUTE_MS),
     {0},
 };
 const struct record_type params_backup_verify_record = {"backup_verify", sizeof(struct params_backup_verify),
@@ -210,3 +215,14 @@ static const struct field backup_copy_fields[] = {
 };
 const struct record_type params_backup_copy_record = {"backup_copy", sizeof(struct params_backup_copy),
                                                       backup_copy_fields};
+
+static const struct field target_retire_fields[] = {
+    ENUM(params_target_retire, backups, retire_backups_names, OPTIONAL),
+    ENUM(params_target_retire, snapshots, retire_snapshots_names, OPTIONAL),
+    RECORD(params_target_retire, repository, repository_ref_record, OPTIONAL),
+    BOOL(params_target_retire, foreign, OPTIONAL),
+    BOOL(params_target_retire, really_last, OPTIONAL),
+    {0},
+};
+const struct record_type params_target_retire_record = {"target_retire", sizeof(struct params_target_retire),
+                                                        target_retire_fields};

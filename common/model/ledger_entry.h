@@ -20,6 +20,8 @@ enum ledger_kind {
     LEDGER_MARKS
 };
 
+enum { RATE_NONE = -1 };
+
 struct ledger_job { /* fields, not one state: each may be set without the others */
     struct job *job;
     int64_t prepared_at_ms, published_at_ms;
@@ -28,6 +30,7 @@ struct ledger_job { /* fields, not one state: each may be set without the others
     char *resolve;             /* "done: reason" or "failed: reason" */
     char *outcome;             /* terminal state name once known */
     int64_t ended_at_ms;
+    int64_t rate_limit; /* bytes/s, as told while it runs; RATE_NONE: no limit; 0: told nothing */
 };
 
 /* What became of one job, beside its record: published (no outcome), or ended. Many share one entry, so that a job costs one record and not three. */

@@ -24,6 +24,7 @@ const char *const op_names[OP_COUNT + 1] = {
     [OP_REPOSITORY_IMPORT] = "repository.import",
     [OP_REPOSITORY_REMOVE] = "repository.remove",
     [OP_BACKUP_COPY] = "backup.copy",
+    [OP_TARGET_RETIRE] = "target.retire",
 };
 
 const char *const class_names[] = {"A", "B", "C", NULL};
@@ -50,6 +51,8 @@ static const struct op_info infos[OP_COUNT] = {
     [OP_REPOSITORY_REMOVE] = {"repository.remove", &params_repository_remove_record,
                               "makes the fleet forget a repository; its backups stay unless asked otherwise"},
     [OP_BACKUP_COPY] = {"backup.copy", &params_backup_copy_record, "copies a backup to another repository"},
+    [OP_TARGET_RETIRE] = {"target.retire", &params_target_retire_record,
+                          "removes what Fleetsnap left in a machine, so that it can be undefined"},
 };
 
 const struct op_info *op_info(enum op op)

@@ -428,9 +428,11 @@ local function pinned(a)
   if string.match(redis.call('GET', 'fs:epoch') or '', ':(%x+)$') ~= a[7] then
     return 'UNSURE', 'the pins are not known yet'
   end
-  for point in lines(a[13]) do
-    if redis.call('SISMEMBER', 'fs:pin:' .. a[12], point) == 1 then
-      return 'PINNED', point
+  for key in lines(a[12]) do
+    for point in lines(a[13]) do
+      if redis.call('SISMEMBER', 'fs:pin:' .. key, point) == 1 then
+        return 'PINNED', point
+      end
     end
   end
 end

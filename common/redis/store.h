@@ -122,8 +122,8 @@ struct store_renew {
     const char *phase; /* progress travels with the renewal */
     int64_t done, total;
     const char *const *taken_points; /* restore points that the next class C step takes away, NULL-terminated; may be NULL */
-    const char *pins_key;            /* "repository:<id>" or "libvirt:<id>" whose pins are checked */
-    struct store_slot slots[8];      /* none given: those of the acquire, which Redis knows unless it lost its memory */
+    const char *pins_key;       /* "repository:<id>", "libvirt:<id>" whose pins are checked; several: a line each */
+    struct store_slot slots[8]; /* none given: those of the acquire, which Redis knows unless it lost its memory */
     size_t slot_count;
 };
 enum renew_answer { RENEW_OK, RENEW_TAKEN_BACK, RENEW_LOST, RENEW_PINNED, RENEW_NO_ANSWER };

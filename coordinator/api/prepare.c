@@ -358,6 +358,64 @@ static int prepare_copy(struct submission *submission)
     return json_object_set_new(submission->params, "to", object) == 0 ? 0 : usage(submission, "to", "out of memory");
 }
 
+/* ---- target.retire ---- */
+
+/* The repositories that hold backups of the target; -1: the view does not answer. */
+static int backups_in(struct submission *submission, struct strings *out, struct err *err)
+{
+    char text[TARGET_TEXT];
+    struct view_filter filter = {.target = target_format(&submission->job.target, text), .kind = "backup"};
+    json_t *page = NULL, *point;
+    size_t index;
+    int result = 0;
+
+    filter.limit = 1000;
+    if (view_points(submission->request->reader, &filter, &page, err) < 0)
+        return -1;
+    json_array_foreach(json_object_get(page, "items"), index, point)
+    {
+        const char *id = json_text(point, "repository");
+
+        if (result == 0 && id && !strings_have(out, id))
+            result = strings_add(out, id, err);
+    }
+    json_decref(page);
+    return result;
+}
+
+/* Nobody said which: the only one that has backups of the machine. None: there is nothing to delete. */
+static int only_repository(struct submission *submission)
+{
+    CLEANUP(strings_clear) struct strings ids = {0};
+    const char *name = submission->job.target.name;
+    struct err err = {0};
+
+    if (backups_in(submission, &ids, &err) < 0)
+        return api_problem_err(submission->response, name, &err), -1;
+    if (ids.count == 1)
+        return fill_repository(submission, ids.items[0], submission->job.host);
+    if (ids.count == 0) {
+        json_object_del(submission->params, "really_last");
+        return set_text(submission, submission->params, "backups", "keep");
+    }
+    api_problem(submission->response, 422, "permanent", name,
+                "Say whose go with --repository; the others: fleetsnap backup delete BACKUP --all",
+                "%s has backups in %zu repositories", name, ids.count);
+    return -1;
+}
+
+static int prepare_retire(struct submission *submission)
+{
+    const char *backups = json_text(submission->params, "backups");
+    CLEANUP(freep) char *asked = asked_repository(submission) ? strdup(asked_repository(submission)) : NULL;
+
+    if (prepare_target(submission) < 0)
+        return -1;
+    if (!backups || strcmp(backups, "delete") != 0)
+        return asked ? usage(submission, "params.repository", "is for backups=delete") : 0;
+    return asked ? fill_repository(submission, asked, submission->job.host) : only_repository(submission);
+}
+
 /* ---- jobs on a repository itself ---- */
 
 static int prepare_repository(struct submission *submission)
@@ -463,6 +521,7 @@ int submission_prepare(struct submission *submission)
     case OP_REPOSITORY_CLEAN: return prepare_clean(submission);
     case OP_REPOSITORY_REMOVE: return prepare_remove(submission);
     case OP_BACKUP_COPY: return prepare_copy(submission);
+    case OP_TARGET_RETIRE: return prepare_retire(submission);
     case OP_REPOSITORY_INIT:
     case OP_NONE:
     case OP_COUNT: break;

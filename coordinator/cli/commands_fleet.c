@@ -35,6 +35,31 @@ static const struct option_row target_list[] = {
      .doc = "only those that no policy backs up, or whose backup is older than the policy allows"},
     {.name = NULL},
 };
+static const struct option_row target_retire[] = {
+    {.name = "snapshots",
+     .kind = OPT_CHOICE,
+     .value = "WHAT",
+     .choices = "keep-metadata|delete",
+     .param = "snapshots",
+     .doc = "Fleetsnap's snapshots; delete: their states are merged away; default keep-metadata"},
+    {.name = "backups",
+     .kind = OPT_CHOICE,
+     .value = "WHAT",
+     .choices = "keep|delete",
+     .param = "backups",
+     .doc = "default keep: they stay, and can be restored when the machine is gone"},
+    {.name = "repository",
+     .kind = OPT_TEXT,
+     .value = "NAME",
+     .param = "repository",
+     .doc = "with --backups delete: whose; default: the only one that has some"},
+    {.name = "really-last",
+     .kind = OPT_FLAG,
+     .param = "really_last",
+     .doc = "with --backups delete: although no good backup of the machine is left"},
+    {.name = "foreign", .kind = OPT_FLAG, .param = "foreign", .doc = "checkpoints and snapshots made by others, too"},
+    {.name = NULL},
+};
 #define WHICH                                                                                       \
     {.name = "selector",                                                                            \
      .letter = 'l',                                                                                 \
@@ -154,6 +179,16 @@ const struct command commands_fleet[] = {
      run_target_show,
      "one machine: disks, labels, snapshots, what can be backed up and why",
      {"target show shop-1", "target show alpha/shop-1"}},
+    {"target",
+     "retire",
+     "target.retire",
+     COMMAND_JOB | COMMAND_CHANGES | COMMAND_DESTROYS | COMMAND_MANY,
+     {ARGUMENT_TARGET},
+     target_retire,
+     run_job_command,
+     "take back what Fleetsnap left in a machine, so that it can be undefined",
+     {"target retire shop-1 --dry-run", "target retire shop-1 --snapshots delete",
+      "target retire shop-1 --snapshots delete --backups delete --really-last"}},
 
     {"hold",
      "",

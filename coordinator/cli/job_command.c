@@ -285,8 +285,9 @@ static void wait_until_reported(struct cli *cli, const json_t *job)
 {
     const json_t *target = json_object_get(job, "target");
     int64_t until_ms = clock_monotonic_ms() + (cli->retry_ms < REPORTED_MS ? cli->retry_ms : REPORTED_MS);
-    bool reported = strncmp(member_text(job, "op"), "snapshot.", 9) != 0 || member_true(job, "dry_run") ||
-                    strcmp(member_text(job, "state"), "SUCCEEDED") != 0;
+    bool tells = strncmp(member_text(job, "op"), "snapshot.", 9) == 0 ||
+                 strcmp(member_text(job, "op"), "target.retire") == 0;
+    bool reported = !tells || member_true(job, "dry_run") || strcmp(member_text(job, "state"), "SUCCEEDED") != 0;
     char path[400];
 
     snprintf(path, sizeof path, "/v1/targets/%.60s:%.250s", member_text(target, "kind"), member_text(target, "id"));
@@ -361,7 +362,7 @@ static bool destroys(const struct task *task)
         return member_true(params, "halt") || member_true(params, "reuse_external");
     return strcmp(op, "snapshot.revert") == 0 || strcmp(op, "snapshot.delete") == 0 ||
            strcmp(op, "backup.delete") == 0 || strcmp(op, "repository.clean") == 0 ||
-           strcmp(op, "repository.remove") == 0;
+           strcmp(op, "repository.remove") == 0 || strcmp(op, "target.retire") == 0;
 }
 
 static int plan_task(struct batch *batch, struct task *task)

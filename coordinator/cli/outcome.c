@@ -95,6 +95,17 @@ void plan_lost(const json_t *job, struct text *out)
         text_addf(out, "%s%s", index ? "; " : "", json_string_value(item));
 }
 
+/* Of target.retire, planned or done: what virsh undefine will still find. */
+static void print_in_the_way(FILE *out, const json_t *job)
+{
+    if (strcmp(member_text(job, "op"), "target.retire") != 0)
+        return;
+    if (*fact(job, "in_the_way"))
+        fprintf(out, "Still in the way of virsh undefine: %s.\n", fact(job, "in_the_way"));
+    else
+        fprintf(out, "Nothing is in the way of virsh undefine.\n");
+}
+
 void plan_print(struct cli *cli, FILE *out, const json_t *job)
 {
     const json_t *steps = json_object_get(json_object_get(job, "result"), "steps"), *step;
@@ -110,6 +121,7 @@ void plan_print(struct cli *cli, FILE *out, const json_t *job)
         fprintf(out, "Lost by it: %s.\n", text_str(&lost));
     else
         fprintf(out, "Nothing is lost by it.\n");
+    print_in_the_way(out, job);
 }
 
 static void add_fact(const json_t *job, const char *name, const char *label, bool bytes, struct text *out)
@@ -234,6 +246,7 @@ static void print_success(struct cli *cli, const json_t *job, const char *phases
     print_repository(cli, job);
     if (strcmp(member_text(job, "op"), "snapshot.create") == 0 && *fact(job, "name"))
         fprintf(cli->out, "snapshot %s\n", fact(job, "name"));
+    print_in_the_way(cli->out, job);
     text_free(&text);
 }
 

@@ -175,4 +175,32 @@ test_a_machine_that_is_gone_has_its_backups() {
     holds 'length == 0'
 }
 
+test_a_retired_machine_can_be_undefined_and_restored() {
+    local id
+    expect_json 0 backup list "$libvirtd/twin"
+    expect 0 backup restore "$(json '.[0].id')" --as retiree --start running --yes
+    eventually 20 "retiree is a target" eval 'fleetsnap target show retiree >/dev/null 2>&1'
+    expect_json 0 backup create retiree --repository "$libvirtd-backups"
+    id=$(json .job_id)
+    expect 0 snapshot create retiree --name ours
+    virsh_on "$libvirtd" checkpoint-create-as retiree theirs --diskspec vda >/dev/null || fail "no checkpoint by hand"
+    expect_json 0 target retire retiree --dry-run
+    holds '(.result.steps | map(.name) | index("drop_checkpoints")) != null'
+    holds '.result.facts.in_the_way == "checkpoint theirs (made by others), snapshot ours"'
+    expect 0 target retire retiree --snapshots delete --yes
+    says 'Still in the way of virsh undefine: checkpoint theirs (made by others).'
+    virsh_on "$libvirtd" destroy retiree >/dev/null
+    ! virsh_on "$libvirtd" undefine retiree >/dev/null 2>&1 || fail "undefined, although a checkpoint of others was there"
+    expect 0 target retire retiree --foreign --yes
+    says 'Nothing is in the way'
+    virsh_on "$libvirtd" undefine retiree >/dev/null || fail "retiree cannot be undefined"
+    eventually 20 "retiree is no target" eval '! fleetsnap target show retiree >/dev/null 2>&1'
+    expect_json 0 backup restore retiree --at latest --as second --on "$libvirtd" --yes
+    holds '.result.point == "'"$id"'"'
+    eventually 20 "second is a target" eval 'fleetsnap target show second >/dev/null 2>&1'
+    expect 0 target retire second --backups delete --really-last --yes # it has none
+    virsh_on "$libvirtd" undefine second >/dev/null
+    expect 0 backup delete "$id" --really-last --yes
+}
+
 e2e_main "$@"

@@ -350,3 +350,42 @@ effect_backup_copy__chain() {
 }
 after_backup_copy__chain() { after_backup_copy; }
 finish_backup_copy__chain() { finish_backup_copy; }
+
+# ---- target.retire: of the machine that is off, with all that Fleetsnap can leave in one; its backups too ----
+
+ask_target_retire() { ask=(target retire "$host/twin" --snapshots delete --backups delete --repository "$repository" --really-last --yes); }
+before_target_retire() {
+    mark_disk 7
+    done_by backup create "$host/twin" --repository "$repository" --kind full
+    retired_point=$(fleetsnap backup list "$host/twin" --json | jq -r 'sort_by(.created_at) | last | .id')
+    done_by snapshot create "$host/twin" --name "$tag" --kind external
+    ask_target_retire
+}
+unplan_target_retire() { done_by "${ask[@]}"; }
+effect_target_retire() {
+    equal "snapshots of that name" 0 "$(live_count "$tag" twin)"
+    equal "backups of that id" 0 "$(point_count "$retired_point")"
+    equal "folders of that id" 0 "$(folders_of "$retired_point")"
+    equal "what is in the way" null "$(job_json "$job" | jq -r .result.facts.in_the_way)"
+    disk_is_marked 7 || fail "what was written after the snapshot is gone"
+}
+after_target_retire() { mark_disk 0; }
+
+# One that runs: its checkpoints go, with their bitmaps, and its snapshot; the backup stays and is good.
+ask_target_retire__up() { ask=(target retire "$host/$vm" --snapshots delete --yes); }
+before_target_retire__up() {
+    done_by backup create "$host/$vm" --repository "$repository" --kind full
+    retired_point=$(newest_backup)
+    done_by snapshot create "$host/$vm" --name "$tag"
+    ask_target_retire__up
+}
+unplan_target_retire__up() {
+    done_by "${ask[@]}"
+    after_target_retire__up
+}
+effect_target_retire__up() {
+    equal "snapshots of that name" 0 "$(live_count "$tag")"
+    equal "what is in the way" null "$(job_json "$job" | jq -r .result.facts.in_the_way)"
+    done_by backup verify "$retired_point" --depth checksum
+}
+after_target_retire__up() { done_by backup delete "$retired_point" --yes --really-last; }

@@ -942,6 +942,13 @@ static void pinned_points_are_named_and_unknown_pins_are_said_to_be_unknown(void
     heard = renew(&request);
     assert_int_equal(heard.answer, RENEW_PINNED);
     assert_string_equal(heard.detail, "point 2");
+    request.pins_key = "libvirt:1\nrepository:main"; /* of both */
+    assert_int_equal(renew(&request).answer, RENEW_PINNED);
+    request.pins_key = "repository:main\nlibvirt:1";
+    assert_int_equal(renew(&request).answer, RENEW_PINNED);
+    request.pins_key = "libvirt:1\nlibvirt:2";
+    assert_int_equal(renew(&request).answer, RENEW_OK);
+    request.pins_key = "repository:main";
     strings_clear(&points);
     assert_int_equal(store_pins_write(redis, TERM, "repository:main", &points, &err), 0);
     assert_int_equal(renew(&request).answer, RENEW_OK);

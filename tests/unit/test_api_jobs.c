@@ -201,6 +201,27 @@ static void a_restore_gets_a_new_identity_that_a_repeat_has_too(void **state)
         422);
 }
 
+static void who_retires_a_machine_says_whose_backups_go(void **state)
+{
+    struct world *world = *state;
+
+    assert_int_equal(submit(world, "{\"op\":\"target.retire\",\"target\":\"shop-1\"}"), 202);
+    assert_string_equal(at(world->response.body, "class"), "C");
+    assert_string_equal(at(last_job(world), "params.backups"), "keep");
+    assert_int_equal(
+        submit(world, "{\"op\":\"target.retire\",\"target\":\"shop-1\",\"params\":{\"backups\":\"delete\"}}"), 202);
+    assert_string_equal(at(last_job(world), "params.repository.name"), "main"); /* the only one that has some */
+    assert_int_equal(
+        submit(
+            world,
+            "{\"op\":\"target.retire\",\"target\":\"shop-1\",\"params\":{\"backups\":\"delete\",\"repository\":\"none\"}}"),
+        404);
+    assert_int_equal(
+        submit(world, "{\"op\":\"target.retire\",\"target\":\"shop-1\",\"params\":{\"repository\":\"main\"}}"), 400);
+    assert_int_equal(
+        submit(world, "{\"op\":\"target.retire\",\"target\":\"shop-1\",\"params\":{\"backups\":\"some\"}}"), 400);
+}
+
 static void errors_of_the_coordinator_keep_their_kind(void **state)
 {
     static const struct {
@@ -340,6 +361,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(several_repositories_must_be_told_apart, world_make, world_destroy),
         cmocka_unit_test_setup_teardown(a_point_is_found_by_its_beginning, world_make, world_destroy),
         cmocka_unit_test_setup_teardown(a_restore_gets_a_new_identity_that_a_repeat_has_too, world_make, world_destroy),
+        cmocka_unit_test_setup_teardown(who_retires_a_machine_says_whose_backups_go, world_make, world_destroy),
         cmocka_unit_test_setup_teardown(errors_of_the_coordinator_keep_their_kind, world_make, world_destroy),
         cmocka_unit_test_setup_teardown(jobs_are_cancelled_retried_resolved, world_make, world_destroy),
         cmocka_unit_test_setup_teardown(nothing_is_planned_on_a_silent_host, world_make, world_destroy),

@@ -88,6 +88,9 @@ static void options_become_params(void **state)
             "{\"op\":\"backup.restore\",\"params\":{\"at\":\"latest\",\"new_name\":\"x\",\"point\":\"shop-1\"}}");
     accepts("backup verify 5f1e --depth image",
             "{\"op\":\"backup.verify\",\"params\":{\"depth\":\"image\",\"point\":\"5f1e\"}}");
+    accepts(
+        "target retire shop-1 --snapshots keep-metadata --backups delete --repository main --really-last --foreign",
+        "{\"op\":\"target.retire\",\"params\":{\"backups\":\"delete\",\"foreign\":true,\"really_last\":true,\"repository\":\"main\",\"snapshots\":\"keep_metadata\"},\"target\":\"shop-1\"}");
     accepts("-v snapshot --json create -- -odd-", "{\"op\":\"snapshot.create\",\"params\":{},\"target\":\"-odd-\"}");
 }
 

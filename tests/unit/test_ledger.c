@@ -222,6 +222,26 @@ static void ended_jobs_of_a_repository_are_told(void **state)
     ledger_free(ledger);
 }
 
+static void who_retires_a_machine_deletes_too(void **state)
+{
+    struct ledger *ledger = fresh();
+    struct ledger_entry *entry = job_entry(1, 5);
+    struct params_target_retire *params = calloc(1, sizeof *params);
+    struct strings jobs = {0};
+    bool deletes_ended = true;
+
+    (void)state;
+    params->repository = calloc(1, sizeof *params->repository);
+    string_set(&params->repository->id, "r", NULL);
+    entry->job->job->op = OP_TARGET_RETIRE;
+    entry->job->job->params = params;
+    apply(ledger, entry);
+    assert_int_equal(ledger_ended_jobs(ledger, "r", 1, &jobs, &deletes_ended, NULL), 0);
+    assert_false(deletes_ended);
+    strings_clear(&jobs);
+    ledger_free(ledger);
+}
+
 static void a_published_job_is_overdue_a_grace_after_its_deadline(void **state)
 {
     struct ledger *ledger = fresh();
@@ -407,6 +427,7 @@ int main(void)
         cmocka_unit_test(a_job_is_owed_what_its_fields_say),
         cmocka_unit_test(a_word_has_no_effect_before_its_record_was_read_back),
         cmocka_unit_test(ended_jobs_of_a_repository_are_told),
+        cmocka_unit_test(who_retires_a_machine_deletes_too),
         cmocka_unit_test(a_published_job_is_overdue_a_grace_after_its_deadline),
         cmocka_unit_test(an_overdue_job_ends_only_if_nobody_can_have_it),
         cmocka_unit_test(marks_say_what_became_of_a_job_and_go_when_no_job_needs_them),

@@ -11,6 +11,7 @@
 #include "worker/backends/libvirt/backup.h"
 #include "worker/backends/libvirt/libvirt.h"
 #include "worker/backends/libvirt/steps/steps.h"
+#include "worker/backends/libvirt/verbs/verbs.h"
 
 #include <errno.h>
 #include <ftw.h>
@@ -37,9 +38,11 @@ static const struct verb verbs[] = {
     {OP_BACKUP_RESTORE, plan_backup_restore, report_backup_restore},
     {OP_BACKUP_VERIFY, plan_backup_verify, report_backup_verify},
     {OP_BACKUP_DELETE, plan_backup_delete, report_backup_delete},
+    {OP_SNAPSHOT_CREATE, plan_snapshot_create, report_snapshot_create},
+    {OP_TARGET_RETIRE, plan_target_retire, report_target_retire},
     {OP_NONE, NULL, NULL},
 };
-static const struct step_type *const steps[] = {&step_freeze, &step_thaw, &step_keep, BACKUP_STEPS, NULL};
+static const struct step_type *const steps[] = {SNAPSHOT_STEPS, BACKUP_STEPS, NULL};
 
 static const struct backend_ops ops = {.kind = "libvirt", .verbs = verbs, .steps = steps, .only_here = true};
 
@@ -244,6 +247,12 @@ static void define(struct rig *rig, const char *name)
         fail_msg("define: %s", virGetLastErrorMessage());
 }
 
+void rig_redefine(struct rig *rig)
+{
+    virDomainFree(rig->domain);
+    define(rig, rig->name);
+}
+
 void rig_connect(struct rig *rig)
 {
     struct libvirt_backend *backend = calloc(1, sizeof *backend);
@@ -409,15 +418,24 @@ void rig_drop_small_repository(struct rig *rig)
 
 /* ---- jobs ---- */
 
+struct repository_ref *rig_repository(const struct rig *rig)
+{
+    struct repository_ref *ref = calloc(1, sizeof *ref);
+
+    *ref = (struct repository_ref){strdup(rig->repository_id), strdup("rig"), strdup(rig->repository)};
+    return ref;
+}
+
 struct job *rig_job(struct rig *rig, enum op op)
 {
     const struct record_type *type = op_info(op)->params;
     struct job *job = calloc(1, sizeof *job);
-    struct repository_ref *ref = calloc(1, sizeof *ref);
+    struct repository_ref *ref = NULL;
     char id[UUID_TEXT];
 
     uuid_random(id);
-    *ref = (struct repository_ref){strdup(rig->repository_id), strdup("rig"), strdup(rig->repository)};
+    if (op != OP_SNAPSHOT_CREATE && op != OP_TARGET_RETIRE)
+        ref = rig_repository(rig);
     job->job_id = strdup(id);
     job->op = (int)op;
     job->target = (struct target){strdup("libvirt"), strdup(rig->uuid), strdup("web-1")};
@@ -432,6 +450,8 @@ struct job *rig_job(struct rig *rig, enum op op)
         break;
     case OP_BACKUP_VERIFY: ((struct params_backup_verify *)job->params)->repository = ref; break;
     case OP_BACKUP_DELETE: ((struct params_backup_delete *)job->params)->repository = ref; break;
+    case OP_SNAPSHOT_CREATE:
+    case OP_TARGET_RETIRE: break;
     default: fail_msg("no such operation here");
     }
     return job;

@@ -41,6 +41,7 @@ bool rig_possible(void);                             /* QEMU and libvirt are her
 void rig_prepare(struct rig *rig, const char *name); /* folders, disks, repository; no libvirt yet */
 void rig_connect(struct rig *rig);                   /* opens the root; defines the domain if it is not there */
 void rig_start(struct rig *rig, const char *name);   /* both */
+void rig_redefine(struct rig *rig);                  /* the domain that was undefined */
 void rig_stop(struct rig *rig);
 void rig_power(struct rig *rig, bool on);
 /* Writes `bytes` of `pattern` at `offset` of a running guest's disk. */
@@ -51,6 +52,7 @@ void rig_small_repository(struct rig *rig, int mib);
 void rig_drop_small_repository(struct rig *rig);
 char *rig_disk(struct rig *rig, const char *file, char out[PATH_MAX]);
 
+struct repository_ref *rig_repository(const struct rig *rig);
 struct job *rig_job(struct rig *rig, enum op op); /* with default parameters and the rig's repository */
 void rig_run(struct rig *rig, struct job *job, struct outcome *out); /* frees the job */
 /* What a restarted worker does with the journal that a killed process left: recovers, and plans afresh where that is the answer. */

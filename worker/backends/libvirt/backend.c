@@ -48,6 +48,7 @@ static const struct verb verbs[] = {
     {OP_BACKUP_VERIFY, plan_backup_verify, report_backup_verify},
     {OP_BACKUP_DELETE, plan_backup_delete, report_backup_delete},
     {OP_BACKUP_COPY, plan_backup_copy, report_backup_copy},
+    {OP_TARGET_RETIRE, plan_target_retire, report_target_retire},
     {OP_NONE, NULL, NULL},
 };
 

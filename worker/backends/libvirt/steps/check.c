@@ -1,7 +1,7 @@
 /*
  * check: the last look before something is taken away: what the job expects, the snapshot, the files that it needs, and that nobody else's job runs.
  * It is journaled although it only looks: a worker that goes on after a crash in a later step would find a world that this plan itself has changed.
- * args: name, file:<n> (must exist)
+ * args: name (absent: no snapshot is meant), file:<n> (must exist)
  */
 #include "worker/backends/libvirt/expect.h"
 #include "worker/backends/libvirt/image.h"
@@ -17,8 +17,9 @@ static int render_check(const struct step_run *run, const struct step *step, str
 {
     (void)lost;
     (void)err;
-    text_addf(command, "virsh snapshot-info '%s' '%s'; virsh domjobinfo '%s'", step_target(run), step_get(step, "name"),
-              step_target(run));
+    if (*step_get(step, "name"))
+        text_addf(command, "virsh snapshot-info '%s' '%s'; ", step_target(run), step_get(step, "name"));
+    text_addf(command, "virsh domjobinfo '%s'", step_target(run));
     return 0;
 }
 

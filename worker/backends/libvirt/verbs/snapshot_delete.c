@@ -23,8 +23,8 @@ enum { NATIVE_EXTERNAL = 9000000 };
 
 struct deletion {
     struct libvirt_backend *backend;
-    const struct job *job;
     virDomainPtr domain;
+    bool metadata_only, foreign;
     struct list all;       /* snapshot_info */
     struct strings doomed; /* names, children first */
     struct strings over;   /* files that were kept for a way back, and need not be any more */
@@ -33,7 +33,6 @@ struct deletion {
 
 static void deletion_clear(struct deletion *deletion)
 {
-    domain_freep(&deletion->domain);
     snapshots_clear(&deletion->all);
     strings_clear(&deletion->doomed);
     strings_clear(&deletion->over);
@@ -313,9 +312,7 @@ static int check_internal(const struct deletion *deletion, const struct snapshot
 
 static int delete_one(const struct deletion *deletion, const struct snapshot_info *info, struct err *err)
 {
-    const struct params_snapshot_delete *params = deletion->job->params;
-
-    if (params->metadata_only)
+    if (deletion->metadata_only)
         return add_named(deletion, &step_forget, info, err) ? 0 : -1;
     if (snapshot_external(info))
         return delete_external(deletion, info, err);
@@ -328,9 +325,7 @@ static int delete_one(const struct deletion *deletion, const struct snapshot_inf
 
 static int check_foreign(const struct deletion *deletion, const struct snapshot_info *info, struct err *err)
 {
-    const struct params_snapshot_delete *params = deletion->job->params;
-
-    if (info->owner || params->foreign)
+    if (info->owner || deletion->foreign)
         return 0;
     err_set(err, ERR_PERMANENT, "snapshot %s/%s: made by others", virDomainGetName(deletion->domain), info->name);
     return err_hint(err, "to delete it nevertheless: --foreign");
@@ -367,13 +362,7 @@ static int add_sweep(const struct deletion *deletion, struct err *err)
 
 static int add_all(const struct deletion *deletion, struct err *err)
 {
-    const struct params_snapshot_delete *params = deletion->job->params;
-    char pins[TARGET_TEXT];
-
-    if (string_set(&deletion->plan->pins_key, target_format(&deletion->job->target, pins), err) < 0 ||
-        !plan_add(deletion->plan, &step_check, err, "name", params->name, NULL))
-        return -1;
-    if (!params->metadata_only && add_sweep(deletion, err) < 0)
+    if (!deletion->metadata_only && add_sweep(deletion, err) < 0)
         return -1;
     for (size_t i = 0; i < deletion->doomed.count; i++) {
         const struct snapshot_info *info = snapshots_find(&deletion->all, deletion->doomed.items[i]);
@@ -385,36 +374,61 @@ static int add_all(const struct deletion *deletion, struct err *err)
     return 0;
 }
 
+static int begin(struct libvirt_backend *backend, virDomainPtr domain, struct plan *plan, struct deletion *out,
+                 struct err *err)
+{
+    *out = (struct deletion){.backend = backend, .domain = domain, .plan = plan};
+    return snapshots_read(domain, &out->all, err) < 0 ? -1 : kept_over(backend->base.config, &out->over, err);
+}
+
+int plan_delete_snapshots(struct libvirt_backend *backend, virDomainPtr domain, const struct strings *names,
+                          bool foreign, struct plan *plan, struct err *err)
+{
+    CLEANUP(deletion_clear) struct deletion deletion = {0};
+
+    if (begin(backend, domain, plan, &deletion, err) < 0)
+        return -1;
+    deletion.foreign = foreign;
+    for (size_t i = 0; i < names->count; i++)
+        if (strings_add(&deletion.doomed, names->items[i], err) < 0)
+            return -1;
+    return add_all(&deletion, err);
+}
+
+static int choose(struct deletion *deletion, const struct params_snapshot_delete *params, struct err *err)
+{
+    if (params->scope == SCOPE_SELF)
+        return strings_add(&deletion->doomed, params->name, err);
+    return snapshots_subtree(&deletion->all, params->name, params->scope == SCOPE_CHILDREN, &deletion->doomed, err);
+}
+
 int plan_snapshot_delete(struct backend *base, const struct job *job, struct plan *plan, struct err *err)
 {
     const struct params_snapshot_delete *params = job->params;
-    CLEANUP(deletion_clear) struct deletion deletion = {.backend = libvirt_of(base), .job = job, .plan = plan};
-    bool subtree = params->scope == SCOPE_CHILDREN || params->scope == SCOPE_CHILDREN_ONLY;
+    CLEANUP(domain_freep) virDomainPtr domain = NULL;
+    CLEANUP(deletion_clear) struct deletion deletion = {0};
+    char pins[TARGET_TEXT];
 
     if (params->scope == SCOPE_ALL)
         return err_set(err, ERR_PERMANENT, "snapshot delete: scope all is for backups; self, children or children_only");
-    if (libvirt_domain(deletion.backend, job->target.id, &deletion.domain, err) < 0 ||
-        snapshots_read(deletion.domain, &deletion.all, err) < 0)
+    if (libvirt_domain(libvirt_of(base), job->target.id, &domain, err) < 0 ||
+        begin(libvirt_of(base), domain, plan, &deletion, err) < 0)
         return -1;
     if (!snapshots_find(&deletion.all, params->name))
         return facts_set(&plan->facts, "gone", "1", err);
-    if (libvirt_no_foreign_job(deletion.domain, err) < 0 || expect_check(deletion.domain, job, err) < 0)
+    deletion.metadata_only = params->metadata_only;
+    deletion.foreign = params->foreign;
+    if (libvirt_no_foreign_job(domain, err) < 0 || expect_check(domain, job, err) < 0 ||
+        choose(&deletion, params, err) < 0 || string_set(&plan->pins_key, target_format(&job->target, pins), err) < 0 ||
+        !plan_add(plan, &step_check, err, "name", params->name, NULL))
         return -1;
-    if (subtree &&
-        snapshots_subtree(&deletion.all, params->name, params->scope == SCOPE_CHILDREN, &deletion.doomed, err) < 0)
-        return -1;
-    if (!subtree && strings_add(&deletion.doomed, params->name, err) < 0)
-        return -1;
-    return kept_over(base->config, &deletion.over, err) < 0 ? -1 : add_all(&deletion, err);
+    return add_all(&deletion, err);
 }
 
-int report_snapshot_delete(struct backend *base, const struct job *job, const struct facts *known,
-                           struct report *report, struct err *err)
+int report_deleted_snapshots(const struct facts *known, struct report *report, struct err *err)
 {
     int64_t count = 0;
 
-    (void)base;
-    (void)job;
     for (size_t i = 0; i < known->count; i++) {
         if (strncmp(known->items[i].key, "owner:", 6) != 0)
             continue;
@@ -423,4 +437,12 @@ int report_snapshot_delete(struct backend *base, const struct job *job, const st
         count++;
     }
     return facts_set_int(&report->result->facts, "points_deleted", count, err);
+}
+
+int report_snapshot_delete(struct backend *base, const struct job *job, const struct facts *known,
+                           struct report *report, struct err *err)
+{
+    (void)base;
+    (void)job;
+    return report_deleted_snapshots(known, report, err);
 }

@@ -1,6 +1,6 @@
 #pragma once
-/* The snapshot verbs: what backend.c lists. */
-#include "worker/backend.h"
+/* The verbs of snapshots and of the target as a whole: what backend.c lists. */
+#include "worker/backends/libvirt/libvirt.h"
 
 int plan_snapshot_create(struct backend *backend, const struct job *job, struct plan *plan, struct err *err);
 int report_snapshot_create(struct backend *backend, const struct job *job, const struct facts *known,
@@ -17,3 +17,15 @@ int report_snapshot_revert(struct backend *backend, const struct job *job, const
 int plan_snapshot_delete(struct backend *backend, const struct job *job, struct plan *plan, struct err *err);
 int report_snapshot_delete(struct backend *backend, const struct job *job, const struct facts *known,
                            struct report *report, struct err *err);
+int plan_target_retire(struct backend *backend, const struct job *job, struct plan *plan, struct err *err);
+int report_target_retire(struct backend *backend, const struct job *job, const struct facts *known,
+                         struct report *report, struct err *err);
+
+/*
+ * Parts of snapshot.delete that target.retire has, too. The steps that delete these snapshots, which are given children first; one made by others only if `foreign`
+ * (ERR_PERMANENT). The caller checks the job, and sets whose pins count.
+ */
+int plan_delete_snapshots(struct libvirt_backend *backend, virDomainPtr domain, const struct strings *names,
+                          bool foreign, struct plan *plan, struct err *err);
+/* The tombstones of what was deleted, and "points_deleted". */
+int report_deleted_snapshots(const struct facts *known, struct report *report, struct err *err);
