@@ -78,6 +78,7 @@ finish_snapshot_show() { done_by snapshot delete "$host/$vm" base --yes; }
 
 ask_snapshot_revert() { ask=(snapshot revert "$host/$vm" "$tag" --yes); }
 before_snapshot_revert() {
+    rm -f "$scratch/written"
     guest "$host" "$vm" "rm -f /data/mistake /data/later; sync" || fail "$vm does not answer"
     done_by snapshot create "$host/$vm" --name "$tag"
     guest "$host" "$vm" "echo $tag >/data/mistake; sync" || fail "$vm does not take the mistake"
@@ -86,7 +87,6 @@ before_snapshot_revert() {
 unplan_snapshot_revert() { done_by snapshot delete "$host/$vm" "$tag" --yes; }
 # Reverted already, and running again: then what is written now must survive.
 at_death_snapshot_revert() {
-    rm -f "$scratch/written"
     qemu_of "$host" "$vm" >/dev/null || return 0
     GUEST_TIMEOUT=8 quietly guest "$host" "$vm" '[ ! -e /data/mistake ] && echo kept >/data/later && sync' && touch "$scratch/written"
     return 0
@@ -231,6 +231,7 @@ prepare_backup_restore__in_place() {
     drop_old_disks
 }
 before_backup_restore__in_place() {
+    rm -f "$scratch/written"
     guest "$host" "$vm" "rm -f /data/later; echo $tag >/data/mistake; sync" || fail "$vm does not take the mistake"
     ask_backup_restore__in_place
 }

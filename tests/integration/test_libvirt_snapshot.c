@@ -9,6 +9,7 @@
 #include "model/inventory.h"
 #include "worker/backends/libvirt/kept.h"
 
+#include <netinet/in.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdatomic.h>
@@ -897,6 +898,52 @@ static void nobody_stays_frozen(void **state)
     job_free(job);
 }
 
+static int free_port(void)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t len = sizeof address;
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    assert_int_equal(bind(fd, (struct sockaddr *)&address, len), 0);
+    assert_int_equal(getsockname(fd, (struct sockaddr *)&address, &len), 0);
+    close(fd);
+    return ntohs(address.sin_port);
+}
+
+/* A backup of someone else, which lasts until it is aborted. */
+static void begin_foreign_backup(void)
+{
+    char xml[512];
+
+    snprintf(xml, sizeof xml,
+             "<domainbackup mode='pull'><server transport='tcp' name='127.0.0.1' port='%d'/><disks><disk name='vda'>"
+             "<scratch file='%s/disks/scratch'/></disk></disks></domainbackup>",
+             free_port(), rig.host.root);
+    if (virDomainBackupBegin(rig.host.domain, xml, NULL, 0) < 0)
+        fail_msg("%s", virGetLastErrorMessage());
+}
+
+/* The call after the freeze would wait for libvirt's place for a job, half a minute with a frozen guest. */
+static void nothing_freezes_while_a_job_runs(void **state)
+{
+    struct facts known = {0};
+    struct job *job = create("never");
+    struct step step = {.type = &step_freeze, .class = STEP_ADDS};
+    struct step_run run = {rig.backend, job, &known, NULL};
+    struct err err = {0};
+
+    (void)state;
+    begin_foreign_backup();
+    facts_set(&step.args, "quiesce", "prefer", &err);
+    assert_true(step_freeze.execute(&run, &step, &known, &err) < 0);
+    assert_non_null(strstr(err.text, "foreign job: another backup runs"));
+    assert_false(frozen());
+    assert_int_equal(virDomainAbortJob(rig.host.domain), 0);
+    facts_clear(&known);
+    facts_clear(&step.args);
+    job_free(job);
+}
+
 #define TEST(function)     cmocka_unit_test_setup(function, begin)
 #define TEST_RAW(function) cmocka_unit_test_setup(function, begin_with_raw)
 
@@ -931,6 +978,7 @@ int main(int argc, char **argv)
         cmocka_unit_test_setup(a_quiesced_snapshot, begin_real),
         cmocka_unit_test_setup(a_worker_dies_with_a_quiesced_snapshot, begin_real),
         cmocka_unit_test_setup(nobody_stays_frozen, begin_real),
+        cmocka_unit_test_setup(nothing_freezes_while_a_job_runs, begin_real),
     };
 
     if (!rig_possible()) {

@@ -168,25 +168,6 @@ int backup_abort(virDomainPtr domain, const char *folder, struct err *err)
     return err_set(err, ERR_RETRY, "the backup job does not end though it was asked to");
 }
 
-bool backup_remove_left(virDomainPtr domain, const char *disks)
-{
-    CLEANUP(bitmaps_freep) struct bitmaps *bitmaps = NULL;
-    CLEANUP(freep) char *words = strdup(disks);
-    enum running_backup running;
-    char *rest = NULL, name[64];
-    int count = 0;
-
-    /* In this order: of a job that begins meanwhile no bitmap is in that answer. */
-    if (bitmaps_ask(domain, &bitmaps, NULL) < 0 || backup_running(domain, "", &running, NULL) < 0 ||
-        running != BACKUP_NONE)
-        return false;
-    for (char *disk = words ? strtok_r(words, " ", &rest) : NULL; disk; disk = strtok_r(NULL, " ", &rest)) {
-        snprintf(name, sizeof name, "backup-%s", disk);
-        count += bitmaps_remove_temporary(bitmaps, domain, name);
-    }
-    return count > 0;
-}
-
 /* ---- checkpoints ---- */
 
 static int checkpoint_find(virDomainPtr domain, const char *name, virDomainCheckpointPtr *out, struct err *err)

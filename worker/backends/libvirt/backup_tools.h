@@ -44,12 +44,6 @@ int backup_running(virDomainPtr domain, const char *folder, enum running_backup 
 /* Asks the running job to end if it is ours, and waits for that. None is success. */
 int backup_abort(virDomainPtr domain, const char *folder, struct err *err);
 
-/*
- * The end of a push that nobody saw leaves libvirt's own temporary bitmaps ("backup-vda") in QEMU, and each later incremental fails by them. Removes those of the disks
- * ("vda vdb") while no backup job runs on the domain. True: some were there and are gone.
- */
-bool backup_remove_left(virDomainPtr domain, const char *disks);
-
 /* Bytes per second for the whole push, shared by its disks ("vda vdb"); 0: no limit. A disk whose part has ended has no job: its refusal is no failure. */
 void backup_set_rate(virDomainPtr domain, const char *disks, int64_t rate);
 

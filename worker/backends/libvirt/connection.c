@@ -7,6 +7,7 @@
 #include "worker/backends/libvirt/libvirt.h"
 
 #include "base/log.h"
+#include "worker/backends/libvirt/half_begun.h"
 #include "worker/backends/libvirt/predecessor.h"
 
 #include <pthread.h>
@@ -58,6 +59,18 @@ static void wait_for_guests(virConnectPtr connection)
         virDomainStatsRecordListFree(records);
 }
 
+/* Before the first open of this process: what must be over, and what must be forgotten, when a driver starts in it. */
+static int prepare(const char *uri, struct err *err)
+{
+    CLEANUP(freep) char *root = predecessor_root(uri);
+
+    if (predecessor_wait(uri, PREDECESSOR_MS, err) < 0)
+        return -1;
+    if (root)
+        half_begun_forget(root);
+    return 0;
+}
+
 virConnectPtr libvirt_open(const char *uri, struct err *err)
 {
     static bool opened; /* under `opening`: from then on, those who are connected are we */
@@ -65,7 +78,7 @@ virConnectPtr libvirt_open(const char *uri, struct err *err)
 
     pthread_once(&started, start);
     LOCK_SCOPE(&opening);
-    if (!opened && predecessor_wait(uri, PREDECESSOR_MS, err) < 0)
+    if (!opened && prepare(uri, err) < 0)
         return NULL;
     connection = virConnectOpen(uri);
     if (connection && !opened && strstr(uri, ":///embed"))

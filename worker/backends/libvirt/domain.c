@@ -96,20 +96,56 @@ static const char *domain_job_name(int operation)
     }
 }
 
-static char *domain_job(virDomainPtr domain)
+/* Asked for once more: between the two looks it may have begun, or ended. */
+static bool backup_is_known(virDomainPtr domain)
+{
+    CLEANUP(freep) char *xml = virDomainBackupGetXMLDesc(domain, 0);
+
+    return xml || libvirt_code() != VIR_ERR_NO_DOMAIN_BACKUP;
+}
+
+enum job_slot libvirt_slot(virDomainPtr domain, int *out_operation)
 {
     virTypedParameterPtr params = NULL;
-    int count = 0, type = VIR_DOMAIN_JOB_NONE, operation = 0;
-    char *name = NULL;
+    int count = 0, type = VIR_DOMAIN_JOB_NONE, operation = 0, code;
 
-    if (virDomainGetJobStats(domain, &type, &params, &count, 0) < 0)
-        return NULL; /* inactive, or no such call: no job */
-    if (type == VIR_DOMAIN_JOB_BOUNDED || type == VIR_DOMAIN_JOB_UNBOUNDED) {
-        virTypedParamsGetInt(params, count, VIR_DOMAIN_JOB_OPERATION, &operation);
-        name = strdup(domain_job_name(operation));
+    if (virDomainGetJobStats(domain, &type, &params, &count, 0) < 0) {
+        code = libvirt_code();
+        if (virDomainIsActive(domain) != 1 || code == VIR_ERR_OPERATION_INVALID)
+            return SLOT_FREE;
+        return code == VIR_ERR_INTERNAL_ERROR && !backup_is_known(domain) ? SLOT_BEGINNING : SLOT_UNSURE;
     }
+    virTypedParamsGetInt(params, count, VIR_DOMAIN_JOB_OPERATION, &operation);
     virTypedParamsFree(params, count);
-    return name;
+    *out_operation = operation;
+    return type == VIR_DOMAIN_JOB_BOUNDED || type == VIR_DOMAIN_JOB_UNBOUNDED ? SLOT_TAKEN : SLOT_FREE;
+}
+
+int libvirt_slot_free(virDomainPtr domain, struct err *err)
+{
+    int operation;
+
+    switch (libvirt_slot(domain, &operation)) {
+    case SLOT_FREE: return 0;
+    case SLOT_TAKEN:
+        err_set(err, ERR_RETRY, "foreign job: another %s runs on %s", domain_job_name(operation),
+                virDomainGetName(domain));
+        return err_hint(err, "it is left alone; this job waits until it ends: virsh domjobinfo, virsh blockjob");
+    case SLOT_BEGINNING:
+        err_set(err, ERR_RETRY, "foreign job: on %s libvirt is about to begin a backup, or died when it was",
+                virDomainGetName(domain));
+        return err_hint(err, "if it stays so, nothing but powering the guest off and on ends it");
+    case SLOT_UNSURE: break;
+    }
+    return err_set(err, ERR_RETRY, "%s: libvirt does not say whether a job runs", virDomainGetName(domain));
+}
+
+static char *domain_job(virDomainPtr domain)
+{
+    int operation = VIR_DOMAIN_JOB_OPERATION_BACKUP;
+    enum job_slot slot = libvirt_slot(domain, &operation);
+
+    return slot == SLOT_TAKEN || slot == SLOT_BEGINNING ? strdup(domain_job_name(operation)) : NULL;
 }
 
 static char *block_job(virDomainPtr domain, const struct domain_disks *disks)
@@ -142,8 +178,11 @@ char *libvirt_job_running(virDomainPtr domain)
 
 int libvirt_no_foreign_job(virDomainPtr domain, struct err *err)
 {
-    CLEANUP(freep) char *job = libvirt_job_running(domain);
+    CLEANUP(freep) char *job = NULL;
 
+    if (libvirt_slot_free(domain, err) < 0)
+        return -1;
+    job = libvirt_job_running(domain);
     if (!job)
         return 0;
     err_set(err, ERR_RETRY, "foreign job: another %s runs on %s", job, virDomainGetName(domain));

@@ -129,6 +129,14 @@ bool mark_read(const char *description, char out_job[UUID_TEXT],
 char *mark_strip(const char *description);  /* without the mark; caller frees; NULL: nothing left, or no memory */
 char *mark_add(const char *description, const char *job_id, const char *level); /* caller frees; NULL: no memory */
 
+/*
+ * libvirt does one long job at a time on a domain, and a call that needs its place while it is taken waits for half a minute: never with a frozen guest. BEGINNING: it is a
+ * backup of which nothing is known yet; it stays so for ever where a daemon died in that moment (half_begun.h). UNSURE: the domain is active and libvirt does not say.
+ */
+enum job_slot { SLOT_FREE, SLOT_TAKEN, SLOT_BEGINNING, SLOT_UNSURE };
+enum job_slot libvirt_slot(virDomainPtr domain, int *out_operation); /* VIR_DOMAIN_JOB_OPERATION_…, where it is taken */
+int libvirt_slot_free(virDomainPtr domain, struct err *err);         /* ERR_RETRY: it is not, or nobody knows */
+
 /* ERR_RETRY "foreign job: …" while a job that is not ours runs on the domain or one of its disks. */
 int libvirt_no_foreign_job(virDomainPtr domain, struct err *err);
 /* What runs: "backup", "commit on vda" …; caller frees; NULL: nothing. */

@@ -47,8 +47,7 @@ static int any_connected(const char *root, bool *out, struct err *err)
     return 0;
 }
 
-/* The root of "qemu:///embed?root=DIR"; NULL where the driver is not embedded. */
-static char *root_of(const char *uri)
+char *predecessor_root(const char *uri)
 {
     const char *root = strstr(uri, ":///embed") ? strstr(uri, "root=") : NULL;
 
@@ -57,7 +56,7 @@ static char *root_of(const char *uri)
 
 int predecessor_wait(const char *uri, int64_t limit_ms, struct err *err)
 {
-    char *root = root_of(uri);
+    char *root = predecessor_root(uri);
     int64_t until = clock_monotonic_ms() + limit_ms;
     bool connected = root != NULL;
     int result = 0;

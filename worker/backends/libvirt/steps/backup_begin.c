@@ -5,7 +5,12 @@
 #include "base/clock.h"
 #include "base/text.h"
 #include "worker/backends/libvirt/backup.h"
+#include "worker/backends/libvirt/backup_left.h"
 #include "worker/backends/libvirt/backup_tools.h"
+
+#include <time.h>
+
+enum { BEGINNING_MS = 3000, LOOK_MS = 20 };
 
 static int render(const struct step_run *run, const struct step *step, struct text *command, struct text *lost,
                   struct err *err)
@@ -35,6 +40,27 @@ static int begun(virDomainPtr domain, const struct step *step, bool *out, struct
     return 0;
 }
 
+/*
+ * The same of a call that a dead worker made: while libvirt is about to begin it, it is waited for. No longer than that takes: a libvirtd that died in that moment is about to begin
+ * it for ever.
+ */
+static int begun_before(virDomainPtr domain, const struct step *step, bool *out, struct err *err)
+{
+    int64_t until = clock_monotonic_ms() + BEGINNING_MS;
+    bool beginning = true;
+    int operation;
+
+    *out = false;
+    while (beginning && !*out && clock_monotonic_ms() < until) {
+        beginning = libvirt_slot(domain, &operation) == SLOT_BEGINNING; /* first: it may be begun by the next look */
+        if (begun(domain, step, out, err) < 0)
+            return -1;
+        if (beginning && !*out)
+            nanosleep(&(struct timespec){.tv_nsec = LOOK_MS * 1000000L}, NULL);
+    }
+    return 0;
+}
+
 static int learn(const struct step *step, int64_t begun_at_ms, struct facts *learned, struct err *err)
 {
     const char *checkpoint = facts_get(&step->args, "checkpoint");
@@ -44,14 +70,17 @@ static int learn(const struct step *step, int64_t begun_at_ms, struct facts *lea
     return checkpoint ? facts_set(learned, "checkpoint", checkpoint, err) : 0;
 }
 
+/* The guest may be frozen, so there is no waiting for libvirt's place. */
 static int begin(virDomainPtr domain, const struct step *step, const char *subject, struct err *err)
 {
     const char *xml = step_arg(step, "backup_xml"), *checkpoint = facts_get(&step->args, "checkpoint_xml");
 
+    if (libvirt_slot_free(domain, err) < 0)
+        return -1;
     if (virDomainBackupBegin(domain, xml, checkpoint, 0) == 0)
         return 0;
     libvirt_err(err, "backup of %s", subject);
-    if (err->code != VIR_ERR_INTERNAL_ERROR || !backup_remove_left(domain, step_arg(step, "disks")))
+    if (err->code != VIR_ERR_INTERNAL_ERROR || !backup_remove_left(domain, step))
         return -1;
     *err = (struct err){0};
     return virDomainBackupBegin(domain, xml, checkpoint, 0) == 0 ? 0 : libvirt_err(err, "backup of %s", subject);
@@ -78,13 +107,16 @@ static int undo(const struct step_run *run, const struct step *step, const struc
     CLEANUP(domain_freep) virDomainPtr domain = NULL;
     const char *checkpoint = facts_get(&step->args, "checkpoint");
     struct err why = {0};
+    bool already;
 
     (void)learned;
     if (step_domain(run, &domain, &why) < 0)
         return why.code == VIR_ERR_NO_DOMAIN ? 0 : (*err = why, -1);
-    if (backup_abort(domain, step_arg(step, "folder"), err) < 0)
+    if (begun_before(domain, step, &already, err) < 0 || backup_abort(domain, step_arg(step, "folder"), err) < 0 ||
+        (checkpoint && checkpoint_remove(domain, checkpoint, err) < 0))
         return -1;
-    return checkpoint ? checkpoint_remove(domain, checkpoint, err) : 0;
+    backup_remove_left(domain, step);
+    return 0;
 }
 
 /* An isolated backup that has ended leaves no trace that is ours alone: it is made again. */
@@ -94,7 +126,7 @@ static int settle(const struct step_run *run, const struct step *step, struct fa
     CLEANUP(domain_freep) virDomainPtr domain = NULL;
     bool already;
 
-    if (step_domain(run, &domain, err) < 0 || begun(domain, step, &already, err) < 0)
+    if (step_domain(run, &domain, err) < 0 || begun_before(domain, step, &already, err) < 0)
         return -1;
     *out = already ? SETTLED_DONE : SETTLED_UNKNOWN;
     return already ? learn(step, clock_real_ms(), learned, err) : 0;

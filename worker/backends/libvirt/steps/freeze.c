@@ -1,6 +1,7 @@
 /*
  * freeze: the guest writes what it has in memory and holds further writes. Owes thaw from before the command is sent, because an agent that does not answer in time may still
  * freeze later. An unknown mount "freezes" nothing and says success, so the number of frozen file systems must be above 0.
+ * What follows takes libvirt's one place for a job, and would wait for it: so it must be free, or nothing is frozen.
  * With quiesce prefer a failure is no failure of the job: known "frozen" is "0", and "level_reason" says why.
  */
 #include "worker/backends/libvirt/thaw_guard.h"
@@ -50,7 +51,7 @@ static int execute_freeze(const struct step_run *run, const struct step *step, s
     struct err failure = {0};
     int count;
 
-    if (libvirt_domain(backend, run->job->target.id, &domain, err) < 0)
+    if (libvirt_domain(backend, run->job->target.id, &domain, err) < 0 || libvirt_slot_free(domain, err) < 0)
         return -1;
     count = freeze(backend, domain, &failure);
     if (count < 0 && required) {

@@ -190,6 +190,7 @@ static void close_files(const struct step *step)
         chmod(top, 0600);
 }
 
+/* A guest that is frozen does not wait for libvirt's place. */
 static int create(const struct step_run *run, const struct step *step, virDomainPtr domain, const char *level,
                   struct facts *learned, struct err *err)
 {
@@ -199,7 +200,8 @@ static int create(const struct step_run *run, const struct step *step, virDomain
     int64_t flags = facts_get_int(&step->args, "flags", 0);
     int64_t began;
 
-    if (remove_leftovers(step, err) < 0 || marked_xml(run, step, level, &xml, err) < 0)
+    if (remove_leftovers(step, err) < 0 || marked_xml(run, step, level, &xml, err) < 0 ||
+        (strcmp(level, "filesystem") == 0 && libvirt_slot_free(domain, err) < 0))
         return -1;
     began = clock_monotonic_ms();
     snapshot = virDomainSnapshotCreateXML(domain, xml, (unsigned)flags);

@@ -83,12 +83,10 @@ static int look_at_disks(struct create *create, struct err *err)
 /* Jobs of others are waited for; one of our own can only be this job's, whose plan is not made again while it runs. */
 static int refuse_other_jobs(struct create *create, struct err *err)
 {
-    virDomainJobInfo info;
-
     if (!create->active)
         return 0;
-    if (virDomainGetJobInfo(create->domain, &info) == 0 && info.type != VIR_DOMAIN_JOB_NONE)
-        return err_set(err, ERR_RETRY, "foreign job: the domain has a job of someone else (virsh domjobinfo)");
+    if (libvirt_slot_free(create->domain, err) < 0)
+        return -1;
     for (size_t i = 0; i < create->draft.disks.count; i++) {
         const struct point_disk *disk = list_at(&create->draft.disks, struct point_disk, i);
         virDomainBlockJobInfo block;

@@ -18,17 +18,13 @@
 
 static int refuse_state(virDomainPtr domain, struct err *err)
 {
-    virDomainJobInfo info;
-
     if (virDomainIsPersistent(domain) != 1)
         return err_set(err, ERR_PERMANENT, "in place needs a domain with a definition: this one is transient");
     if (virDomainHasManagedSaveImage(domain, 0) == 1) {
         err_set(err, ERR_PERMANENT, "the domain has a saved state, which would be loaded over the restored disks");
         return err_hint(err, "start it, or virsh managedsave-remove");
     }
-    if (virDomainIsActive(domain) == 1 && virDomainGetJobInfo(domain, &info) == 0 && info.type != VIR_DOMAIN_JOB_NONE)
-        return err_set(err, ERR_RETRY, "foreign job: the domain has a job of someone else (virsh domjobinfo)");
-    return 0;
+    return libvirt_slot_free(domain, err);
 }
 
 static int refuse_snapshots(const struct restore *restore, virDomainPtr domain, struct plan *plan, struct err *err)

@@ -1,0 +1,11 @@
+#pragma once
+#include <libvirt/libvirt.h>
+#include <stdbool.h>
+
+struct step;
+
+/*
+ * Removes what dead daemons have left in QEMU of backups of this step's disks, and what a backup that QEMU began for this very step has made; only while libvirt knows of no
+ * job on the domain. Waits some seconds for a job to end. True: something was there and is gone.
+ */
+bool backup_remove_left(virDomainPtr domain, const struct step *step);
