@@ -15,31 +15,78 @@
 #include <string.h>
 #include <utlist.h>
 
+enum { AUDIT_JOBS_MAX = 1024 };
+
 struct audit_wait {
     struct audit_wait *prev, *next;
     struct desk_write *write; /* NULL: it was answered; the report is still to come */
 };
 
-static int append(struct coordinator *coordinator, const struct desk_write *by, struct audit *record, uint64_t opaque,
+/* All of the record is borrowed, but for its details. */
+static int append(struct coordinator *coordinator, const struct desk_call *by, struct audit *record, uint64_t opaque,
                   struct err *err)
 {
-    int result = 0;
-    char count[24];
-
     record->who = by && by->who ? by->who : coordinator->options.name;
     record->from = by && by->from ? by->from : (char *)"";
-    if (by && by->suppressed) {
-        snprintf(count, sizeof count, "%lld", (long long)by->suppressed);
-        result = facts_set(&record->details, "suppressed", count, err);
-    }
-    if (result == 0)
-        result = audit_append(&coordinator->audit, coordinator->publisher, record, opaque, err);
+    int result = audit_append(&coordinator->audit, coordinator->publisher, record, opaque, err);
     if (result == 0)
         coordinator->sent++;
-    free(record->previous); /* the rest is borrowed */
+    free(record->previous);
     facts_clear(&record->details);
     return result;
 }
+
+static void log_failure(const struct audit *record, const struct err *err)
+{
+    log_error("audit", "%s %s by %s is not recorded: %s", record->action, record->subject ? record->subject : "",
+              record->who, err->text);
+}
+
+/* ---- jobs, by request ---- */
+
+static bool same_text(const char *a, const char *b)
+{
+    return a && b ? strcmp(a, b) == 0 : a == b;
+}
+
+void audit_job(struct coordinator *coordinator, const struct desk_write *by, const char *job_id)
+{
+    struct audit_jobs *jobs = &coordinator->audit_jobs;
+
+    if (by->audited)
+        return;
+    if (jobs->count == AUDIT_JOBS_MAX || jobs->call != by->call || !same_text(jobs->reason, by->reason))
+        audit_flush(coordinator);
+    if (!jobs->count) {
+        jobs->call = desk_call_keep(by->call);
+        string_set(&jobs->reason, by->reason, NULL);
+    }
+    text_add(&jobs->ids, jobs->count++ ? " " : "");
+    text_add(&jobs->ids, job_id);
+}
+
+void audit_flush(struct coordinator *coordinator)
+{
+    struct audit_jobs jobs = coordinator->audit_jobs;
+    char *ids = (char *)text_str(&jobs.ids);
+    struct audit record = {.action = (char *)"job.submit",
+                           .subject = jobs.count == 1 ? ids : NULL,
+                           .reason = jobs.reason,
+                           .outcome = (char *)"allowed"};
+    struct err err = {0};
+
+    if (!jobs.count)
+        return;
+    coordinator->audit_jobs = (struct audit_jobs){0};
+    if ((jobs.count > 1 && facts_set(&record.details, "jobs", ids, &err) < 0) ||
+        append(coordinator, jobs.call, &record, OPAQUE_AUDIT, &err) < 0)
+        log_failure(&record, &err);
+    desk_call_release(jobs.call);
+    free(jobs.reason);
+    text_free(&jobs.ids);
+}
+
+/* ---- the rest ---- */
 
 void audit_say(struct coordinator *coordinator, const struct desk_write *by, const char *action, const char *subject,
                const char *reason, const char *outcome)
@@ -47,11 +94,15 @@ void audit_say(struct coordinator *coordinator, const struct desk_write *by, con
     struct audit record = {
         .action = (char *)action, .subject = (char *)subject, .reason = (char *)reason, .outcome = (char *)outcome};
     struct err err = {0};
+    char count[24];
 
-    if (by && by->audited)
+    if (by->audited)
         return;
-    if (append(coordinator, by, &record, OPAQUE_AUDIT, &err) < 0)
-        log_error("audit", "%s %s by %s is not recorded: %s", action, subject, record.who, err.text);
+    audit_flush(coordinator);
+    snprintf(count, sizeof count, "%lld", (long long)by->suppressed);
+    if ((by->suppressed && facts_set(&record.details, "suppressed", count, &err) < 0) ||
+        append(coordinator, by->call, &record, OPAQUE_AUDIT, &err) < 0)
+        log_failure(&record, &err);
 }
 
 /* ---- what must not be lost ---- */
@@ -84,7 +135,8 @@ static int send_first(struct coordinator *coordinator, struct desk_write *write,
 
     if (!wait)
         return err_memory(err, "audit");
-    if (append(coordinator, write, &record, (uint64_t)(uintptr_t)wait | OPAQUE_AUDIT_WAIT, err) < 0) {
+    audit_flush(coordinator);
+    if (append(coordinator, write->call, &record, (uint64_t)(uintptr_t)wait | OPAQUE_AUDIT_WAIT, err) < 0) {
         free(wait);
         return -1;
     }

@@ -72,7 +72,7 @@ static void confirm_prepared(struct coordinator *coordinator, struct draft *draf
     node->stage = STAGE_IDLE;
     node->write = NULL;
     if (draft->write)
-        audit_say(coordinator, draft->write, "job.submit", job->job_id, job->reason, "allowed");
+        audit_job(coordinator, draft->write, job->job_id);
     answer(coordinator, draft);
     dispatch_job(coordinator, node);
     if (node->stage == STAGE_IDLE) /* it waits: else there is more to say in a moment */
@@ -446,6 +446,7 @@ static int turn(struct coordinator *coordinator, struct err *err)
     coordinator->more = read > 0;
     desk_serve(coordinator);
     log_write_marks(coordinator, false);
+    audit_flush(coordinator);
     dispatch_break_silence(coordinator, false);
     bury_idle_marks(coordinator);
     redis_process(coordinator->redis, 0); /* sends what the turn asked of Redis */

@@ -98,7 +98,7 @@ static void serve_submit(struct coordinator *coordinator, struct desk_write *wri
     }
     node->stage = STAGE_PREPARING;
     node->write = write;
-    if (log_append_job(coordinator, node, DRAFT_PREPARED, write->who, write->reason, write, &err) == 0)
+    if (log_append_job(coordinator, node, DRAFT_PREPARED, write->call->who, write->reason, write, &err) == 0)
         return;
     pthread_mutex_lock(&coordinator->lock);
     ledger_remove(coordinator->ledger, node);
@@ -166,7 +166,7 @@ static void serve_word(struct coordinator *coordinator, struct desk_write *write
     CLEANUP(freep) char *before = set_word(coordinator, field, TAKE_PTR(text));
     if (step == DRAFT_RESOLVE)
         node->control_written = false;
-    if (log_append_job(coordinator, node, step, write->who, write->reason, write, &err) == 0) {
+    if (log_append_job(coordinator, node, step, write->call->who, write->reason, write, &err) == 0) {
         node->words_on_their_way++;
         return;
     }
@@ -304,7 +304,7 @@ static void serve_audit(struct coordinator *coordinator, struct desk_write *writ
         audit_say(coordinator, write, write->action, write->subject, write->reason, write->outcome);
     else
         log_info("audit", "%s %s by %s: %s (not recorded: this coordinator does not lead)", write->action,
-                 write->subject, write->who, write->outcome);
+                 write->subject, write->call->who, write->outcome);
 }
 
 static void serve_quiet(struct coordinator *coordinator, struct desk_write *write)
@@ -357,7 +357,7 @@ void desk_refuse_all(struct coordinator *coordinator)
     for (struct queue_item *item = queue_take_all(coordinator->desk), *next; item; item = next) {
         struct desk_write *write = (struct desk_write *)item;
         next = item->next;
-        if (write->call)
+        if (write->call && write->call->waited_for)
             refuse(coordinator, write, ERR_RETRY, "the coordinator stops");
         else
             desk_write_free(write);

@@ -8,6 +8,7 @@
  * No I/O happens under `lock`.
  */
 #include "base/bucket.h"
+#include "base/text.h"
 #include "coordinator/audit.h"
 #include "coordinator/coordinator.h"
 #include "coordinator/fleet.h"
@@ -21,6 +22,7 @@
 #include <signal.h>
 #include <stdatomic.h>
 
+struct desk_call;
 struct desk_write;
 struct flight;
 struct keeper;
@@ -46,6 +48,13 @@ struct draft {
     struct desk_write *write;   /* who waits for it; NULL */
     unsigned char *value;       /* of a job: what was sent; owned. What comes back is compared, not read */
     size_t value_len;
+};
+
+struct audit_jobs { /* of one request, taken and not yet in the audit */
+    struct desk_call *call;
+    char *reason;
+    struct text ids;
+    size_t count;
 };
 
 struct coordinator {
@@ -82,6 +91,7 @@ struct coordinator {
     struct mac *mac;
     struct leadership leadership;
     struct audit_chain audit;
+    struct audit_jobs audit_jobs;
     void (*notify)(const char *state); /* a supervisor; NULL: nobody */
     struct draft *drafts;
     struct flight *silent; /* jobs published a moment ago, oldest first: perhaps their hosts say something at once */
@@ -146,7 +156,10 @@ void event_published(struct coordinator *coordinator, struct ledger_node *node);
 
 /* ---- audited.c: who asked for what ---- */
 struct audit_wait;
-/* One record, sent some milliseconds later; none if there is one already. by: who asked; NULL: the coordinator itself. */
+/* A job that was taken. Those of one request share a record, for as long as they come in a row. */
+void audit_job(struct coordinator *coordinator, const struct desk_write *by, const char *job_id);
+void audit_flush(struct coordinator *coordinator); /* once a turn */
+/* One record, sent some milliseconds later; none if there is one already. by: who asked. */
 void audit_say(struct coordinator *coordinator, const struct desk_write *by, const char *action, const char *subject,
                const char *reason, const char *outcome);
 /* True: go on with the write. False: it was answered, or will be served again when its record is safe. */

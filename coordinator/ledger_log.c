@@ -31,8 +31,7 @@ static int send_entry(struct coordinator *coordinator, const struct ledger_entry
                                       .key = key,
                                       .type = &ledger_entry_record,
                                       .record = entry,
-                                      .opaque = OPAQUE_LEDGER,
-                                      .job = entry->kind == LEDGER_JOB ? entry->id : NULL};
+                                      .opaque = OPAQUE_LEDGER};
 
     ledger_key_format(key, entry->kind, entry->id, (struct ledger_ref){entry->term, entry->n});
     if (publisher_send(coordinator->publisher, &publication, out_value, out_len, err) < 0)
@@ -233,6 +232,7 @@ void log_drop_drafts(struct coordinator *coordinator, int kind, const char *why)
 
     err_set(&err, (enum err_kind)kind, "%s", why);
     ledger_entry_free(TAKE_PTR(coordinator->marks));
+    audit_flush(coordinator);
     audit_drop_waits(coordinator, &err);
     DL_FOREACH_SAFE (coordinator->drafts, draft, next) {
         if (draft->write)

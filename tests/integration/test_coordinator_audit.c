@@ -86,6 +86,40 @@ static void each_record_says_who_and_from_where(void **state)
     expect_record(scene, "job.cancel", id, true);
 }
 
+/* How many records name the job, and how many there are of submissions. */
+static size_t count_records(const json_t *records, const char *job_id, size_t *out_submissions)
+{
+    size_t index, found = 0;
+    json_t *record;
+
+    *out_submissions = 0;
+    json_array_foreach(records, index, record)
+    {
+        *out_submissions += strcmp(text(record, "action"), "job.submit") == 0;
+        found += strcmp(text(record, "subject"), job_id) == 0 ||
+                 strstr(text(json_object_get(record, "details"), "jobs"), job_id);
+    }
+    return found;
+}
+
+static void the_jobs_of_one_request_share_records(void **state)
+{
+    struct rig_scene *scene = *state;
+    json_t *answer = rig_insist(scene->coordinator, 10000, "submit-hundred alpha"), *records = NULL, *id;
+    const json_t *ids = json_object_get(answer, "job_ids");
+    const char *last = json_string_value(json_array_get(ids, 99));
+    size_t submissions = 0, index;
+
+    for (int i = 0;
+         json_decref(records), records = rig_audits(scene->rig), !count_records(records, last, &submissions) && i < 100;
+         i++)
+        poll(NULL, 0, 20);
+    json_array_foreach(ids, index, id) assert_int_equal(count_records(records, json_string_value(id), &submissions), 1);
+    assert_in_range(submissions, 1, 50);
+    json_decref(records);
+    json_decref(answer);
+}
+
 static void strangers_fill_the_audit_only_so_fast(void **state)
 {
     struct rig_scene *scene = *state;
@@ -135,6 +169,7 @@ int main(int argc, char **argv)
         cmocka_unit_test_setup_teardown(what_takes_away_is_recorded_before_it_is_answered, rig_scene_set_up,
                                         rig_scene_tear_down),
         cmocka_unit_test_setup_teardown(each_record_says_who_and_from_where, rig_scene_set_up, rig_scene_tear_down),
+        cmocka_unit_test_setup_teardown(the_jobs_of_one_request_share_records, rig_scene_set_up, rig_scene_tear_down),
         cmocka_unit_test_setup_teardown(strangers_fill_the_audit_only_so_fast, rig_scene_set_up, rig_scene_tear_down),
         cmocka_unit_test_setup_teardown(dead_letters_are_kept_only_so_fast, rig_scene_set_up, rig_scene_tear_down),
     };

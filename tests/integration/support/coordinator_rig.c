@@ -124,6 +124,29 @@ static int submit(struct coordinator *coordinator, const char *host, const char 
     return coordinator_submit(coordinator, &tester, &job, *key == '-' ? NULL : key, out, err);
 }
 
+/* A hundred in one request. */
+static void command_submit_hundred(struct coordinator *coordinator, const char *host)
+{
+    enum { HUNDRED = 100 };
+    struct params_noop params = {0};
+    struct job job = {
+        .op = OP_NOOP, .target = {(char *)"null", (char *)"many", NULL}, .host = (char *)host, .params = &params};
+    const struct job *jobs[HUNDRED];
+    char ids[HUNDRED][UUID_TEXT];
+    struct err errs[HUNDRED], err = {0};
+    json_t *taken = json_array();
+
+    for (int i = 0; i < HUNDRED; i++)
+        jobs[i] = &job;
+    int result = coordinator_submit_many(coordinator, &tester, jobs, NULL, HUNDRED, ids, errs, &err);
+    for (int i = 0; result == 0 && i < HUNDRED; i++) {
+        if (errs[i].kind != ERR_NONE)
+            result = err_set(&err, errs[i].kind, "%s", errs[i].text);
+        json_array_append_new(taken, json_string(ids[i]));
+    }
+    say_result(result, &err, json_pack("{s:o}", "job_ids", taken));
+}
+
 static void command_state(struct coordinator *coordinator)
 {
     struct coordinator_state state;
@@ -285,7 +308,9 @@ static void serve_line(struct coordinator *coordinator, char *line)
     } else if (strcmp(verb, "brief") == 0) { /* c: ms to its deadline */
         int result = submit(coordinator, a, b, "-", false, atoll(c), id, &err);
         say_result(result, &err, json_pack("{s:s}", "job_id", id));
-    } else if (strcmp(verb, "refuse") == 0)
+    } else if (strcmp(verb, "submit-hundred") == 0)
+        command_submit_hundred(coordinator, a);
+    else if (strcmp(verb, "refuse") == 0)
         command_refuse(coordinator, atoi(a));
     else if (strcmp(verb, "hold") == 0 || strcmp(verb, "release") == 0)
         command_put(coordinator, LEDGER_HOLD, a, b, *verb == 'r');
