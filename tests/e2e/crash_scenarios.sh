@@ -317,28 +317,28 @@ after_repository_remove() { rm -rf "$(host_folder "$host")/repository/$tag"; }
 
 # ---- backup.copy: to a repository of its own, as one full backup and as a chain ----
 
-copies_folder() { echo "$(host_folder "$host")/repository/copies"; }
-ask_backup_copy() { ask=(backup copy "$copied" --to copies); }
+copies_folder() { echo "$(host_folder "$host")/repository/$host-copies"; }
+ask_backup_copy() { ask=(backup copy "$copied" --to "$host-copies"); }
 prepare_backup_copy() {
     anchor
     copied=$(fleetsnap backup list "$host/$vm" --repository "$(fleetsnap repository show "$repository" --json | jq -r .id)" --json | jq -r 'sort_by(.created_at) | last | .id')
-    done_by repository init copies --host "$host" --path "$(copies_folder)"
+    done_by repository init "$host-copies" --host "$host" --path "$(copies_folder)"
 }
 before_backup_copy() { ask_backup_copy; }
 effect_backup_copy() {
     equal "copies of the job" 1 "$(point_count "$job")"
     equal "whose copy it is" "$copied" "$(fleetsnap backup show "$job" --json | jq -r .copied_point)"
     done_by backup verify "$job" --depth image
-    expect_json 0 repository check copies --checksum
+    expect_json 0 repository check "$host-copies" --checksum
     holds '.result.findings // [] | length == 0'
 }
 after_backup_copy() { done_by backup delete "$job" --all --really-last --yes; }
 finish_backup_copy() {
-    done_by repository remove copies --yes
+    done_by repository remove "$host-copies" --yes
     rm -rf "$(copies_folder)"
 }
 
-ask_backup_copy__chain() { ask=(backup copy "$copied" --to copies --chain); }
+ask_backup_copy__chain() { ask=(backup copy "$copied" --to "$host-copies" --chain); }
 prepare_backup_copy__chain() {
     anchor
     done_by backup create "$host/$vm" --repository "$repository" --kind incremental
