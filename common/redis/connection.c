@@ -78,6 +78,7 @@ void redis_free(struct redis *redis)
     drop_addresses(redis);
     waiters_free(&redis->flight);
     waiters_free(&redis->lost);
+    many_free(redis);
     if (redis->password)
         explicit_bzero(redis->password, strlen(redis->password));
     if (redis->out)
@@ -238,6 +239,8 @@ static void exchange(struct redis *redis, short revents)
 
 void redis_process(struct redis *redis, short revents)
 {
+    if (redis->state != REDIS_READY)
+        many_flush(redis); /* lost */
     switch (redis->state) {
     case REDIS_DOWN:
         if (clock_monotonic_ms() >= redis->retry_ms)
@@ -289,7 +292,7 @@ int redis_wait_ms(const struct redis *redis)
     int64_t until = patience_ends(redis);
     int64_t now;
 
-    if (redis->lost.count > 0)
+    if (redis->lost.count > 0 || redis->many)
         return 0;
     if (redis->state == REDIS_RESOLVING)
         return LOOKUP_STEP_MS;

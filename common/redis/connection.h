@@ -6,6 +6,7 @@
 #include <netdb.h>
 
 struct lookup;
+struct many;
 
 struct waiter { /* a command whose answer is owed to somebody */
     redis_callback *callback;
@@ -37,9 +38,11 @@ struct redis {
     char *out;                           /* [out_sent, out_len) is to be written */
     size_t out_len, out_sent, out_capacity;
     struct waiters flight, lost; /* sent; and those that will hear REDIS_LOST from the next redis_process */
-    bool reply_taken;            /* set by a callback that keeps its reply */
-    bool refused;                /* the problem is a refusal: user, password, rights */
-    char doom[200];              /* set by a callback: why this connection must be closed */
+    struct many *many, *all_many, *spare_many; /* gathering; all; not in use */
+    int64_t alone_until_ms;                    /* nothing gathers */
+    bool reply_taken;                          /* set by a callback that keeps its reply */
+    bool refused;                              /* the problem is a refusal: user, password, rights */
+    char doom[200];                            /* set by a callback: why this connection must be closed */
     char run_id[64];
     char problem[256];
 };
@@ -59,6 +62,12 @@ void redis_lose_flight(struct redis *redis);
 void redis_tell_lost(struct redis *redis);
 void redis_read(struct redis *redis);  /* reads what is there and calls callbacks */
 void redis_write(struct redis *redis); /* writes what the socket takes */
+
+/* many.c */
+bool many_send(struct redis *redis, int argc, const char *const *argv, redis_callback *callback,
+               void *context);        /* true: it goes with the next write; false: it does not gather */
+void many_flush(struct redis *redis); /* what has gathered is sent */
+void many_free(struct redis *redis);
 
 /* resolve.c: names without blocking. Numbers and socket paths are answered at once. */
 int lookup_start(const char *address, struct lookup **out_lookup, struct addrinfo **out, char *why,

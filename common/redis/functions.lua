@@ -33,9 +33,19 @@ local MONTH_MS = 2592000000
 local RESERVED_MS = 600000
 local TERMINAL = { SUCCEEDED = true, FAILED = true, CANCELLED = true, EXPIRED = true, REJECTED = true, PARKED = true }
 
+-- What does not change during a call, and is asked once even when it carries many jobs: forgotten by every call.
+local now_known, term_known, epoch_known, nothing_held
+
+local function forget()
+  now_known, term_known, epoch_known, nothing_held = nil, nil, nil, nil
+end
+
 local function now_ms()
-  local time = redis.call('TIME')
-  return time[1] * 1000 + (time[2] - time[2] % 1000) / 1000
+  if not now_known then
+    local time = redis.call('TIME')
+    now_known = time[1] * 1000 + (time[2] - time[2] % 1000) / 1000
+  end
+  return now_known
 end
 
 local function number(text)
@@ -73,12 +83,13 @@ end
 -- ---- the leader ----
 
 local function deposed(term)
-  local highest = number(redis.call('GET', 'fs:term'))
+  term_known = term_known or number(redis.call('GET', 'fs:term'))
   term = tonumber(term)
-  if term > highest then
+  if term > term_known then
     redis.call('SET', 'fs:term', term)
+    term_known = term
   end
-  return term < highest
+  return term < term_known
 end
 
 local function term(_, a)
@@ -216,7 +227,7 @@ local function ticket(_, a)
     return { 'TERM' }
   end
   local key = 'fs:job:' .. a[2]
-  local known = redis.call('HMGET', key, 'host', 'state')
+  local known = redis.call('EXISTS', key) == 1 and redis.call('HMGET', key, 'host', 'state') or {}
   if known[1] then
     add_to_ticket(key, known[2], a)
   else
@@ -324,7 +335,10 @@ local function start_says(t, now)
 end
 
 local function hold_says(a)
-  if redis.call('EXISTS', 'fs:hold') == 1 then
+  if nothing_held == nil then
+    nothing_held = redis.call('EXISTS', 'fs:hold') == 0
+  end
+  if not nothing_held then
     local hold = redis.call('HMGET', 'fs:hold', 'all', 'host:' .. a[2], 'target:' .. a[4])
     local reason = hold[1] or hold[2] or hold[3]
     return reason and { 'HOLD', reason }
@@ -335,9 +349,14 @@ end
 job host instance target journal class epoch (as fs:epoch has it) least (token that may be given) attempt ttl goes_on [slot limit]...
 goes_on: '1' for a job that began before its worker died. It does not start, so nothing that keeps from starting keeps it: neither a
 cancel nor the deadline (it goes back, and needs the lock for that), nor a hold, nor a slot that another took while it was away.
+A job that only reads and takes no slot has nothing that it could keep from others, so its ticket is left as it is: renew, after a second, and
+finish say that it was there.
 ]]
 local function acquire(_, a)
-  if redis.call('GET', 'fs:epoch') ~= a[7] then
+  if epoch_known == nil then
+    epoch_known = redis.call('GET', 'fs:epoch')
+  end
+  if epoch_known ~= a[7] then
     return { 'EPOCH' }
   end
   local job_key = 'fs:job:' .. a[1]
@@ -375,8 +394,10 @@ local function acquire(_, a)
     token = number(l[4]) < tonumber(a[8]) and a[8] or string.format('%d', l[4] + 1)
     redis.call('HSET', lock_key, 'owner', owner, 'instance', a[3], 'until', till, 'fence', token)
   end
-  redis.call('HSET', job_key, 'state', resolving and 'PARKED' or 'RUNNING', 'owner', a[3], 'journal', a[5],
-    'token', token, 'attempt', a[9])
+  if lock_key or a[12] or resolving then
+    redis.call('HSET', job_key, 'state', resolving and 'PARKED' or 'RUNNING', 'owner', a[3], 'journal', a[5],
+      'token', token, 'attempt', a[9])
+  end
   return { 'OK', token }
 end
 
@@ -468,16 +489,16 @@ local function flags(_, a)
   return { 'OK', t[2] or '', t[3] or '', '' }
 end
 
--- What finish does to the lock. True if a higher token was given meanwhile.
-local function release(a, l, token)
+-- What finish does to the lock, for a job in this state. True if a higher token was given meanwhile.
+local function release(a, state, l, token)
   local key, owner = 'fs:lock:' .. a[3], a[2] .. '/' .. a[1]
   local higher = token > 0 and number(l[2]) > token
   if l[1] == owner and not higher then
     redis.call('HSET', key, 'owner', '')
   end
-  if a[5] == 'PARKED' then
+  if state == 'PARKED' then
     close_target(a[3], a[1])
-  elseif a[5] ~= '' and present(l[3]) then
+  elseif state ~= '' and present(l[3]) then
     redis.call('HSET', key, 'parked', without_line(l[3], a[1]))
   end
   return higher
@@ -502,9 +523,9 @@ local function end_ticket(key, t, state, token)
   end
 end
 
--- Not that of a job that was acquired without one, unless it is or was PARKED.
-local function touches_lock(t, a, token)
-  return token > 0 or t[3] ~= '0' or t[2] == 'PARKED' or a[5] == 'PARKED'
+-- Not that of a job that was given none, unless it is or was PARKED.
+local function touches_lock(t, state, token)
+  return token > 0 or number(t[3]) > 0 or t[2] == 'PARKED' or state == 'PARKED'
 end
 
 -- job host target token state [slot]...
@@ -526,10 +547,10 @@ local function finish(_, a)
   local resolved = t[2] == 'PARKED' and state ~= 'PARKED' and state ~= ''
   local ended = TERMINAL[t[2]] and not resolved
   if ended then
-    a[5] = t[2] == 'PARKED' and 'PARKED' or ''
+    state = t[2] == 'PARKED' and 'PARKED' or ''
   end
-  local higher = touches_lock(t, a, token) and
-    release(a, redis.call('HMGET', 'fs:lock:' .. a[3], 'owner', 'fence', 'parked'), token)
+  local higher = touches_lock(t, state, token) and
+    release(a, state, redis.call('HMGET', 'fs:lock:' .. a[3], 'owner', 'fence', 'parked'), token)
   if ended then
     return { 'DUP', t[2] }
   end
@@ -582,6 +603,45 @@ local function unreserve(_, a)
   return { 'OK' }
 end
 
+-- ---- many at once ----
+
+-- What goes wrong with one job is its own answer.
+local function answer_to(f, a)
+  local ran, answer = pcall(f, nil, a)
+  if ran then
+    return answer
+  end
+  return { 'ERROR', type(answer) == 'table' and answer.err or tostring(answer) }
+end
+
+--[[
+argc mask same... [others...]...: the same function for many jobs. The mask has a '1' for each argument that is the same for all; these come first, then
+the others of each job. The answer is an array of what f answers.
+]]
+local function many(f)
+  return function(_, b)
+    local a, others, at = {}, {}, 2
+    for i = 1, tonumber(b[1]) do
+      if string.sub(b[2], i, i) == '1' then
+        at = at + 1
+        a[i] = b[at]
+      else
+        others[#others + 1] = i
+        a[i] = ''
+      end
+    end
+    local answers, count, last = {}, #others, #b
+    while at < last do
+      for i = 1, count do
+        a[others[i]] = b[at + i]
+      end
+      at = at + count
+      answers[#answers + 1] = answer_to(f, a)
+    end
+    return answers
+  end
+end
+
 -- allow-oom: what ends jobs, stops them or keeps them from being run twice must work when memory is full.
 local ALWAYS = { 'allow-oom' }
 local functions = {
@@ -601,8 +661,15 @@ local functions = {
   { 'fs_claim', claim, ALWAYS },
   { 'fs_reserve', reserve, {} },
   { 'fs_unreserve', unreserve, ALWAYS },
+  { 'fs_ticket_many', many(ticket), {} },
+  { 'fs_acquire_many', many(acquire), {} },
+  { 'fs_finish_many', many(finish), ALWAYS },
 }
 for i = 1, #functions do
   local row = functions[i]
-  redis.register_function({ function_name = row[1], callback = row[2], flags = row[3] })
+  local function callback(keys, a)
+    forget()
+    return row[2](keys, a)
+  end
+  redis.register_function({ function_name = row[1], callback = callback, flags = row[3] })
 end

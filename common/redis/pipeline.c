@@ -153,8 +153,9 @@ void redis_send(struct redis *redis, int argc, const char *const *argv, const si
                 void *context)
 {
     struct waiter waiter = {.callback = callback, .context = context, .since_ms = clock_monotonic_ms()};
-    size_t before = redis->out_len;
 
+    many_flush(redis);
+    size_t before = redis->out_len;
     if (redis->state == REDIS_READY && redis_encode(redis, argc, argv, lengths)) {
         if (waiters_add(&redis->flight, waiter))
             return;
@@ -166,6 +167,7 @@ void redis_send(struct redis *redis, int argc, const char *const *argv, const si
 
 void redis_write(struct redis *redis)
 {
+    many_flush(redis);
     while (redis->out_sent < redis->out_len) {
         ssize_t sent = send(redis->fd, redis->out + redis->out_sent, redis->out_len - redis->out_sent, MSG_NOSIGNAL);
         if (sent < 0 && errno == EINTR)

@@ -6,6 +6,7 @@
 
 #include "base/err.h"
 #include "base/text.h"
+#include "redis/connection.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -90,7 +91,8 @@ int command_end(struct store_command *command, const char *subject, struct err *
 
 void store_send(struct redis *redis, const struct store_command *command, redis_callback *callback, void *context)
 {
-    redis_send(redis, command->argc, command->argv, NULL, callback, context);
+    if (!many_send(redis, command->argc, command->argv, callback, context))
+        redis_send(redis, command->argc, command->argv, NULL, callback, context);
 }
 
 struct redis_reply *store_call(struct redis *redis, const struct store_command *command, struct err *err)

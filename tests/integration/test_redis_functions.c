@@ -7,6 +7,7 @@
 #include "redis/store.h"
 #include "support/own_redis.h"
 
+#include <poll.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -1209,6 +1210,117 @@ static void a_restart_lets_the_holder_go_on_and_nobody_else_in(void **state)
     assert_int_equal(acquire(&other).token, 3 * STEP + 1);
 }
 
+/* ---- many at once ---- */
+
+static char said[256];
+
+static void note(void *context, enum redis_outcome outcome, const struct redis_reply *reply)
+{
+    const char *word = redis_reply_is_error(reply) ? "error" : redis_reply_text(redis_reply_at(reply, 0));
+    const char *detail = redis_reply_text(redis_reply_at(reply, 1));
+
+    assert_int_equal(outcome, REDIS_ANSWERED);
+    snprintf(said + strlen(said), sizeof said - strlen(said), "%s=%s%s%s ", (const char *)context, word,
+             detail ? ":" : "", detail ? detail : "");
+}
+
+static void send_command(const char *job)
+{
+    store_send(redis, &command, note, (void *)job);
+}
+
+static void until_said(const char *expected)
+{
+    int64_t end = clock_monotonic_ms() + WAIT_MS;
+
+    while (redis_wait_ms(redis) == 0 || redis_in_flight(redis) > 0) {
+        struct pollfd fd = {.fd = redis_fd(redis), .events = redis_events(redis)};
+        redis_process(redis, poll(&fd, 1, 10) > 0 ? fd.revents : 0);
+        assert_true(clock_monotonic_ms() < end);
+    }
+    assert_string_equal(said, expected);
+    said[0] = '\0';
+}
+
+/* As one call each; a target that two of them want is the first one's, and one that goes wrong is nobody else's trouble. */
+static void many_at_once_are_answered_as_each_alone(void **state)
+{
+    static const char *const jobs[] = {"j1", "j2", "j3", "j4"}, *const targets[] = {"t:1", "t:2", "t:1", "t:4"};
+
+    (void)state;
+    DO("SET", "fs:job:j2", "no hash");
+    for (size_t i = 0; i < 4; i++) {
+        struct store_ticket fresh = new_ticket(jobs[i], 1);
+        fresh.target = targets[i];
+        assert_int_equal(store_ticket_command(&fresh, &command, NULL), 0);
+        send_command(jobs[i]);
+    }
+    until_said("j1=OK j3=OK j4=OK j2=error ");
+    DO("DEL", "fs:job:j2");
+    for (size_t i = 0; i < 4; i++) {
+        struct store_acquire request = new_acquire(jobs[i], 1);
+        request.target = targets[i];
+        assert_int_equal(store_acquire_command(&request, &command, NULL), 0);
+        send_command(jobs[i]);
+    }
+    until_said("j1=OK:4294967297 j2=NOTICKET j3=HELD j4=OK:4294967297 ");
+    for (size_t i = 0; i < 4; i++) {
+        struct store_finish end = {
+            .job_id = jobs[i], .host = "alpha", .target = targets[i], .token = STEP + 1, .state = "SUCCEEDED"};
+        assert_int_equal(store_finish_command(&end, &command, NULL), 0);
+        send_command(jobs[i]);
+    }
+    until_said("j1=OK j2=OK j3=OK j4=OK ");
+    expect_text(RUN("HGET", "fs:lock:t:1", "owner"), "");
+    assert_string_equal(look("j4").state, "SUCCEEDED");
+    for (size_t i = 0; i < 4; i++) {
+        struct store_ticket late = new_ticket(jobs[i], 1);
+        late.term = TERM - 1;
+        assert_int_equal(store_ticket_command(&late, &command, NULL), 0);
+        send_command(jobs[i]);
+    }
+    until_said("j1=TERM j2=TERM j3=TERM j4=TERM ");
+}
+
+static void ask_twice_at_once(const char *expected)
+{
+    send_command("j1");
+    send_command("j1");
+    until_said(expected);
+}
+
+/* What is asked once for all of them is asked again by the next call. */
+static void what_one_call_learned_is_forgotten_by_the_next(void **state)
+{
+    struct store_acquire request = new_acquire("j1", 0);
+
+    (void)state;
+    ticket("j1", 0);
+    assert_int_equal(store_acquire_command(&request, &command, NULL), 0);
+    ask_twice_at_once("j1=OK:0 j1=OK:0 ");
+    DO("HSET", "fs:hold", "all", "stop");
+    assert_int_equal(store_acquire_command(&request, &command, NULL), 0);
+    ask_twice_at_once("j1=HOLD:stop j1=HOLD:stop ");
+    DO("SET", "fs:epoch", "2:other");
+    ask_twice_at_once("j1=EPOCH j1=EPOCH ");
+}
+
+static void a_job_that_only_reads_shows_by_renew_and_finish(void **state)
+{
+    struct store_acquire request = new_acquire("j1", 0);
+
+    (void)state;
+    ticket("j1", 0);
+    assert_int_equal(acquire(&request).answer, ACQUIRE_OK);
+    assert_string_equal(look("j1").state, "");
+    assert_int_equal(renew_plain("j1", 0), RENEW_OK);
+    assert_true(look("j1").heartbeat_ms > 0);
+    assert_int_equal(finish("j1", 0, "SUCCEEDED"), FINISH_OK);
+    assert_string_equal(look("j1").state, "SUCCEEDED");
+    assert_int_equal(number_of(RUN("EXISTS", "fs:lock:" TARGET)), 0);
+    assert_int_equal(acquire(&request).answer, ACQUIRE_TERMINAL);
+}
+
 #define TEST(name) cmocka_unit_test_setup(name, begin)
 
 int main(void)
@@ -1255,6 +1367,9 @@ int main(void)
         TEST(a_claim_passes_only_from_a_dead_one),
         TEST(space_is_reserved_down_to_what_must_stay_free),
         TEST(the_server_says_what_doctor_asks),
+        TEST(many_at_once_are_answered_as_each_alone),
+        TEST(what_one_call_learned_is_forgotten_by_the_next),
+        TEST(a_job_that_only_reads_shows_by_renew_and_finish),
         TEST(a_restart_lets_the_holder_go_on_and_nobody_else_in),
     };
     return cmocka_run_group_tests(tests, start_server, stop_server);
