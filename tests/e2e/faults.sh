@@ -34,7 +34,7 @@ copies_or_ended() { phase_is "$1" push || job_ended "$1"; } # JOB
 
 # A backup that takes some seconds: sets job. QEMU may have all of it on its way before a rate can be set; then another is made.
 busy_backup() {
-    guest "$host" "$vm" '[ -e /data/ballast ] || dd if=/dev/zero bs=1M count=170 2>/dev/null | tr "\0" x >/data/ballast; sync' || fail "no ballast in the guest"
+    GUEST_TIMEOUT=90 guest "$host" "$vm" '[ -e /data/ballast ] || dd if=/dev/zero bs=1M count=170 2>/dev/null | tr "\0" x >/data/ballast; sync' || fail "no ballast in the guest"
     for _ in 1 2 3 4 5; do
         start_job backup create "$vm" --repository "$host-backups" --kind full --rate-limit 16MiB
         eventually 60 "the backup copies" copies_or_ended "$job"

@@ -44,15 +44,19 @@ static int stop_server(void **state)
     return 0;
 }
 
-static struct redis *open_to(const char *address, const char *user, const char *password)
+static struct redis *open_with(const struct redis_options *options)
 {
-    const struct redis_options options = {
-        .address = address, .user = user, .password = password, .timeout_ms = TIMEOUT_MS};
     struct redis *redis = NULL;
     struct err err = {0};
 
-    assert_int_equal(redis_new(&options, &redis, &err), 0);
+    assert_int_equal(redis_new(options, &redis, &err), 0);
     return redis;
+}
+
+static struct redis *open_to(const char *address, const char *user, const char *password)
+{
+    return open_with(
+        &(struct redis_options){.address = address, .user = user, .password = password, .timeout_ms = TIMEOUT_MS});
 }
 
 static struct redis *open_redis(void)
@@ -147,7 +151,8 @@ static void answers_come_in_order(void **state)
 static void binary_and_large_arguments_arrive_whole(void **state)
 {
     enum { LARGE = 8 * 1024 * 1024 };
-    struct redis *redis = open_redis();
+    struct redis *redis = open_with(
+        &(struct redis_options){.address = own_redis_address(server), .timeout_ms = WAIT_MS}); /* a busy machine */
     char *large = malloc(LARGE);
     const char *const set[] = {"SET", "large", large};
     const size_t lengths[] = {3, 5, LARGE};
@@ -222,7 +227,7 @@ static void a_sleeping_server_costs_the_time_out_and_no_more(void **state)
         send_incr(redis, "asleep", &count);
     until_settled(redis, &count, 100);
     assert_int_equal(count.lost, 100);
-    assert_in_range(clock_monotonic_ms() - before, TIMEOUT_MS, TIMEOUT_MS + 2000);
+    assert_in_range(clock_monotonic_ms() - before, TIMEOUT_MS, TIMEOUT_MS + 5000);
     assert_non_null(strstr(redis_problem(redis), "no answer"));
     own_redis_signal(server, SIGCONT);
     until_ready(redis);
@@ -237,7 +242,7 @@ static void a_sleeping_server_costs_the_time_out_and_no_more(void **state)
     assert_int_equal(err.kind, ERR_RETRY);
     assert_null(call(redis, &err, "PING", NULL)); /* the kernel takes the connection, but nobody greets */
     assert_int_equal(err.kind, ERR_RETRY);
-    assert_in_range(clock_monotonic_ms() - before, 2 * TIMEOUT_MS, 2 * TIMEOUT_MS + 2000);
+    assert_in_range(clock_monotonic_ms() - before, 2 * TIMEOUT_MS, 2 * TIMEOUT_MS + 5000);
     own_redis_signal(server, SIGCONT);
     reply = call(redis, &err, "PING", NULL);
     assert_string_equal(redis_reply_text(reply), "PONG");
