@@ -35,7 +35,7 @@ int manifest_write(const char *folder, const struct restore_point *point, struct
     if (!path)
         return err_memory(err, folder);
     if (record_to_json(&restore_point_record, point, true, &json, err) < 0 ||
-        file_write_atomic(path, json, strlen(json), 0644, err) < 0)
+        file_write_atomic_by(path, point->writer ? point->writer : point->id, json, strlen(json), 0644, err) < 0)
         return err_wrap(err, "manifest of %s", point->id);
     return 0;
 }

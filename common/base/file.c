@@ -117,6 +117,17 @@ static int sync_parent(const char *path, struct err *err)
     return file_sync_directory(dirname(copy), err);
 }
 
+static int replace(const char *path, int fd, const char *temporary, const void *data, size_t len, mode_t mode,
+                   struct err *err)
+{
+    if (write_temporary(fd, data, len, mode) < 0 || rename(temporary, path) < 0) {
+        int code = errno;
+        unlink(temporary);
+        return err_errno(err, code, path);
+    }
+    return sync_parent(path, err);
+}
+
 int file_write_atomic(const char *path, const void *data, size_t len, mode_t mode, struct err *err)
 {
     CLEANUP(freep) char *temporary = NULL;
@@ -126,14 +137,20 @@ int file_write_atomic(const char *path, const void *data, size_t len, mode_t mod
         return err_memory(err, path);
     }
     CLEANUP(closep) int fd = mkostemp(temporary, O_CLOEXEC);
-    if (fd < 0)
-        return err_errno(err, errno, path);
-    if (write_temporary(fd, data, len, mode) < 0 || rename(temporary, path) < 0) {
-        int code = errno;
-        unlink(temporary);
-        return err_errno(err, code, path);
+    return fd < 0 ? err_errno(err, errno, path) : replace(path, fd, temporary, data, len, mode, err);
+}
+
+int file_write_atomic_by(const char *path, const char *writer, const void *data, size_t len, mode_t mode,
+                         struct err *err)
+{
+    CLEANUP(freep) char *temporary = NULL;
+
+    if (asprintf(&temporary, "%s.%s", path, writer) < 0) {
+        temporary = NULL;
+        return err_memory(err, path);
     }
-    return sync_parent(path, err);
+    CLEANUP(closep) int fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
+    return fd < 0 ? err_errno(err, errno, path) : replace(path, fd, temporary, data, len, mode, err);
 }
 
 int file_make_directories(const char *path, mode_t mode, struct err *err)

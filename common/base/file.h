@@ -13,6 +13,9 @@ int file_read_secret(const char *path, size_t max_bytes, char **out, size_t *out
                      struct err *err); /* also refuses a file that group or others can read */
 /* Durable replace: temporary file in the same folder, fsync, rename, fsync of the folder. */
 int file_write_atomic(const char *path, const void *data, size_t len, mode_t mode, struct err *err);
+/* The same with a temporary file named after who writes, of whom there is one at a time: when he dies in it and writes again, nothing is left of the first time. */
+int file_write_atomic_by(const char *path, const char *writer, const void *data, size_t len, mode_t mode,
+                         struct err *err);
 int file_make_directories(const char *path, mode_t mode, struct err *err); /* like mkdir -p */
 int file_sync_directory(const char *path, struct err *err);
 bool file_exists(const char *path);

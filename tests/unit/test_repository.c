@@ -71,6 +71,40 @@ static void add_point(const struct repository *repository, const char *id, const
     restore_point_clear(&point);
 }
 
+/* A worker that dies while it writes leaves its temporary file; the repeat of the job takes it. */
+static void test_a_death_in_a_manifest_leaves_nothing(void **state)
+{
+    struct restore_point point = {.id = strdup("p"),
+                                  .kind = strdup("backup"),
+                                  .format = 1,
+                                  .revision = 1,
+                                  .chain = strdup("p"),
+                                  .host = strdup("h"),
+                                  .created_at_ms = 1,
+                                  .writer = strdup("job-1")};
+    struct restore_point read = {0};
+    char folder[128], left[160];
+    struct err err = {0};
+    FILE *file;
+
+    (void)state;
+    point.target = (struct target){strdup("libvirt"), strdup("t"), NULL};
+    snprintf(folder, sizeof folder, "%s/half", root);
+    snprintf(left, sizeof left, "%s/manifest.json.job-1", folder);
+    assert_int_equal(file_make_directories(folder, 0755, &err), 0);
+    file = fopen(left, "w");
+    assert_non_null(file);
+    fputs("{ half of", file);
+    fclose(file);
+    if (manifest_write(folder, &point, &err) < 0)
+        fail_msg("%s", err.text);
+    if (manifest_read(folder, &read, &err) < 0)
+        fail_msg("%s", err.text);
+    assert_false(file_exists(left));
+    restore_point_clear(&read);
+    restore_point_clear(&point);
+}
+
 static void test_marker(void **state)
 {
     struct repository repository = {0};
@@ -268,6 +302,7 @@ static void test_leases(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_a_death_in_a_manifest_leaves_nothing, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_marker, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_allowed, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_points_and_chains, set_up, tear_down),
