@@ -21,6 +21,9 @@ declare -A short_too=(
     [backup_restore__in_place]='effect.after:restore-swap#1'
 )
 
+# Of the short set the second host's part, where the worker is not the hypervisor's daemon: what asks little of libvirt.
+short_rest='snapshot_list snapshot_show backup_restore backup_verify backup_delete backup_copy repository_init repository_check repository_clean repository_import repository_remove target_retire'
+
 # Where the world does not tell, after a death in the middle of the call, whether it was done: then the job may be PARKED, and a person opens its target.
 declare -A may_park=([snapshot_revert__off]=1)
 
