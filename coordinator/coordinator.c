@@ -158,6 +158,7 @@ void coordinator_confirmed(struct coordinator *coordinator, struct draft *draft)
     case DRAFT_MARKS: confirm_marks(coordinator, draft); return;
     case DRAFT_CANCEL: confirm_word(coordinator, draft, "job.cancel"); return;
     case DRAFT_RESOLVE: confirm_word(coordinator, draft, "job.resolve"); return;
+    case DRAFT_RATE: confirm_word(coordinator, draft, "job.rate"); return;
     case DRAFT_PUT: confirm_put(coordinator, draft); return;
     }
 }

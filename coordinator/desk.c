@@ -92,6 +92,37 @@ int coordinator_resolve(struct coordinator *coordinator, const struct caller *ca
     return desk_ask(coordinator, write, err);
 }
 
+/* Only what runs and pushes can hear it; the reason why not. */
+static int check_rate(struct coordinator *coordinator, const char *job_id, struct err *err)
+{
+    struct view_job_record known = {0};
+
+    if (know_job(coordinator, job_id, &known, err) < 0)
+        return -1;
+    bool backup = known.job->op == OP_BACKUP_CREATE && !known.job->dry_run;
+    const char *op = op_names[known.job->op];
+    job_free(known.job);
+    if (!backup)
+        return err_set(err, ERR_CONFLICT, "job %s is no backup but %s: it has no rate", job_id, op);
+    if (known.state == STATE_RUNNING)
+        return 0;
+    return err_set(err, ERR_CONFLICT, "job %s is %s, not RUNNING: its rate cannot be set", job_id,
+                   job_state_names[known.state]);
+}
+
+int coordinator_set_rate(struct coordinator *coordinator, const struct caller *caller, const char *job_id,
+                         int64_t rate_limit, const char *reason, struct err *err)
+{
+    struct desk_write *write;
+
+    if (rate_limit < 0)
+        return err_set(err, ERR_PERMANENT, "rate_limit: must not be below 0");
+    if (check_rate(coordinator, job_id, err) < 0 || make_word(DESK_RATE, caller, job_id, NULL, reason, &write, err) < 0)
+        return -1;
+    write->rate_limit = rate_limit ? rate_limit : RATE_NONE;
+    return desk_ask(coordinator, write, err);
+}
+
 static int check_retry(const struct view_job_record *known, const char *job_id, struct err *err)
 {
     if (known->state == STATE_SUCCEEDED)

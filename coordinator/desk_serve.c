@@ -143,6 +143,16 @@ static char *set_word(struct coordinator *coordinator, char **field, char *text)
     return before;
 }
 
+/* Gives back what it was. */
+static int64_t set_rate(struct coordinator *coordinator, struct ledger_node *node, int64_t rate_limit)
+{
+    LOCK_SCOPE(&coordinator->lock);
+    int64_t before = node->entry->job->rate_limit;
+
+    node->entry->job->rate_limit = rate_limit;
+    return before;
+}
+
 static void serve_word(struct coordinator *coordinator, struct desk_write *write, enum draft_step step)
 {
     struct ledger_node *node = open_job(coordinator, write);
@@ -171,6 +181,24 @@ static void serve_word(struct coordinator *coordinator, struct desk_write *write
         return;
     }
     free(set_word(coordinator, field, TAKE_PTR(before))); /* not recorded: not said, and not known to whoever asks again */
+    desk_answer(coordinator, write, &err);
+}
+
+/* Unlike the others it may be said again, with another number; the last one counts. */
+static void serve_rate(struct coordinator *coordinator, struct desk_write *write)
+{
+    struct ledger_node *node = open_job(coordinator, write);
+    struct err err = {0};
+
+    if (!node || !audit_first(coordinator, write, "job.rate", write->job_id))
+        return;
+    int64_t before = set_rate(coordinator, node, write->rate_limit);
+    node->control_written = false;
+    if (log_append_job(coordinator, node, DRAFT_RATE, write->call->who, write->reason, write, &err) == 0) {
+        node->words_on_their_way++;
+        return;
+    }
+    set_rate(coordinator, node, before);
     desk_answer(coordinator, write, &err);
 }
 
@@ -320,6 +348,7 @@ static void serve_quiet(struct coordinator *coordinator, struct desk_write *writ
     case DESK_SUBMIT:
     case DESK_CANCEL:
     case DESK_RESOLVE:
+    case DESK_RATE:
     case DESK_PUT:
     case DESK_WAKE: break;
     }
@@ -332,6 +361,7 @@ void desk_serve_one(struct coordinator *coordinator, struct desk_write *write)
     case DESK_SUBMIT: serve_submit(coordinator, write); break;
     case DESK_CANCEL: serve_word(coordinator, write, DRAFT_CANCEL); break;
     case DESK_RESOLVE: serve_word(coordinator, write, DRAFT_RESOLVE); break;
+    case DESK_RATE: serve_rate(coordinator, write); break;
     case DESK_PUT: serve_put(coordinator, write); break;
     case DESK_AUDIT:
     case DESK_WORDS:

@@ -31,6 +31,7 @@ struct desk_write {
     struct view_word *words; /* WORDS */
     size_t word_count;
     char *text;                       /* CANCEL, RESOLVE: who and why, as it is recorded */
+    int64_t rate_limit;               /* RATE: bytes/s, or RATE_NONE */
     char *reason;                     /* for the audit */
     char *action, *subject, *outcome; /* AUDIT */
     int64_t suppressed;               /* AUDIT: how many before it were not kept */

@@ -294,7 +294,7 @@ static void write_control(struct coordinator *coordinator, struct ledger_node *n
     struct store_command command = {0};
     char word[1100];
 
-    snprintf(word, sizeof word, "resolve:%s", node->entry->job->resolve);
+    ledger_job_control(node->entry->job, word, sizeof word);
     if (store_control_command(coordinator->leadership.term, node->entry->id, word, &command, NULL) < 0)
         return;
     node->control_written = true;

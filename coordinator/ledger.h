@@ -130,8 +130,10 @@ enum ledger_duty {
     DUTY_END_CANCELLED, /* cancelled before it was published */
     DUTY_END_EXPIRED,   /* its deadline came before it was published */
     DUTY_FLAG_CANCEL,   /* published; the wish to cancel is not in its ticket yet */
-    DUTY_CONTROL,       /* a resolve is not in its ticket yet */
+    DUTY_CONTROL,       /* a resolve, or a rate, is not in its ticket yet */
 };
+/* The control word that its ticket is to have: how it was resolved, else at what rate it is to go on; "" none. */
+void ledger_job_control(const struct ledger_job *record, char *out, size_t size);
 enum ledger_duty ledger_job_duty(const struct ledger_node *node, int64_t now_ms);
 /* Published, not ended, and its deadline more than `grace_ms` ago: if no worker has it, the coordinator owes it an end (overdue.h). Pure. */
 bool ledger_job_overdue(const struct ledger_node *node, int64_t now_ms, int64_t grace_ms);

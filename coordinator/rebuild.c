@@ -40,8 +40,7 @@ static void note_job(struct open_job *out, const struct ledger_job *record)
     out->job_class = job_class(record->job);
     out->deadline_ms = record->job->deadline_ms;
     copy(out->cancel, sizeof out->cancel, record->cancel);
-    if (record->resolve)
-        snprintf(out->control, sizeof out->control, "resolve:%.240s", record->resolve);
+    ledger_job_control(record, out->control, sizeof out->control);
 }
 
 static int list_open_jobs(struct coordinator *coordinator, struct open_job **out, size_t *out_count, struct err *err)

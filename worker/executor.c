@@ -97,11 +97,14 @@ static bool env_lock_lost(void *context)
     return hold_of(context)->lost;
 }
 
-/* Fixed by the job so far; steps ask again and again, so that it may be changed while one runs. */
+/* The job's own until a person says another; steps ask again and again. */
 static int64_t env_rate_limit(void *context)
 {
     const struct job *job = ((struct executor *)context)->work->job;
+    int64_t told = hold_of(context)->rate_limit;
 
+    if (told != RATE_UNTOLD)
+        return told;
     return job->op == OP_BACKUP_CREATE ? ((const struct params_backup_create *)job->params)->rate_limit : 0;
 }
 

@@ -20,6 +20,7 @@ int hold_new(const char *job_id, const char *target, enum job_class class, int64
     hold->references = 1;
     hold->class = class;
     hold->token = token;
+    hold->rate_limit = RATE_UNTOLD;
     hold->job_id = memcpy(hold + 1, job_id, job_size);
     hold->target = memcpy((char *)(hold + 1) + job_size, target, target_size);
     *out = hold;

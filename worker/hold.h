@@ -13,6 +13,8 @@
 /* A recovery that asks the world what became of a step may wait for ever. It acts, or looks; who only looks can be given away, and must not act when it comes back. */
 enum hold_looks { HOLD_ACTS, HOLD_LOOKS, HOLD_GIVEN_AWAY };
 
+enum { RATE_UNTOLD = -1 };
+
 struct hold {
     atomic_int references;
     char *job_id, *target; /* fixed, like those up to slot_count */
@@ -27,7 +29,8 @@ struct hold {
     atomic_int looks;                 /* enum hold_looks */
     atomic_bool in_round; /* a renewal is on its way: Redis is not told of the end before its answer, or it would take the lock again */
     _Atomic int64_t done, total;
-    pthread_mutex_t mutex; /* protects phase and repository */
+    _Atomic int64_t rate_limit; /* bytes/s that a person asked for while it runs; 0: no limit; RATE_UNTOLD: nobody has */
+    pthread_mutex_t mutex;      /* protects phase and repository */
     char phase[64];
     char repository[64];           /* where bytes are reserved; "": nowhere */
     int64_t renewed_ms, told_done; /* the keeper's own, like the rest */

@@ -308,7 +308,7 @@ local function lock_says(l, a, owner, now)
   end
 end
 
--- Why the ticket `t` lets nobody have this job, or nil. A parked one with a control word goes on, to pay what it owes.
+-- Why the ticket `t` lets nobody have this job, or nil. A parked one that was resolved goes on, to pay what it owes.
 local function ticket_says(t, a, resolving)
   if TERMINAL[t[2]] and not resolving then
     return { 'TERMINAL', t[2] }
@@ -361,7 +361,7 @@ local function acquire(_, a)
   end
   local job_key = 'fs:job:' .. a[1]
   local t = redis.call('HMGET', job_key, 'host', 'state', 'journal', 'cancel', 'deadline', 'control')
-  local resolving = t[2] == 'PARKED' and present(t[6])
+  local resolving = t[2] == 'PARKED' and string.sub(t[6] or '', 1, 8) == 'resolve:'
   local no = ticket_says(t, a, resolving)
   if no then
     return no

@@ -50,7 +50,7 @@ struct store_ticket {
     int job_class; /* 0 A, 1 B, 2 C */
     int64_t term, deadline_ms;
     const char *state;            /* "" for a new one; a rebuilt one carries what is known */
-    const char *cancel, *control; /* "" none; control "resolve:done: reason" */
+    const char *cancel, *control; /* "" none; control "resolve:done: reason", "rate:<bytes/s>" */
     int64_t token;
     const char *journal; /* "" unknown: the first acquire writes it */
     int64_t ttl_ms;      /* 30 d; 0: none (PARKED) */
@@ -107,7 +107,7 @@ struct acquire_result {
 };
 /*
  * The same job, host and instance again gets the same token, as long as its lock lives. Another instance of the host gets the lock of a dead one only after it
- * has the host's claim. A PARKED job with a control word may acquire its target, to pay what it owes.
+ * has the host's claim. A PARKED job that was resolved may acquire its target, to pay what it owes.
  */
 int store_acquire_command(const struct store_acquire *acquire, struct store_command *out, struct err *err);
 void store_acquire_answer(enum redis_outcome outcome, const struct redis_reply *reply, struct acquire_result *out);

@@ -170,6 +170,8 @@ void replay_store(struct replay *replay, const struct api_request *request, cons
 /* ---- event streams (stream.c) ---- */
 
 struct MHD_Connection;
+/* What a running backup was told of its rate, bytes per second, 0: no limit; NULL: nothing. */
+json_t *api_rate_told(struct api_context *context, const json_t *job);
 int streams_new(struct api_context *context, struct streams **out, struct err *err);
 void streams_stop(struct streams *streams); /* ends all of them; before the HTTP server stops */
 void streams_free(struct streams *streams);
@@ -186,8 +188,8 @@ long streams_read(struct streams *streams, int64_t stream, char *out, size_t max
 api_handler api_health, api_state, api_doctor;
 api_handler api_hosts_list, api_hosts_show, api_hosts_enroll, api_hosts_drain, api_hosts_resume, api_hosts_remove;
 api_handler api_targets_list, api_targets_show, api_targets_snapshots;
-api_handler api_jobs_submit, api_jobs_list, api_jobs_show, api_jobs_events, api_events, api_jobs_cancel, api_jobs_retry,
-    api_jobs_resolve;
+api_handler api_jobs_submit, api_jobs_list, api_jobs_show, api_jobs_events, api_events, api_jobs_cancel, api_jobs_rate,
+    api_jobs_retry, api_jobs_resolve;
 api_handler api_points_list, api_points_show, api_repositories_list, api_repositories_show, api_repositories_init;
 api_handler api_points_pin, api_points_unpin, api_holds_list, api_holds_create, api_holds_release;
 /* Adds the member "pinned" to a restore point: {reason, by, at} or null. */

@@ -100,10 +100,26 @@ static json_t *find_job(struct api_request *request, struct api_response *respon
     return NULL;
 }
 
+json_t *api_rate_told(struct api_context *context, const json_t *job)
+{
+    CLEANUP(ledger_entry_freep) struct ledger_entry *entry = NULL;
+    const char *op = json_text(job, "op"), *id = json_text(job, "job_id"), *state = json_text(job, "state");
+
+    if (!op || strcmp(op, op_names[OP_BACKUP_CREATE]) != 0 || !state ||
+        strcmp(state, job_state_names[STATE_RUNNING]) != 0)
+        return NULL;
+    if (coordinator_get(context->coordinator, LEDGER_JOB, id, &entry, NULL) < 0 || !entry || !entry->job ||
+        !entry->job->rate_limit)
+        return NULL;
+    return json_integer(entry->job->rate_limit > 0 ? entry->job->rate_limit : 0);
+}
+
 int api_jobs_show(struct api_request *request, struct api_response *response)
 {
-    json_t *job = find_job(request, response);
+    json_t *job = find_job(request, response), *rate = job ? api_rate_told(request->context, job) : NULL;
 
+    if (rate)
+        json_object_set_new(job, "rate_limit", rate);
     return job ? api_answer(response, 200, job) : 0;
 }
 
@@ -191,6 +207,47 @@ int api_jobs_cancel(struct api_request *request, struct api_response *response)
         api_problem_err(response, id, &err);
     else
         api_answer(response, 202, job_answer(job));
+    json_decref(job);
+    return 0;
+}
+
+/* False: the response says what is wrong with it. */
+static bool take_rate(struct api_request *request, struct api_response *response, int64_t *out)
+{
+    const json_t *value = json_object_get(request->json, "rate_limit");
+
+    *out = json_integer_value(value);
+    if (json_is_integer(value) && *out >= 0)
+        return true;
+    api_problem(response, 400, "usage", "rate_limit", NULL,
+                "rate_limit: must be a whole number of bytes per second; 0: no limit");
+    return false;
+}
+
+int api_jobs_rate(struct api_request *request, struct api_response *response)
+{
+    static const char *const members[] = {"rate_limit", "reason", NULL};
+    struct err err = {0};
+    int64_t rate;
+
+    if (!api_members(request, response, members) || !take_rate(request, response, &rate))
+        return 0;
+    json_t *job = find_job(request, response);
+    if (!job)
+        return 0;
+    const char *id = json_text(job, "job_id"), *phase = json_text(job, "phase");
+    if (!class_allowed(request, response, job))
+        ;
+    else if (phase && strcmp(phase, "convert") == 0)
+        api_problem(response, 409, "conflict", id, NULL,
+                    "job %.8s reads a guest that is off with qemu-img, which keeps the rate that it began with", id);
+    else if (coordinator_set_rate(request->context->coordinator, &request->caller, id, rate,
+                                  api_text(request, "reason"), &err) < 0)
+        api_problem_err(response, id, &err);
+    else
+        api_answer(response, 202,
+                   json_pack("{s:s?, s:O?, s:I}", "job_id", id, "target", json_object_get(job, "target"), "rate_limit",
+                             (json_int_t)rate));
     json_decref(job);
     return 0;
 }

@@ -118,17 +118,17 @@ static void add_events(struct stream *stream, const json_t *events, int64_t curs
 }
 
 /* What moves between events. */
-static json_t *progress_of(struct view_reader *reader, const char *job)
+static json_t *progress_of(struct api_context *context, struct view_reader *reader, const char *job)
 {
     json_t *item = NULL, *progress = NULL;
 
     if (view_job(reader, job, &item, NULL) < 0 || !item)
         return NULL;
     if (!is_terminal(item))
-        progress = json_pack("{s:O?, s:O?, s:O?, s:O?, s:O?, s:O?}", "job_id", json_object_get(item, "job_id"), "state",
-                             json_object_get(item, "state"), "phase", json_object_get(item, "phase"), "done",
+        progress = json_pack("{s:O?, s:O?, s:O?, s:O?, s:O?, s:O?, s:o*}", "job_id", json_object_get(item, "job_id"),
+                             "state", json_object_get(item, "state"), "phase", json_object_get(item, "phase"), "done",
                              json_object_get(item, "done"), "total", json_object_get(item, "total"), "waiting",
-                             json_object_get(item, "waiting"));
+                             json_object_get(item, "waiting"), "rate_limit", api_rate_told(context, item));
     json_decref(item);
     return progress;
 }
@@ -228,14 +228,14 @@ static int find_end(struct view_reader *reader, int64_t *out, struct err *err)
     return found < 0 ? -1 : 0;
 }
 
-static int look_at(struct view_reader *reader, struct look *look, struct err *err)
+static int look_at(struct api_context *context, struct view_reader *reader, struct look *look, struct err *err)
 {
     if (look->cursor < 0 && find_end(reader, &look->cursor, err) < 0)
         return -1;
     if (view_follow(reader, look->all ? NULL : look->job, &look->cursor, 0, &look->events, err) < 0)
         return -1;
     if (look->want_progress)
-        look->progress = progress_of(reader, look->job);
+        look->progress = progress_of(context, reader, look->job);
     return 0;
 }
 
@@ -247,7 +247,7 @@ static void look_at_all(struct streams *streams, struct view_reader *reader)
     for (size_t i = 0; i < streams->max; i++) {
         if (!look_begin(streams, i, &look))
             continue;
-        if (look_at(reader, &look, &err) < 0)
+        if (look_at(streams->context, reader, &look, &err) < 0)
             log_warning("api", "event stream: %s", err.text);
         look_end(streams, &look);
     }

@@ -1,5 +1,6 @@
 #include "base/cleanup.h"
 #include "base/err.h"
+#include "base/parse.h"
 #include "base/text.h"
 #include "coordinator/cli/call.h"
 #include "coordinator/cli/commands.h"
@@ -165,6 +166,17 @@ static void show_evidence(struct cli *cli, const json_t *job)
         show_pair(cli, "resolved", "%s", member_text(job, "resolved"));
 }
 
+/* "at most 20 MiB/s" */
+static void rate_text(int64_t rate, char *out, size_t size)
+{
+    char text[32];
+
+    if (rate)
+        snprintf(out, size, "at most %s/s", format_size(rate, text, sizeof text));
+    else
+        snprintf(out, size, "as fast as it can");
+}
+
 static void show_job(struct cli *cli, const json_t *job)
 {
     const char *state = member_text(job, "state"), *by = member_text(job, "requested_by"),
@@ -180,6 +192,10 @@ static void show_job(struct cli *cli, const json_t *job)
               *reason ? ", " : "", reason);
     if (*member_text(job, "replaces"))
         show_pair(cli, "replaces", "%s", member_text(job, "replaces"));
+    if (json_object_get(job, "rate_limit")) {
+        rate_text(member_int(job, "rate_limit"), time, sizeof time);
+        show_pair(cli, "told", "to go %s", time);
+    }
     if (*member_text(job, "waiting"))
         show_pair(cli, "waits", "%s", member_text(job, "waiting"));
     if (strcmp(state, "PARKED") == 0)
@@ -322,6 +338,36 @@ int run_job_cancel(struct cli *cli, const struct invocation *invocation)
     else if (code == 0)
         fprintf(cli->out, "job %.8s was asked to stop; what it has done is undone.   fleetsnap job watch %.8s\n",
                 member_text(answer, "job_id"), member_text(answer, "job_id"));
+    json_decref(body);
+    json_decref(answer);
+    return code;
+}
+
+int run_job_set(struct cli *cli, const struct invocation *invocation)
+{
+    CLEANUP(freep) char *path = job_path(invocation, "rate");
+    const char *value = invocation_value(invocation, "rate");
+    json_t *answer = NULL;
+    struct err err = {0};
+    char text[64], what[96];
+    int64_t rate = 0;
+
+    if (!value)
+        return cli_fail(cli, EXIT_USAGE, "job set", NULL, "say what: --rate SIZE, 0 for no limit");
+    if (parse_size(value, &rate, &err) < 0)
+        return cli_fail_err(cli, EXIT_USAGE, "job set", &err);
+    rate_text(rate, text, sizeof text);
+    snprintf(what, sizeof what, "told to go %s", text);
+    if (invocation_has(invocation, "dry-run"))
+        return would(cli, invocation, what);
+    json_t *body = json_pack("{s:I, s:s*}", "rate_limit", (json_int_t)rate, "reason",
+                             invocation_value(invocation, "reason"));
+    int code = call_change(cli, "job set", "POST", path, body, invocation_value(invocation, "request-id"), &answer);
+    if (code == 0 && cli->json)
+        cli_print_json(cli, answer);
+    else if (code == 0)
+        fprintf(cli->out, "job %.8s was told to go %s.   fleetsnap job watch %.8s\n", member_text(answer, "job_id"),
+                text, member_text(answer, "job_id"));
     json_decref(body);
     json_decref(answer);
     return code;

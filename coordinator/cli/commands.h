@@ -13,7 +13,7 @@ command_run run_token_create, run_token_list, run_token_revoke, run_dlq_list, ru
 command_run run_hold, run_hold_list, run_release, run_backup_pin, run_backup_unpin, run_snapshot_pin, run_snapshot_unpin;
 command_run run_snapshot_list, run_snapshot_show, run_backup_list, run_backup_show;
 command_run run_backup_set_default, run_repository_init, run_repository_list, run_repository_show;
-command_run run_job_list, run_job_show, run_job_watch, run_job_cancel, run_job_retry, run_job_resolve;
+command_run run_job_list, run_job_show, run_job_watch, run_job_cancel, run_job_set, run_job_retry, run_job_resolve;
 command_run run_policy_apply, run_policy_list, run_policy_show, run_policy_diff, run_policy_preview, run_policy_pause,
     run_policy_resume, run_policy_run_now, run_policy_delete;
 command_run run_run_list, run_run_show, run_run_watch, run_run_cancel;

@@ -17,6 +17,10 @@ static const struct option_row list[] = {
     OPTION_LIMIT("50"),
     {.name = NULL},
 };
+static const struct option_row set[] = {
+    {.name = "rate", .kind = OPT_SIZE, .value = "SIZE", .doc = "bytes per second, as in 20MiB; 0: as fast as it goes"},
+    {.name = NULL},
+};
 static const struct option_row retry[] = {
     OPTION_NO_WAIT,
     {.name = NULL},
@@ -63,6 +67,15 @@ const struct command commands_job[] = {
      run_job_cancel,
      "ask a job to stop; what it has done is undone",
      {"job cancel 0d9b --reason 'wrong machine'"}},
+    {"job",
+     "set",
+     NULL,
+     COMMAND_CHANGES | COMMAND_DRY,
+     {JOB},
+     set,
+     run_job_set,
+     "change a backup that runs: how fast it may go",
+     {"job set 0d9b --rate 20MiB", "job set 0d9b --rate 0"}},
     {"job",
      "retry",
      NULL,

@@ -58,6 +58,19 @@ static void new_phase(struct progress *progress, int64_t now_ms)
     }
 }
 
+/* What it did before says nothing of the time that is left now. */
+static void take_limit(struct progress *progress, const json_t *event, int64_t now_ms)
+{
+    const json_t *limit = json_object_get(event, "rate_limit");
+
+    if (!limit || json_integer_value(limit) == progress->limit)
+        return;
+    progress->limit = json_integer_value(limit);
+    progress->rate = 0;
+    progress->sample_ms = now_ms;
+    progress->sample_done = progress->done;
+}
+
 static void take_bytes(struct progress *progress, const json_t *event, int64_t now_ms)
 {
     int64_t done = member_int(event, "done"), total = member_int(event, "total");
@@ -112,6 +125,7 @@ bool progress_event(struct progress *progress, const json_t *event, int64_t now_
         new_phase(progress, now_ms);
         changed = true;
     }
+    take_limit(progress, event, now_ms);
     take_bytes(progress, event, now_ms);
     progress->lost = member_true(event, "lost");
     progress->terminal = is_terminal(progress->state);
@@ -178,6 +192,8 @@ static void add_bytes(const struct progress *progress, const char *gap, struct t
               format_size(progress->total, total, sizeof total));
     if (progress->rate >= 1)
         text_addf(out, "%s%s/s", gap, format_size((int64_t)progress->rate, rate, sizeof rate));
+    if (progress->limit > 0)
+        text_addf(out, "%sat most %s/s", gap, format_size(progress->limit, rate, sizeof rate));
     if (*left(progress, time, sizeof time))
         text_addf(out, "%s%s", gap, time);
 }

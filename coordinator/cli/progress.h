@@ -17,7 +17,8 @@ struct progress {
     int64_t phase_ms;   /* when the phase began */
     int64_t done, total;
     int64_t sample_ms, sample_done;
-    double rate; /* bytes per second, smoothed */
+    double rate;   /* bytes per second, smoothed */
+    int64_t limit; /* of it, as told while it runs; 0: none */
     bool terminal, lost;
     bool with_host;     /* the host has spoken */
     bool class_c_begun; /* a step of class C was seen to begin */

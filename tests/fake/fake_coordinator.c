@@ -29,6 +29,7 @@ struct coordinator {
     struct ledger_entry **ledger;
     size_t ledger_count;
     struct err next;
+    int64_t told_rate;
     size_t audits;
     char audit[512];
 };
@@ -303,6 +304,25 @@ int coordinator_cancel(struct coordinator *fake, const struct caller *caller, co
     (void)caller;
     (void)reason;
     return add_state(fake, job_id, "CANCELLED", err);
+}
+
+int coordinator_set_rate(struct coordinator *fake, const struct caller *caller, const char *job_id, int64_t rate_limit,
+                         const char *reason, struct err *err)
+{
+    (void)caller;
+    (void)reason;
+    LOCK_SCOPE(&fake->lock);
+    if (fails(fake, err) < 0)
+        return -1;
+    (void)job_id;
+    fake->told_rate = rate_limit;
+    return 0;
+}
+
+int64_t fake_told_rate(struct coordinator *fake)
+{
+    LOCK_SCOPE(&fake->lock);
+    return fake->told_rate;
 }
 
 int coordinator_resolve(struct coordinator *fake, const struct caller *caller, const char *job_id, bool done,

@@ -345,6 +345,48 @@ static void test_cancel_leaves_the_parent_usable(void **state)
     assert_point_equals_disk(incremental, "vda");
 }
 
+static struct {
+    int looks;
+    int64_t left; /* bytes, when the limit was taken away */
+    bool kept;    /* QEMU had been told of the second limit before */
+} change;
+
+static bool bandwidth_is(unsigned long long each)
+{
+    virDomainBlockJobInfo info = {0};
+
+    return virDomainGetBlockJobInfo(rig.domain, "vda", &info, VIR_DOMAIN_BLOCK_JOB_INFO_BANDWIDTH_BYTES) == 1 &&
+           info.bandwidth == each;
+}
+
+static void change_the_rate(struct rig *host, int64_t done, int64_t total)
+{
+    if (change.looks++ == 0) {
+        host->rate_limit = 96 << 10;
+    } else if (bandwidth_is(32 << 10) && host->rate_limit) {
+        change.kept = true;
+        change.left = total - done;
+        host->rate_limit = 0;
+    }
+}
+
+/* At 96 KiB a second for three disks the rest would take a quarter of an hour. */
+static void test_the_rate_of_a_push_is_changed_while_it_runs(void **state)
+{
+    char id[37];
+
+    (void)state;
+    rig_write(&rig, "vda", 0x79, "16M", "200M");
+    rig.rate_limit = 192 << 10;
+    rig.on_progress = change_the_rate;
+    back_up(BACKUP_INCREMENTAL, id);
+    rig.on_progress = NULL;
+    rig.rate_limit = 0;
+    assert_true(change.kept);
+    assert_true(change.left > 32 << 20);
+    assert_point_equals_disk(id, "vda");
+}
+
 /* Longer than the time after which a job that nobody works on is given up. */
 static void test_slow_push_is_not_given_up(void **state)
 {
@@ -656,6 +698,7 @@ int main(void)
         cmocka_unit_test(test_delete_waits_for_readers),
         cmocka_unit_test(test_cancel_leaves_the_parent_usable),
         cmocka_unit_test(test_slow_push_is_not_given_up),
+        cmocka_unit_test(test_the_rate_of_a_push_is_changed_while_it_runs),
         cmocka_unit_test(test_refusals),
         cmocka_unit_test(test_isolated_leaves_no_checkpoint),
         cmocka_unit_test(test_dry_run_shows_and_does_nothing),

@@ -1061,7 +1061,9 @@ static void parked_closes_the_target_until_it_is_resolved(void **state)
     assert_int_equal(acquire(&other).answer, ACQUIRE_REFUSED);
     assert_int_equal(acquire(&reader).answer, ACQUIRE_OK);
     assert_int_equal(acquire(&resolver).answer, ACQUIRE_TERMINAL);
-    /* With a control word, it may have its target to pay what it owes. */
+    assert_int_equal(tell(store_control_command, TERM, "j1", "rate:1000"), TICKET_OK); /* said while it ran */
+    assert_int_equal(acquire(&resolver).answer, ACQUIRE_TERMINAL);
+    /* Resolved, it may have its target to pay what it owes. */
     assert_int_equal(tell(store_control_command, TERM, "j1", "resolve:done: looked"), TICKET_OK);
     token = acquire(&resolver).token;
     assert_true(token > STEP);

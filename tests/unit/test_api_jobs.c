@@ -238,6 +238,31 @@ static void errors_of_the_coordinator_keep_their_kind(void **state)
     }
 }
 
+static void the_rate_of_a_running_backup_is_told(void **state)
+{
+    struct world *world = *state;
+    char id[UUID_TEXT], path[96];
+
+    assert_int_equal(submit(world, "{\"op\":\"backup.create\",\"target\":\"shop-1\"}"), 202);
+    snprintf(id, sizeof id, "%s", at(world->response.body, "job_id"));
+    fake_event(world->fake, id, "{\"state\":\"RUNNING\",\"phase\":\"push\"}");
+    snprintf(path, sizeof path, "/v1/jobs/%.8s/rate", id);
+    assert_int_equal(ask(world, NULL, "POST", path, "{\"rate_limit\":1048576,\"reason\":\"the backbone is full\"}"),
+                     202);
+    assert_int_equal(json_integer_value(json_object_get(world->response.body, "rate_limit")), 1048576);
+    assert_int_equal(fake_told_rate(world->fake), 1048576);
+    assert_int_equal(ask(world, NULL, "POST", path, "{\"rate_limit\":0}"), 202);
+    assert_int_equal(fake_told_rate(world->fake), 0);
+    assert_int_equal(ask(world, NULL, "POST", path, "{}"), 400);
+    assert_int_equal(ask(world, NULL, "POST", path, "{\"rate_limit\":-1}"), 400);
+    assert_int_equal(ask(world, NULL, "POST", path, "{\"rate_limit\":\"fast\"}"), 400);
+    fake_fail_next(world->fake, ERR_CONFLICT, "job is SUCCEEDED, not RUNNING", NULL);
+    assert_int_equal(ask(world, NULL, "POST", path, "{\"rate_limit\":1}"), 409);
+    fake_event(world->fake, id, "{\"state\":\"RUNNING\",\"phase\":\"convert\"}");
+    assert_int_equal(ask(world, NULL, "POST", path, "{\"rate_limit\":1}"), 409);
+    assert_non_null(strstr(at(world->response.body, "detail"), "qemu-img"));
+}
+
 static void jobs_are_cancelled_retried_resolved(void **state)
 {
     struct world *world = *state;
@@ -363,6 +388,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_restore_gets_a_new_identity_that_a_repeat_has_too, world_make, world_destroy),
         cmocka_unit_test_setup_teardown(who_retires_a_machine_says_whose_backups_go, world_make, world_destroy),
         cmocka_unit_test_setup_teardown(errors_of_the_coordinator_keep_their_kind, world_make, world_destroy),
+        cmocka_unit_test_setup_teardown(the_rate_of_a_running_backup_is_told, world_make, world_destroy),
         cmocka_unit_test_setup_teardown(jobs_are_cancelled_retried_resolved, world_make, world_destroy),
         cmocka_unit_test_setup_teardown(nothing_is_planned_on_a_silent_host, world_make, world_destroy),
         cmocka_unit_test_setup_teardown(repositories_are_made_by_a_job, world_make, world_destroy),

@@ -55,6 +55,15 @@ static void a_push_has_bar_bytes_rate_and_time_left(void **state)
          3000);
     line_is(&progress, 3000, 120, "  push     ██████████░░░░░░░  60 %   812 MiB of 1.3 GiB   406 MiB/s   2 s left");
     line_is(&progress, 3000, 20, "  push     █████████");
+    struct progress told = progress; /* its rate until now says nothing of what is left */
+    tell(&told, "{\"state\":\"RUNNING\",\"phase\":\"push\",\"rate_limit\":10485760}", 3000);
+    plain_is(&told, 3000, "shop-1 on alpha: push, 60 %, 812 MiB of 1.3 GiB, at most 10 MiB/s");
+    tell(&told,
+         "{\"state\":\"RUNNING\",\"phase\":\"push\",\"rate_limit\":10485760,\"done\":861929472,\"total\":1395864371}",
+         4000);
+    plain_is(&told, 4000, "shop-1 on alpha: push, 61 %, 822 MiB of 1.3 GiB, 10 MiB/s, at most 10 MiB/s, 51 s left");
+    tell(&told, "{\"state\":\"RUNNING\",\"phase\":\"push\",\"rate_limit\":0}", 4000);
+    plain_is(&told, 4000, "shop-1 on alpha: push, 61 %, 822 MiB of 1.3 GiB");
     plain_is(&progress, 3000, "shop-1 on alpha: push, 60 %, 812 MiB of 1.3 GiB, 406 MiB/s, 2 s left");
     assert_false(progress.terminal);
     tell(&progress, "{\"state\":\"SUCCEEDED\"}", 4000);

@@ -169,6 +169,33 @@ static void a_word_has_no_effect_before_its_record_was_read_back(void **state)
     ledger_free(ledger);
 }
 
+static void a_rate_is_a_word_until_it_is_resolved(void **state)
+{
+    struct ledger *ledger = fresh();
+    struct ledger_node *node = apply(ledger, job_entry(1, 1));
+    struct ledger_job *job = node->entry->job;
+    char word[64];
+
+    (void)state;
+    job->published_at_ms = 3;
+    assert_int_equal(ledger_job_duty(node, 10), DUTY_NONE);
+    ledger_job_control(job, word, sizeof word);
+    assert_string_equal(word, "");
+    job->rate_limit = 20 << 20;
+    assert_int_equal(ledger_job_duty(node, 10), DUTY_CONTROL);
+    ledger_job_control(job, word, sizeof word);
+    assert_string_equal(word, "rate:20971520");
+    node->control_written = true;
+    assert_int_equal(ledger_job_duty(node, 10), DUTY_NONE);
+    job->rate_limit = RATE_NONE;
+    ledger_job_control(job, word, sizeof word);
+    assert_string_equal(word, "rate:0");
+    string_set(&job->resolve, "done: seen", NULL);
+    ledger_job_control(job, word, sizeof word);
+    assert_string_equal(word, "resolve:done: seen");
+    ledger_free(ledger);
+}
+
 static void add_backup_job(struct ledger *ledger, int n, const char *outcome, int op)
 {
     struct ledger_entry *entry = job_entry(1, n);
@@ -426,6 +453,7 @@ int main(void)
         cmocka_unit_test(an_ended_job_is_kept_small_and_stays_ended),
         cmocka_unit_test(a_job_is_owed_what_its_fields_say),
         cmocka_unit_test(a_word_has_no_effect_before_its_record_was_read_back),
+        cmocka_unit_test(a_rate_is_a_word_until_it_is_resolved),
         cmocka_unit_test(ended_jobs_of_a_repository_are_told),
         cmocka_unit_test(who_retires_a_machine_deletes_too),
         cmocka_unit_test(a_published_job_is_overdue_a_grace_after_its_deadline),

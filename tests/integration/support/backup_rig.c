@@ -157,6 +157,14 @@ static int64_t rate_limit(void *context)
     return ((struct rig *)context)->rate_limit;
 }
 
+static void progress(void *context, int64_t done, int64_t total)
+{
+    struct rig *rig = context;
+
+    if (rig->on_progress)
+        rig->on_progress(rig, done, total);
+}
+
 static struct runner_env environment(struct rig *rig)
 {
     struct runner_env env = fake_runner_env;
@@ -167,6 +175,7 @@ static struct runner_env environment(struct rig *rig)
     env.phase = phase;
     env.cancelled = cancelled;
     env.rate_limit = rate_limit;
+    env.progress = progress;
     env.pause = NULL;
     return env;
 }

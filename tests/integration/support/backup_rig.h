@@ -28,6 +28,7 @@ struct rig {
     bool cancelled;              /* asked by a person */
     const char *cancel_at_phase; /* cancels when this step begins; NULL: never. By bytes it would be a race: a small push has ended before it is looked at */
     int64_t rate_limit;
+    void (*on_progress)(struct rig *rig, int64_t done, int64_t total); /* NULL: nobody looks */
     const char *fill_at_phase; /* fills the small repository when this step begins; NULL: never */
     char small[64];            /* a repository of a few MiB, with a file system of its own */
     char crash_step[32];       /* kills this process around the step of that name … */

@@ -66,14 +66,19 @@ static int convert(const struct step_run *run, struct chain_lease *lease, const 
 {
     struct watch watch = {run, lease, copy};
     struct process_options options = {.inherit_fd = fd, .stop = stop, .line = progress, .context = &watch};
-    const char *argv[] = {"qemu-img",   "convert", "-p", "-f", copy->source_format, "-O", copy->target_format,
-                          copy->source, part,      NULL, NULL};
+    const char *argv[16] = {"qemu-img", "convert", "-p", "-f", copy->source_format, "-O", copy->target_format};
+    size_t count = 7;
+    char rate[24];
 
-    if (copy->compress) {
-        argv[7] = "-c";
-        argv[8] = copy->source;
-        argv[9] = part;
+    snprintf(rate, sizeof rate, "%lld", (long long)copy->rate_limit);
+    if (copy->compress)
+        argv[count++] = "-c";
+    if (copy->rate_limit) {
+        argv[count++] = "-r";
+        argv[count++] = rate;
     }
+    argv[count++] = copy->source;
+    argv[count] = part;
     return process_run(argv, &options, NULL, NULL, err);
 }
 

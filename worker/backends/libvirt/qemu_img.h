@@ -6,6 +6,7 @@ struct image_copy {
     const char *source, *source_format;
     const char *target, *target_format; /* appears under this name only when it is whole */
     bool compress;
+    int64_t rate_limit;         /* bytes/s, for as long as it runs; 0: none */
     int64_t size_bytes;         /* for progress: virtual size */
     int64_t done_before, total; /* of the whole job */
 };

@@ -9,11 +9,15 @@
 static int render(const struct step_run *run, const struct step *step, struct text *command, struct text *lost,
                   struct err *err)
 {
-    (void)run;
+    const struct params_backup_create *params = run->job->params;
+
     (void)lost;
     (void)err;
-    text_addf(command, "qemu-img convert -p%s -f %s -O qcow2 '%s' '%s'", facts_get(&step->args, "compress") ? " -c" : "",
-              step_arg(step, "format"), step_arg(step, "source"), step_arg(step, "file"));
+    text_addf(command, "qemu-img convert -p%s", facts_get(&step->args, "compress") ? " -c" : "");
+    if (params->rate_limit)
+        text_addf(command, " -r %lld", (long long)params->rate_limit);
+    text_addf(command, " -f %s -O qcow2 '%s' '%s'", step_arg(step, "format"), step_arg(step, "source"),
+              step_arg(step, "file"));
     return 0;
 }
 
@@ -28,6 +32,7 @@ static int execute(const struct step_run *run, const struct step *step, struct f
         .target = step_arg(step, "file"),
         .target_format = "qcow2",
         .compress = facts_get(&step->args, "compress") != NULL,
+        .rate_limit = attempt_rate_limit(run->attempt),
     };
 
     (void)learned;

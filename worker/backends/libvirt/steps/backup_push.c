@@ -27,6 +27,7 @@ enum {
     LOOK_MS = 100,
     LOOK_FIRST_MS = 10,
     MEASURE_MS = 500,
+    RATE_UNKNOWN = -1,
     OPERATION_BACKUP = VIR_DOMAIN_JOB_OPERATION_BACKUP
 };
 
@@ -63,7 +64,7 @@ static int render(const struct step_run *run, const struct step *step, struct te
 
 /* ---- rate ---- */
 
-/* It was set when the push began; here it follows changes. */
+/* It was set when the push began; here it follows changes. Set once in any case: a worker that died may have set another. */
 static void set_rate(struct push *push)
 {
     int64_t rate = attempt_rate_limit(push->run->attempt);
@@ -247,6 +248,7 @@ static int measure(struct push *push, struct err *err)
     if (read_stats(push, 0, &stats, err) < 0)
         return virDomainIsActive(push->domain) == 0 ? 0 : -1;
     push->measured_ms = clock_monotonic_ms();
+    set_rate(push);
     set_threshold(push);
     attempt_progress(push->run->attempt, push->processed, push->total);
     if (push->processed == before)
@@ -262,7 +264,6 @@ static int watch(struct push *push, struct err *err)
     push->alive_ms = push->measured_ms = clock_monotonic_ms();
     while ((running = look(push, err)) > 0) {
         chain_lease_tick(&push->lease);
-        set_rate(push);
         if (set_guest_free(push, err) < 0 || watch_room(push, err) < 0 || measure(push, err) < 0)
             return -1;
         if (step_cancelled(push->run))
@@ -296,7 +297,7 @@ static int open_push(struct push *push, struct err *err)
 
 static int execute(const struct step_run *run, const struct step *step, struct facts *learned, struct err *err)
 {
-    CLEANUP(push_end) struct push push = {.run = run, .step = step};
+    CLEANUP(push_end) struct push push = {.run = run, .step = step, .rate = RATE_UNKNOWN};
 
     if (open_push(&push, err) < 0 || watch(&push, err) < 0)
         return -1;
