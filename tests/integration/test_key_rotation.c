@@ -149,15 +149,15 @@ static int letters_about(struct scene *scene, const char *reason)
 /* The host was never given its new file. */
 static void what_an_ended_key_signs_is_a_dead_letter(void **state)
 {
-    struct scene *scene = open_scene("late", "key_overlap=4s");
+    struct scene *scene = open_scene("late", "key_overlap=10s");
 
     (void)state;
     one_job_succeeds(scene);
     json_decref(rotate(scene));
-    int64_t ended = clock_monotonic_ms() + 4500;
+    int64_t ended = clock_monotonic_ms() + 10500;
     stop_worker(scene);
     fleet_start(scene->fleet, NULL); /* says what the host has, in time */
-    fleet_read(scene->fleet, 1500);
+    fleet_read(scene->fleet, 4000);
     stop_worker(scene);
     assert_true(clock_monotonic_ms() < ended);
     assert_int_equal(letters_about(scene, NULL), 0);
