@@ -14,11 +14,6 @@ struct gate { /* of one target: closed while somebody holds it. A job that runs 
     char target[TARGET_TEXT];
 };
 
-static bool sooner(const struct work *a, const struct work *b)
-{
-    return a->wake_ms != b->wake_ms ? a->wake_ms < b->wake_ms : a->row < b->row;
-}
-
 static bool better(const struct work *a, const struct work *b)
 {
     return a->job->priority != b->job->priority ? a->job->priority > b->job->priority : a->row < b->row;
@@ -27,11 +22,8 @@ static bool better(const struct work *a, const struct work *b)
 void backlog_init(struct backlog *backlog, const int64_t limits[3])
 {
     *backlog = (struct backlog){0};
-    for (int class = 0; class < 3; class ++) {
-        heap_init(&backlog->ready[class], better);
+    for (int class = 0; class < 3; class ++)
         backlog->limits[class] = limits[class];
-    }
-    heap_init(&backlog->later, sooner);
 }
 
 void backlog_clear(struct backlog *backlog)
@@ -48,7 +40,9 @@ int backlog_add(struct backlog *backlog, struct work *work, int64_t now_ms, stru
 {
     bool later = work->wake_ms > now_ms;
 
-    if (heap_push(later ? &backlog->later : &backlog->ready[work->class], work, err) < 0)
+    int failed = later ? heap_push(&backlog->later, work->wake_ms, work->row, work, err)
+                       : heap_push(&backlog->ready[work->class], -work->job->priority, work->row, work, err);
+    if (failed)
         return -1;
     work->place = later ? PLACE_LATER : PLACE_READY;
     work->stage = WORK_WAITING;

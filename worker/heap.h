@@ -2,21 +2,24 @@
 /* A binary heap of jobs. Owns its array, not the jobs; a job knows its place (heap_index), so that it can be taken out of the middle. One thread. */
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 struct err;
 struct work;
 
-typedef bool heap_before(const struct work *a, const struct work *b);
-
-struct heap {
-    struct work **items;
-    size_t count, capacity;
-    heap_before *before;
+struct heap_item { /* the order is in here, for a job is not in the cache */
+    int64_t first, second;
+    struct work *work;
 };
 
-void heap_init(struct heap *heap, heap_before *before);
+struct heap { /* zeroed at first */
+    struct heap_item *items;
+    size_t count, capacity;
+};
+
 void heap_clear(struct heap *heap);
-int heap_push(struct heap *heap, struct work *work, struct err *err);
+/* The lowest `first` is first out; of equal ones the lowest `second`. */
+int heap_push(struct heap *heap, int64_t first, int64_t second, struct work *work, struct err *err);
 struct work *heap_first(const struct heap *heap);       /* NULL if empty */
 struct work *heap_pop(struct heap *heap);               /* NULL if empty */
 void heap_remove(struct heap *heap, struct work *work); /* must be in it */
