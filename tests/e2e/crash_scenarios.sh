@@ -343,7 +343,7 @@ finish_backup_copy() {
 
 ask_backup_copy__chain() { ask=(backup copy "$copied" --to "$host-copies" --chain); }
 prepare_backup_copy__chain() {
-    anchor
+    prepare_backup_create__incremental
     done_by backup create "$host/$vm" --repository "$repository" --kind incremental
     prepare_backup_copy
 }
