@@ -312,6 +312,20 @@ static void nobody_stays_frozen(void **state)
     job_free(job);
 }
 
+/* The guard thaws at once: the snapshot is not what was demanded, so it goes, and the job is tried again. */
+static void a_required_freeze_lasts_or_nothing_is_made(void **state)
+{
+    struct job *job = create("never");
+
+    (void)state;
+    snap_create_params(job)->quiesce = QUIESCE_REQUIRE;
+    rig.host.config.frozen_limit_ms = 1;
+    snap_refused(&rig, job, ERR_RETRY, "thawed before the point in time was complete");
+    rig.host.config.frozen_limit_ms = 5000;
+    assert_false(frozen());
+    assert_int_equal(snap_count(&rig), 0);
+}
+
 static int free_port(void)
 {
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
@@ -371,6 +385,7 @@ int main(int argc, char **argv)
         cmocka_unit_test_setup(a_quiesced_snapshot, begin_real),
         cmocka_unit_test_setup(a_worker_dies_with_a_quiesced_snapshot, begin_real),
         cmocka_unit_test_setup(nobody_stays_frozen, begin_real),
+        cmocka_unit_test_setup(a_required_freeze_lasts_or_nothing_is_made, begin_real),
         cmocka_unit_test_setup(nothing_freezes_while_a_job_runs, begin_real),
     };
 

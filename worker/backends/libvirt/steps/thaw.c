@@ -1,6 +1,7 @@
 /*
  * thaw: pays freeze. Harmless in any state and as often as wanted. A guest that has thawed by itself (Windows does, after 10 s; our own guard, at the limit) was not consistent
- * to the end: known "thawed_early" is "1", and the restore point does not claim more than it has.
+ * to the end: known "thawed_early" is "1", and the restore point does not claim more than it has; where the freeze was required, what was made is taken back.
+ * args: quiesce
  */
 #include "worker/backends/libvirt/thaw_guard.h"
 
@@ -65,16 +66,21 @@ static int execute_thaw(const struct step_run *run, const struct step *step, str
     bool fired = thaw_guard_end(backend);
     bool refused = strcmp(facts_get_or(run->known, "frozen", ""), "0") ==
                    0; /* the freeze was answered with an error, or not at all */
+    bool required = run->attempt && strcmp(facts_get_or(&step->args, "quiesce", ""), "require") == 0;
     int64_t frozen = facts_get_int(run->known, "frozen", 0);
+    bool early;
     int count;
 
-    (void)step;
     if (libvirt_domain(backend, run->job->target.id, &domain, err) < 0)
         return err && err->code == VIR_ERR_NO_DOMAIN ? 0 : -1;
     count = thaw(backend, domain, !refused, err);
     if (count < 0 && !refused)
         return -1;
-    return learn(run->known, fired || (frozen > 0 && count == 0 && virDomainIsActive(domain) == 1), learned, err);
+    early = fired || (frozen > 0 && count == 0 && virDomainIsActive(domain) == 1);
+    if (early && required)
+        return err_set(err, ERR_RETRY, "quiesce require: %s thawed before the point in time was complete",
+                       virDomainGetName(domain));
+    return learn(run->known, early, learned, err);
 }
 
 const struct step_type step_thaw = {

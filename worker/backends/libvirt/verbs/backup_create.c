@@ -310,7 +310,8 @@ static int add_running(struct create *create, struct plan *plan, struct err *err
     bool frozen = false;
 
     if (plan_freeze(create->backend, create->domain, create->params->quiesce, plan, &frozen, err) < 0 ||
-        add_begin(create, plan, err) < 0 || (frozen && !plan_add(plan, &step_thaw, err, NULL)) ||
+        add_begin(create, plan, err) < 0 ||
+        (frozen && !plan_add(plan, &step_thaw, err, "quiesce", quiesce_names[create->params->quiesce], NULL)) ||
         facts_set(&plan->facts, "level", frozen ? "filesystem" : "crash", err) < 0 || add_push(create, plan, err) < 0)
         return -1;
     return add_links(create, plan, err);

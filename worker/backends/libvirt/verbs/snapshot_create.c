@@ -149,7 +149,7 @@ static int add_steps(struct libvirt_backend *backend, virDomainPtr domain, const
         return -1;
     if (add_snapshot(params, name, choice, plan, err) < 0)
         return -1;
-    return frozen && !plan_add(plan, &step_thaw, err, NULL) ? -1 : 0;
+    return frozen && !plan_add(plan, &step_thaw, err, "quiesce", quiesce_names[params->quiesce], NULL) ? -1 : 0;
 }
 
 static int look(virDomainPtr domain, struct create_scene *scene, struct domain_disks *disks, struct err *err)
