@@ -30,9 +30,8 @@
 #include <string.h>
 
 enum {
-    GATHER_FROM = 64, /* records under way */
-    GATHER_MS = 20,
-    TURN_MS = 5, /* the longest sleep while something is under way */
+    ACKNOWLEDGED_MS = 20, /* the longest wait for Kafka; then the others have their turn */
+    TURN_MS = 5,          /* the longest sleep while something is under way */
     IDLE_MS = 200,
     TICK_MS = 100,
     WALK_MS = 1000,
@@ -99,11 +98,9 @@ static void confirm_ended(struct coordinator *coordinator, struct ledger_node *n
     node->stage = STAGE_IDLE;
 }
 
-static void confirm_mark(struct coordinator *coordinator, const struct ledger_mark *mark)
+static void confirm_mark(struct coordinator *coordinator, const struct ledger_mark *mark, struct ledger_node *node)
 {
-    struct ledger_node *node = ledger_find_job(coordinator->ledger, mark->job);
-
-    if (!node || !node->entry)
+    if (!node->entry)
         return;
     if (mark->outcome)
         confirm_ended(coordinator, node, mark->why);
@@ -117,9 +114,9 @@ static void confirm_marks(struct coordinator *coordinator, struct draft *draft)
 
     crash_point("published.after", NULL);
     for (size_t i = 0; i < draft->entry->marks.count; i++)
-        confirm_mark(coordinator, list_at(&draft->entry->marks, struct ledger_mark, i));
+        confirm_mark(coordinator, list_at(&draft->entry->marks, struct ledger_mark, i), draft->marked[i]);
     LOCK_SCOPE(&coordinator->lock);
-    if (ledger_apply(coordinator->ledger, TAKE_PTR(draft->entry), NULL, &err) < 0)
+    if (ledger_apply_marks(coordinator->ledger, TAKE_PTR(draft->entry), draft->marked, NULL, &err) < 0)
         log_error("ledger", "marks: %s", err.text);
 }
 
@@ -248,16 +245,15 @@ static void follow(struct coordinator *coordinator, const struct keeper_state *k
 
 static void tick_leadership(struct coordinator *coordinator, int64_t now_ms)
 {
-    struct keeper_state keeper;
+    const struct keeper_state *keeper = &coordinator->kept;
 
-    keeper_state(coordinator->keeper, &keeper);
     switch (coordinator->leadership.phase) {
-    case PHASE_FOLLOWING: follow(coordinator, &keeper, now_ms); return;
+    case PHASE_FOLLOWING: follow(coordinator, keeper, now_ms); return;
     case PHASE_CANDIDATE: return; /* a TERM that is slow still counts when it arrives */
     case PHASE_ELECTED:
-        if (keeper.term_refused == coordinator->leadership.term)
+        if (keeper->term_refused == coordinator->leadership.term)
             step_down(coordinator, "Redis knows a higher term");
-        else if (keeper.term_raised == coordinator->leadership.term && view_caught_up(coordinator->view))
+        else if (keeper->term_raised == coordinator->leadership.term && view_caught_up(coordinator->view))
             begin_to_lead(coordinator);
         return;
     case PHASE_LEADING:
@@ -328,23 +324,23 @@ static int read_ledger(struct coordinator *coordinator, struct err *err)
 
 static void note_state(struct coordinator *coordinator, int64_t now_ms)
 {
-    struct keeper_state keeper;
+    const struct keeper_state *keeper = &coordinator->kept;
     bool stuck = coordinator->sent != coordinator->delivered && now_ms - coordinator->last_progress_ms > FLUSH_MS;
     int64_t position = atomic_load(&coordinator->position);
 
-    keeper_state(coordinator->keeper, &keeper);
     LOCK_SCOPE(&coordinator->lock);
     struct coordinator_state *state = &coordinator->state;
     state->leading = coordinator->leadership.phase == PHASE_LEADING;
     state->term = coordinator->leadership.highest;
-    state->epoch = keeper.epoch ? keeper.epoch : ledger_epoch(coordinator->ledger, NULL);
-    state->redis_ok = keeper.redis_ok && (!state->leading || (redis_ready(coordinator->redis) && keeper.tickets_ready));
+    state->epoch = keeper->epoch ? keeper->epoch : ledger_epoch(coordinator->ledger, NULL);
+    state->redis_ok = keeper->redis_ok &&
+                      (!state->leading || (redis_ready(coordinator->redis) && keeper->tickets_ready));
     snprintf(state->redis_problem, sizeof state->redis_problem, "%s",
-             state->redis_ok    ? ""
-             : !keeper.redis_ok ? keeper.problem
-                                : redis_problem(coordinator->redis));
-    state->redis_rebuilding = state->leading && keeper.redis_ok && keeper.rebuilding;
-    state->rebuild_left_ms = keeper.grace_until_ms > now_ms ? keeper.grace_until_ms - now_ms : 0;
+             state->redis_ok     ? ""
+             : !keeper->redis_ok ? keeper->problem
+                                 : redis_problem(coordinator->redis));
+    state->redis_rebuilding = state->leading && keeper->redis_ok && keeper->rebuilding;
+    state->rebuild_left_ms = keeper->grace_until_ms > now_ms ? keeper->grace_until_ms - now_ms : 0;
     state->kafka_ok = !stuck;
     snprintf(state->kafka_problem, sizeof state->kafka_problem, "%s", stuck ? "records are not acknowledged" : "");
     state->jobs_open = (int64_t)ledger_open_jobs(coordinator->ledger);
@@ -419,27 +415,18 @@ static void bury_idle_marks(struct coordinator *coordinator)
 }
 
 /*
- * Requests cost, not records. While many records are under way, a turn begins when those are acknowledged that were sent before it: so it carries more, and no more than a few requests
- * wait for the broker (with five of them librdkafka 2.0 asks its socket without a pause until one is answered). A single job never waits here.
+ * Requests cost, not records. So what a turn has written leaves at its end, in one request for each partition, and the next turn begins when it is acknowledged; what comes meanwhile is gathered.
+ * (With five requests on their way librdkafka 2.0 also asks its socket without a pause until one is answered.)
  */
-static void gather(struct coordinator *coordinator)
+static void send_and_wait(struct coordinator *coordinator)
 {
-    struct pollfd fd = {.fd = publisher_fd(coordinator->publisher), .events = POLLIN};
-    int64_t until_ms = clock_monotonic_ms() + GATHER_MS, sent = publisher_sent(coordinator->publisher);
-
-    if (sent - publisher_delivered(coordinator->publisher) < GATHER_FROM)
-        return;
-    while (publisher_delivered(coordinator->publisher) < sent && clock_monotonic_ms() < until_ms) {
-        if (poll(&fd, 1, 1) > 0)
-            kafka_fd_clear(fd.fd);
-        publisher_poll(coordinator->publisher, delivered, coordinator);
-    }
+    publisher_flush(coordinator->publisher, ACKNOWLEDGED_MS, delivered, coordinator);
 }
 
 static int turn(struct coordinator *coordinator, struct err *err)
 {
     wait_for_events(coordinator);
-    gather(coordinator);
+    keeper_state(coordinator->keeper, &coordinator->kept);
     publisher_poll(coordinator->publisher, delivered, coordinator);
     int read = read_ledger(coordinator, err);
     if (read < 0)
@@ -451,6 +438,7 @@ static int turn(struct coordinator *coordinator, struct err *err)
     dispatch_break_silence(coordinator, false);
     bury_idle_marks(coordinator);
     redis_process(coordinator->redis, 0); /* sends what the turn asked of Redis */
+    send_and_wait(coordinator);
     alive_say(coordinator->notify, &coordinator->said_alive_ms);
     return tick(coordinator, err);
 }

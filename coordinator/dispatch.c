@@ -59,16 +59,15 @@ static void try_later(struct coordinator *coordinator, struct ledger_node *node)
 
 bool dispatch_ready(const struct coordinator *coordinator, struct err *err)
 {
-    struct keeper_state keeper;
+    const struct keeper_state *keeper = &coordinator->kept;
 
-    keeper_state(coordinator->keeper, &keeper);
     if (coordinator->leadership.phase != PHASE_LEADING) {
         err_set(err, ERR_RETRY, "this coordinator does not lead");
         err_hint(err, "ask the one that does; after a failure a standby takes over within 15 s");
-    } else if (!keeper.redis_ok || !redis_ready(coordinator->redis))
+    } else if (!keeper->redis_ok || !redis_ready(coordinator->redis))
         err_set(err, ERR_RETRY, "redis: %s",
-                !keeper.redis_ok && keeper.problem[0] ? keeper.problem : redis_problem(coordinator->redis));
-    else if (!keeper.tickets_ready)
+                !keeper->redis_ok && keeper->problem[0] ? keeper->problem : redis_problem(coordinator->redis));
+    else if (!keeper->tickets_ready)
         err_set(err, ERR_RETRY, "redis has lost its memory; the tickets are being written again");
     else
         return true;
@@ -212,7 +211,7 @@ static void write_ticket(struct coordinator *coordinator, struct ledger_node *no
 {
     const struct job *job = node->entry->job->job;
     char target[TARGET_TEXT];
-    struct store_command command = {0};
+    struct store_command *command = &coordinator->ticket;
     struct store_ticket ticket = {
         .job_id = job->job_id,
         .host = job->host,
@@ -230,15 +229,14 @@ static void write_ticket(struct coordinator *coordinator, struct ledger_node *no
     struct flight *flight = flight_new(coordinator, node);
     struct err err = {0};
 
-    if (!flight || store_ticket_command(&ticket, &command, &err) < 0) {
+    if (!flight || store_ticket_command(&ticket, command, &err) < 0) {
         log_error(job->job_id, "ticket: %s", err.text);
         free(flight);
         try_later(coordinator, node);
         return;
     }
     node->stage = STAGE_TICKET;
-    store_send(coordinator->redis, &command, ticket_answered, flight);
-    store_command_clear(&command);
+    store_send(coordinator->redis, command, ticket_answered, flight);
 }
 
 /* ---- words to a published job ---- */

@@ -17,6 +17,7 @@
 #include "coordinator/options.h"
 #include "crypto/keys.h"
 #include "kafka/kafka.h"
+#include "redis/store.h"
 
 #include <pthread.h>
 #include <signal.h>
@@ -45,9 +46,24 @@ struct draft {
     struct ledger_ref ref;
     struct ledger_node *node;   /* of a job */
     struct ledger_entry *entry; /* DRAFT_PUT, DRAFT_MARKS: owned */
-    struct desk_write *write;   /* who waits for it; NULL */
-    unsigned char *value;       /* of a job: what was sent; owned. What comes back is compared, not read */
+    struct ledger_node **
+        marked; /* DRAFT_MARKS: whose they are, by index. They stay: a job that is not yet known to have ended is not forgotten */
+    struct desk_write *write; /* who waits for it; NULL */
+    unsigned char *value;     /* of a job: what was sent; owned. What comes back is compared, not read */
     size_t value_len;
+};
+
+/* What the keeper found out. */
+struct keeper_state {
+    bool redis_ok;
+    char problem[256];
+    bool hint_known, hint_present, hint_ours;
+    int64_t term_raised;    /* fs:term was raised to it */
+    int64_t term_refused;   /* a higher one was there */
+    bool tickets_ready;     /* nothing is missing that Redis once knew */
+    bool rebuilding;        /* it lost its memory, and fs:epoch is not written yet */
+    int64_t grace_until_ms; /* monotonic: until then holders take back their locks; 0: not begun */
+    int64_t epoch;          /* as written in Redis; 0: not yet */
 };
 
 struct audit_jobs { /* of one request, taken and not yet in the audit */
@@ -86,6 +102,8 @@ struct coordinator {
     struct kafka_consumer *consumer;
     struct publisher *publisher;
     struct redis *redis;
+    struct store_command ticket; /* the last, for its memory */
+    struct keeper_state kept;    /* as it was when the turn began */
     struct trust *trust;
     struct wire *wire;
     struct mac *mac;
@@ -96,8 +114,9 @@ struct coordinator {
     struct draft *drafts;
     struct flight *silent; /* jobs published a moment ago, oldest first: perhaps their hosts say something at once */
     struct ledger_entry *marks; /* what became of jobs since the last entry of kind marks; NULL: nothing */
-    int64_t marks_since_ms;     /* monotonic */
-    struct audit_wait *audits;  /* writes whose record is not acknowledged yet */
+    struct ledger_node *marked[LEDGER_MARKS_MAX]; /* whose they are */
+    int64_t marks_since_ms;                       /* monotonic */
+    struct audit_wait *audits;                    /* writes whose record is not acknowledged yet */
     int64_t next_n;
     int64_t ledger_end;          /* high watermark at the start */
     int64_t stand_not_before_ms; /* monotonic */
@@ -119,7 +138,7 @@ int log_append_entry(struct coordinator *coordinator, struct ledger_entry *entry
 int log_append_job(struct coordinator *coordinator, struct ledger_node *node, enum draft_step step, const char *who,
                    const char *why, struct desk_write *write, struct err *err);
 /* Notes that a job was published (outcome NULL) or has ended. It is written with others', some milliseconds later. */
-int log_mark(struct coordinator *coordinator, const struct ledger_node *node, const char *outcome, const char *why,
+int log_mark(struct coordinator *coordinator, struct ledger_node *node, const char *outcome, const char *why,
              struct err *err);
 void log_write_marks(struct coordinator *coordinator, bool now); /* once a turn; now: however young they are */
 void log_bury(struct coordinator *coordinator, struct ledger_node *node,
@@ -202,17 +221,6 @@ void planner_stop(struct planner *planner); /* after the main loop has ended */
 void planner_wake(struct planner *planner); /* something that it should see was put into the ledger; any thread */
 
 /* ---- keeper.c: the synchronous side of Redis, in its own thread ---- */
-struct keeper_state {
-    bool redis_ok;
-    char problem[256];
-    bool hint_known, hint_present, hint_ours;
-    int64_t term_raised;    /* fs:term was raised to it */
-    int64_t term_refused;   /* a higher one was there */
-    bool tickets_ready;     /* nothing is missing that Redis once knew */
-    bool rebuilding;        /* it lost its memory, and fs:epoch is not written yet */
-    int64_t grace_until_ms; /* monotonic: until then holders take back their locks; 0: not begun */
-    int64_t epoch;          /* as written in Redis; 0: not yet */
-};
 int keeper_start(struct coordinator *coordinator, struct keeper **out, struct err *err);
 void keeper_stop(struct keeper *keeper);
 void keeper_lead(struct keeper *keeper, int64_t term); /* 0: no longer */

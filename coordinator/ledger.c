@@ -11,6 +11,10 @@
 #include <stdio.h>
 #include <utlist.h>
 
+/* Of a hundred thousand nodes each that is passed on the way to another is a miss of the cache. */
+#undef HASH_BKT_CAPACITY_THRESH
+#define HASH_BKT_CAPACITY_THRESH 4U
+
 enum { GENERATION_HOLE_MAX = 16 };
 
 int ledger_new(struct ledger **out, struct err *err)
@@ -125,18 +129,44 @@ uint64_t ledger_keys_version(const struct ledger *ledger)
     return ledger->keys_version;
 }
 
+/* Written by hand: several are made for each job, and printf costs more than the look-up. What does not fit is cut. */
+static size_t add_text(char out[LEDGER_KEY_TEXT], size_t at, const char *text)
+{
+    size_t len = strlen(text), room = LEDGER_KEY_TEXT - 1 - at;
+
+    len = len < room ? len : room;
+    memcpy(out + at, text, len);
+    out[at + len] = '\0';
+    return at + len;
+}
+
+static size_t add_number(char out[LEDGER_KEY_TEXT], size_t at, int64_t number)
+{
+    char digits[24], *first = digits + sizeof digits - 1;
+
+    *first = '\0';
+    do
+        *--first = (char)('0' + number % 10);
+    while (number /= 10);
+    return add_text(out, at, first);
+}
+
 void ledger_node_key(char out[LEDGER_KEY_TEXT], int kind, const char *id)
 {
-    snprintf(out, LEDGER_KEY_TEXT, "%s:%s", ledger_kind_names[kind], id);
+    size_t at = add_text(out, 0, ledger_kind_names[kind]);
+
+    add_text(out, add_text(out, at, ":"), id);
 }
 
 void ledger_key_format(char out[LEDGER_KEY_TEXT], int kind, const char *id, struct ledger_ref ref)
 {
-    if (kind == LEDGER_TERM)
-        snprintf(out, LEDGER_KEY_TEXT, "%s:%s@%lld", ledger_kind_names[kind], id, (long long)ref.term);
-    else
-        snprintf(out, LEDGER_KEY_TEXT, "%s:%s@%lld.%lld", ledger_kind_names[kind], id, (long long)ref.term,
-                 (long long)ref.n);
+    size_t at;
+
+    ledger_node_key(out, kind, id);
+    at = add_text(out, strlen(out), "@");
+    at = add_number(out, at, ref.term);
+    if (kind != LEDGER_TERM)
+        add_number(out, add_text(out, at, "."), ref.n);
 }
 
 /* Behind the digits; NULL: there are none, or too many. */
@@ -341,8 +371,25 @@ static void replace_entry(struct ledger *ledger, struct ledger_node *node, struc
     node->entry = entry;
 }
 
+int ledger_apply_marks(struct ledger *ledger, struct ledger_entry *entry, struct ledger_node *const *jobs,
+                       struct ledger_node **out, struct err *err)
+{
+    struct ledger_ref ref = {entry->term, entry->n};
+    struct ledger_node *node = ledger_find(ledger, LEDGER_MARKS, entry->id);
+
+    if (node) /* applied before */
+        ledger_entry_free(entry);
+    else if (!(node = ledger_add(ledger, entry, err)) || marks_apply(ledger, node, ref, jobs, err) < 0)
+        return -1;
+    if (out)
+        *out = node;
+    return 0;
+}
+
 int ledger_apply(struct ledger *ledger, struct ledger_entry *entry, struct ledger_node **out, struct err *err)
 {
+    if (entry->kind == LEDGER_MARKS)
+        return ledger_apply_marks(ledger, entry, NULL, out, err);
     struct ledger_node *node = ledger_find(ledger, entry->kind, entry->id);
     struct ledger_ref ref = {entry->term, entry->n};
 
@@ -350,18 +397,13 @@ int ledger_apply(struct ledger *ledger, struct ledger_entry *entry, struct ledge
         ledger_entry_free(entry);
         return err_set(err, ERR_PERMANENT, "a job record without a job");
     }
-    bool marks = entry->kind == LEDGER_MARKS;
-    if (node && marks)
-        ledger_entry_free(entry); /* applied before */
-    else if (node)
+    if (node)
         replace_entry(ledger, node, entry);
     else if (!(node = ledger_add(ledger, entry, err)))
         return -1;
-    else if (marks && marks_apply(ledger, node, ref, err) < 0)
-        return -1;
     if (out)
         *out = node;
-    return marks ? 0 : ledger_confirm(ledger, node, ref, err);
+    return ledger_confirm(ledger, node, ref, err);
 }
 
 static void drop_older(struct ledger_node *node, struct ledger_ref ref)

@@ -66,6 +66,9 @@ uint64_t ledger_generation(const struct ledger *ledger); /* changes with ledger_
 
 /* Applies one record; takes the entry over, on failure too. The caller has decided that it counts. *out (may be NULL) is the node, NULL if the id is gone. */
 int ledger_apply(struct ledger *ledger, struct ledger_entry *entry, struct ledger_node **out, struct err *err);
+/* The same of marks, whose jobs' nodes are known: by index, for a leader's own. */
+int ledger_apply_marks(struct ledger *ledger, struct ledger_entry *entry, struct ledger_node *const *jobs,
+                       struct ledger_node **out, struct err *err);
 /* A record whose content the node already has (the leader's own): notes its key, compacts what ended. */
 int ledger_confirm(struct ledger *ledger, struct ledger_node *node, struct ledger_ref ref, struct err *err);
 /* A tombstone: that record is no more. Removes the node with its last record. */

@@ -19,8 +19,9 @@ struct ledger {
 /* ledger.c: an open job whose outcome is set becomes small. */
 void ledger_compact(struct ledger *ledger, struct ledger_node *node);
 
-/* ledger_marks.c: applies the marks of a node that was just added, and frees its entry. */
-int marks_apply(struct ledger *ledger, struct ledger_node *node, struct ledger_ref ref, struct err *err);
+/* ledger_marks.c: applies the marks of a node that was just added, and frees its entry. `jobs`: theirs, by index; NULL: they are looked up. */
+int marks_apply(struct ledger *ledger, struct ledger_node *node, struct ledger_ref ref, struct ledger_node *const *jobs,
+                struct err *err);
 void marks_forget_published(struct ledger *ledger, struct ledger_node *job); /* a newer record says it too */
 void marks_forget_job(struct ledger *ledger, struct ledger_node *job);       /* the job is no more */
 void marks_forget(struct ledger *ledger, struct ledger_node *node);          /* the marks are no more */

@@ -59,6 +59,7 @@ static void draft_free(struct draft *draft)
         return;
     ledger_entry_free(draft->entry);
     free(draft->value);
+    free(draft->marked);
     free(draft);
 }
 
@@ -134,7 +135,7 @@ static int fill_mark(struct ledger_mark *mark, const struct ledger_node *node, c
     return string_set(&mark->why, why, err);
 }
 
-int log_mark(struct coordinator *coordinator, const struct ledger_node *node, const char *outcome, const char *why,
+int log_mark(struct coordinator *coordinator, struct ledger_node *node, const char *outcome, const char *why,
              struct err *err)
 {
     struct ledger_entry *entry = coordinator->marks;
@@ -157,6 +158,7 @@ int log_mark(struct coordinator *coordinator, const struct ledger_node *node, co
     mark = list_add(&entry->marks, &ledger_mark_record, err);
     if (!mark)
         return -1;
+    coordinator->marked[entry->marks.count - 1] = node;
     if (fill_mark(mark, node, outcome, why, err) == 0)
         return 0;
     record_clear(&ledger_mark_record, mark);
@@ -176,6 +178,10 @@ static int send_marks(struct coordinator *coordinator, struct err *err)
     entry->n = draft->ref.n;
     entry->at_ms = clock_real_ms();
     snprintf(id, sizeof id, "%lld.%lld", (long long)entry->term, (long long)entry->n);
+    draft->marked = reallocarray(NULL, entry->marks.count, sizeof *draft->marked);
+    if (!draft->marked)
+        return err_memory(err, "ledger");
+    memcpy(draft->marked, coordinator->marked, entry->marks.count * sizeof *draft->marked);
     if (string_set(&entry->id, id, err) < 0 || send_entry(coordinator, entry, NULL, NULL, err) < 0)
         return -1;
     draft->entry = TAKE_PTR(coordinator->marks);

@@ -26,10 +26,9 @@ static void need(struct ledger *ledger, struct ledger_node **field, struct ledge
     *field = marks;
 }
 
-static int apply_mark(struct ledger *ledger, struct ledger_node *marks, const struct ledger_mark *mark, struct err *err)
+static int apply_mark(struct ledger *ledger, struct ledger_node *marks, const struct ledger_mark *mark,
+                      struct ledger_node *job, struct err *err)
 {
-    struct ledger_node *job = ledger_find_job(ledger, mark->job);
-
     if (!job || !job->entry) /* forgotten since, or ended */
         return 0;
     if (!mark->outcome) {
@@ -45,7 +44,8 @@ static int apply_mark(struct ledger *ledger, struct ledger_node *marks, const st
     return 0;
 }
 
-int marks_apply(struct ledger *ledger, struct ledger_node *node, struct ledger_ref ref, struct err *err)
+int marks_apply(struct ledger *ledger, struct ledger_node *node, struct ledger_ref ref, struct ledger_node *const *jobs,
+                struct err *err)
 {
     CLEANUP(ledger_entry_freep) struct ledger_entry *entry = TAKE_PTR(node->entry);
     int result = 0;
@@ -53,9 +53,11 @@ int marks_apply(struct ledger *ledger, struct ledger_node *node, struct ledger_r
     node->marks = true;
     node->newest = ref;
     node->needed = 1; /* by us: it is not idle before all is applied */
-    for (size_t i = 0; i < entry->marks.count; i++)
-        if (apply_mark(ledger, node, list_at(&entry->marks, struct ledger_mark, i), err) < 0)
+    for (size_t i = 0; i < entry->marks.count; i++) {
+        const struct ledger_mark *mark = list_at(&entry->marks, struct ledger_mark, i);
+        if (apply_mark(ledger, node, mark, jobs ? jobs[i] : ledger_find_job(ledger, mark->job), err) < 0)
             result = -1;
+    }
     struct ledger_node *us = node;
     release(ledger, &us);
     return result;

@@ -365,6 +365,7 @@ void coordinator_free(struct coordinator *coordinator)
     publisher_close(coordinator->publisher, FLUSH_MS);
     kafka_consumer_close(coordinator->consumer);
     redis_free(coordinator->redis);
+    store_command_clear(&coordinator->ticket);
     trust_free(coordinator->trust);
     mac_free(coordinator->mac);
     wire_free(coordinator->wire);

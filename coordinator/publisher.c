@@ -23,7 +23,6 @@ struct publisher {
     struct mac *mac;
     int32_t partitions[TOPIC_COUNT];
     char term[24];
-    int64_t sent, delivered; /* by `producer` */
 };
 
 static void publisher_closep(struct publisher **publisher)
@@ -59,8 +58,7 @@ int publisher_open(const struct kafka_options *kafka, struct trust *trust, struc
     publisher->trust = trust;
     if (wire_new(&publisher->wire, err) < 0 || mac_new(&publisher->mac, err) < 0)
         return -1;
-    if (patient.linger_us < PATIENT_LINGER_US)
-        patient.linger_us = PATIENT_LINGER_US;
+    patient.linger_us = PATIENT_LINGER_US;
     if (kafka_producer_open(kafka, &publisher->producer, err) < 0 ||
         kafka_producer_open(&patient, &publisher->patient, err) < 0 || learn_topics(publisher, kafka, err) < 0)
         return -1;
@@ -109,7 +107,6 @@ static int sign_and_produce(struct publisher *publisher, struct kafka_producer *
     if (kafka_produce(producer, input->topic, partition, input->key, input->key_len, input->value, input->value_len,
                       headers, count, opaque, err) < 0)
         return -1;
-    publisher->sent += producer == publisher->producer;
     return 0;
 }
 
@@ -197,30 +194,20 @@ int32_t publisher_partition(const struct publisher *publisher, enum topic topic,
 int publisher_poll(struct publisher *publisher, void (*delivered)(void *context, const struct kafka_delivery *delivery),
                    void *context)
 {
-    int count = kafka_producer_poll(publisher->producer, 0, delivered, context);
-
-    publisher->delivered += count;
-    return count + kafka_producer_poll(publisher->patient, 0, delivered, context);
+    return kafka_producer_poll(publisher->producer, 0, delivered, context) +
+           kafka_producer_poll(publisher->patient, 0, delivered, context);
 }
 
-int64_t publisher_sent(const struct publisher *publisher)
+void publisher_flush(struct publisher *publisher, int timeout_ms,
+                     void (*delivered)(void *context, const struct kafka_delivery *delivery), void *context)
 {
-    return publisher->sent;
-}
-
-int64_t publisher_delivered(const struct publisher *publisher)
-{
-    return publisher->delivered;
+    if (kafka_producer_queued(publisher->producer) > 0)
+        kafka_producer_flush(publisher->producer, timeout_ms, delivered, context);
 }
 
 int publisher_fd(struct publisher *publisher)
 {
     return kafka_producer_fd(publisher->producer);
-}
-
-size_t publisher_queued(const struct publisher *publisher)
-{
-    return kafka_producer_queued(publisher->producer) + kafka_producer_queued(publisher->patient);
 }
 
 bool publisher_broken(const struct publisher *publisher)

@@ -44,9 +44,8 @@ int32_t publisher_partition(const struct publisher *publisher, enum topic topic,
                             const char *host); /* murmur2(host) mod partitions */
 int publisher_poll(struct publisher *publisher, void (*delivered)(void *context, const struct kafka_delivery *delivery),
                    void *context);
-/* Records since it was opened that someone waits for, and how many of them are acknowledged. */
-int64_t publisher_sent(const struct publisher *publisher);
-int64_t publisher_delivered(const struct publisher *publisher);
+/* Sends what is not patient at once, and waits until Kafka has it. */
+void publisher_flush(struct publisher *publisher, int timeout_ms,
+                     void (*delivered)(void *context, const struct kafka_delivery *delivery), void *context);
 int publisher_fd(struct publisher *publisher);
-size_t publisher_queued(const struct publisher *publisher);
 bool publisher_broken(const struct publisher *publisher); /* close it, open another */

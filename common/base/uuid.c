@@ -4,6 +4,7 @@
  */
 #include "base/uuid.h"
 
+#include <pthread.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -102,13 +103,39 @@ static void format(char out[UUID_TEXT], uint8_t bytes[16], int version)
     out[at] = '\0';
 }
 
+/* A call for each id would cost more than all else about it: a thread fetches the bytes of several. */
+static _Thread_local struct {
+    uint8_t bytes[256];
+    size_t left;
+} pool;
+
+static void forget_pool(void)
+{
+    pool.left = 0;
+}
+
+/* What a child inherits its parent gives out too. */
+static void watch_forks(void)
+{
+    if (pthread_atfork(NULL, NULL, forget_pool) != 0)
+        abort();
+}
+
 void uuid_random(char out[UUID_TEXT])
 {
+    static pthread_once_t watched = PTHREAD_ONCE_INIT;
     uint8_t bytes[16];
 
-    /* Up to 256 bytes come whole once the pool is ready; before that the call waits. No id at all is better than a guessable or repeated one. */
-    if (getrandom(bytes, sizeof bytes, 0) != (ssize_t)sizeof bytes)
-        abort();
+    pthread_once(&watched, watch_forks);
+    /* Up to 256 bytes come whole once the kernel's pool is ready; before that the call waits. No id at all is better than a guessable or repeated one. */
+    if (!pool.left) {
+        if (getrandom(pool.bytes, sizeof pool.bytes, 0) != (ssize_t)sizeof pool.bytes)
+            abort();
+        pool.left = sizeof pool.bytes;
+    }
+    pool.left -= sizeof bytes;
+    memcpy(bytes, pool.bytes + pool.left, sizeof bytes);
+    explicit_bzero(pool.bytes + pool.left, sizeof bytes);
     format(out, bytes, 4);
 }
 

@@ -21,7 +21,7 @@ struct kafka_options {
     const char *brokers;
     const char *client_id;
     const struct facts *extra; /* librdkafka properties from the configuration (TLS …); applied last; may be NULL */
-    int linger_us;             /* producer; 200 where latency counts */
+    int linger_us;             /* producer; 200 where latency counts and nobody flushes */
     int message_timeout_ms;    /* producer; 0: for ever (the outbox owns the time-out) */
     int fetch_wait_ms;         /* consumer; 0: 5000 */
     int fetch_min_bytes;       /* consumer; 0: 1. The broker gathers this much, or answers after fetch_wait_ms */
@@ -56,6 +56,9 @@ int kafka_produce(struct kafka_producer *producer, const char *topic, int32_t pa
 /* Serves delivery reports, in order per partition; `delivered` (may be NULL) is called on this thread. Returns how many. */
 int kafka_producer_poll(struct kafka_producer *producer, int timeout_ms,
                         void (*delivered)(void *context, const struct kafka_delivery *delivery), void *context);
+/* Sends what lingers, and waits until Kafka has taken or refused all of it. Otherwise as a poll. */
+int kafka_producer_flush(struct kafka_producer *producer, int timeout_ms,
+                         void (*delivered)(void *context, const struct kafka_delivery *delivery), void *context);
 /* An eventfd, readable when poll has something to serve. kafka_fd_clear() it before the poll, never after: it speaks once per filling. */
 int kafka_producer_fd(struct kafka_producer *producer);
 size_t kafka_producer_queued(const struct kafka_producer *producer);

@@ -19,6 +19,7 @@ enum { TOPICS_MAX = 32, WARM_TIMEOUT_MS = 5000 };
 struct kafka_producer {
     struct kafka_client client;
     rd_kafka_topic_t *topics[TOPICS_MAX]; /* looked up once: by name, librdkafka walks a list under a lock for each record */
+    const char *names[TOPICS_MAX];        /* theirs */
     size_t topic_count;
     void (*delivered)(void *context, const struct kafka_delivery *delivery); /* during a poll only */
     void *context;
@@ -102,7 +103,7 @@ void kafka_producer_close(struct kafka_producer *producer, int flush_ms)
 static rd_kafka_topic_t *topic_handle(struct kafka_producer *producer, const char *name, struct err *err)
 {
     for (size_t i = 0; i < producer->topic_count; i++) {
-        if (strcmp(rd_kafka_topic_name(producer->topics[i]), name) == 0)
+        if (strcmp(producer->names[i], name) == 0)
             return producer->topics[i];
     }
 
@@ -111,8 +112,10 @@ static rd_kafka_topic_t *topic_handle(struct kafka_producer *producer, const cha
         topic = rd_kafka_topic_new(producer->client.handle, name, NULL);
     if (!topic)
         err_set(err, ERR_PERMANENT, "kafka topic %s: not a topic of ours", name);
-    else
+    else {
+        producer->names[producer->topic_count] = rd_kafka_topic_name(topic);
         producer->topics[producer->topic_count++] = topic;
+    }
     return topic;
 }
 
@@ -171,16 +174,37 @@ int kafka_produce(struct kafka_producer *producer, const char *topic, int32_t pa
     return -1;
 }
 
-int kafka_producer_poll(struct kafka_producer *producer, int timeout_ms,
-                        void (*delivered)(void *context, const struct kafka_delivery *delivery), void *context)
+static void begin_to_serve(struct kafka_producer *producer,
+                           void (*delivered)(void *context, const struct kafka_delivery *delivery), void *context)
 {
     producer->delivered = delivered;
     producer->context = context;
     producer->served = 0;
-    rd_kafka_poll(producer->client.handle, timeout_ms);
+}
+
+static int served(struct kafka_producer *producer)
+{
     producer->delivered = NULL;
     producer->context = NULL;
     return producer->served;
+}
+
+int kafka_producer_poll(struct kafka_producer *producer, int timeout_ms,
+                        void (*delivered)(void *context, const struct kafka_delivery *delivery), void *context)
+{
+    begin_to_serve(producer, delivered, context);
+    rd_kafka_poll(producer->client.handle, timeout_ms);
+    return served(producer);
+}
+
+int kafka_producer_flush(struct kafka_producer *producer, int timeout_ms,
+                         void (*delivered)(void *context, const struct kafka_delivery *delivery), void *context)
+{
+    begin_to_serve(producer, delivered, context);
+    rd_kafka_flush(producer->client.handle, timeout_ms);
+    kafka_fd_clear(producer->client.event_fd); /* it was raised for what has been served */
+    rd_kafka_poll(producer->client.handle, 0);
+    return served(producer);
 }
 
 int kafka_producer_fd(struct kafka_producer *producer)

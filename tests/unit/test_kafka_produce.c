@@ -113,6 +113,26 @@ static void the_eventfd_speaks_when_a_report_is_there(void **state)
     assert_int_equal(poll(&fd, 1, 0), 0);
 }
 
+static void a_flush_does_not_linger_and_serves_all_reports(void **state)
+{
+    struct fixture *fixture = *state;
+    struct kafka_options patient = fixture->options;
+    struct kafka_producer *producer;
+    struct reports reports = {0};
+    struct err err = {0};
+
+    patient.linger_us = 60 * 1000 * 1000; /* longer than the test may last */
+    assert_int_equal(kafka_producer_open(&patient, &producer, &err), 0);
+    for (uint64_t i = 1; i <= 5; i++)
+        assert_int_equal(kafka_produce(producer, "status", 1, "k", 1, "v", 1, NULL, 0, i, &err), 0);
+    struct pollfd fd = {.fd = kafka_producer_fd(producer), .events = POLLIN};
+    assert_int_equal(kafka_producer_flush(producer, DEADLINE_MS, delivered, &reports), 5);
+    assert_int_equal(reports.count, 5);
+    assert_int_equal(kafka_producer_queued(producer), 0);
+    assert_int_equal(poll(&fd, 1, 0), 0); /* nothing more to wake for */
+    kafka_producer_close(producer, 0);
+}
+
 static void a_retriable_refusal_is_retried_in_order(void **state)
 {
     struct fixture *fixture = *state;
@@ -223,6 +243,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(reports_come_in_order_with_their_opaque, set_up, tear_down),
         cmocka_unit_test_setup_teardown(the_eventfd_speaks_when_a_report_is_there, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_flush_does_not_linger_and_serves_all_reports, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_retriable_refusal_is_retried_in_order, set_up, tear_down),
         cmocka_unit_test_setup_teardown(what_is_tried_again_is_not_told, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_refusal_for_good_is_reported, set_up, tear_down),

@@ -6,6 +6,8 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -21,6 +23,29 @@ static void random_ones_differ_and_are_valid(void **state)
     assert_true(uuid_valid(a));
     assert_int_equal(a[14], '4');
     assert_non_null(strchr("89ab", a[19]));
+}
+
+static void a_child_gives_out_others_than_its_parent(void **state)
+{
+    char ours[UUID_TEXT], theirs[UUID_TEXT] = "";
+    int fds[2], status = -1;
+
+    (void)state;
+    uuid_random(ours); /* what is left over would be the child's, too */
+    assert_int_equal(pipe(fds), 0);
+    pid_t child = fork();
+    if (child == 0) {
+        uuid_random(theirs);
+        _exit(write(fds[1], theirs, sizeof theirs) == (ssize_t)sizeof theirs ? 0 : 1);
+    }
+    assert_true(child > 0);
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+    assert_int_equal(read(fds[0], theirs, sizeof theirs), (ssize_t)sizeof theirs);
+    uuid_random(ours);
+    assert_string_not_equal(ours, theirs);
+    close(fds[0]);
+    close(fds[1]);
 }
 
 /* The expected values are those of Python's uuid.uuid5. */
@@ -130,6 +155,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(random_ones_differ_and_are_valid),
+        cmocka_unit_test(a_child_gives_out_others_than_its_parent),
         cmocka_unit_test(derived_ones_are_version_5_of_the_joined_parts),
         cmocka_unit_test(parts_do_not_run_together),
         cmocka_unit_test(only_lower_case_text_of_36_is_valid),
