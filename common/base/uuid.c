@@ -88,19 +88,24 @@ static void sha1_end(struct sha1 *sha, uint8_t out[20])
         out[i] = (uint8_t)(sha->state[i / 4] >> (24 - 8 * (i % 4)));
 }
 
-static void format(char out[UUID_TEXT], uint8_t bytes[16], int version)
+void uuid_format(char out[UUID_TEXT], const unsigned char bytes[UUID_BYTES])
 {
     size_t at = 0;
 
-    bytes[6] = (uint8_t)((bytes[6] & 0x0f) | version << 4);
-    bytes[8] = (uint8_t)((bytes[8] & 0x3f) | 0x80);
-    for (int i = 0; i < 16; i++) {
+    for (int i = 0; i < UUID_BYTES; i++) {
         if (i == 4 || i == 6 || i == 8 || i == 10)
             out[at++] = '-';
         out[at++] = "0123456789abcdef"[bytes[i] >> 4];
         out[at++] = "0123456789abcdef"[bytes[i] & 15];
     }
     out[at] = '\0';
+}
+
+static void format_version(char out[UUID_TEXT], uint8_t bytes[UUID_BYTES], int version)
+{
+    bytes[6] = (uint8_t)((bytes[6] & 0x0f) | version << 4);
+    bytes[8] = (uint8_t)((bytes[8] & 0x3f) | 0x80);
+    uuid_format(out, bytes);
 }
 
 /* A call for each id would cost more than all else about it: a thread fetches the bytes of several. */
@@ -124,7 +129,7 @@ static void watch_forks(void)
 void uuid_random(char out[UUID_TEXT])
 {
     static pthread_once_t watched = PTHREAD_ONCE_INIT;
-    uint8_t bytes[16];
+    uint8_t bytes[UUID_BYTES];
 
     pthread_once(&watched, watch_forks);
     /* Up to 256 bytes come whole once the kernel's pool is ready; before that the call waits. No id at all is better than a guessable or repeated one. */
@@ -136,7 +141,7 @@ void uuid_random(char out[UUID_TEXT])
     pool.left -= sizeof bytes;
     memcpy(bytes, pool.bytes + pool.left, sizeof bytes);
     explicit_bzero(pool.bytes + pool.left, sizeof bytes);
-    format(out, bytes, 4);
+    format_version(out, bytes, 4);
 }
 
 void uuid_derive(char out[UUID_TEXT], const char *const parts[])
@@ -151,32 +156,68 @@ void uuid_derive(char out[UUID_TEXT], const char *const parts[])
         sha1_add(&sha, parts[i], strlen(parts[i]));
     }
     sha1_end(&sha, digest);
-    format(out, digest, 5);
+    format_version(out, digest, 5);
 }
 
-/* How many characters from the start can be those of a UUID. */
-static size_t matching(const char *text)
+/* One more than the value of each lower-case hexadecimal digit; 0: none. */
+static const uint8_t hex[256] = {
+    ['0'] = 1, ['1'] = 2,  ['2'] = 3,  ['3'] = 4,  ['4'] = 5,  ['5'] = 6,  ['6'] = 7,  ['7'] = 8,
+    ['8'] = 9, ['9'] = 10, ['a'] = 11, ['b'] = 12, ['c'] = 13, ['d'] = 14, ['e'] = 15, ['f'] = 16};
+
+/* Reads from the start what can be a UUID; returns how many characters can. Digits that are not there leave `out` as it is. */
+static size_t read_start(const char *text, uint8_t out[UUID_BYTES])
 {
-    size_t i = 0;
+    size_t i = 0, digits = 0;
 
     for (; i < UUID_TEXT - 1 && text[i]; i++) {
         bool dash = i == 8 || i == 13 || i == 18 || i == 23;
-        bool hex = (text[i] >= '0' && text[i] <= '9') || (text[i] >= 'a' && text[i] <= 'f');
-        if (dash ? text[i] != '-' : !hex)
+        uint8_t value = hex[(uint8_t)text[i]];
+        if (dash ? text[i] != '-' : !value)
             break;
+        if (dash)
+            continue;
+        uint8_t *byte = &out[digits / 2];
+        *byte = digits % 2 ? (uint8_t)((*byte & 0xf0) | (value - 1)) : (uint8_t)((value - 1) << 4 | (*byte & 0x0f));
+        digits++;
     }
     return i;
 }
 
+bool uuid_parse(const char *text, unsigned char out[UUID_BYTES])
+{
+    static const uint8_t places[UUID_BYTES] = {0, 2, 4, 6, 9, 11, 14, 16, 19, 21, 24, 26, 28, 30, 32, 34};
+    bool valid = text && strnlen(text, UUID_TEXT) == UUID_TEXT - 1 && text[8] == '-' && text[13] == '-' &&
+                 text[18] == '-' && text[23] == '-';
+
+    for (int i = 0; i < UUID_BYTES && valid; i++) {
+        uint8_t high = hex[(uint8_t)text[places[i]]], low = hex[(uint8_t)text[places[i] + 1]];
+        valid = high && low;
+        out[i] = (uint8_t)((high - 1) << 4 | (low - 1));
+    }
+    return valid;
+}
+
 bool uuid_valid(const char *text)
 {
-    return text && matching(text) == UUID_TEXT - 1 && text[UUID_TEXT - 1] == '\0';
+    uint8_t bytes[UUID_BYTES];
+
+    return uuid_parse(text, bytes);
 }
 
 bool uuid_prefix_valid(const char *text)
 {
+    uint8_t bytes[UUID_BYTES];
+
     if (!text)
         return false;
-    size_t len = matching(text);
+    size_t len = read_start(text, bytes);
     return len >= 4 && text[len] == '\0';
+}
+
+bool uuid_range(const char *prefix, unsigned char first[UUID_BYTES], unsigned char last[UUID_BYTES])
+{
+    memset(first, 0, UUID_BYTES);
+    memset(last, 0xff, UUID_BYTES);
+    read_start(prefix, last);
+    return prefix[read_start(prefix, first)] == '\0';
 }

@@ -100,6 +100,8 @@ int kafka_consume(struct kafka_consumer *consumer, int timeout_ms, struct kafka_
 void kafka_records_free(struct kafka_record *records, size_t count);
 /* NUL-terminated, ≤ 1 KiB; NULL if absent or not text (control characters); the last of several; valid as long as the record. */
 const char *kafka_header(const struct kafka_record *record, const char *name);
+/* Several in one pass: out[i] is what kafka_header() gives for names[i]. */
+void kafka_headers_pick(const struct kafka_record *record, const char *const names[], size_t count, const char *out[]);
 /* The first 64, for the DLQ; binary values, and those beyond 4 KiB, as "name;base64" of at most 4 KiB. */
 int kafka_headers(const struct kafka_record *record, struct facts *out, struct err *err);
 /* An eventfd like kafka_producer_fd: clear it, then consume until less than `max` comes. */

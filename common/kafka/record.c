@@ -118,6 +118,23 @@ const char *kafka_header(const struct kafka_record *record, const char *name)
     return is_text(value, len, HEADER_TEXT_MAX) ? value : NULL;
 }
 
+void kafka_headers_pick(const struct kafka_record *record, const char *const names[], size_t count, const char *out[])
+{
+    rd_kafka_headers_t *headers;
+    const char *name;
+    const void *value;
+    size_t len;
+
+    for (size_t i = 0; i < count; i++)
+        out[i] = record->copy_ ? kafka_header(record, names[i]) : NULL;
+    if (record->copy_ || !record->handle_ || rd_kafka_message_headers(record->handle_, &headers))
+        return;
+    for (size_t at = 0; !rd_kafka_header_get_all(headers, at, &name, &value, &len); at++)
+        for (size_t i = 0; i < count; i++)
+            if (strcmp(name, names[i]) == 0)
+                out[i] = is_text(value, len, HEADER_TEXT_MAX) ? value : NULL;
+}
+
 /* A value that is no text, or a name that is none, is kept for people as far as the limits go. */
 static int keep_header(struct facts *out, size_t index, const char *name, const void *value, size_t len, struct err *err)
 {

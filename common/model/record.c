@@ -111,7 +111,7 @@ void strings_clear(struct strings *strings)
     *strings = (struct strings){0};
 }
 
-static void list_clear(struct list *list, const struct record_type *type)
+void list_clear(struct list *list, const struct record_type *type)
 {
     for (size_t i = 0; i < list->count; i++)
         record_clear(type, (char *)list->items + i * type->size);

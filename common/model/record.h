@@ -79,6 +79,7 @@ size_t field_max(const struct field *field); /* `max`, or what 0 stands for */
 
 /* Appends an empty (zeroed, defaulted) item and returns it, or NULL (err set). */
 void *list_add(struct list *list, const struct record_type *type, struct err *err);
+void list_clear(struct list *list, const struct record_type *type);
 #define list_at(list, struct_type, index) (&((struct_type *)(list)->items)[index])
 int strings_add(struct strings *strings, const char *value, struct err *err);
 bool strings_have(const struct strings *strings, const char *value);

@@ -136,6 +136,12 @@ int target_parse(const char *text, struct target *out, struct err *err)
 
 char *target_format(const struct target *target, char out[TARGET_TEXT])
 {
-    snprintf(out, TARGET_TEXT, "%s:%s", target->kind ? target->kind : "", target->id ? target->id : "");
+    const char *kind = target->kind ? target->kind : "", *id = target->id ? target->id : "";
+    size_t kind_len = strnlen(kind, TARGET_TEXT - 2), id_len = strnlen(id, TARGET_TEXT - 2 - kind_len);
+
+    memcpy(out, kind, kind_len);
+    out[kind_len] = ':';
+    memcpy(out + kind_len + 1, id, id_len);
+    out[kind_len + 1 + id_len] = '\0';
     return out;
 }

@@ -18,6 +18,7 @@ struct input {
     const unsigned char *at;
     size_t left;
     struct err *err;
+    struct arena *arena; /* NULL: each value has memory of its own */
 };
 
 struct piece { /* of the message */
@@ -84,6 +85,25 @@ static int take_counted(struct input *input, size_t max, struct piece *out)
     return take(input, (size_t)len, out);
 }
 
+static void *allocate(struct input *input, size_t size, size_t alignment)
+{
+    struct arena *arena = input->arena;
+
+    if (!arena)
+        return malloc(size);
+    size_t from = (arena->used + alignment - 1) & ~(alignment - 1);
+    if (from > arena->room || size > arena->room - from)
+        return NULL;
+    arena->used = from + size;
+    return arena->bytes + from;
+}
+
+static void give_back(const struct input *input, void *memory)
+{
+    if (!input->arena)
+        free(memory);
+}
+
 /* A copy that is known to be text. */
 static int read_text(struct input *input, size_t max, char **out)
 {
@@ -93,18 +113,22 @@ static int read_text(struct input *input, size_t max, char **out)
         return -1;
     if (memchr(piece.data, '\0', piece.len))
         return rubbish(input, "has a NUL in it");
-    CLEANUP(freep) char *text = strndup(piece.data, piece.len);
+    char *text = allocate(input, piece.len + 1, 1);
     if (!text)
         return err_memory(input->err, "text");
-    if (!utf8_valid(text))
+    memcpy(text, piece.data, piece.len);
+    text[piece.len] = '\0';
+    if (!utf8_valid(text)) {
+        give_back(input, text);
         return rubbish(input, "is not UTF-8");
-    *out = TAKE_PTR(text);
+    }
+    *out = text;
     return 0;
 }
 
 static int read_string(struct input *input, const struct field *field, char **out)
 {
-    free(*out);
+    give_back(input, *out);
     *out = NULL;
     return read_text(input, field_max(field), out);
 }
@@ -131,7 +155,7 @@ static int read_bytes(struct input *input, const struct field *field, struct byt
 
     if (take_counted(input, field_max(field), &piece) < 0)
         return -1;
-    out->data = malloc(piece.len + 1);
+    out->data = allocate(input, piece.len + 1, 1);
     if (!out->data)
         return err_memory(input->err, "bytes");
     memcpy(out->data, piece.data, piece.len);
@@ -211,13 +235,35 @@ static int read_items(struct input *input, const struct shape *shape, void *at)
     return 0;
 }
 
+/* Lists and maps grow, which an arena cannot: with one they are read like others, and let go. */
+static int check_items(struct input *input, const struct shape *shape)
+{
+    union {
+        struct strings strings;
+        struct facts map;
+        struct list list;
+    } items = {0};
+    struct arena *arena = TAKE_PTR(input->arena);
+    int result = read_items(input, shape, &items);
+
+    input->arena = arena;
+    if (shape->field->type == FIELD_STRINGS)
+        strings_clear(&items.strings);
+    else if (shape->field->type == FIELD_MAP)
+        facts_clear(&items.map);
+    else
+        list_clear(&items.list, shape->field->record);
+    return result;
+}
+
 static int read_pointer(struct input *input, const struct shape *shape, const struct record_type *type, void **out)
 {
     if (!type || shape->type != type)
         return rubbish(input, "the parameters of another operation");
-    *out = calloc(1, type->size);
+    *out = allocate(input, type->size, sizeof(max_align_t));
     if (!*out)
         return err_memory(input->err, type->name);
+    memset(*out, 0, type->size);
     record_defaults(type, *out);
     return read_record(input, shape, *out);
 }
@@ -252,7 +298,7 @@ static int read_member(struct input *input, const struct shape *shape, const str
     case FIELD_BYTES: return read_bytes(input, field, at);
     case FIELD_STRINGS:
     case FIELD_MAP:
-    case FIELD_RECORDS: return read_items(input, shape, at);
+    case FIELD_RECORDS: return input->arena ? check_items(input, shape) : read_items(input, shape, at);
     case FIELD_RECORD: return read_pointer(input, shape, field->record, at);
     case FIELD_PARAMS: return read_pointer(input, shape, record_params_type(outer, record), at);
     case FIELD_EMBEDDED: return read_record(input, shape, at);
@@ -335,9 +381,9 @@ static int skip(struct input *input, const struct shape *shape)
     return -1;
 }
 
-int codec_read(const struct shape *shape, const void *data, size_t len, void *out, struct err *err)
+int codec_read(const struct shape *shape, const void *data, size_t len, struct arena *arena, void *out, struct err *err)
 {
-    struct input input = {.at = data, .left = len, .err = err};
+    struct input input = {.at = data, .left = len, .err = err, .arena = arena};
 
     record_defaults(shape->type, out);
     if (read_record(&input, shape, out) < 0)

@@ -19,11 +19,18 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SCHEMAS_MAX = 64, FRAME_BYTES = 5, ENCODED_MAX = 2 * 1024 * 1024 };
+enum {
+    SCHEMAS_MAX = 64,
+    FRAME_BYTES = 5,
+    ENCODED_MAX = 2 * 1024 * 1024,
+    PEEK_ROOM = 64 * 1024, /* the structs of any record; no schema of the table refers to itself */
+    PEEK_PER_BYTE = 2      /* an empty text is one byte there and one here */
+};
 
 struct wire {
     struct shape *shapes[SCHEMAS_MAX]; /* by place in schema_table */
     struct text buffer;                /* of the last wire_encode() */
+    struct arena peeked;               /* what the last wire_peek() read */
 };
 
 DEFINE_FREEP(struct wire, wire_free)
@@ -56,6 +63,7 @@ void wire_free(struct wire *wire)
     for (size_t i = 0; i < SCHEMAS_MAX; i++)
         shape_free(wire->shapes[i]);
     text_free(&wire->buffer);
+    free(wire->peeked.bytes);
     free(wire);
 }
 
@@ -113,10 +121,21 @@ static int find_shape(const struct wire *wire, const struct record_type *type, c
 static int read_whole(const struct shape *shape, const struct record_type *type, const void *data, size_t len,
                       void *out, struct err *err)
 {
-    if (codec_read(shape, data, len, out, err) == 0)
+    if (codec_read(shape, data, len, NULL, out, err) == 0)
         return 0;
     record_clear(type, out);
     return -1;
+}
+
+/* What is behind the frame, and the shape that its schema has. */
+static int open_frame(const struct wire *wire, const struct record_type *type, const void *data, size_t len,
+                      size_t max_bytes, const struct shape **out, struct err *err)
+{
+    if (len > max_bytes)
+        return err_set(err, ERR_PERMANENT, "%s: %zu bytes, more than %zu", type->name, len, max_bytes);
+    if (!data || len < FRAME_BYTES)
+        return err_set(err, ERR_PERMANENT, "%s: not framed", type->name);
+    return find_shape(wire, type, data, out, err);
 }
 
 int wire_decode(struct wire *wire, const struct record_type *type, const void *data, size_t len, size_t max_bytes,
@@ -124,13 +143,32 @@ int wire_decode(struct wire *wire, const struct record_type *type, const void *d
 {
     const struct shape *shape = NULL;
 
-    if (len > max_bytes)
-        return err_set(err, ERR_PERMANENT, "%s: %zu bytes, more than %zu", type->name, len, max_bytes);
-    if (!data || len < FRAME_BYTES)
-        return err_set(err, ERR_PERMANENT, "%s: not framed", type->name);
-    if (find_shape(wire, type, data, &shape, err) < 0)
+    if (open_frame(wire, type, data, len, max_bytes, &shape, err) < 0)
         return -1;
     return read_whole(shape, type, (const char *)data + FRAME_BYTES, len - FRAME_BYTES, out, err);
+}
+
+static int make_room(struct arena *arena, size_t room, struct err *err)
+{
+    arena->used = 0;
+    if (arena->room >= room)
+        return 0;
+    free(arena->bytes);
+    arena->bytes = malloc(room);
+    arena->room = arena->bytes ? room : 0;
+    return arena->bytes ? 0 : err_memory(err, "wire");
+}
+
+int wire_peek(struct wire *wire, const struct record_type *type, const void *data, size_t len, size_t max_bytes,
+              void *out, struct err *err)
+{
+    const struct shape *shape = NULL;
+
+    memset(out, 0, type->size);
+    if (open_frame(wire, type, data, len, max_bytes, &shape, err) < 0 ||
+        make_room(&wire->peeked, PEEK_ROOM + len * PEEK_PER_BYTE, err) < 0)
+        return -1;
+    return codec_read(shape, (const char *)data + FRAME_BYTES, len - FRAME_BYTES, &wire->peeked, out, err);
 }
 
 int wire_decode_with(struct wire *wire, const char *writer_schema_json, const struct record_type *type,

@@ -23,6 +23,13 @@ int wire_encode(struct wire *wire, const struct record_type *type, const void *r
 int wire_decode(struct wire *wire, const struct record_type *type, const void *data, size_t len, size_t max_bytes,
                 void *out, struct err *err);
 
+/*
+ * To look at a record and forget it: refuses what wire_decode() refuses, but what `out` points to is the wire object's, valid until the next call and never to be cleared;
+ * lists and maps are left empty.
+ */
+int wire_peek(struct wire *wire, const struct record_type *type, const void *data, size_t len, size_t max_bytes,
+              void *out, struct err *err);
+
 /* Decodes with another writer schema (JSON text): the evolution tests, and schemas of newer writers. */
 int wire_decode_with(struct wire *wire, const char *writer_schema_json, const struct record_type *type,
                      const void *avro, size_t len, void *out, struct err *err);

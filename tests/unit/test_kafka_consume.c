@@ -296,6 +296,12 @@ static void headers_are_given_only_as_text(void **state)
     assert_null(kafka_header(&record, "bell"));
     assert_null(kafka_header(&record, "absent"));
 
+    static const char *const names[] = {"absent", "fs-host", "bell", "longer", "empty", "longest"};
+    const char *picked[6];
+    kafka_headers_pick(&record, names, 6, picked);
+    for (size_t i = 0; i < 6; i++)
+        assert_ptr_equal(picked[i], kafka_header(&record, names[i]));
+
     assert_int_equal(kafka_headers(&record, &all, &err), 0);
     assert_string_equal(facts_get(&all, "bell;base64"), "YQdi");
     assert_string_equal(facts_get(&all, "fs-host"), "beta");

@@ -103,6 +103,29 @@ static void a_beginning_needs_four_characters(void **state)
     assert_false(uuid_prefix_valid(NULL));
 }
 
+static void bytes_have_the_order_of_the_texts(void **state)
+{
+    static const char text[] = "5d7157ac-68eb-59cc-8fd4-e29583774781";
+    unsigned char bytes[UUID_BYTES], first[UUID_BYTES], last[UUID_BYTES];
+    char back[UUID_TEXT];
+
+    (void)state;
+    assert_true(uuid_parse(text, bytes));
+    uuid_format(back, bytes);
+    assert_string_equal(back, text);
+    assert_true(uuid_range(text, first, last));
+    assert_memory_equal(first, bytes, UUID_BYTES);
+    assert_memory_equal(last, bytes, UUID_BYTES);
+    assert_true(uuid_range("5d715", first, last)); /* ends within a byte */
+    uuid_format(back, first);
+    assert_string_equal(back, "5d715000-0000-0000-0000-000000000000");
+    uuid_format(back, last);
+    assert_string_equal(back, "5d715fff-ffff-ffff-ffff-ffffffffffff");
+    assert_true(uuid_range("", first, last));
+    assert_false(uuid_range("5d7157ac68", first, last));
+    assert_false(uuid_range("5d7157ac-68eb-59cc-8fd4-e295837747811", first, last));
+}
+
 static void base64_goes_both_ways(void **state)
 {
     static const struct {
@@ -160,6 +183,7 @@ int main(void)
         cmocka_unit_test(parts_do_not_run_together),
         cmocka_unit_test(only_lower_case_text_of_36_is_valid),
         cmocka_unit_test(a_beginning_needs_four_characters),
+        cmocka_unit_test(bytes_have_the_order_of_the_texts),
         cmocka_unit_test(base64_goes_both_ways),
         cmocka_unit_test(base64_is_strict),
         cmocka_unit_test(a_fake_clock_stands_still),

@@ -131,7 +131,7 @@ static void ten_thousand_mutations(void **state)
     for (int round = 0; round < 10000; round++) {
         const struct record_type *type = fill_types[(size_t)round % FILL_TYPES];
         void *record = fill_new(type, (unsigned)round % 30, round % 3 != 0);
-        void *back = calloc(1, type->size);
+        void *back = calloc(1, type->size), *peeked = calloc(1, type->size);
         size_t len;
         unsigned char *bytes = encode(type, record, &len);
         for (int changes = 1 + round % 4; changes > 0; changes--) {
@@ -139,12 +139,42 @@ static void ten_thousand_mutations(void **state)
             size_t at = 5 + (random >> 8) % (len - 5);
             bytes[at] = random & 1 ? (unsigned char)(random >> 24) : (unsigned char)(0xff << (random >> 29));
         }
-        if (wire_decode(wire, type, bytes, len, LIMIT, back, &err) == 0)
+        int result = wire_decode(wire, type, bytes, len, LIMIT, back, &err);
+        if (result == 0)
             assert_int_equal(record_fit(type, back), 0); /* within every limit, and text */
+        assert_int_equal(wire_peek(wire, type, bytes, len, LIMIT, peeked, &err), result);
+        free(peeked);
         free(bytes);
         record_free(type, record);
         record_free(type, back);
     }
+}
+
+/* All of a kind of record that has no lists, and what is not in a list of one that has. */
+static void a_peek_sees_what_is_no_list(void **state)
+{
+    struct job_finding finding = {.kind = (char *)"left"};
+    struct job_result result = {.point = (char *)"p", .findings = {.items = &finding, .count = 1}};
+    struct status status = {
+        .job_id = (char *)"j", .host = (char *)"alpha", .target = {(char *)"null", (char *)"t", NULL}, .result = &result};
+    struct status seen = {.job_id = (char *)"not freed, not read"};
+    size_t len;
+
+    (void)state;
+    finding.path = (char *)"x";
+    assert_int_equal(facts_set(&result.facts, "name", "n", &err), 0);
+    unsigned char *bytes = encode(&status_record, &status, &len);
+    for (int i = 0; i < 2; i++)
+        assert_int_equal(wire_peek(wire, &status_record, bytes, len, LIMIT, &seen, &err), 0);
+    free(bytes);
+    assert_string_equal(seen.job_id, "j");
+    assert_string_equal(seen.target.id, "t");
+    assert_null(seen.target.name);
+    assert_null(seen.error);
+    assert_string_equal(seen.result->point, "p");
+    assert_int_equal(seen.result->findings.count, 0);
+    assert_int_equal(seen.result->facts.count, 0);
+    facts_clear(&result.facts);
 }
 
 /* A record of `type` as far as its first field, which is text, and then a claim. */
@@ -372,6 +402,7 @@ int main(void)
         cmocka_unit_test(framing),
         cmocka_unit_test(cut_at_every_byte),
         cmocka_unit_test(ten_thousand_mutations),
+        cmocka_unit_test(a_peek_sees_what_is_no_list),
         cmocka_unit_test(a_lying_length_allocates_nothing),
         cmocka_unit_test(a_lying_count_is_refused),
         cmocka_unit_test(many_small_blocks_count_together),
