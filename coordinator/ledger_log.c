@@ -253,13 +253,12 @@ void log_drop_drafts(struct coordinator *coordinator, int kind, const char *why)
 static bool record_verifies(struct coordinator *coordinator, const struct kafka_record *record, int64_t *out_term,
                             const char **out_why)
 {
-    const char *term = kafka_header(record, "fs-term"), *mac = kafka_header(record, "fs-mac");
     const struct key_ring *ring = trust_ring(coordinator->trust, "");
     struct mac_input input;
+    const char *mac = trust_input(record, &input);
 
-    trust_input(record, &input);
     *out_why = "no fs-term or fs-mac";
-    if (!term || !mac || !ring || !record->key || parse_int(term, 1, INT64_MAX, out_term, NULL) < 0)
+    if (!input.fs_term || !mac || !ring || !record->key || parse_int(input.fs_term, 1, INT64_MAX, out_term, NULL) < 0)
         return false;
     enum mac_verdict verdict = mac_verify(coordinator->mac, ring, &input, mac, record->timestamp_ms);
     *out_why = mac_verdict_text(verdict);

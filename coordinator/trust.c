@@ -102,15 +102,21 @@ const struct key_ring *trust_ring(struct trust *trust, const char *host)
     return ring ? &ring->ring : NULL;
 }
 
-void trust_input(const struct kafka_record *record, struct mac_input *out)
+const char *trust_input(const struct kafka_record *record, struct mac_input *out)
 {
+    enum { HOST, TERM, JOB, REV, MAC, COUNT };
+    static const char *const names[COUNT] = {"fs-host", "fs-term", "fs-job", "fs-rev", "fs-mac"};
+    const char *values[COUNT];
+
+    kafka_headers_pick(record, names, COUNT, values);
     *out = (struct mac_input){.topic = record->topic,
                               .key = record->key,
                               .key_len = record->key_len,
                               .value = record->value,
                               .value_len = record->value_len,
-                              .fs_host = kafka_header(record, "fs-host"),
-                              .fs_term = kafka_header(record, "fs-term"),
-                              .fs_job = kafka_header(record, "fs-job"),
-                              .fs_rev = kafka_header(record, "fs-rev")};
+                              .fs_host = values[HOST],
+                              .fs_term = values[TERM],
+                              .fs_job = values[JOB],
+                              .fs_rev = values[REV]};
+    return values[MAC];
 }

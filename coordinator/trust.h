@@ -24,5 +24,5 @@ int trust_new(const unsigned char master[KEY_BYTES], const struct trust_source *
 void trust_free(struct trust *trust);
 /* NULL: the host is not enrolled. Host "" is the leader. Valid until the next call. */
 const struct key_ring *trust_ring(struct trust *trust, const char *host);
-/* What the MAC of a record that was read is over. Borrowed from the record. */
-void trust_input(const struct kafka_record *record, struct mac_input *out);
+/* What the MAC of a record that was read is over; returns its fs-mac (NULL: none). Borrowed from the record. */
+const char *trust_input(const struct kafka_record *record, struct mac_input *out);

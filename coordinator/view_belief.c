@@ -35,21 +35,24 @@ void view_wait_for_ledger(struct view *view)
         view_sleep_ms(5);
 }
 
-static enum mac_verdict verify_once(struct view *view, const struct kafka_record *record, const char *host,
-                                    bool *out_enrolled)
+void view_read_headers(const struct kafka_record *record, struct signed_record *out)
 {
-    const char *mac = kafka_header(record, "fs-mac");
-    const struct key_ring *ring = trust_ring(view->trust, host);
-    struct mac_input input;
-
-    trust_input(record, &input);
-    *out_enrolled = ring != NULL;
-    if (!ring || !mac)
-        return MAC_MALFORMED;
-    return mac_verify(view->mac, ring, &input, mac, record->timestamp_ms);
+    out->record = record;
+    out->mac = trust_input(record, &out->said);
 }
 
-bool view_verifies(struct view *view, const struct kafka_record *record, const char *host, const char **out_why)
+static enum mac_verdict verify_once(struct view *view, const struct signed_record *record, const char *host,
+                                    bool *out_enrolled)
+{
+    const struct key_ring *ring = trust_ring(view->trust, host);
+
+    *out_enrolled = ring != NULL;
+    if (!ring || !record->mac)
+        return MAC_MALFORMED;
+    return mac_verify(view->mac, ring, &record->said, record->mac, record->record->timestamp_ms);
+}
+
+bool view_verifies(struct view *view, const struct signed_record *record, const char *host, const char **out_why)
 {
     bool enrolled;
     enum mac_verdict verdict = verify_once(view, record, host, &enrolled);
@@ -58,9 +61,7 @@ bool view_verifies(struct view *view, const struct kafka_record *record, const c
         view_wait_for_ledger(view);
         verdict = verify_once(view, record, host, &enrolled);
     }
-    *out_why = !enrolled                        ? "the host is not enrolled"
-               : kafka_header(record, "fs-mac") ? mac_verdict_text(verdict)
-                                                : "no fs-mac";
+    *out_why = !enrolled ? "the host is not enrolled" : record->mac ? mac_verdict_text(verdict) : "no fs-mac";
     return enrolled && verdict == MAC_OK;
 }
 

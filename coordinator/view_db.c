@@ -19,10 +19,9 @@ enum { BUSY_MS = 5000 };
 static const char schema[] =
     "CREATE TABLE IF NOT EXISTS meta(key TEXT PRIMARY KEY, value) WITHOUT ROWID;"
     "CREATE TABLE IF NOT EXISTS positions(topic TEXT, partition INTEGER, next INTEGER, PRIMARY KEY(topic, partition)) WITHOUT ROWID;"
-    "CREATE TABLE IF NOT EXISTS jobs(id INTEGER PRIMARY KEY, job_id TEXT NOT NULL UNIQUE, op INTEGER, class INTEGER, target TEXT, host TEXT, repository TEXT, name TEXT,"
+    "CREATE TABLE IF NOT EXISTS jobs(id INTEGER PRIMARY KEY, job_id BLOB NOT NULL UNIQUE, op INTEGER, class INTEGER, target TEXT, host TEXT, repository TEXT, name TEXT,"
     " dry_run INTEGER, state INTEGER NOT NULL, worker_seq INTEGER, coordinator_seq INTEGER, token INTEGER, journal TEXT, lost INTEGER, resolved INTEGER, events INTEGER,"
-    " issued_at INTEGER, started_at INTEGER, ended_at INTEGER, at INTEGER, last_row INTEGER, last_index INTEGER);"
-    "CREATE TABLE IF NOT EXISTS specs(id INTEGER PRIMARY KEY, value BLOB NOT NULL);"
+    " issued_at INTEGER, started_at INTEGER, ended_at INTEGER, at INTEGER, spec_row INTEGER, last_row INTEGER, last_index INTEGER);"
     "CREATE INDEX IF NOT EXISTS jobs_target ON jobs(target);"
     "CREATE INDEX IF NOT EXISTS jobs_open ON jobs(host) WHERE ended_at = 0;"
     "CREATE TABLE IF NOT EXISTS events(id INTEGER PRIMARY KEY, job INTEGER NOT NULL, value BLOB NOT NULL);"
@@ -73,6 +72,26 @@ void view_bind_blob(sqlite3_stmt *statement, int index, const void *data, size_t
         sqlite3_bind_null(statement, index);
 }
 
+void view_bind_job(sqlite3_stmt *statement, int index, const char *job_id)
+{
+    unsigned char bytes[UUID_BYTES];
+
+    if (uuid_parse(job_id, bytes))
+        sqlite3_bind_blob(statement, index, bytes, sizeof bytes, SQLITE_TRANSIENT);
+    else
+        sqlite3_bind_null(statement, index);
+}
+
+const char *view_job_text(sqlite3_stmt *statement, int column, char out[UUID_TEXT])
+{
+    const void *bytes = sqlite3_column_blob(statement, column);
+
+    out[0] = '\0';
+    if (bytes && sqlite3_column_bytes(statement, column) == UUID_BYTES)
+        uuid_format(out, bytes);
+    return out;
+}
+
 int view_step_done(sqlite3 *db, sqlite3_stmt *statement, struct err *err)
 {
     int result = sqlite3_step(statement) == SQLITE_DONE ? 0 : view_db_fail(db, "write", err);
@@ -92,7 +111,7 @@ int view_db_empty(sqlite3 *db, struct err *err)
 {
     return view_db_run(
         db,
-        "DELETE FROM positions; DELETE FROM jobs; DELETE FROM specs; DELETE FROM events; DELETE FROM points; DELETE FROM targets; DELETE FROM hosts; DELETE FROM records;"
+        "DELETE FROM positions; DELETE FROM jobs; DELETE FROM events; DELETE FROM points; DELETE FROM targets; DELETE FROM hosts; DELETE FROM records;"
         "DELETE FROM dlq; DELETE FROM meta WHERE key = 'term';",
         err);
 }
@@ -185,7 +204,7 @@ static void remove_file(const char *path)
 }
 
 static const char pragmas[] =
-    "PRAGMA journal_mode=WAL; PRAGMA synchronous=OFF; PRAGMA wal_autocheckpoint=16000; PRAGMA cache_size=-32768; PRAGMA temp_store=MEMORY;";
+    "PRAGMA page_size=8192; PRAGMA journal_mode=WAL; PRAGMA synchronous=OFF; PRAGMA wal_autocheckpoint=8000; PRAGMA cache_size=-32768; PRAGMA temp_store=MEMORY;";
 
 int view_db_open_writer(const char *path, const char *cluster_id, sqlite3 **out, struct err *err)
 {

@@ -1,11 +1,15 @@
-/* Events of a job that came in one transaction share a row: most jobs are short, so this is one row instead of three. */
+/*
+ * A row of events: each piece has its length in front (4 bytes, big-endian; the highest bit says that it is what the job is, not an event). What came of a job in one
+ * transaction shares a row: most jobs are short, so this is one row instead of four.
+ */
 #include "base/err.h"
-#include "coordinator/view_fold.h"
+#include "coordinator/view_rows.h"
 
+#include <arpa/inet.h>
 #include <stdlib.h>
-#include <string.h>
 
 enum { PREFIX = 4, FIRST_ROOM = 1024 };
+static const uint32_t SPEC_BIT = 1U << 31;
 
 static int make_room(struct view_events *events, size_t more, struct err *err)
 {
@@ -23,31 +27,36 @@ static int make_room(struct view_events *events, size_t more, struct err *err)
     return 0;
 }
 
-int view_events_add(struct view_events *events, const void *value, size_t len, struct err *err)
+int view_events_add(struct view_events *events, enum view_piece piece, const void *value, size_t len, struct err *err)
 {
+    uint32_t prefix = htonl((uint32_t)len | (piece == PIECE_SPEC ? SPEC_BIT : 0)); /* records are smaller than 2 GiB */
+
     if (make_room(events, PREFIX + len, err) < 0)
         return -1;
-    for (int i = 0; i < PREFIX; i++)
-        events->bytes[events->len++] = (unsigned char)(len >> (8 * (PREFIX - 1 - i)));
-    memcpy(events->bytes + events->len, value, len);
-    events->len += len;
-    events->count++;
+    memcpy(events->bytes + events->len, &prefix, PREFIX);
+    memcpy(events->bytes + events->len + PREFIX, value, len);
+    events->len += PREFIX + len;
+    events->count += piece == PIECE_EVENT;
     return 0;
 }
 
-bool view_events_next(const void *bytes, size_t len, size_t *at, const unsigned char **out_value, size_t *out_len)
+bool view_events_next(const void *bytes, size_t len, enum view_piece piece, size_t *at, const unsigned char **out_value,
+                      size_t *out_len)
 {
     const unsigned char *from = bytes;
-    size_t length = 0;
+    uint32_t prefix;
 
-    if (len - *at < PREFIX)
-        return false;
-    for (int i = 0; i < PREFIX; i++)
-        length = length << 8 | from[*at + (size_t)i];
-    if (length > len - *at - PREFIX)
-        return false;
-    *out_value = from + *at + PREFIX;
-    *out_len = length;
-    *at += PREFIX + length;
-    return true;
+    while (len - *at >= PREFIX) {
+        memcpy(&prefix, from + *at, PREFIX);
+        prefix = ntohl(prefix);
+        size_t length = prefix & ~SPEC_BIT;
+        if (length > len - *at - PREFIX)
+            return false;
+        *out_value = from + *at + PREFIX;
+        *out_len = length;
+        *at += PREFIX + length;
+        if (((prefix & SPEC_BIT) != 0) == (piece == PIECE_SPEC))
+            return true;
+    }
+    return false;
 }

@@ -3,15 +3,27 @@
  * records change). */
 #include "coordinator/leadership.h"
 #include "coordinator/view_feed.h"
-#include "coordinator/view_fold.h"
 #include "coordinator/view_pace.h"
+#include "coordinator/view_rows.h"
+#include "crypto/mac.h"
 #include "model/topics.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
 
-struct mac;
 struct queue;
+struct view;
+
+/* A record of whose headers those that count were read. */
+struct signed_record {
+    const struct kafka_record *record;
+    struct mac_input said;
+    const char *mac; /* NULL: none */
+};
+
+/* One record of a topic. -1: the file cannot be written. */
+typedef int view_read_record(struct view *view, const struct kafka_record *record, struct err *err);
+
 struct heard_host {
     UT_hash_handle hh;
     char name[64];
@@ -47,16 +59,18 @@ struct view {
     struct view_place { /* where each partition stands */
         const char *topic;
         int32_t partition;
-        int64_t next, end; /* end: what was there at the start */
-        bool moved;
+        view_read_record *read;
+        int64_t next, end;       /* end: what was there at the start */
+        int64_t boundary, saved; /* `next` at the last commit; what the file says */
     } * places;
-    size_t place_count;
+    size_t place_count, last_place;
 };
 
 enum belief { BELIEVED, NOT_BELIEVED, BELIEF_FAILED };
 
+void view_read_headers(const struct kafka_record *record, struct signed_record *out);
 /* Checks fs-mac with the ring of `host` ("": the leader). *out_why names the reason. */
-bool view_verifies(struct view *view, const struct kafka_record *record, const char *host, const char **out_why);
+bool view_verifies(struct view *view, const struct signed_record *record, const char *host, const char **out_why);
 /* What the ledger says of a job; waits until the main loop has read what was in the ledger when this batch came in. */
 bool view_knows_job(struct view *view, const char *job_id, struct ledger_job_facts *out);
 void view_wait_for_ledger(
@@ -73,16 +87,13 @@ int view_prepare(struct view *view, struct err *err); /* all statements */
 void view_finalize(struct view *view);
 
 /* view_places.c: the partitions of a topic; where all of them go on, and whether that is still there; the one of a record, NULL: none. */
-int view_add_places(struct view *view, enum topic topic, struct err *err);
+int view_add_places(struct view *view, enum topic topic, view_read_record *read, struct err *err);
 int view_assign_all(struct view *view, bool *out_in_range, struct err *err);
 struct view_place *view_place_of(struct view *view, const struct kafka_record *record);
+/* In the transaction that is open. Not `all`: without what came since the last commit. */
+int view_save_positions(struct view *view, bool all, struct err *err);
 
-/* One record of a topic. -1: the file cannot be written. */
-int view_read_status(struct view *view, const struct kafka_record *record, struct err *err);
-int view_read_ledger(struct view *view, const struct kafka_record *record, struct err *err);
-int view_read_catalog(struct view *view, const struct kafka_record *record, struct err *err);
-int view_read_inventory(struct view *view, const struct kafka_record *record, struct err *err);
-int view_read_dlq(struct view *view, const struct kafka_record *record, struct err *err);
+view_read_record view_read_status, view_read_ledger, view_read_catalog, view_read_inventory, view_read_dlq;
 
 /* After a commit: wakes those who follow. view_news.c */
 void view_news_tell(void);

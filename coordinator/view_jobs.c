@@ -3,9 +3,9 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/parse.h"
-#include "coordinator/view_fold.h"
 #include "coordinator/view_internal.h"
 #include "coordinator/view_read.h"
+#include "coordinator/view_rows.h"
 #include "model/job_state.h"
 #include "model/ledger_entry.h"
 #include "model/status.h"
@@ -13,8 +13,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#define COLUMNS                                                                                                                                                                        \
-    "id, job_id, op, class, target, host, state, token, lost, dry_run, issued_at, started_at, ended_at, at, resolved, last_index, (SELECT value FROM specs WHERE specs.id = jobs.id)," \
+#define COLUMNS                                                                                                                                                                                \
+    "id, job_id, op, class, target, host, state, token, lost, dry_run, issued_at, started_at, ended_at, at, resolved, last_index, (SELECT value FROM events WHERE events.id = jobs.spec_row)," \
     " (SELECT value FROM events WHERE events.id = jobs.last_row)"
 enum {
     ID,
@@ -60,9 +60,13 @@ static int add_spec(struct view_reader *reader, sqlite3_stmt *row, json_t *item,
                                           "replaces", "priority", "deadline",    "not_before",   "start_by",
                                           "policy",   "run",      "group",       "deploy_id",    "request_id",
                                           "schedule", "slot",     "plan_digest", "max_attempts"};
+    const void *bytes = sqlite3_column_blob(row, SPEC);
+    const unsigned char *value;
+    size_t at = 0, len = (size_t)sqlite3_column_bytes(row, SPEC), value_len;
     json_t *entry = NULL;
 
-    if (view_json(reader, &ledger_entry_record, row, SPEC, &entry, err) < 0)
+    if (bytes && view_events_next(bytes, len, PIECE_SPEC, &at, &value, &value_len) &&
+        view_bytes_json(reader, &ledger_entry_record, value, value_len, &entry, err) < 0)
         return -1;
     json_t *job = entry ? json_object_get(json_object_get(entry, "job"), "job") : NULL;
     for (size_t i = 0; i < sizeof members / sizeof *members; i++)
@@ -82,7 +86,7 @@ static int add_last(struct view_reader *reader, sqlite3_stmt *row, json_t *item,
     json_t *status = NULL;
 
     while (bytes && index-- >= 0)
-        if (!view_events_next(bytes, len, &at, &value, &value_len))
+        if (!view_events_next(bytes, len, PIECE_EVENT, &at, &value, &value_len))
             break;
     if (value && view_bytes_json(reader, &status_record, value, value_len, &status, err) < 0)
         return -1;
@@ -94,11 +98,12 @@ static int add_last(struct view_reader *reader, sqlite3_stmt *row, json_t *item,
 
 static int job_item(struct view_reader *reader, sqlite3_stmt *row, json_t **out, struct err *err)
 {
+    char job_id[UUID_TEXT];
     int op = sqlite3_column_int(row, OP), class = sqlite3_column_int(row, CLASS), state = sqlite3_column_int(row, STATE);
     json_t *item = json_pack(
-        "{s:s, s:s, s:s, s:s, s:o, s:s, s:I, s:b, s:b, s:o, s:o, s:o, s:o}", "job_id", view_text(row, JOB_ID), "op",
-        op_names[op], "class", class_names[class], "state", job_state_names[state], "target",
-        target_json(view_text(row, TARGET)), "host", view_text(row, HOST), "token",
+        "{s:s, s:s, s:s, s:s, s:o, s:s, s:I, s:b, s:b, s:o, s:o, s:o, s:o}", "job_id",
+        view_job_text(row, JOB_ID, job_id), "op", op_names[op], "class", class_names[class], "state",
+        job_state_names[state], "target", target_json(view_text(row, TARGET)), "host", view_text(row, HOST), "token",
         (json_int_t)sqlite3_column_int64(row, TOKEN), "lost", sqlite3_column_int(row, LOST), "dry_run",
         sqlite3_column_int(row, DRY_RUN), "issued_at", view_time(sqlite3_column_int64(row, ISSUED)), "started_at",
         view_time(sqlite3_column_int64(row, STARTED)), "ended_at", view_time(sqlite3_column_int64(row, ENDED)), "at",
@@ -121,6 +126,23 @@ static int state_or_op(const char *const *names, const char *name)
     return index < 0 ? -1 : index; /* an unknown name matches nothing */
 }
 
+/* Inline: these are hexadecimal digits. */
+static void select_prefix(struct view_select *select, const char *prefix)
+{
+    unsigned char first[UUID_BYTES], last[UUID_BYTES];
+    char low[2 * UUID_BYTES + 1], high[2 * UUID_BYTES + 1];
+
+    if (!uuid_range(prefix, first, last)) {
+        text_add(&select->sql, " AND 0");
+        return;
+    }
+    for (size_t i = 0; i < UUID_BYTES; i++) {
+        snprintf(low + 2 * i, 3, "%02x", first[i]);
+        snprintf(high + 2 * i, 3, "%02x", last[i]);
+    }
+    text_addf(&select->sql, " AND job_id BETWEEN x'%s' AND x'%s'", low, high);
+}
+
 static void select_jobs(struct view_select *select, const struct view_filter *filter)
 {
     int64_t after = 0;
@@ -137,10 +159,8 @@ static void select_jobs(struct view_select *select, const struct view_filter *fi
         view_select_number(select, "state = ?", state_or_op(job_state_names, filter->state));
     if (filter->op)
         view_select_number(select, "op = ?", state_or_op(op_names, filter->op));
-    if (filter->id_prefix) {
-        view_select_text(select, "job_id >= ?", filter->id_prefix);
-        view_select_text(select, "job_id < ? || 'g'", filter->id_prefix);
-    }
+    if (filter->id_prefix)
+        select_prefix(select, filter->id_prefix);
     if (filter->since_ms)
         view_select_number(select, "issued_at >= ?", filter->since_ms);
     if (filter->open_only)
@@ -187,7 +207,7 @@ static int add_events(struct view_reader *reader, json_t *events, const void *by
     const unsigned char *value;
     size_t at = 0, value_len;
 
-    while (view_events_next(bytes, len, &at, &value, &value_len)) {
+    while (view_events_next(bytes, len, PIECE_EVENT, &at, &value, &value_len)) {
         json_t *event = NULL;
         if (view_bytes_json(reader, &status_record, value, value_len, &event, err) < 0)
             return -1;
@@ -242,7 +262,7 @@ int view_job(struct view_reader *reader, const char *job_id, json_t **out, struc
     int result = view_db_prepare(reader->db, "SELECT " COLUMNS " FROM jobs WHERE job_id = ?1", &row, err);
 
     if (result == 0) {
-        view_bind_text(row, 1, job_id);
+        view_bind_job(row, 1, job_id);
         if (sqlite3_step(row) == SQLITE_ROW) {
             result = job_item(reader, row, &item, err);
             if (result == 0 && (result = job_events(reader, sqlite3_column_int64(row, ID), &events, err)) == 0)
@@ -271,7 +291,7 @@ static int events_after(struct view_reader *reader, const char *job_id, int64_t 
         sqlite3_bind_int64(row, 1, *cursor);
         sqlite3_bind_int(row, 2, FOLLOW_MAX);
         if (job_id)
-            view_bind_text(row, 3, job_id);
+            view_bind_job(row, 3, job_id);
         result = collect_events(reader, row, out, cursor, err);
     }
     sqlite3_finalize(row);
@@ -298,22 +318,32 @@ int view_follow(struct view_reader *reader, const char *job_id, int64_t *cursor,
     }
 }
 
+static int ids_of(struct view_reader *reader, struct view_select *select, bool jobs, json_t **out, struct err *err)
+{
+    char job_id[UUID_TEXT];
+    sqlite3_stmt *row = NULL;
+
+    text_add(&select->sql, " LIMIT 5");
+    if (view_select_prepare(select, reader, &row, err) < 0)
+        return -1;
+    *out = json_array();
+    while (sqlite3_step(row) == SQLITE_ROW)
+        json_array_append_new(*out, json_string(jobs ? view_job_text(row, 0, job_id) : view_text(row, 0)));
+    sqlite3_finalize(row);
+    return 0;
+}
+
 int view_ids(struct view_reader *reader, const char *what, const char *prefix, json_t **out, struct err *err)
 {
     bool jobs = strcmp(what, "job") == 0;
-    sqlite3_stmt *row = NULL;
-    json_t *ids = json_array();
-    const char *sql = jobs ? "SELECT job_id FROM jobs WHERE job_id >= ?1 AND job_id < ?1 || 'g' LIMIT 5"
-                           : "SELECT id FROM points WHERE id >= ?1 AND id < ?1 || 'g' AND NOT closed LIMIT 5";
+    struct view_select select = {0};
 
-    if (view_db_prepare(reader->db, sql, &row, err) < 0) {
-        json_decref(ids);
-        return -1;
+    text_add(&select.sql, jobs ? "SELECT job_id FROM jobs WHERE 1" : "SELECT id FROM points WHERE NOT closed");
+    if (jobs)
+        select_prefix(&select, prefix);
+    else {
+        view_select_text(&select, "id >= ?", prefix);
+        view_select_text(&select, "id < ? || 'g'", prefix);
     }
-    view_bind_text(row, 1, prefix);
-    while (sqlite3_step(row) == SQLITE_ROW)
-        json_array_append_new(ids, json_string(view_text(row, 0)));
-    sqlite3_finalize(row);
-    *out = ids;
-    return 0;
+    return ids_of(reader, &select, jobs, out, err);
 }

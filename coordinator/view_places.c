@@ -1,4 +1,7 @@
-/* Where the view stands in each partition: the offsets are in the file that they lead to, so they are always those of its rows. */
+/*
+ * Where the view stands in each partition: the offsets are in the file that they lead to, so they are always those of its rows. While young jobs wait in memory, what is saved
+ * is where the view stood one transaction before: all that came until then is in the file. What is read twice then says nothing new.
+ */
 #include "base/err.h"
 #include "coordinator/view_db.h"
 #include "coordinator/view_internal.h"
@@ -9,15 +12,24 @@
 
 enum { METADATA_MS = 10000, WATERMARK_MS = 5000 };
 
+static bool is_of(const struct view_place *place, const struct kafka_record *record)
+{
+    return place->partition == record->partition && strcmp(place->topic, record->topic) == 0;
+}
+
 struct view_place *view_place_of(struct view *view, const struct kafka_record *record)
 {
+    if (view->last_place < view->place_count && is_of(&view->places[view->last_place], record))
+        return &view->places[view->last_place]; /* records come in runs */
     for (size_t i = 0; i < view->place_count; i++)
-        if (view->places[i].partition == record->partition && strcmp(view->places[i].topic, record->topic) == 0)
+        if (is_of(&view->places[i], record)) {
+            view->last_place = i;
             return &view->places[i];
+        }
     return NULL;
 }
 
-int view_add_places(struct view *view, enum topic topic, struct err *err)
+int view_add_places(struct view *view, enum topic topic, view_read_record *read, struct err *err)
 {
     int32_t partitions;
 
@@ -28,7 +40,8 @@ int view_add_places(struct view *view, enum topic topic, struct err *err)
         return err_memory(err, "view");
     view->places = places;
     for (int32_t i = 0; i < partitions; i++)
-        view->places[view->place_count++] = (struct view_place){.topic = topic_table[topic].name, .partition = i};
+        view->places[view->place_count++] = (struct view_place){
+            .topic = topic_table[topic].name, .partition = i, .read = read};
     return 0;
 }
 
@@ -54,10 +67,28 @@ static int assign_place(struct view *view, struct view_place *place, bool *out_i
     if (kafka_watermarks(view->consumer, place->topic, place->partition, &low, &high, WATERMARK_MS, err) < 0)
         return -1;
     *out_in_range = saved < 0 || (saved >= low && saved <= high);
-    place->next = saved >= 0 ? saved : low;
+    place->next = place->boundary = place->saved = saved >= 0 ? saved : low;
     place->end = high;
     return kafka_consumer_assign(view->consumer, place->topic, place->partition,
                                  saved >= 0 ? saved : KAFKA_FROM_BEGINNING, err);
+}
+
+int view_save_positions(struct view *view, bool all, struct err *err)
+{
+    for (size_t i = 0; i < view->place_count; i++) {
+        struct view_place *place = &view->places[i];
+        int64_t safe = all ? place->next : place->boundary;
+        place->boundary = place->next;
+        if (safe == place->saved)
+            continue;
+        view_bind_text(view->set_position, 1, place->topic);
+        sqlite3_bind_int(view->set_position, 2, place->partition);
+        sqlite3_bind_int64(view->set_position, 3, safe);
+        if (view_step_done(view->db, view->set_position, err) < 0)
+            return -1;
+        place->saved = safe;
+    }
+    return 0;
 }
 
 static int64_t saved_term(struct view *view)

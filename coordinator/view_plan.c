@@ -84,9 +84,11 @@ int view_each_point(struct view_reader *reader, const char *kind, const char *ta
 
 static int parked_row(struct view_reader *reader, sqlite3_stmt *row, void *visitor, void *context, struct err *err)
 {
+    char job_id[UUID_TEXT];
+
     (void)reader;
     (void)visitor;
-    return strings_add(context, view_text(row, 0), err);
+    return strings_add(context, view_job_text(row, 0, job_id), err);
 }
 
 int view_parked_jobs(struct view_reader *reader, struct strings *out, struct err *err)

@@ -4,6 +4,7 @@
 #include "base/err.h"
 #include "coordinator/view_db.h"
 #include "coordinator/view_feed.h"
+#include "coordinator/view_rows.h"
 #include "model/ledger_entry.h"
 #include "model/topics.h"
 #include "wire/wire.h"
@@ -40,7 +41,7 @@ int view_query_open(const char *path, struct view_query **out, struct err *err)
         return -1;
     if (view_db_prepare(
             query->db,
-            "SELECT state, token, journal, lost, resolved, (SELECT value FROM specs WHERE specs.id = jobs.id), worker_seq"
+            "SELECT state, token, journal, lost, resolved, (SELECT value FROM events WHERE events.id = jobs.spec_row), worker_seq"
             " FROM jobs WHERE job_id = ?1",
             &query->job, err) < 0 ||
         view_db_prepare(query->db, "SELECT 1 FROM points WHERE writer = ?1 AND NOT closed LIMIT 1", &query->writer,
@@ -54,7 +55,7 @@ int view_query_job(struct view_query *query, const char *job_id, struct view_job
 {
     struct view_job_brief brief = {0};
 
-    view_bind_text(query->job, 1, job_id);
+    view_bind_job(query->job, 1, job_id);
     int code = sqlite3_step(query->job);
     if (code == SQLITE_ROW) {
         brief.found = true;
@@ -78,11 +79,15 @@ bool view_query_is_writer(struct view_query *query, const char *job_id)
     return code != SQLITE_DONE; /* an error is no leave to forget */
 }
 
-static int decode_spec(const void *data, size_t len, struct job **out, struct err *err)
+static int decode_spec(const void *row, size_t row_len, struct job **out, struct err *err)
 {
     struct ledger_entry entry = {0};
+    const unsigned char *data;
     struct wire *wire;
+    size_t at = 0, len;
 
+    if (!view_events_next(row, row_len, PIECE_SPEC, &at, &data, &len))
+        return 0;
     if (wire_new(&wire, err) < 0)
         return -1;
     int result = wire_decode(wire, &ledger_entry_record, data, len, topic_table[TOPIC_LEDGER].max_bytes, &entry, err);
@@ -101,7 +106,7 @@ int view_job_record(const char *path, const char *job_id, struct view_job_record
 
     if (view_query_open(path, &query, err) < 0)
         return -1;
-    view_bind_text(query->job, 1, job_id);
+    view_bind_job(query->job, 1, job_id);
     if (sqlite3_step(query->job) == SQLITE_ROW) {
         record.found = true;
         record.state = sqlite3_column_int(query->job, 0);

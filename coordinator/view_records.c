@@ -71,8 +71,10 @@ static bool job_covers(const struct ledger_job_facts *job, const char *target, c
 static bool writer_verifies(struct view *view, const struct kafka_record *record, struct ledger_job_facts *job,
                             const char **out_why)
 {
-    const char *job_id = kafka_header(record, "fs-job"), *host = kafka_header(record, "fs-host");
+    struct signed_record heard;
 
+    view_read_headers(record, &heard);
+    const char *job_id = heard.said.fs_job, *host = heard.said.fs_host;
     if (!job_id || !host || !uuid_valid(job_id))
         *out_why = "no fs-job or fs-host";
     else if (!view_knows_job(view, job_id, job))
@@ -80,7 +82,7 @@ static bool writer_verifies(struct view *view, const struct kafka_record *record
     else if (strcmp(host, job->host) != 0)
         *out_why = "fs-host is not the host of the job that writes";
     else
-        return view_verifies(view, record, host, out_why);
+        return view_verifies(view, &heard, host, out_why);
     return false;
 }
 
@@ -265,15 +267,18 @@ static int keep_inventory(struct view *view, const struct kafka_record *record, 
 int view_read_inventory(struct view *view, const struct kafka_record *record, struct err *err)
 {
     char key[512], host[512];
-    const char *why = "a key that is none", *said = kafka_header(record, "fs-host");
+    const char *why = "a key that is none";
+    struct signed_record heard;
     struct inventory inventory = {0};
     struct err wrong = {0};
     int result = 0;
 
+    view_read_headers(record, &heard);
+    const char *said = heard.said.fs_host;
     if (key_text(record, key, sizeof key)) {
         snprintf(host, sizeof host, "%.*s", (int)strcspn(key, "/"), key);
         why = "fs-host is not the host of the key";
-        if (said && strcmp(said, host) == 0 && name_valid_host(host) && view_verifies(view, record, host, &why))
+        if (said && strcmp(said, host) == 0 && name_valid_host(host) && view_verifies(view, &heard, host, &why))
             why = NULL;
     }
     if (why) {
@@ -295,12 +300,14 @@ int view_read_inventory(struct view *view, const struct kafka_record *record, st
 
 int view_read_dlq(struct view *view, const struct kafka_record *record, struct err *err)
 {
-    const char *why, *host = kafka_header(record, "fs-host");
+    struct signed_record heard;
     struct dead_letter letter = {0};
+    const char *why;
     char source[400];
     int result = 0;
 
-    if (!record->value || !view_verifies(view, record, host ? host : "", &why))
+    view_read_headers(record, &heard);
+    if (!record->value || !view_verifies(view, &heard, heard.said.fs_host ? heard.said.fs_host : "", &why))
         return 0; /* a dead letter about a dead letter would never end */
     if (wire_decode(view->wire, &dead_letter_record, record->value, record->value_len, topic_table[TOPIC_DLQ].max_bytes,
                     &letter, NULL) == 0) {

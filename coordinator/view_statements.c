@@ -1,4 +1,4 @@
-/* The statements of the view's writer, prepared once. Those of jobs are in view_fold.c. */
+/* The statements of the view's writer, prepared once. Those of jobs are in view_rows.c. */
 #include "coordinator/view_db.h"
 #include "coordinator/view_internal.h"
 

@@ -17,79 +17,79 @@
 #include <stdio.h>
 #include <string.h>
 
-static bool key_is(const struct kafka_record *record, const char *text)
-{
-    return record->key && record->key_len == strlen(text) && memcmp(record->key, text, record->key_len) == 0;
-}
-
 /* What a job is never changes: once the view has read it in the ledger, the main loop need not be asked. */
-static bool find_facts(struct view *view, const char *job_id, struct ledger_job_facts *out)
+static bool find_facts(struct view *view, const struct view_job_row *row, const char *job_id,
+                       struct ledger_job_facts *out)
 {
-    const struct view_job_row *row = view_jobs_get(view->jobs, job_id, NULL);
-
     if (!row || !row->has_spec)
         return view_knows_job(view, job_id, out);
-    *out = (struct ledger_job_facts){.op = row->op};
-    memcpy(out->host, row->host, sizeof out->host);
-    memcpy(out->target, row->target, sizeof out->target);
+    view_copy(out->host, sizeof out->host, row->host);
+    view_copy(out->target, sizeof out->target, row->target);
     return true;
 }
 
-static bool from_right_host(struct view *view, const struct kafka_record *record, const char *job_id,
-                            struct ledger_job_facts *facts, const char **out_why)
+static bool from_right_host(struct view *view, const struct signed_record *record, const struct ledger_job_facts *facts,
+                            const char **out_why)
 {
-    const char *host = kafka_header(record, "fs-host");
+    const char *host = record->said.fs_host;
 
-    if (!find_facts(view, job_id, facts))
-        *out_why = "the ledger knows no such job";
-    else if (!host)
+    if (!host)
         return view_verifies(view, record, "", out_why); /* the leader's own */
-    else if (strcmp(host, facts->host) != 0)
-        *out_why = "fs-host is not the host of the job";
-    else
-        return view_verifies(view, record, host, out_why);
-    return false;
+    *out_why = "fs-host is not the host of the job";
+    return strcmp(host, facts->host) == 0 && view_verifies(view, record, host, out_why);
 }
 
-/* True if the event is to be believed. */
-static bool check_status(struct view *view, const struct kafka_record *record, struct status *status,
-                         const char **out_why)
+static bool content_fits(const struct signed_record *record, const struct status *status,
+                         const struct ledger_job_facts *facts)
 {
-    const char *job_id = kafka_header(record, "fs-job");
+    bool leader = !record->said.fs_host;
+    char target[TARGET_TEXT];
+
+    return strcmp(status->job_id, record->said.fs_job) == 0 &&
+           strcmp(target_format(&status->target, target), facts->target) == 0 &&
+           leader == (status->origin == ORIGIN_COORDINATOR) && (!status->host || strcmp(status->host, facts->host) == 0);
+}
+
+/* True if the event is to be believed; *out_row is the row of its job, NULL: out of memory. */
+static bool check_status(struct view *view, const struct signed_record *heard, struct status *status,
+                         struct view_job_row **out_row, const char **out_why)
+{
+    const struct kafka_record *record = heard->record;
+    const char *job_id = heard->said.fs_job;
+    unsigned char key[UUID_BYTES];
     struct ledger_job_facts facts;
     struct err err = {0};
     static _Thread_local char text[256];
-    char target[TARGET_TEXT];
 
-    if (!job_id || !uuid_valid(job_id) || !key_is(record, job_id) || !record->value) {
+    if (!uuid_parse(job_id, key) || !record->key || record->key_len != UUID_TEXT - 1 ||
+        memcmp(record->key, job_id, UUID_TEXT - 1) != 0 || !record->value) {
         *out_why = "no fs-job, or another key";
         return false;
     }
-    if (!from_right_host(view, record, job_id, &facts, out_why))
+    *out_row = view_jobs_get(view->jobs, key, NULL);
+    if (!find_facts(view, *out_row, job_id, &facts)) {
+        *out_why = "the ledger knows no such job";
         return false;
-    if (wire_decode(view->wire, &status_record, record->value, record->value_len, topic_table[TOPIC_STATUS].max_bytes,
-                    status, &err) < 0) {
+    }
+    if (!from_right_host(view, heard, &facts, out_why))
+        return false;
+    if (wire_peek(view->wire, &status_record, record->value, record->value_len, topic_table[TOPIC_STATUS].max_bytes,
+                  status, &err) < 0) {
         snprintf(text, sizeof text, "%.255s", err.text);
         *out_why = text;
         return false;
     }
-    bool leader = !kafka_header(record, "fs-host");
     *out_why = "the event speaks of another job, target or origin than its headers";
-    if (strcmp(status->job_id, job_id) != 0 || strcmp(target_format(&status->target, target), facts.target) != 0 ||
-        leader != (status->origin == ORIGIN_COORDINATOR))
-        return false;
-    return !status->host || strcmp(status->host, facts.host) == 0;
+    return content_fits(heard, status, &facts);
 }
 
-static int fold(struct view *view, const struct kafka_record *record, const struct status *status, struct err *err)
+static int fold(struct view *view, const struct kafka_record *record, const struct status *status,
+                struct view_job_row *row, struct err *err)
 {
-    struct view_job_row *row = view_jobs_get(view->jobs, status->job_id, err);
-    int state_before = row ? row->state : 0;
-    int64_t worker_seq_before = row ? row->worker_seq : 0;
-
-    if (!row)
-        return -1;
+    int state_before = row->state;
+    int64_t worker_seq_before = row->worker_seq;
     enum fold_verdict verdict = fold_status(row, status);
+
     if (verdict == FOLD_OLD)
         return 0;
     /* Of a batch only the first: the leader's PUBLISHED may come after the worker's RUNNING. */
@@ -104,18 +104,20 @@ static int fold(struct view *view, const struct kafka_record *record, const stru
 
 int view_read_status(struct view *view, const struct kafka_record *record, struct err *err)
 {
-    const char *why = "", *host = kafka_header(record, "fs-host");
+    const char *why = "";
+    struct view_job_row *row = NULL;
+    struct signed_record heard;
     struct status status = {0};
+    int result = 0;
 
-    if (!check_status(view, record, &status, &why)) {
+    view_read_headers(record, &heard);
+    if (!check_status(view, &heard, &status, &row, &why))
         view_refuse(view, record, why);
-        status_clear(&status);
-        return 0;
+    else {
+        if (heard.said.fs_host)
+            view_heard(view, heard.said.fs_host, record->timestamp_ms);
+        result = row ? fold(view, record, &status, row, err) : err_memory(err, "view");
     }
-    if (host)
-        view_heard(view, host, record->timestamp_ms);
-    int result = fold(view, record, &status, err);
-    status_clear(&status);
     return result;
 }
 
@@ -124,11 +126,12 @@ int view_read_status(struct view *view, const struct kafka_record *record, struc
 static int keep_job(struct view *view, const struct kafka_record *record, const struct ledger_entry *entry,
                     struct err *err)
 {
+    unsigned char key[UUID_BYTES];
     struct view_job_row *row;
 
-    if (!entry->job || !entry->job->job)
+    if (!entry->job || !entry->job->job || !uuid_parse(entry->id, key))
         return 0;
-    row = view_jobs_get(view->jobs, entry->id, err);
+    row = view_jobs_get(view->jobs, key, err);
     if (!row)
         return -1;
     return row->has_spec ? 0 : view_jobs_set_spec(row, entry->job->job, record->value, record->value_len, err);
@@ -169,43 +172,51 @@ static int use_entry(struct view *view, const struct kafka_record *record, const
 }
 
 /* The id in a key `job:<id>@…`. Not the header: asking for one makes librdkafka parse all. */
-static bool job_in_key(const struct kafka_record *record, char out[UUID_TEXT])
+static bool job_in_key(const struct kafka_record *record, unsigned char out[UUID_BYTES])
 {
     enum { PREFIX = 4, ID = UUID_TEXT - 1 };
+    const char *key = record->key;
+    char text[UUID_TEXT];
 
-    if (!record->key || record->key_len <= PREFIX + ID || memcmp(record->key, "job:", PREFIX) != 0 ||
-        ((const char *)record->key)[PREFIX + ID] != '@')
+    if (!key || record->key_len <= PREFIX + ID || memcmp(key, "job:", PREFIX) != 0 || key[PREFIX + ID] != '@')
         return false;
-    memcpy(out, (const char *)record->key + PREFIX, ID);
-    out[ID] = '\0';
-    return uuid_valid(out);
+    memcpy(text, key + PREFIX, ID);
+    text[ID] = '\0';
+    return uuid_parse(text, out);
 }
 
 /* Of a job only the first record is read: what it is never changes, and its life is told by the status topic. */
 static bool known_already(struct view *view, const struct kafka_record *record)
 {
-    char job_id[UUID_TEXT];
+    unsigned char job_id[UUID_BYTES];
     struct view_job_row *row = job_in_key(record, job_id) ? view_jobs_get(view->jobs, job_id, NULL) : NULL;
 
     return row && row->has_spec;
 }
 
+/* What became of jobs the status topic tells. */
+static bool is_of_no_use(const struct kafka_record *record)
+{
+    return record->key && record->key_len > 6 && memcmp(record->key, "marks:", 6) == 0;
+}
+
 int view_read_ledger(struct view *view, const struct kafka_record *record, struct err *err)
 {
+    struct signed_record heard;
     struct ledger_entry entry = {0};
     const char *why;
     int64_t term = 0;
     int result = 0;
 
-    if (!record->value || known_already(view, record))
+    if (!record->value || is_of_no_use(record) || known_already(view, record))
         return 0;
-    if (!view_verifies(view, record, "", &why) ||
-        parse_int(kafka_header(record, "fs-term") ? kafka_header(record, "fs-term") : "", 1, INT64_MAX, &term, NULL) < 0)
+    view_read_headers(record, &heard);
+    if (!view_verifies(view, &heard, "", &why) || !heard.said.fs_term ||
+        parse_int(heard.said.fs_term, 1, INT64_MAX, &term, NULL) < 0)
         return 0; /* the main loop reads it too, and says so */
-    if (wire_decode(view->wire, &ledger_entry_record, record->value, record->value_len,
-                    topic_table[TOPIC_LEDGER].max_bytes, &entry, NULL) == 0 &&
+    if (wire_peek(view->wire, &ledger_entry_record, record->value, record->value_len,
+                  topic_table[TOPIC_LEDGER].max_bytes, &entry, NULL) == 0 &&
         entry.term == term)
         result = use_entry(view, record, &entry, err);
-    ledger_entry_clear(&entry);
     return result;
 }

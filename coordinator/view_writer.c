@@ -44,30 +44,20 @@ int view_begin(struct view *view, struct err *err)
     return 0;
 }
 
-static int save_positions(struct view *view, struct err *err)
+static int note_fed(struct view *view, struct err *err)
 {
-    for (size_t i = 0; i < view->place_count; i++) {
-        struct view_place *place = &view->places[i];
-        if (!place->moved)
-            continue;
-        view_bind_text(view->set_position, 1, place->topic);
-        sqlite3_bind_int(view->set_position, 2, place->partition);
-        sqlite3_bind_int64(view->set_position, 3, place->next);
-        if (view_step_done(view->db, view->set_position, err) < 0)
-            return -1;
-        place->moved = false;
-    }
     view_bind_text(view->set_meta, 1, "fed_at");
     sqlite3_bind_int64(view->set_meta, 2, clock_real_ms());
     return view_step_done(view->db, view->set_meta, err);
 }
 
-static int commit(struct view *view, struct err *err)
+/* Not `all`: young jobs wait for the next one, and so does how far was read. */
+static int commit(struct view *view, bool all, struct err *err)
 {
-    if (!view->open)
+    if (!view->open && !view_jobs_waiting(view->jobs))
         return 0;
-    if (view_jobs_flush(view->jobs, err) < 0 || save_positions(view, err) < 0 ||
-        view_db_run(view->db, "COMMIT", err) < 0)
+    if (view_begin(view, err) < 0 || view_jobs_flush(view->jobs, all, err) < 0 ||
+        view_save_positions(view, all, err) < 0 || note_fed(view, err) < 0 || view_db_run(view->db, "COMMIT", err) < 0)
         return -1;
     view->open = false;
     view->committed_ms = clock_monotonic_ms();
@@ -87,7 +77,7 @@ static int add_word(struct view *view, const char *job_id, int kind, int state, 
         view->word_room = room;
     }
     struct view_word *word = &view->words[view->word_count++];
-    snprintf(word->job_id, sizeof word->job_id, "%s", job_id);
+    view_copy(word->job_id, sizeof word->job_id, job_id);
     word->kind = kind;
     word->state = state;
     return 0;
@@ -96,10 +86,12 @@ static int add_word(struct view *view, const char *job_id, int kind, int state, 
 int view_add_word(struct view *view, struct view_job_row *row, int kind, struct err *err)
 {
     struct view_word *known = row->word < view->word_count ? &view->words[row->word] : NULL;
+    char job_id[UUID_TEXT];
 
-    if (!known || strcmp(known->job_id, row->job_id) != 0) {
+    uuid_format(job_id, row->key);
+    if (!known || strcmp(known->job_id, job_id) != 0) {
         row->word = view->word_count;
-        return add_word(view, row->job_id, kind, row->state, err);
+        return add_word(view, job_id, kind, row->state, err);
     }
     known->kind = kind;
     known->state = row->state;
@@ -110,22 +102,13 @@ int view_add_word(struct view *view, struct view_job_row *row, int kind, struct 
 
 static int read_record(struct view *view, const struct kafka_record *record, struct err *err)
 {
-    static const struct {
-        enum topic topic;
-        int (*read)(struct view *view, const struct kafka_record *record, struct err *err);
-    } readers[] = {
-        {TOPIC_STATUS, view_read_status},       {TOPIC_LEDGER, view_read_ledger}, {TOPIC_CATALOG, view_read_catalog},
-        {TOPIC_INVENTORY, view_read_inventory}, {TOPIC_DLQ, view_read_dlq},
-    };
     struct view_place *place = view_place_of(view, record);
 
-    for (size_t i = 0; i < sizeof readers / sizeof *readers; i++)
-        if (strcmp(record->topic, topic_table[readers[i].topic].name) == 0 && readers[i].read(view, record, err) < 0)
-            return -1;
-    if (place) {
-        place->next = record->offset + 1;
-        place->moved = true;
-    }
+    if (!place)
+        return 0;
+    if (place->read(view, record, err) < 0)
+        return -1;
+    place->next = record->offset + 1;
     return 0;
 }
 
@@ -163,7 +146,7 @@ static int replay(struct view *view, struct err *err)
     sqlite3_stmt *statement = NULL;
     int result = 0;
 
-    if (commit(view, err) < 0 || view_db_prepare(view->db, sql, &statement, err) < 0)
+    if (commit(view, true, err) < 0 || view_db_prepare(view->db, sql, &statement, err) < 0)
         return -1;
     sqlite3_bind_int64(statement, 1, clock_real_ms() - KEEP_ENDED_MS);
     sqlite3_bind_int(statement, 2, STATE_PARKED);
@@ -171,7 +154,8 @@ static int replay(struct view *view, struct err *err)
     sqlite3_bind_int(statement, 4, WORD_NONE);
     sqlite3_bind_int(statement, 5, EVENT_PUBLISHED);
     while (result == 0 && sqlite3_step(statement) == SQLITE_ROW) {
-        const char *job_id = view_text(statement, 0);
+        char job_id[UUID_TEXT];
+        view_job_text(statement, 0, job_id);
         if (source->job(source->context, job_id, &facts) && !facts.ended)
             result = add_word(view, job_id, sqlite3_column_int(statement, 1), sqlite3_column_int(statement, 2), err);
     }
@@ -188,15 +172,14 @@ static int tidy(struct view *view, struct err *err)
     if (clock_monotonic_ms() - view->tidied_ms < TIDY_MS)
         return 0;
     view->tidied_ms = clock_monotonic_ms();
-    if (commit(view, err) < 0 || view_begin(view, err) < 0)
+    if (commit(view, true, err) < 0 || view_begin(view, err) < 0)
         return -1;
     snprintf(sql, sizeof sql,
              "DELETE FROM events WHERE job IN (SELECT id FROM jobs WHERE ended_at > 0 AND ended_at < %lld);"
-             "DELETE FROM specs WHERE id IN (SELECT id FROM jobs WHERE ended_at > 0 AND ended_at < %lld);"
              "DELETE FROM jobs WHERE ended_at > 0 AND ended_at < %lld; DELETE FROM dlq WHERE at < %lld;",
-             before, before, before, before);
+             before, before, before);
     view_jobs_forget(view->jobs);
-    return view_db_run(view->db, sql, err) < 0 ? -1 : commit(view, err);
+    return view_db_run(view->db, sql, err) < 0 ? -1 : commit(view, true, err);
 }
 
 static void look_whether_caught_up(struct view *view)
@@ -210,13 +193,15 @@ static void look_whether_caught_up(struct view *view)
     log_info("view", "has read what was there");
 }
 
-/* Few records: at once, or soon. Many: later, for then most pages and jobs are written once instead of several times. */
-static bool due(const struct view *view, int count)
+/* Few records: all of them, at once or soon. Many: later, for then most pages and jobs are written once instead of several times. */
+static int commit_when_due(struct view *view, int count, struct err *err)
 {
-    int limit_ms = view->unwritten < BUSY_COUNT ? COMMIT_MS : BUSY_COMMIT_MS;
+    bool busy = view->unwritten >= BUSY_COUNT;
+    int limit_ms = busy ? BUSY_COMMIT_MS : COMMIT_MS;
 
-    return view->open &&
-           ((count == 0 && view->unwritten < BUSY_COUNT) || clock_monotonic_ms() - view->committed_ms >= limit_ms);
+    if ((count == 0 && !busy) || clock_monotonic_ms() - view->committed_ms >= limit_ms)
+        return commit(view, !busy, err);
+    return 0;
 }
 
 static int open_consumer(struct view *view, struct kafka_consumer **out, struct err *err)
@@ -252,7 +237,7 @@ static void change_pace(struct view *view)
 static int turn(struct view *view, struct err *err)
 {
     static struct kafka_record records[BATCH_MAX]; /* the view thread's own */
-    int wait = view->open ? COMMIT_MS : IDLE_MS;
+    int wait = view->open || view_jobs_waiting(view->jobs) ? COMMIT_MS : IDLE_MS;
     int count = kafka_consume(view->consumer, wait, records, BATCH_MAX, err);
 
     if (count < 0)
@@ -261,7 +246,7 @@ static int turn(struct view *view, struct err *err)
     kafka_records_free(records, (size_t)count);
     if (result < 0 || view_keep_notes(view, err) < 0)
         return -1;
-    if (due(view, count) && commit(view, err) < 0)
+    if (commit_when_due(view, count, err) < 0)
         return -1;
     look_whether_caught_up(view);
     if (view_pace_note(&view->pace, clock_monotonic_ms(), count))
@@ -327,7 +312,7 @@ static void *view_main(void *argument)
             recover(view, &err);
     }
     struct err err = {0};
-    if (commit(view, &err) < 0)
+    if (commit(view, true, &err) < 0)
         log_warning("view", "%s", err.text);
     return NULL;
 }
@@ -366,7 +351,14 @@ DEFINE_FREEP(struct view, view_free)
 
 static int open_all(struct view *view, struct err *err)
 {
-    static const enum topic topics[] = {TOPIC_LEDGER, TOPIC_INVENTORY, TOPIC_CATALOG, TOPIC_STATUS, TOPIC_DLQ};
+    static const struct {
+        enum topic topic;
+        view_read_record *read;
+    } topics[] = {{TOPIC_LEDGER, view_read_ledger},
+                  {TOPIC_INVENTORY, view_read_inventory},
+                  {TOPIC_CATALOG, view_read_catalog},
+                  {TOPIC_STATUS, view_read_status},
+                  {TOPIC_DLQ, view_read_dlq}};
     char cluster[64];
 
     if (kafka_cluster_id(&view->options.kafka, METADATA_MS, cluster, err) < 0 ||
@@ -380,8 +372,8 @@ static int open_all(struct view *view, struct err *err)
     if (open_consumer(view, &view->consumer, err) < 0)
         return -1;
     for (size_t i = 0; i < sizeof topics / sizeof *topics; i++)
-        if (view_add_places(view, topics[i], err) < 0)
-            return err_wrap(err, "%s", topic_table[topics[i]].name);
+        if (view_add_places(view, topics[i].topic, topics[i].read, err) < 0)
+            return err_wrap(err, "%s", topic_table[topics[i].topic].name);
     return assign_or_start_over(view, err);
 }
 

@@ -2,7 +2,7 @@
 #include "coordinator/epoch.h"
 #include "coordinator/fleet.h"
 #include "coordinator/leadership.h"
-#include "coordinator/view_fold.h"
+#include "coordinator/view_rows.h"
 #include "model/status.h"
 
 #include <setjmp.h>

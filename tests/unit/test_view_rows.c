@@ -1,0 +1,248 @@
+/* The rows of jobs in the view's file: what is written when, and what readers find. */
+#include "base/err.h"
+#include "base/file.h"
+#include "coordinator/view.h"
+#include "coordinator/view_db.h"
+#include "coordinator/view_rows.h"
+#include "model/ledger_entry.h"
+#include "model/status.h"
+#include "wire/wire.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+static const char ID[] = "0d9b1c1e-8c0c-5b2f-9f3f-5a3c8f3d2b11", OTHER[] = "0d9b1c1f-8c0c-5b2f-9f3f-5a3c8f3d2b11";
+static char folder[64], path[80];
+static struct err err;
+static struct wire *wire;
+static sqlite3 *db;
+static struct view_jobs *jobs;
+static struct view_reader *reader;
+
+static int begin(void **state)
+{
+    (void)state;
+    wire_init();
+    snprintf(folder, sizeof folder, "/tmp/fs-view-rows.XXXXXX");
+    if (!mkdtemp(folder))
+        return -1;
+    snprintf(path, sizeof path, "%s/view.db", folder);
+    if (wire_new(&wire, &err) < 0 || view_db_open_writer(path, "cluster", &db, &err) < 0 ||
+        view_jobs_open(db, &jobs, &err) < 0)
+        return -1;
+    return view_reader_open(path, &reader, &err);
+}
+
+static int end(void **state)
+{
+    char command[100];
+
+    (void)state;
+    view_reader_close(reader);
+    view_jobs_close(jobs);
+    sqlite3_close(db);
+    wire_free(wire);
+    snprintf(command, sizeof command, "rm -r %s", folder);
+    return system(command);
+}
+
+static struct view_job_row *row_of(const char *id)
+{
+    unsigned char key[UUID_BYTES];
+
+    assert_true(uuid_parse(id, key));
+    struct view_job_row *row = view_jobs_get(jobs, key, &err);
+    assert_non_null(row);
+    return row;
+}
+
+static void prepared(const char *id)
+{
+    struct params_noop params = {0};
+    struct job job = {.job_id = (char *)id, .op = OP_NOOP, .host = (char *)"alpha", .params = &params, .issued_at_ms = 5};
+    struct ledger_job ledger_job = {.job = &job, .prepared_at_ms = 5, .partition = -1, .offset = -1};
+    struct ledger_entry entry = {
+        .kind = LEDGER_JOB, .id = (char *)id, .term = 1, .n = 1, .at_ms = 5, .who = (char *)"c1", .job = &ledger_job};
+    const unsigned char *value;
+    size_t len;
+
+    job.target = (struct target){(char *)"null", (char *)"t1", (char *)"t1"};
+    assert_int_equal(wire_encode(wire, &ledger_entry_record, &entry, &value, &len, &err), 0);
+    assert_int_equal(view_jobs_set_spec(row_of(id), &job, value, len, &err), 0);
+}
+
+static enum fold_verdict event(const char *id, int64_t seq, enum job_state job_state)
+{
+    struct status status = {.job_id = (char *)id,
+                            .op = OP_NOOP,
+                            .origin = ORIGIN_WORKER,
+                            .seq = seq,
+                            .state = (int)job_state,
+                            .host = (char *)"alpha",
+                            .target = {(char *)"null", (char *)"t1", NULL},
+                            .at_ms = seq};
+    struct view_job_row *row = row_of(id);
+    enum fold_verdict verdict = fold_status(row, &status);
+    const unsigned char *value;
+    size_t len;
+
+    if (verdict == FOLD_OLD)
+        return verdict;
+    assert_int_equal(wire_encode(wire, &status_record, &status, &value, &len, &err), 0);
+    assert_int_equal(view_jobs_add_event(row, value, len, true, &err), 0);
+    return verdict;
+}
+
+static void flush(bool all)
+{
+    assert_int_equal(view_db_run(db, "BEGIN", &err), 0);
+    assert_int_equal(view_jobs_flush(jobs, all, &err), 0);
+    assert_int_equal(view_db_run(db, "COMMIT", &err), 0);
+}
+
+static json_t *read_job(const char *id)
+{
+    json_t *job = NULL;
+
+    if (view_job(reader, id, &job, &err) < 0)
+        fail_msg("%s", err.text);
+    return job;
+}
+
+static void is(const char *id, const char *job_state, size_t events)
+{
+    json_t *job = read_job(id);
+
+    assert_non_null(job);
+    assert_string_equal(json_string_value(json_object_get(job, "job_id")), id);
+    assert_string_equal(json_string_value(json_object_get(job, "state")), job_state);
+    assert_string_equal(json_string_value(json_object_get(json_object_get(job, "target"), "name")),
+                        "t1"); /* the ledger's record */
+    assert_int_equal(json_array_size(json_object_get(job, "events")), events);
+    json_decref(job);
+}
+
+static void a_young_job_waits_one_transaction(void **state)
+{
+    (void)state;
+    flush(false);
+    prepared(ID);
+    event(ID, 1, STATE_RUNNING);
+    flush(false);
+    assert_null(read_job(ID));
+    assert_true(view_jobs_waiting(jobs));
+    flush(false);
+    is(ID, "RUNNING", 1);
+    assert_false(view_jobs_waiting(jobs));
+}
+
+static void one_that_ended_does_not(void **state)
+{
+    (void)state;
+    prepared(ID);
+    event(ID, 1, STATE_RUNNING);
+    assert_int_equal(event(ID, 2, STATE_SUCCEEDED), FOLD_ENDED);
+    flush(false);
+    is(ID, "SUCCEEDED", 2);
+}
+
+static void all_is_all(void **state)
+{
+    (void)state;
+    prepared(ID);
+    flush(true);
+    is(ID, "PLANNED", 0);
+    event(ID, 1, STATE_RUNNING);
+    flush(false); /* it is in the file already: nothing waits */
+    is(ID, "RUNNING", 1);
+}
+
+/* After a crash the view reads the last transaction's records again. */
+static void what_is_read_twice_says_nothing_new(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 4; i++) {
+        if (!row_of(ID)->has_spec)
+            prepared(ID);
+        assert_int_equal(event(ID, 1, STATE_RUNNING), i ? FOLD_OLD : FOLD_NEWS);
+        assert_int_equal(event(ID, 2, STATE_FAILED), i ? FOLD_OLD : FOLD_ENDED);
+        flush(i % 2);
+        is(ID, "FAILED", 2);
+        if (i == 1)
+            view_jobs_forget(jobs);
+    }
+}
+
+static void a_job_leaves_memory_after_its_end_and_comes_back(void **state)
+{
+    (void)state;
+    prepared(ID);
+    event(ID, 2, STATE_PARKED);
+    for (int i = 0; i < 3; i++)
+        flush(true);
+    event(ID, 3, STATE_SUCCEEDED); /* it is parked: only a resolution is news */
+    flush(true);
+    is(ID, "PARKED", 1);
+}
+
+static void what_was_only_asked_about_leaves_nothing(void **state)
+{
+    (void)state;
+    row_of(OTHER);
+    flush(true);
+    assert_null(read_job(OTHER));
+}
+
+static void jobs_are_found_by_their_beginning(void **state)
+{
+    static const struct {
+        const char *prefix;
+        size_t count;
+    } cases[] = {{"0d9b", 2},
+                 {"0d9b1c1", 2},
+                 {"0d9b1c1e", 1},
+                 {"0d9b1c1e-8c0c-5", 1},
+                 {"0d9b1c1f-8c0c-5b2f-9f3f-5a3c8f3d2b11", 1},
+                 {"0d9b1c20", 0},
+                 {"0d9b1d", 0},
+                 {"0d9b-", 0},
+                 {"xyz", 0}};
+
+    (void)state;
+    prepared(ID);
+    prepared(OTHER);
+    flush(true);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct view_filter filter = {.id_prefix = cases[i].prefix};
+        json_t *ids = NULL, *page = NULL;
+        assert_int_equal(view_ids(reader, "job", cases[i].prefix, &ids, &err), 0);
+        assert_int_equal(json_array_size(ids), cases[i].count);
+        assert_int_equal(view_jobs(reader, &filter, &page, &err), 0);
+        assert_int_equal(json_array_size(json_object_get(page, "items")), cases[i].count);
+        json_decref(ids);
+        json_decref(page);
+    }
+}
+
+#define CASE(name) cmocka_unit_test_setup_teardown(name, begin, end)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        CASE(a_young_job_waits_one_transaction),
+        CASE(one_that_ended_does_not),
+        CASE(all_is_all),
+        CASE(what_is_read_twice_says_nothing_new),
+        CASE(a_job_leaves_memory_after_its_end_and_comes_back),
+        CASE(what_was_only_asked_about_leaves_nothing),
+        CASE(jobs_are_found_by_their_beginning),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
