@@ -5,7 +5,7 @@
  *
  * This process is the coordinator (its library, started as its main does) and the one who asks: jobs are handed to its main loop in batches, as the API's threads hand them over, but
  * without HTTP. The worker is the real program with the null backend; Kafka and Redis are real. A job counts when the coordinator's ledger knows its end, so a job has gone through ledger,
- * ticket, MAC, topic, journal, lock, runner, outbox, status, view and ledger again. One line per figure; CPU is user + system of each process per job.
+ * ticket, MAC, topic, journal, lock, runner, outbox, status, view and ledger again. One line per figure; CPU is user + system of each process per job, and of the coordinator's threads.
  */
 #include "base/cleanup.h"
 #include "base/clock.h"
@@ -16,6 +16,7 @@
 #include "coordinator/options.h"
 #include "wire/wire.h"
 
+#include <dirent.h>
 #include <pthread.h>
 #include <signal.h>
 #include <spawn.h>
@@ -34,6 +35,7 @@ enum {
     WARM_UP = 15000 /* the broker compiles its code */,
     OPEN_MAX = 4096,
     PROCESSES_MAX = 8,
+    THREADS_MAX = 32,
     READY_MS = 60000,
     DONE_MS = 300000
 };
@@ -42,6 +44,11 @@ struct process {
     const char *name;
     pid_t pid;
     double cpu_before;
+};
+
+struct thread_cpu {
+    char name[32];
+    double seconds;
 };
 
 struct bench {
@@ -81,6 +88,16 @@ static double cpu_of(pid_t pid)
     return (double)(user + system) / (double)sysconf(_SC_CLK_TCK);
 }
 
+static void read_word(const char *path, char *out, size_t size)
+{
+    FILE *file = fopen(path, "re");
+
+    if (file && fgets(out, (int)size, file))
+        out[strcspn(out, " \n")] = '\0';
+    if (file)
+        fclose(file);
+}
+
 static double cpu_of_self(void)
 {
     struct rusage usage;
@@ -88,6 +105,50 @@ static double cpu_of_self(void)
     getrusage(RUSAGE_SELF, &usage);
     return (double)usage.ru_utime.tv_sec + (double)usage.ru_stime.tv_sec +
            (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6;
+}
+
+/* CPU seconds of our threads by name (several of one name together), into `out`; how many names. Of those that live: proc(5), /proc/PID/task/TID/schedstat, field 1. */
+static size_t cpu_of_threads(struct thread_cpu out[THREADS_MAX])
+{
+    DIR *tasks = opendir("/proc/self/task");
+    size_t count = 0;
+
+    for (struct dirent *task; tasks && (task = readdir(tasks));) {
+        char path[300], name[32] = "", nanoseconds[32] = "";
+
+        snprintf(path, sizeof path, "/proc/self/task/%.200s/comm", task->d_name);
+        read_word(path, name, sizeof name);
+        snprintf(path, sizeof path, "/proc/self/task/%.200s/schedstat", task->d_name);
+        read_word(path, nanoseconds, sizeof nanoseconds);
+        size_t at = 0;
+        while (at < count && strcmp(out[at].name, name) != 0)
+            at++;
+        if (!*name || at == THREADS_MAX)
+            continue;
+        if (at == count) {
+            snprintf(out[at].name, sizeof out[at].name, "%s", name);
+            out[at].seconds = 0;
+            count++;
+        }
+        out[at].seconds += strtod(nanoseconds, NULL) / 1e9;
+    }
+    if (tasks)
+        closedir(tasks);
+    return count;
+}
+
+static void print_threads(const struct thread_cpu *before, size_t before_count, long jobs)
+{
+    struct thread_cpu after[THREADS_MAX];
+    size_t count = cpu_of_threads(after);
+
+    for (size_t i = 0; i < count; i++) {
+        for (size_t j = 0; j < before_count; j++)
+            if (strcmp(after[i].name, before[j].name) == 0)
+                after[i].seconds -= before[j].seconds;
+        if (after[i].seconds * 1e6 / (double)jobs >= 0.1)
+            printf("  thread %-13s %8.1f us/job\n", after[i].name, after[i].seconds * 1e6 / (double)jobs);
+    }
 }
 
 static void nap(void)
@@ -208,6 +269,8 @@ static pid_t start_worker(char *const argv[])
 
 static void measure(struct bench *bench, long jobs)
 {
+    struct thread_cpu threads[THREADS_MAX];
+    size_t thread_count = cpu_of_threads(threads);
     double self = cpu_of_self(), wall, all = 0, ours;
     int64_t begin = clock_monotonic_us();
 
@@ -220,6 +283,7 @@ static void measure(struct bench *bench, long jobs)
         "jobs                 %10ld\nrefused              %10ld\nwall                 %10.2f s\nrate                 %10.0f jobs/s\n",
         jobs, atomic_load(&bench->refused), wall, (double)jobs / wall);
     printf("cpu coordinator      %10.1f us/job   (and the one who asks)\n", self * 1e6 / (double)jobs);
+    print_threads(threads, thread_count, jobs);
     ours = all = self;
     for (size_t i = 0; i < bench->process_count; i++) {
         double cpu = cpu_of(bench->processes[i].pid) - bench->processes[i].cpu_before;
