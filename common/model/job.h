@@ -195,6 +195,11 @@ struct params_target_retire {
     bool really_last;                  /* although no good backup of the target is left in the repository */
 };
 
+struct params_job_undo {
+    char *job;  /* a revert by hand, a restore in place, or an undo of one */
+    bool force; /* although the guest gets another machine than it has, or checkpoints were made since */
+};
+
 extern const char *const snapshot_kind_names[],
     *const snapshot_memory_names[], *const quiesce_names[], *const revert_after_names[],
                                                                 *const revert_force_names[],

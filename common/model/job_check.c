@@ -96,6 +96,7 @@ static bool op_fits_target(enum op op, const char *kind)
     case OP_BACKUP_COPY:
     case OP_BACKUP_RESTORE: return domain || canister;
     case OP_TARGET_RETIRE: return domain;
+    case OP_JOB_UNDO: return domain;
     case OP_BACKUP_VERIFY:
     case OP_BACKUP_DELETE: return domain || canister || repository;
     case OP_REPOSITORY_INIT:
@@ -225,6 +226,7 @@ static int check_params(const struct job *job, struct err *err)
     case OP_REPOSITORY_CLEAN: return check_repository_clean(job, params, err);
     case OP_BACKUP_COPY: return check_backup_copy(params, err);
     case OP_TARGET_RETIRE: return check_target_retire(params, err);
+    case OP_JOB_UNDO: return check_uuid("params.job", ((const struct params_job_undo *)params)->job, err);
     case OP_SNAPSHOT_LIST: return 0;
     case OP_NONE:
     case OP_COUNT: break;

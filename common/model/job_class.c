@@ -26,6 +26,7 @@ static enum job_class class_of_op(enum op op, const void *params)
     case OP_SNAPSHOT_REVERT:
     case OP_SNAPSHOT_DELETE:
     case OP_BACKUP_DELETE:
+    case OP_JOB_UNDO:
     case OP_REPOSITORY_CLEAN:
     case OP_REPOSITORY_REMOVE:
     case OP_TARGET_RETIRE: return CLASS_C;

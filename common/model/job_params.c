@@ -226,3 +226,10 @@ static const struct field target_retire_fields[] = {
 };
 const struct record_type params_target_retire_record = {"target_retire", sizeof(struct params_target_retire),
                                                         target_retire_fields};
+
+static const struct field job_undo_fields[] = {
+    STRING(params_job_undo, job, .max = 36),
+    BOOL(params_job_undo, force, OPTIONAL),
+    {0},
+};
+const struct record_type params_job_undo_record = {"job_undo", sizeof(struct params_job_undo), job_undo_fields};

@@ -25,6 +25,7 @@ const char *const op_names[OP_COUNT + 1] = {
     [OP_REPOSITORY_REMOVE] = "repository.remove",
     [OP_BACKUP_COPY] = "backup.copy",
     [OP_TARGET_RETIRE] = "target.retire",
+    [OP_JOB_UNDO] = "job.undo",
 };
 
 const char *const class_names[] = {"A", "B", "C", NULL};
@@ -53,6 +54,8 @@ static const struct op_info infos[OP_COUNT] = {
     [OP_BACKUP_COPY] = {"backup.copy", &params_backup_copy_record, "copies a backup to another repository"},
     [OP_TARGET_RETIRE] = {"target.retire", &params_target_retire_record,
                           "removes what Fleetsnap left in a machine, so that it can be undefined"},
+    [OP_JOB_UNDO] = {"job.undo", &params_job_undo_record,
+                     "puts back the disks that a revert or a restore in place took out of use"},
 };
 
 const struct op_info *op_info(enum op op)

@@ -25,6 +25,7 @@ enum op {
     OP_REPOSITORY_REMOVE,
     OP_BACKUP_COPY,
     OP_TARGET_RETIRE,
+    OP_JOB_UNDO,
     OP_COUNT,
 };
 

@@ -15,20 +15,23 @@
 
 EMBED(schema_job_1, "job.1.avsc");
 EMBED(schema_job_2, "job.2.avsc");
-EMBED(schema_job_3, "job.avsc");
+EMBED(schema_job_3, "job.3.avsc");
+EMBED(schema_job_4, "job.avsc");
 EMBED(schema_status_1, "status.1.avsc");
 EMBED(schema_status_2, "status.avsc");
 EMBED(schema_ledger_entry_1, "ledger_entry.1.avsc");
 EMBED(schema_ledger_entry_2, "ledger_entry.2.avsc");
 EMBED(schema_ledger_entry_3, "ledger_entry.3.avsc");
 EMBED(schema_ledger_entry_4, "ledger_entry.4.avsc");
-EMBED(schema_ledger_entry_5, "ledger_entry.avsc");
+EMBED(schema_ledger_entry_5, "ledger_entry.5.avsc");
+EMBED(schema_ledger_entry_6, "ledger_entry.avsc");
 EMBED(schema_restore_point_1, "restore_point.1.avsc");
 EMBED(schema_restore_point_2, "restore_point.avsc");
 EMBED(schema_inventory_1, "inventory.avsc");
 EMBED(schema_request_1, "request.1.avsc");
 EMBED(schema_request_2, "request.2.avsc");
-EMBED(schema_request_3, "request.avsc");
+EMBED(schema_request_3, "request.3.avsc");
+EMBED(schema_request_4, "request.avsc");
 EMBED(schema_deploy_event_1, "deploy_event.avsc");
 EMBED(schema_audit_1, "audit.avsc");
 EMBED(schema_dead_letter_1, "dead_letter.avsc");
@@ -50,8 +53,11 @@ const struct schema_entry schema_table[] = {
     {14, 2, "restore_point.avsc", &restore_point_record, schema_restore_point_2},
     {15, 2, "request.2.avsc", &request_record, schema_request_2},
     {16, 4, "ledger_entry.4.avsc", &ledger_entry_record, schema_ledger_entry_4},
-    {17, 3, "job.avsc", &job_record, schema_job_3},
-    {18, 3, "request.avsc", &request_record, schema_request_3},
-    {19, 5, "ledger_entry.avsc", &ledger_entry_record, schema_ledger_entry_5},
+    {17, 3, "job.3.avsc", &job_record, schema_job_3},
+    {18, 3, "request.3.avsc", &request_record, schema_request_3},
+    {19, 5, "ledger_entry.5.avsc", &ledger_entry_record, schema_ledger_entry_5},
+    {20, 4, "job.avsc", &job_record, schema_job_4},
+    {21, 4, "request.avsc", &request_record, schema_request_4},
+    {22, 6, "ledger_entry.avsc", &ledger_entry_record, schema_ledger_entry_6},
     {0},
 };

@@ -522,6 +522,7 @@ int submission_prepare(struct submission *submission)
     case OP_REPOSITORY_REMOVE: return prepare_remove(submission);
     case OP_BACKUP_COPY: return prepare_copy(submission);
     case OP_TARGET_RETIRE: return prepare_retire(submission);
+    case OP_JOB_UNDO: return submission_prepare_undo(submission);
     case OP_REPOSITORY_INIT:
     case OP_NONE:
     case OP_COUNT: break;

@@ -30,6 +30,15 @@ static const struct option_row resolve[] = {
     {.name = NULL},
 };
 
+static const struct option_row undo[] = {
+    {.name = "force",
+     .kind = OPT_FLAG,
+     .param = "force",
+     .doc =
+         "although the guest gets another machine than it has, or backups were made since (they stay, the next one is full)"},
+    {.name = NULL},
+};
+
 const struct command commands_job[] = {
     {"job",
      "list",
@@ -85,6 +94,15 @@ const struct command commands_job[] = {
      run_job_retry,
      "start a job that failed again, under a new id",
      {"job retry 0d9b"}},
+    {"job",
+     "undo",
+     "job.undo",
+     COMMAND_JOB | COMMAND_CHANGES | COMMAND_DESTROYS,
+     {{"JOB", "job", .complete = "jobs"}},
+     undo,
+     run_job_command,
+     "put back the disks that a revert or a restore in place replaced",
+     {"job undo 0d9b --dry-run", "job undo 0d9b", "job undo 0d9b --yes --reason 'wrong snapshot'"}},
     {"job",
      "resolve",
      NULL,

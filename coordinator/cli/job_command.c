@@ -362,7 +362,7 @@ static bool destroys(const struct task *task)
         return member_true(params, "halt") || member_true(params, "reuse_external");
     return strcmp(op, "snapshot.revert") == 0 || strcmp(op, "snapshot.delete") == 0 ||
            strcmp(op, "backup.delete") == 0 || strcmp(op, "repository.clean") == 0 ||
-           strcmp(op, "repository.remove") == 0 || strcmp(op, "target.retire") == 0;
+           strcmp(op, "repository.remove") == 0 || strcmp(op, "target.retire") == 0 || strcmp(op, "job.undo") == 0;
 }
 
 static int plan_task(struct batch *batch, struct task *task)

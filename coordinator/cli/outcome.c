@@ -106,6 +106,18 @@ static void print_in_the_way(FILE *out, const json_t *job)
         fprintf(out, "Nothing is in the way of virsh undefine.\n");
 }
 
+/* Of a revert or a restore in place: how long there is a way back. */
+static void print_undo_for(FILE *out, const json_t *job)
+{
+    int64_t for_ms = strtoll(fact(job, "undo_for_ms"), NULL, 10);
+    char text[32];
+
+    if (for_ms > 0)
+        fprintf(out, "Undo for %s: fleetsnap job undo\n", format_duration(for_ms, text, sizeof text));
+    else if (for_ms < 0)
+        fprintf(out, "Undo: fleetsnap job undo\n");
+}
+
 void plan_print(struct cli *cli, FILE *out, const json_t *job)
 {
     const json_t *steps = json_object_get(json_object_get(job, "result"), "steps"), *step;
@@ -122,6 +134,7 @@ void plan_print(struct cli *cli, FILE *out, const json_t *job)
     else
         fprintf(out, "Nothing is lost by it.\n");
     print_in_the_way(out, job);
+    print_undo_for(out, job);
 }
 
 static void add_fact(const json_t *job, const char *name, const char *label, bool bytes, struct text *out)
@@ -230,6 +243,17 @@ static void print_repository(struct cli *cli, const json_t *job)
         fprintf(cli->out, "%s\n", text_str(&line));
 }
 
+static void print_way_back(struct cli *cli, const json_t *job)
+{
+    int64_t until_ms = strtoll(fact(job, "kept_until"), NULL, 10);
+    char time[48];
+
+    if (!*fact(job, "undo_for_ms"))
+        return;
+    fprintf(cli->out, "Undo%s%s: fleetsnap job undo %.8s\n", until_ms < INT64_MAX ? " until " : "",
+            until_ms < INT64_MAX ? format_time(until_ms, cli->utc, time, sizeof time) : "", member_text(job, "job_id"));
+}
+
 static void print_success(struct cli *cli, const json_t *job, const char *phases)
 {
     struct text text = {0};
@@ -247,6 +271,7 @@ static void print_success(struct cli *cli, const json_t *job, const char *phases
     if (strcmp(member_text(job, "op"), "snapshot.create") == 0 && *fact(job, "name"))
         fprintf(cli->out, "snapshot %s\n", fact(job, "name"));
     print_in_the_way(cli->out, job);
+    print_way_back(cli, job);
     text_free(&text);
 }
 

@@ -16,6 +16,7 @@ declare -A short_too=(
     [snapshot_list]='accept.before:OP'
     [snapshot_show]='result.before:OP'
     [snapshot_revert]='result.before:OP effect.before:start#1~100'
+    [job_undo]='effect.after:moments#1'
     [backup_create]='result.after:OP result.after:OP>finish.before'
     [backup_verify]='effect.after:verify-record#1'
     [backup_restore__in_place]='effect.after:restore-swap#1'
@@ -28,7 +29,7 @@ short_rest='snapshot_list snapshot_show backup_restore backup_verify backup_dele
 declare -A may_park=([snapshot_revert__off]=1)
 
 # How many milliseconds after its begin the worker dies in the middle of a call; 10 where nothing is said.
-declare -A within=([snapshot_create__memory]=60 [snapshot_revert]=100 [backup_restore__in_place]=100)
+declare -A within=([snapshot_create__memory]=60 [snapshot_revert]=100 [job_undo]=100 [backup_restore__in_place]=100)
 
 # On an embedded host the worker must be stopped for virsh.
 remove_machine() { # NAME
@@ -110,6 +111,33 @@ forget_kept() {
         [[ $file != /* ]] || rm -f "$file"
     done
 }
+
+# ---- job.undo: what was written before the revert is back, what was written after the undo is not gone ----
+
+ask_job_undo() { ask=(job undo "$reverted" --yes); }
+before_job_undo() {
+    guest "$host" "$vm" "rm -f /data/mistake /data/later; sync" || fail "$vm does not answer"
+    done_by snapshot create "$host/$vm" --name "$tag"
+    guest "$host" "$vm" "echo $tag >/data/wanted; sync" || fail "$vm does not write"
+    done_by snapshot revert "$host/$vm" "$tag" --yes
+    reverted=$(fleetsnap job list --op snapshot.revert --host "$host" --limit 1 --json | jq -r '.[0].job_id')
+    quietly "$stack" guest wait "$DIR" "$host" "$vm"
+    guest "$host" "$vm" "echo $tag >/data/mistake; sync" || fail "$vm does not take the mistake"
+    ask_job_undo
+}
+unplan_job_undo() {
+    done_by job undo "$reverted" --yes
+    job=$(fleetsnap job list --op job.undo --host "$host" --limit 1 --json | jq -r '.[0].job_id')
+    after_job_undo
+}
+at_death_job_undo() { at_death_snapshot_revert; }
+effect_job_undo() {
+    effect_snapshot_revert
+    equal "what was written before the revert" "$tag" "$(guest "$host" "$vm" 'cat /data/wanted')"
+    expect 1 job undo "$reverted" --dry-run
+    says 'was undone already'
+}
+after_job_undo() { after_snapshot_revert; }
 
 # The disk of the machine that is off: its first sector, which no file system uses.
 twin_disk() { fleetsnap target show "$host/twin" --json | jq -r '.disks[0].source'; }

@@ -285,6 +285,85 @@ static void jobs_are_cancelled_retried_resolved(void **state)
     assert_int_equal(ask(world, NULL, "GET", "/v1/jobs/00000000-0000-4000-8000-000000000000", NULL), 404);
 }
 
+/* What becomes of the request {"op": "job.undo"} of a job of this op that ends so. */
+static int undo_of(struct world *world, const char *op, const char *request, const char *end)
+{
+    char id[UUID_TEXT], body[160], script[256];
+
+    snprintf(script, sizeof script, "[%s]", end);
+    fake_script(world->fake, op, script);
+    assert_int_equal(submit(world, request), 202);
+    snprintf(id, sizeof id, "%s", at(world->response.body, "job_id"));
+    snprintf(body, sizeof body, "{\"op\":\"job.undo\",\"params\":{\"job\":\"%.8s\",\"force\":true}}", id);
+    int status = submit(world, body);
+    if (status == 202)
+        assert_string_equal(at(last_job(world), "params.job"), id);
+    return status;
+}
+
+#define KEPT   "{\"state\":\"SUCCEEDED\",\"result\":{\"facts\":{\"kept.vda\":\"/vm/old.qcow2\"}}}"
+#define REVERT "{\"op\":\"snapshot.revert\",\"target\":\"shop-1\",\"params\":{\"name\":\"x\"}}"
+
+static void an_undo_follows_from_its_job(void **state)
+{
+    static const char in_place[] = "{\"op\":\"backup.restore\",\"params\":{\"point\":\"c000\",\"in_place\":true}}";
+    struct world *world = *state;
+
+    assert_int_equal(undo_of(world, "snapshot.revert", REVERT, KEPT), 202);
+    assert_string_equal(at(last_job(world), "op"), "job.undo");
+    assert_string_equal(at(last_job(world), "target.id"), "a0000000-0000-4000-8000-000000000001");
+    assert_string_equal(at(last_job(world), "host"), "alpha");
+    assert_string_equal(at(world->response.body, "class"), "C");
+    assert_true(json_is_true(json_object_get(json_object_get(last_job(world), "params"), "force")));
+    assert_int_equal(undo_of(world, "backup.restore", in_place, KEPT), 202);
+    assert_int_equal(submit(world, "{\"op\":\"job.undo\"}"), 400);
+    assert_int_equal(submit(world, "{\"op\":\"job.undo\",\"params\":{\"job\":\"ffff\"}}"), 404);
+    assert_int_equal(submit(world, "{\"op\":\"job.undo\",\"target\":\"shop-1\",\"params\":{\"job\":\"ffff\"}}"), 400);
+}
+
+static void what_cannot_be_undone_is_said(void **state)
+{
+    static const struct {
+        const char *op, *request, *end, *detail;
+    } cases[] = {
+        {"snapshot.create", "{\"op\":\"snapshot.create\",\"target\":\"shop-1\"}", KEPT,
+         "only a revert, a restore in place and an undo can be"},
+        {"backup.restore", "{\"op\":\"backup.restore\",\"params\":{\"point\":\"c000\",\"new_name\":\"other\"}}", KEPT,
+         "it made a new machine, and took nothing out of use"},
+        {"snapshot.revert", REVERT, "{\"state\":\"FAILED\"}", "it has not succeeded: it is FAILED"},
+        {"snapshot.revert", REVERT, "{\"state\":\"RUNNING\"}", "it has not succeeded: it is RUNNING"},
+        {"snapshot.revert", REVERT, "{\"state\":\"SUCCEEDED\",\"result\":{\"facts\":{\"name\":\"x\"}}}",
+         "it kept nothing: libvirt reverted by itself"},
+        {"snapshot.revert?dry",
+         "{\"op\":\"snapshot.revert\",\"target\":\"shop-1\",\"dry_run\":true,\"params\":{\"name\":\"x\"}}", KEPT,
+         "it was a dry run, and changed nothing"},
+    };
+    struct world *world = *state;
+
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        assert_int_equal(undo_of(world, cases[i].op, cases[i].request, cases[i].end), 422);
+        if (!strstr(at(world->response.body, "detail"), cases[i].detail))
+            fail_msg("%s", at(world->response.body, "detail"));
+    }
+}
+
+static void an_undo_is_for_the_host_that_keeps_the_disks(void **state)
+{
+    struct world *world = *state;
+    char body[160];
+
+    assert_int_equal(undo_of(world, "snapshot.revert", REVERT, KEPT), 202);
+    snprintf(body, sizeof body, "{\"op\":\"job.undo\",\"host\":\"beta\",\"params\":{\"job\":\"%s\"}}",
+             at(last_job(world), "params.job"));
+    assert_int_equal(submit(world, body), 409);
+    fake_load(world->fake, "targets",
+              "[{\"host\":\"beta\",\"target\":{\"kind\":\"libvirt\",\"id\":\"a0000000-0000-4000-8000-000000000001\","
+              "\"name\":\"shop-1\"},\"state\":\"running\",\"host_alive\":true}]");
+    snprintf(body, sizeof body, "{\"op\":\"job.undo\",\"params\":{\"job\":\"%s\"}}", at(last_job(world), "params.job"));
+    assert_int_equal(submit(world, body), 409);
+    assert_non_null(strstr(at(world->response.body, "detail"), "shop-1 is on host beta now"));
+}
+
 static void nothing_is_planned_on_a_silent_host(void **state)
 {
     struct world *world = *state;
@@ -390,6 +469,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(errors_of_the_coordinator_keep_their_kind, world_make, world_destroy),
         cmocka_unit_test_setup_teardown(the_rate_of_a_running_backup_is_told, world_make, world_destroy),
         cmocka_unit_test_setup_teardown(jobs_are_cancelled_retried_resolved, world_make, world_destroy),
+        cmocka_unit_test_setup_teardown(an_undo_is_for_the_host_that_keeps_the_disks, world_make, world_destroy),
+        cmocka_unit_test_setup_teardown(what_cannot_be_undone_is_said, world_make, world_destroy),
+        cmocka_unit_test_setup_teardown(an_undo_follows_from_its_job, world_make, world_destroy),
         cmocka_unit_test_setup_teardown(nothing_is_planned_on_a_silent_host, world_make, world_destroy),
         cmocka_unit_test_setup_teardown(repositories_are_made_by_a_job, world_make, world_destroy),
         cmocka_unit_test_setup_teardown(jobs_on_a_repository_name_it, world_make, world_destroy),

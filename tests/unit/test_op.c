@@ -65,6 +65,7 @@ static void classes_follow_the_parameters(void **state)
     assert_int_equal(class_of(OP_REPOSITORY_REMOVE, &(struct params_repository_remove){0}), CLASS_C);
     assert_int_equal(class_of(OP_BACKUP_COPY, &(struct params_backup_copy){0}), CLASS_B);
     assert_int_equal(class_of(OP_TARGET_RETIRE, &(struct params_target_retire){0}), CLASS_C);
+    assert_int_equal(class_of(OP_JOB_UNDO, &(struct params_job_undo){0}), CLASS_C);
 }
 
 static void what_is_not_known_gets_the_strictest_guards(void **state)

@@ -240,6 +240,7 @@ static void set_name(struct job *job, const char *name)
     case OP_SNAPSHOT_SHOW: string_set(&((struct params_snapshot_show *)job->params)->name, name, NULL); break;
     case OP_SNAPSHOT_REVERT: string_set(&((struct params_snapshot_revert *)job->params)->name, name, NULL); break;
     case OP_SNAPSHOT_DELETE: string_set(&((struct params_snapshot_delete *)job->params)->name, name, NULL); break;
+    case OP_JOB_UNDO: string_set(&((struct params_job_undo *)job->params)->job, name, NULL); break;
     default: break;
     }
 }

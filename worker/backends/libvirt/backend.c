@@ -5,6 +5,7 @@
 #include "worker/backends/libvirt/libvirt.h"
 #include "worker/backends/libvirt/steps/steps.h"
 #include "worker/backends/libvirt/thaw_guard.h"
+#include "worker/backends/libvirt/undo_record.h"
 #include "worker/backends/libvirt/verbs/verbs.h"
 
 #include <stdlib.h>
@@ -34,7 +35,7 @@ static void libvirt_close_backend(struct backend *base)
 
 static int libvirt_tidy(struct backend *base, struct err *err)
 {
-    return kept_tidy(libvirt_of(base), err);
+    return kept_tidy(libvirt_of(base), err) < 0 ? -1 : undo_record_tidy(base->config, err);
 }
 
 static const struct verb verbs[] = {
@@ -49,6 +50,7 @@ static const struct verb verbs[] = {
     {OP_BACKUP_DELETE, plan_backup_delete, report_backup_delete},
     {OP_BACKUP_COPY, plan_backup_copy, report_backup_copy},
     {OP_TARGET_RETIRE, plan_target_retire, report_target_retire},
+    {OP_JOB_UNDO, plan_job_undo, report_job_undo},
     {OP_NONE, NULL, NULL},
 };
 

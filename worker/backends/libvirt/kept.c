@@ -186,6 +186,21 @@ int kept_until(const struct backend_config *config, const char *job_id, int64_t 
     return each_entry(config, lengthen, &to);
 }
 
+int kept_set(const struct backend_config *config, const char *job_id, const char *what, int64_t until_ms,
+             struct err *err)
+{
+    LOCK_SCOPE(&ending);
+    CLEANUP(freep) char *path = NULL;
+    char entry[PATH_MAX];
+    long long until;
+
+    entry_path(config, job_id, what, entry);
+    path = entry_read(entry, &until);
+    if (!path)
+        return err_set(err, ERR_PERMANENT, "job %s: what it kept of %s is not kept any more", job_id, what);
+    return entry_write(entry, path, until_ms, err);
+}
+
 struct tidying {
     struct libvirt_backend *backend;
     struct err *err;

@@ -11,6 +11,9 @@ enum { KEPT_FOR_EVER = -1 };
 int kept_add(const struct backend_config *config, const char *job_id, const char *what, const char *path,
              struct err *err); /* for ever, until kept_until */
 int kept_remove(const struct backend_config *config, const char *job_id, const char *what, struct err *err);
+/* The end of one of them, in ms; INT64_MAX: none. ERR_PERMANENT when it is not kept any more. Serialised with kept_tidy, so what is there afterwards stays. */
+int kept_set(const struct backend_config *config, const char *job_id, const char *what, int64_t until_ms,
+             struct err *err);
 /* Of all that this job keeps. for_ms: from now; KEPT_FOR_EVER. *out_until in ms, INT64_MAX: without end. */
 int kept_until(const struct backend_config *config, const char *job_id, int64_t for_ms, int64_t *out_until,
                struct err *err);

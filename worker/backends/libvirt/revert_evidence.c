@@ -6,8 +6,7 @@
 #include "worker/backends/libvirt/revert_evidence.h"
 
 #include "worker/backends/libvirt/snapshots.h"
-
-#include "base/file.h"
+#include "worker/backends/libvirt/undo_record.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -34,25 +33,13 @@ static int64_t last_written(virDomainPtr domain)
     return latest;
 }
 
-static int read_boot(char out[40], struct err *err)
-{
-    CLEANUP(freep) char *text = NULL;
-    size_t len;
-
-    if (file_read("/proc/sys/kernel/random/boot_id", 256, &text, &len, err) < 0)
-        return -1;
-    text[strcspn(text, "\n")] = '\0';
-    snprintf(out, 40, "%.36s", text);
-    return 0;
-}
-
 int revert_evidence_read(virDomainPtr domain, const char *snapshot, struct revert_evidence *out, struct err *err)
 {
     CLEANUP(snapshot_freep) virDomainSnapshotPtr found = NULL;
     struct revert_evidence evidence = {0};
 
     if (libvirt_domain_state(domain, &evidence.state, &evidence.reason, err) < 0 ||
-        snapshot_lookup(domain, snapshot, &found, err) < 0 || read_boot(evidence.boot, err) < 0)
+        snapshot_lookup(domain, snapshot, &found, err) < 0 || host_boot(evidence.boot, err) < 0)
         return -1;
     evidence.id = evidence.state == VIR_DOMAIN_SHUTOFF ? -1 : (int64_t)virDomainGetID(domain);
     if (evidence.id == (int64_t)(unsigned)-1)

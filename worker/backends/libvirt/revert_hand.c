@@ -1,7 +1,7 @@
 /*
  * S's state is in the file that was active when S was taken: the source in S's <domain>. It must never be written again, so the guest gets a new overlay on it.
  *
- *   check → overlay, per disk → stop → define → [forget_checkpoints] → tree → [discard_saved] → keep → start
+ *   check → overlay, per disk → remember → stop → define → [forget_checkpoints] → tree → [discard_saved] → keep → start
  *
  * The overlays come before the stop: a full disk then stops nobody. The definition is the one of S's time with the new overlays; disks that S did not take stay as they are now.
  * The old overlays stay where they are.
@@ -132,15 +132,13 @@ static int add_overlay(const struct rebased *disk, struct plan *plan, struct err
                : -1;
 }
 
-/* Disks that the snapshot did not take are the present ones, not those of its time. */
-static int keep_present_disks(const struct revert_hand *hand, const struct strings *taken, xmlNodePtr domain,
-                              struct err *err)
+int revert_present_disks(virDomainPtr domain, const struct strings *taken, xmlNodePtr definition, struct err *err)
 {
     CLEANUP(xml_freep) xmlDocPtr doc = NULL;
     CLEANUP(domain_disks_clear) struct domain_disks now = {0}, then = {0};
 
-    if (libvirt_domain_xml(hand->domain, 0, &doc, err) < 0 || domain_disks_read(doc, &now, err) < 0 ||
-        domain_disks_read_at(domain, &then, err) < 0)
+    if (libvirt_domain_xml(domain, 0, &doc, err) < 0 || domain_disks_read(doc, &now, err) < 0 ||
+        domain_disks_read_at(definition, &then, err) < 0)
         return -1;
     for (size_t i = 0; i < then.count; i++) {
         const struct domain_disk *disk = domain_disks_find(&now, then.items[i].name);
@@ -148,7 +146,7 @@ static int keep_present_disks(const struct revert_hand *hand, const struct strin
 
         if (!disk || !disk->source || same || strings_have(taken, disk->name) || strcmp(disk->type, "file") != 0)
             continue;
-        if (definition_set_disk(domain, disk->name, disk->source, disk->format, err) < 0)
+        if (definition_set_disk(definition, disk->name, disk->source, disk->format, err) < 0)
             return -1;
     }
     return 0;
@@ -175,7 +173,8 @@ static int edit_definition(const struct revert_hand *hand, const struct strings 
         if (result < 0)
             return -1;
     }
-    return keep_present_disks(hand, taken, domain, err);
+    /* those that the snapshot did not take are the present ones, not those of its time */
+    return revert_present_disks(hand->domain, taken, domain, err);
 }
 
 static int set_overlay_args(const struct revert_hand *hand, const struct strings *taken, struct step *step,
@@ -309,6 +308,25 @@ static int add_overlays(const struct revert_hand *hand, const struct strings *ta
     return 0;
 }
 
+/* Afterwards the snapshots are the same, and this one is the current one. */
+static int add_remember(const struct revert_hand *hand, const struct strings *taken, struct plan *plan, struct err *err)
+{
+    const struct undo_after after = {.snapshots = hand->scene->snapshots, .current = hand->scene->snapshot->name};
+    struct step *step = plan_remember(&after, false, plan, err);
+
+    for (size_t i = 0; step && i < taken->count; i++) {
+        struct rebased disk = {0};
+        int result = rebased_read(hand, taken->items[i], &disk, err);
+
+        if (result == 0)
+            result = remember_disk(step, disk.name, disk.now, disk.overlay, err);
+        rebased_clear(&disk);
+        if (result < 0)
+            return -1;
+    }
+    return step ? 0 : -1;
+}
+
 int revert_hand_plan(const struct revert_hand *hand, struct plan *plan, struct err *err)
 {
     const struct params_snapshot_revert *params = hand->job->params;
@@ -317,7 +335,8 @@ int revert_hand_plan(const struct revert_hand *hand, struct plan *plan, struct e
     if (snapshot_disks(xmlDocGetRootElement(hand->snapshot), &taken, err) < 0)
         return -1;
     if (add_check(hand, &taken, plan, err) < 0 || add_overlays(hand, &taken, plan, err) < 0 ||
-        add_stop(hand, plan, err) < 0 || add_define(hand, &taken, plan, err) < 0 ||
+        add_remember(hand, &taken, plan, err) < 0 || add_stop(hand, plan, err) < 0 ||
+        add_define(hand, &taken, plan, err) < 0 ||
         plan_forget_checkpoints(hand->domain, hand->scene->checkpoints, plan, err) < 0 ||
         add_tree(hand, &taken, plan, err) < 0)
         return -1;

@@ -40,7 +40,7 @@ static int check_files(const struct step *step, struct err *err)
         const struct fact *fact = &step->args.items[i];
 
         if (strncmp(fact->key, "file:", 5) == 0 && !file_exists(fact->value))
-            return err_set(err, ERR_CONFLICT, "%s: gone, and the snapshot needs it", fact->value);
+            return err_set(err, ERR_CONFLICT, "%s: gone since the plan was made", fact->value);
     }
     return 0;
 }

@@ -1,5 +1,5 @@
 #pragma once
-/* The steps of the snapshot verbs; what each does is said at the top of its file. */
+/* The steps of the snapshot verbs and of job.undo; what each does is said at the top of its file. */
 #include "worker/backends/libvirt/libvirt.h"
 
 /* How virsh would be told which domain. */
@@ -26,7 +26,20 @@ extern const struct step_type step_discard_saved, step_drop_checkpoints, step_fo
     step_revert;                                                                  /* revert */
 extern const struct step_type step_delete, step_commit, step_forget, step_unlink; /* delete */
 
+/* What the job will leave behind, by which a later undo sees whether something else has used it since. */
+struct undo_after {
+    const struct list *snapshots;      /* struct snapshot_info; NULL: none */
+    const char *current;               /* NULL: none, or any */
+    const struct strings *checkpoints; /* names; NULL: none */
+};
+extern const struct step_type step_remember; /* before the stop of a revert by hand, a restore in place, an undo */
+/* swapped: the disk of before gets another name, and the new one its name. Then one call for each disk. NULL: err. */
+struct step *plan_remember(const struct undo_after *after, bool swapped, struct plan *plan, struct err *err);
+int remember_disk(struct step *step, const char *disk, const char *kept, const char *now, struct err *err);
+extern const struct step_type step_claim, step_moments, step_release; /* undo */
+
 #define SNAPSHOT_STEPS                                                                                                 \
     &step_freeze, &step_thaw, &step_snapshot, &step_redefine, &step_check, &step_overlay, &step_stop, &step_power_off, \
         &step_define, &step_tree, &step_start, &step_discard_saved, &step_drop_checkpoints, &step_forget_checkpoints,  \
-        &step_keep, &step_note_state, &step_revert, &step_delete, &step_commit, &step_forget, &step_unlink
+        &step_keep, &step_note_state, &step_revert, &step_delete, &step_commit, &step_forget, &step_unlink,            \
+        &step_remember, &step_claim, &step_moments, &step_release

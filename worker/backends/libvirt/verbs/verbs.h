@@ -1,5 +1,5 @@
 #pragma once
-/* The verbs of snapshots and of the target as a whole: what backend.c lists. */
+/* The verbs of snapshots and of the target as a whole, and job.undo: what backend.c lists. */
 #include "worker/backends/libvirt/libvirt.h"
 
 int plan_snapshot_create(struct backend *backend, const struct job *job, struct plan *plan, struct err *err);
@@ -29,3 +29,6 @@ int plan_delete_snapshots(struct libvirt_backend *backend, virDomainPtr domain, 
                           bool foreign, struct plan *plan, struct err *err);
 /* The tombstones of what was deleted, and "points_deleted". */
 int report_deleted_snapshots(const struct facts *known, struct report *report, struct err *err);
+int plan_job_undo(struct backend *backend, const struct job *job, struct plan *plan, struct err *err);
+int report_job_undo(struct backend *backend, const struct job *job, const struct facts *known, struct report *report,
+                    struct err *err);
