@@ -252,7 +252,7 @@ after_backup_restore() {
 
 # In place: what was written after the backup is gone, what was written after the restore is not.
 ask_backup_restore__in_place() { ask=(backup restore "$newest" --in-place --start running --yes); }
-drop_old_disks() { find "$(host_folder "$host")/disks" \( -name '*.fs-*.old' -o -name '*.fs-*.moments' \) -delete; }
+drop_old_disks() { find "$(host_folder "$host")/disks" -name '*.fs-*.old' -delete; }
 prepare_backup_restore__in_place() {
     guest "$host" "$vm" "rm -f /data/mistake /data/later; sync" || fail "$vm does not answer"
     done_by backup create "$host/$vm" --repository "$repository" --kind full

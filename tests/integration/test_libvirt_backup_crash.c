@@ -408,7 +408,7 @@ static void test_restore(void **state)
 
 static void test_restore_in_place(void **state)
 {
-    static const char *const steps[] = {"restore-disk", "restore-stop", "restore-swap", "restore-forget", "keep"};
+    static const char *const steps[] = {"restore-disk", "restore-stop", "remember", "restore-swap", "moments", "keep"};
 
     (void)state;
     for (size_t i = 0; i < sizeof steps / sizeof *steps; i++)

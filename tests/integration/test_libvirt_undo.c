@@ -252,13 +252,11 @@ static void what_it_stands_on_must_not_have_been_written(void **state)
 
 static void its_time_ends(void **state)
 {
-    const struct backend_config *config = rig.backend->config;
     struct err err = {0};
 
     (void)state;
     reverted_to_one();
-    CLEANUP(freep) char *kept = kept_file(last, "vda");
-    assert_int_equal(undo_record_set(config, last, "until", "1000", &err), 0);
+    assert_int_equal(undo_record_set(rig.backend->config, last, "until", "1000", &err), 0);
     snap_refused(&rig, undo_of(last), ERR_PERMANENT, "that is over");
     assert_int_equal(libvirt_backend_ops.tidy(rig.backend, &err), 0); /* and said so long enough */
     snap_refused(&rig, undo_of(last), ERR_PERMANENT, "this host has no record");
@@ -382,6 +380,150 @@ static void a_saved_state_goes(void **state)
     expect_before(VIR_DOMAIN_SHUTOFF);
 }
 
+/* ---- after a restore in place ---- */
+
+static int begin_with_raw(void **state)
+{
+    (void)state;
+    snap_start(&rig, true);
+    return 0;
+}
+
+static void back_up(char point[UUID_TEXT])
+{
+    struct job *job = rig_job(&rig.host, OP_BACKUP_CREATE);
+
+    ((struct params_backup_create *)job->params)->kind = BACKUP_FULL;
+    snprintf(point, UUID_TEXT, "%s", job->job_id);
+    snap_ok(&rig, job, NULL);
+}
+
+static struct job *restore(const char *point)
+{
+    struct job *job = rig_job(&rig.host, OP_BACKUP_RESTORE);
+    struct params_backup_restore *params = job->params;
+
+    params->point = strdup(point);
+    params->source = strdup(rig.host.uuid);
+    params->in_place = params->drop_snapshots = true;
+    return job;
+}
+
+/* 1 is in the backup, 2 in the snapshot after it, 3 was written since; then the restore, and 4. */
+static void restored(char point[UUID_TEXT])
+{
+    rig_power(&rig.host, true);
+    snap_write(&rig, "vda", 1);
+    snap_write(&rig, "vdc", 1);
+    back_up(point);
+    snap_write(&rig, "vda", 2);
+    create("one");
+    snap_write(&rig, "vda", 3);
+    snap_write(&rig, "vdc", 3);
+    did(restore(point));
+    snap_expect(&rig, "vda", 1);
+    snap_expect(&rig, "vdc", 1);
+    assert_int_equal(snap_count(&rig), 0);
+    snap_write(&rig, "vda", 4);
+    snap_write(&rig, "vdc", 4);
+}
+
+static void expect_before_restore(void)
+{
+    snap_expect_state(&rig, VIR_DOMAIN_RUNNING);
+    snap_expect(&rig, "vda", 3);
+    snap_expect(&rig, "vdc", 3);
+    snap_expect_current(&rig, "one");
+}
+
+static void expect_after_restore(void)
+{
+    snap_expect_state(&rig, VIR_DOMAIN_RUNNING);
+    snap_expect(&rig, "vda", 4);
+    snap_expect(&rig, "vdc", 4);
+    assert_int_equal(snap_count(&rig), 0);
+}
+
+static void what_was_there_before_a_restore_comes_back(void **state)
+{
+    char point[UUID_TEXT];
+
+    (void)state;
+    restored(point);
+    int files = snap_files(&rig);
+    did(undo_of(last));
+    expect_before_restore();
+    assert_int_equal(checkpoints(), 1); /* of the backup */
+    did(undo_of(last));
+    expect_after_restore();
+    did(undo_of(last));
+    expect_before_restore();
+    assert_int_equal(snap_files(&rig), files);
+    revert("one");
+    snap_expect(&rig, "vda", 2);
+    did(undo_of(last));
+    expect_before_restore();
+}
+
+static void a_later_restore_refuses_it(void **state)
+{
+    char point[UUID_TEXT], first[UUID_TEXT];
+
+    (void)state;
+    restored(point);
+    snprintf(first, sizeof first, "%s", last);
+    did(restore(point));
+    snap_refused(&rig, undo_of(first), ERR_PERMANENT, "is another file than it left");
+    did(undo_of(last));
+    expect_after_restore();
+    did(undo_of(first));
+    expect_before_restore();
+}
+
+static void cancelled_anywhere_the_restored_disks_stay(void **state)
+{
+    char point[UUID_TEXT], restore_job[UUID_TEXT];
+    bool over = false;
+
+    (void)state;
+    restored(point);
+    snprintf(restore_job, sizeof restore_job, "%s", last);
+    for (int at = 1; !over; at++) {
+        struct outcome out = {0};
+        struct job *job = undo_of(restore_job);
+
+        rig.cancel_at = at;
+        snap_run(&rig, job, &out);
+        over = out.kind == OUTCOME_ENDED && out.state == STATE_SUCCEEDED;
+        if (!over && out.state != STATE_CANCELLED)
+            fail_msg("cancelled at %d: %s %s", at, job_state_names[out.state], out.err.text);
+        outcome_clear(&out);
+        job_free(job);
+        if (!over)
+            expect_after_restore();
+    }
+    rig.cancel_at = 0;
+    expect_before_restore();
+}
+
+static bool dies_at(struct job *job, int at);
+
+static void a_worker_may_die_in_an_undo_of_a_restore(void **state)
+{
+    char point[UUID_TEXT];
+    int at;
+
+    (void)state;
+    restored(point);
+    for (at = 1; dies_at(undo_of(last), at); at++) { /* there and back again */
+        if (at % 2)
+            expect_before_restore();
+        else
+            expect_after_restore();
+    }
+    assert_true(at > 9);
+}
+
 /* ---- the way back, and dead workers ---- */
 
 static void cancelled_anywhere_everything_is_as_before(void **state)
@@ -480,6 +622,7 @@ static void a_claimed_file_stays(void **state)
     CLEANUP(freep) char *kept = kept_file(last, "vda");
     char revert_job[UUID_TEXT];
     snprintf(revert_job, sizeof revert_job, "%s", last);
+    assert_int_equal(kept_until(config, revert_job, 0, &until, &err), 0); /* it ends just now */
     struct job *job = undo_of(revert_job);
     rig.die_at = 3; /* after remember */
     snap_run(&rig, job, &out);
@@ -497,9 +640,10 @@ static void a_claimed_file_stays(void **state)
     assert_true(file_exists(kept));
 }
 
-#define TEST(function) cmocka_unit_test_setup(function, begin)
+#define TEST(function)     cmocka_unit_test_setup(function, begin)
+#define RAW_TEST(function) cmocka_unit_test_setup(function, begin_with_raw)
 
-int main(void)
+int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         TEST(what_was_there_before_a_revert_comes_back),
@@ -514,11 +658,17 @@ int main(void)
         TEST(another_machine_needs_force),
         TEST(checkpoints_change_with_the_disks),
         TEST(a_saved_state_goes),
+        RAW_TEST(what_was_there_before_a_restore_comes_back),
+        RAW_TEST(a_later_restore_refuses_it),
+        RAW_TEST(cancelled_anywhere_the_restored_disks_stay),
+        RAW_TEST(a_worker_may_die_in_an_undo_of_a_restore),
         TEST(cancelled_anywhere_everything_is_as_before),
         TEST(a_worker_may_die_in_an_undo),
         TEST(a_worker_may_die_in_a_revert_that_is_undone),
         TEST(a_claimed_file_stays),
     };
 
+    if (argc > 1)
+        cmocka_set_test_filter(argv[1]);
     return cmocka_run_group_tests(tests, open_host, close_host);
 }

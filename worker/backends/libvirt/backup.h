@@ -28,7 +28,7 @@ extern const struct step_type step_backup_space, step_backup_folder, step_backup
 /* backup.restore */
 extern const struct step_type step_restore_check, step_restore_folder, step_restore_disk, step_restore_compare,
     step_restore_define, step_restore_start, step_restore_stop, step_restore_resume, step_restore_swap,
-    step_restore_forget, step_restore_beside;
+    step_restore_beside;
 /* backup.verify */
 extern const struct step_type step_verify_manifest, step_verify_checksum, step_verify_image, step_verify_record;
 /* backup.copy */
@@ -41,6 +41,6 @@ extern const struct step_type step_delete_mark, step_delete_files, step_delete_c
     &step_backup_space, &step_backup_folder, &step_backup_redefine, &step_backup_begin, &step_backup_push,          \
         &step_backup_convert, &step_backup_link, &step_backup_complete, &step_backup_prune, &step_restore_check,    \
         &step_restore_folder, &step_restore_disk, &step_restore_compare, &step_restore_define, &step_restore_start, \
-        &step_restore_stop, &step_restore_resume, &step_restore_swap, &step_restore_forget, &step_restore_beside,   \
-        &step_verify_manifest, &step_verify_checksum, &step_verify_image, &step_verify_record, &step_delete_mark,   \
-        &step_delete_files, &step_delete_checkpoint, &step_copy_space, &step_copy_disk, &step_copy_complete
+        &step_restore_stop, &step_restore_resume, &step_restore_swap, &step_restore_beside, &step_verify_manifest,  \
+        &step_verify_checksum, &step_verify_image, &step_verify_record, &step_delete_mark, &step_delete_files,      \
+        &step_delete_checkpoint, &step_copy_space, &step_copy_disk, &step_copy_complete

@@ -127,7 +127,7 @@ static int add_overlay(const struct rebased *disk, struct plan *plan, struct err
     const char *like = disk->now && disk->now[0] == '/' && file_exists(disk->now) ? disk->now : disk->base;
 
     return plan_add(plan, &step_overlay, err, "disk", disk->name, "file", disk->overlay, "base", disk->base, "format",
-                    disk->format, "like", like, "kept", disk->now, NULL)
+                    disk->format, "like", like, NULL)
                ? 0
                : -1;
 }
@@ -319,7 +319,7 @@ static int add_remember(const struct revert_hand *hand, const struct strings *ta
         int result = rebased_read(hand, taken->items[i], &disk, err);
 
         if (result == 0)
-            result = remember_disk(step, disk.name, disk.now, disk.overlay, err);
+            result = remember_disk(step, disk.name, disk.now, disk.overlay, disk.overlay, err);
         rebased_clear(&disk);
         if (result < 0)
             return -1;

@@ -107,11 +107,17 @@ static int check_source(const struct undo_look *look, xmlDocPtr definition, cons
     if (domain_disks_read(definition, &disks, err) < 0)
         return -1;
     now = domain_disks_find(&disks, disk);
-    if (now && now->source && (strcmp(now->source, left) == 0 || image_same(now->source, left)))
-        return 0;
-    err_set(err, ERR_PERMANENT,
-            "job %s cannot be undone: disk %s was changed since: it is %s, and the job left %s there",
-            look->params->job, disk, now && now->source ? now->source : "gone", left);
+    if (now && now->source && (strcmp(now->source, left) == 0 || image_same(now->source, left))) {
+        if (undo_file_is(left, noted(look, "left", disk), look->same_boot))
+            return 0;
+        err_set(err, ERR_PERMANENT,
+                "job %s cannot be undone: disk %s was changed since: %s is another file than it left",
+                look->params->job, disk, left);
+    } else {
+        err_set(err, ERR_PERMANENT,
+                "job %s cannot be undone: disk %s was changed since: it is %s, and the job left %s there",
+                look->params->job, disk, now && now->source ? now->source : "gone", left);
+    }
     return err_hint(err, "a later snapshot, revert or restore did it: undo that one first, or revert to a snapshot");
 }
 
@@ -143,7 +149,7 @@ static int check_unused(const struct undo_look *look, const char *disk, const ch
 }
 
 /* What the kept file stands on is as it was: neither merged into, nor written, nor replaced. */
-static int check_bases(const struct undo_look *look, const char *disk, bool same_boot, struct err *err)
+static int check_bases(const struct undo_look *look, const char *disk, struct err *err)
 {
     size_t len = strlen(disk);
 
@@ -154,7 +160,7 @@ static int check_bases(const struct undo_look *look, const char *disk, bool same
         if (!base || strncmp(base, disk, len) != 0 || base[len] != ':' || !path)
             continue;
         CLEANUP(freep) char *alone = strndup(which, (size_t)(path - which));
-        if (!alone || !undo_file_is(path + 1, alone, same_boot))
+        if (!alone || !undo_file_is(path + 1, alone, look->same_boot))
             return err_set(err, ERR_PERMANENT,
                            "job %s cannot be undone: disk %s: %s, on which the kept disk stands, was changed since, or is "
                            "gone",
@@ -163,30 +169,30 @@ static int check_bases(const struct undo_look *look, const char *disk, bool same
     return 0;
 }
 
-static int check_disk(const struct undo_look *look, const char *disk, const char *kept, bool same_boot, struct err *err)
+static int check_disk(const struct undo_look *look, const char *disk, const char *kept, struct err *err)
 {
     if (!file_exists(kept))
         return err_set(err, ERR_PERMANENT, "job %s cannot be undone: disk %s: what it kept is gone: there is no %s",
                        look->params->job, disk, kept);
-    if (!undo_file_is(kept, noted(look, "file", disk), same_boot))
+    if (!undo_file_is(kept, noted(look, "file", disk), look->same_boot))
         return err_set(err, ERR_PERMANENT, "job %s cannot be undone: disk %s: %s is not the file that it kept",
                        look->params->job, disk, kept);
-    if (check_sources(look, disk, err) < 0 || check_bases(look, disk, same_boot, err) < 0)
+    if (check_sources(look, disk, err) < 0 || check_bases(look, disk, err) < 0)
         return -1;
     return check_unused(look, disk, kept, err);
 }
 
-static int check_disks(const struct undo_look *look, struct err *err)
+static int check_disks(struct undo_look *look, struct err *err)
 {
     char boot[40];
 
     if (host_boot(boot, err) < 0)
         return -1;
+    look->same_boot = strcmp(boot, facts_get_or(&look->record, "boot", "")) == 0;
     for (size_t i = 0; i < look->record.count; i++) {
         const char *disk = undo_disk_of(&look->record.items[i], "kept");
 
-        if (disk && check_disk(look, disk, look->record.items[i].value,
-                               strcmp(boot, facts_get_or(&look->record, "boot", "")) == 0, err) < 0)
+        if (disk && check_disk(look, disk, look->record.items[i].value, err) < 0)
             return -1;
     }
     return 0;

@@ -14,6 +14,7 @@ struct undo_look {
     struct list snapshots_before; /* struct snapshot_info: those of the record */
     int state;
     bool active, has_saved;
+    bool same_boot; /* of the host, as when the record was made */
     int64_t until_ms, now_ms;
 };
 

@@ -6,8 +6,10 @@
  *   op, target, made_at (ms), boot (of the host)
  *   definition                     the domain's, inactive, with secrets
  *   snapshot.<n>, checkpoint.<n>   moments.h: as they were
- *   kept:<disk>, now:<disk>        the file that holds the disk of before once the job is done, and the one that takes its place. The same name: they change places (swapped)
+ *   kept:<disk>, now:<disk>        the file that holds the disk of before once the job is done, and the one that the job leaves as the disk
+ *   swapped                        the disk of before has another name then, and the one that is left has its name
  *   file:<disk>, base:<disk>:<n>   which file the disk of before is, and what it stands on: undo_file()
+ *   left:<disk>                    which file the job leaves as the disk
  *   after.<n>, after_current       snapshots when the job is done: "<created, ms> <name>"; the current one
  *   point.<n>                      checkpoints when the job is done: names
  *   until (ms)                     since the job's last step before the start; before it there is nothing to undo

@@ -1,7 +1,7 @@
 /*
  * moments: snapshots and checkpoints belong to the disks, so with the disks that come back libvirt is told again of those that they had: afterwards there are those of the record of
- * the undone job and no others. Taken back by the record of this job. The guest is off.
- * args: job (the undone one)
+ * the undone job and no others. After a restore in place there are none: those of before are not of the restored disks. Taken back by the record of this job. The guest is off.
+ * args: job (the undone one; absent: a restore in place)
  */
 #include "worker/backends/libvirt/moments.h"
 #include "worker/backends/libvirt/steps/steps.h"
@@ -14,6 +14,13 @@ static int render(const struct step_run *run, const struct step *step, struct te
     int checkpoints = 0;
 
     (void)lost;
+    if (!*step_get(step, "job")) {
+        text_addf(
+            command,
+            "virsh checkpoint-delete '%s' NAME --metadata   # each\nvirsh snapshot-delete '%s' NAME --metadata   # each",
+            step_target(run), step_target(run));
+        return 0;
+    }
     if (undo_record_read(run->backend->config, step_get(step, "job"), &record, err) < 0)
         return -1;
     for (size_t i = 0; i < record.count; i++) {
@@ -42,8 +49,11 @@ static int set(const struct step_run *run, const char *job_id, int *out_lost, st
 
 static int execute(const struct step_run *run, const struct step *step, struct facts *learned, struct err *err)
 {
+    CLEANUP(domain_freep) virDomainPtr domain = NULL;
     int lost;
 
+    if (!*step_get(step, "job"))
+        return step_open(run, &domain, err) < 0 ? -1 : moments_forget(domain, err);
     if (set(run, step_get(step, "job"), &lost, err) < 0)
         return -1;
     return facts_set_int(learned, "checkpoints_ended", lost, err);

@@ -1,11 +1,9 @@
 /*
  * overlay: a new, empty overlay on the file that holds the snapshot's state, which must never be written again. Owner and mode are those of the overlay that it replaces.
- * The former overlay is noted as kept, so that the way back stays open; for how long says the last step, keep.
- * args: disk, file, base, format (of base), like, kept (the file taken out of use)
+ * args: disk, file, base, format (of base), like
  */
 #include "worker/backends/libvirt/commit.h"
 #include "worker/backends/libvirt/image.h"
-#include "worker/backends/libvirt/kept.h"
 #include "worker/backends/libvirt/snapshots.h"
 #include "worker/backends/libvirt/steps/steps.h"
 
@@ -29,14 +27,9 @@ static int execute_overlay(const struct step_run *run, const struct step *step, 
 {
     char key[160];
 
+    (void)run;
     if (image_create_overlay(step_get(step, "file"), step_get(step, "base"), step_get(step, "format"),
                              step_get(step, "like"), err) < 0)
-        return -1;
-    if (*step_get(step, "kept") &&
-        kept_add(run->backend->config, run->job->job_id, step_get(step, "disk"), step_get(step, "kept"), err) < 0)
-        return -1;
-    snprintf(key, sizeof key, "kept.%s", step_get(step, "disk"));
-    if (facts_set(learned, key, step_get(step, "kept"), err) < 0)
         return -1;
     snprintf(key, sizeof key, "file.%s", step_get(step, "disk"));
     return facts_set(learned, key, step_get(step, "file"), err);
@@ -55,9 +48,7 @@ static int undo_overlay(const struct step_run *run, const struct step *step, con
     for (size_t i = 0; i < chain.count; i++)
         if (image_same(chain.items[i], step_get(step, "file")))
             return err_set(err, ERR_UNKNOWN, "%s: in use, so it is not removed", step_get(step, "file"));
-    if (file_remove(step_get(step, "file"), err) < 0)
-        return -1;
-    return kept_remove(run->backend->config, run->job->job_id, step_get(step, "disk"), err);
+    return file_remove(step_get(step, "file"), err);
 }
 
 /* A repeat finds its own. */

@@ -1,7 +1,7 @@
 /*
  * remember: before the guest is stopped, what an undo of this job will need is written into the state directory (undo_record.h): the definition with its secrets, all snapshots
  * and checkpoints, which file is kept as what, which files those are, and what the job leaves. What is taken out of use is listed as kept from here on.
- * args: swapped, kept:<disk>, now:<disk>, unfit (a disk that cannot be brought back), after.<n>, after_current, point.<n>
+ * args: swapped, kept:<disk>, now:<disk>, fresh:<disk> (where the disk that comes is until then), unfit (a disk that cannot be brought back), after.<n>, after_current, point.<n>
  */
 #include "worker/backends/libvirt/image.h"
 #include "worker/backends/libvirt/kept.h"
@@ -45,7 +45,8 @@ struct step *plan_remember(const struct undo_after *after, bool swapped, struct 
     return step;
 }
 
-int remember_disk(struct step *step, const char *disk, const char *kept, const char *now, struct err *err)
+int remember_disk(struct step *step, const char *disk, const char *kept, const char *now, const char *fresh,
+                  struct err *err)
 {
     char key[160];
 
@@ -55,7 +56,10 @@ int remember_disk(struct step *step, const char *disk, const char *kept, const c
     if (facts_set(&step->args, key, kept, err) < 0)
         return -1;
     snprintf(key, sizeof key, "now:%s", disk);
-    return facts_set(&step->args, key, now, err);
+    if (facts_set(&step->args, key, now, err) < 0)
+        return -1;
+    snprintf(key, sizeof key, "fresh:%s", disk);
+    return facts_set(&step->args, key, fresh, err);
 }
 
 static int render(const struct step_run *run, const struct step *step, struct text *command, struct text *lost,
@@ -91,7 +95,7 @@ static int note_bases(const char *disk, const char *top, struct facts *record, s
 static int note_disk(const struct step_run *run, const struct step *step, const char *disk, const char *kept,
                      struct facts *record, struct err *err)
 {
-    CLEANUP(freep) char *which = NULL;
+    CLEANUP(freep) char *which = NULL, *left = NULL;
     char key[160];
 
     snprintf(key, sizeof key, "now:%s", disk);
@@ -99,6 +103,13 @@ static int note_disk(const struct step_run *run, const struct step *step, const 
     snprintf(key, sizeof key, "file:%s", disk);
     if (undo_file(file, false, &which, err) < 0 || facts_set(record, key, which, err) < 0 ||
         note_bases(disk, file, record, err) < 0)
+        return -1;
+    snprintf(key, sizeof key, "fresh:%s", disk);
+    if (undo_file(step_get(step, key), false, &left, err) < 0)
+        return -1;
+    facts_remove(record, key);
+    snprintf(key, sizeof key, "left:%s", disk);
+    if (facts_set(record, key, left, err) < 0)
         return -1;
     return kept_add(run->backend->config, run->job->job_id, disk, kept, err);
 }

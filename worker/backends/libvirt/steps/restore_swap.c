@@ -6,7 +6,6 @@
 #include "base/text.h"
 #include "worker/backends/libvirt/backup.h"
 #include "worker/backends/libvirt/backup_tools.h"
-#include "worker/backends/libvirt/kept.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -68,22 +67,19 @@ static int execute(const struct step_run *run, const struct step *step, struct f
 {
     CLEANUP(domain_freep) virDomainPtr domain = NULL;
     const char *place = step_arg(step, "place"), *old = step_arg(step, "old"), *new = step_arg(step, "new");
-    char key[160];
 
+    (void)learned;
     if (step_domain(run, &domain, err) < 0)
         return -1;
     if (!swapped(step)) {
         if (virDomainIsActive(domain) != 0)
             return err_set(err, ERR_CONFLICT, "%s was started meanwhile", step_subject(run));
-        if (like_old(new, place, err) < 0 ||
-            kept_add(run->backend->config, run->job->job_id, step_arg(step, "disk"), old, err) < 0 ||
-            keep_old(place, old, err) < 0)
+        if (like_old(new, place, err) < 0 || keep_old(place, old, err) < 0)
             return -1;
         if (rename(new, place) < 0)
             return err_errno(err, errno, place);
     }
-    snprintf(key, sizeof key, "kept.%s", step_arg(step, "disk"));
-    return sync_folder(place, err) < 0 ? -1 : facts_set(learned, key, old, err);
+    return sync_folder(place, err);
 }
 
 static int undo(const struct step_run *run, const struct step *step, const struct facts *learned, struct err *err)
@@ -93,7 +89,7 @@ static int undo(const struct step_run *run, const struct step *step, const struc
 
     (void)learned;
     if (!file_exists(old))
-        return kept_remove(run->backend->config, run->job->job_id, step_arg(step, "disk"), err);
+        return 0;
     if (step_domain(run, &domain, err) < 0)
         return -1;
     if (virDomainIsActive(domain) != 0)
@@ -102,20 +98,17 @@ static int undo(const struct step_run *run, const struct step *step, const struc
         return err_errno(err, errno, place);
     if (file_remove(old, err) < 0) /* where both names are the same file, rename() leaves both */
         return -1;
-    if (sync_folder(place, err) < 0)
-        return -1;
-    return kept_remove(run->backend->config, run->job->job_id, step_arg(step, "disk"), err);
+    return sync_folder(place, err);
 }
 
 static int settle(const struct step_run *run, const struct step *step, struct facts *learned, enum settled *out,
                   struct err *err)
 {
-    char key[160];
-
     (void)run;
+    (void)learned;
+    (void)err;
     *out = swapped(step) ? SETTLED_DONE : SETTLED_NOT_DONE;
-    snprintf(key, sizeof key, "kept.%s", step_arg(step, "disk"));
-    return *out == SETTLED_DONE ? facts_set(learned, key, step_arg(step, "old"), err) : 0;
+    return 0;
 }
 
 const struct step_type step_restore_swap = {

@@ -35,11 +35,14 @@ struct undo_after {
 extern const struct step_type step_remember; /* before the stop of a revert by hand, a restore in place, an undo */
 /* swapped: the disk of before gets another name, and the new one its name. Then one call for each disk. NULL: err. */
 struct step *plan_remember(const struct undo_after *after, bool swapped, struct plan *plan, struct err *err);
-int remember_disk(struct step *step, const char *disk, const char *kept, const char *now, struct err *err);
-extern const struct step_type step_claim, step_moments, step_release; /* undo */
+/* kept: where the disk of before is afterwards; now: where the guest's disk is afterwards; fresh: where that file is until then. */
+int remember_disk(struct step *step, const char *disk, const char *kept, const char *now, const char *fresh,
+                  struct err *err);
+extern const struct step_type step_claim, step_exchange, step_release; /* undo */
+extern const struct step_type step_moments;                            /* undo, restore in place */
 
 #define SNAPSHOT_STEPS                                                                                                 \
     &step_freeze, &step_thaw, &step_snapshot, &step_redefine, &step_check, &step_overlay, &step_stop, &step_power_off, \
         &step_define, &step_tree, &step_start, &step_discard_saved, &step_drop_checkpoints, &step_forget_checkpoints,  \
         &step_keep, &step_note_state, &step_revert, &step_delete, &step_commit, &step_forget, &step_unlink,            \
-        &step_remember, &step_claim, &step_moments, &step_release
+        &step_remember, &step_claim, &step_exchange, &step_moments, &step_release

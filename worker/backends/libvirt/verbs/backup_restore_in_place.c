@@ -1,7 +1,7 @@
 /*
  * backup.restore over the disks of an existing domain:
  *
- *     check · restore … · compare … · [stop] swap … · forget · keep · [start]
+ *     check · restore … · compare … · remember · [stop] swap … · moments · keep · [start]
  *
  * Everything that can fail for long happens beside the running guest: its new disks are made and compared first. Then it is stopped, each disk is exchanged by
  * a rename, and it runs again. The old disks stay beside the new ones (NAME.fs-<job>.old), so every step has its way back, and so has the whole.
@@ -123,14 +123,21 @@ static int add_swaps(struct restore *restore, const char *name, struct plan *pla
     return 0;
 }
 
-static int add_forget(struct restore *restore, struct plan *plan, struct err *err)
+/* Afterwards there are no snapshots and no checkpoints. */
+static int add_remember(struct restore *restore, struct plan *plan, struct err *err)
 {
-    struct text saved = {0};
-    struct step *step;
+    struct step *step = plan_remember(&(struct undo_after){0}, true, plan, err);
 
-    text_addf(&saved, "%s.fs-%s.moments", restore->disks[0].place, restore->job->job_id);
-    step = plan_add(plan, &step_restore_forget, err, "saved", text_str(&saved), NULL);
-    text_free(&saved);
+    for (size_t i = 0; step && i < restore->disk_count; i++) {
+        const struct restore_disk *disk = &restore->disks[i];
+        struct text old = {0};
+
+        text_addf(&old, "%s.fs-%s.old", disk->place, restore->job->job_id);
+        int result = remember_disk(step, disk->name, text_str(&old), disk->place, disk->target, err);
+        text_free(&old);
+        if (result < 0)
+            return -1;
+    }
     return step ? 0 : -1;
 }
 
@@ -143,11 +150,13 @@ static int add_exchange(struct restore *restore, virDomainPtr domain, struct pla
     if (libvirt_domain_state(domain, &state, &reason, err) < 0)
         return -1;
     paused = restore->params->start == START_PAUSED || (active && state == VIR_DOMAIN_PAUSED) ? "yes" : NULL;
+    if (add_remember(restore, plan, err) < 0)
+        return -1;
     if (active &&
         (!plan_add(plan, &step_restore_stop, err, "paused", paused, NULL) ||
          plan_lose(plan, err, "%s: what it has in memory; it is stopped and started", virDomainGetName(domain)) < 0))
         return -1;
-    if (add_swaps(restore, virDomainGetName(domain), plan, err) < 0 || add_forget(restore, plan, err) < 0)
+    if (add_swaps(restore, virDomainGetName(domain), plan, err) < 0 || !plan_add(plan, &step_moments, err, NULL))
         return -1;
     if (plan_keep(restore->params->keep_old_for_ms, plan, err) < 0)
         return -1;

@@ -3,6 +3,7 @@
  *
  *     check → claim → remember → [stop] → define → moments → release → keep → [discard_saved] → [start]
  *
+ * After a restore in place the definition is what it was, and instead of `define` each disk changes places with the kept one (exchange).
  * Everything before the stop only looks and notes; every step up to discard_saved has its way back. What is in use now is kept in its turn, so an undo can be undone (docs/adr/undo.md).
  * A guest that runs is started again, as it was; one that is off stays off.
  */
@@ -53,6 +54,34 @@ static int add_claim(const struct undo_look *look, struct plan *plan, struct err
     return copy_disks(look, "file", "which", step, err);
 }
 
+static const char *present_file(const struct undo_look *look, const char *disk)
+{
+    char key[160];
+
+    snprintf(key, sizeof key, "now:%s", disk);
+    return facts_get_or(&look->record, key, "");
+}
+
+/* Swapped: the name under which the present disk is kept. Caller frees. */
+static char *aside(const struct undo_look *look, const char *disk)
+{
+    char *path;
+
+    return asprintf(&path, "%s.fs-%s.old", present_file(look, disk), look->job->job_id) < 0 ? NULL : path;
+}
+
+static int add_remembered(const struct undo_look *look, const char *disk, const char *kept, struct step *step,
+                          struct err *err)
+{
+    CLEANUP(freep) char *old = aside(look, disk);
+
+    if (!old)
+        return err_memory(err, "undo");
+    if (undo_swapped(look))
+        return remember_disk(step, disk, old, present_file(look, disk), kept, err);
+    return remember_disk(step, disk, present_file(look, disk), kept, kept, err);
+}
+
 /* Afterwards the snapshots and checkpoints are those of the record. */
 static int add_remember(const struct undo_look *look, struct plan *plan, struct err *err)
 {
@@ -68,13 +97,11 @@ static int add_remember(const struct undo_look *look, struct plan *plan, struct 
         if (name && strings_add(&checkpoints, name, err) < 0)
             return -1;
     }
-    step = plan_remember(&after, false, plan, err);
+    step = plan_remember(&after, undo_swapped(look), plan, err);
     for (size_t i = 0; step && i < look->record.count; i++) {
         const char *disk = undo_disk_of(&look->record.items[i], "kept");
-        char key[160];
 
-        snprintf(key, sizeof key, "now:%s", disk ? disk : "");
-        if (disk && remember_disk(step, disk, facts_get(&look->record, key), look->record.items[i].value, err) < 0)
+        if (disk && add_remembered(look, disk, look->record.items[i].value, step, err) < 0)
             return -1;
     }
     return step ? 0 : -1;
@@ -119,6 +146,37 @@ static int add_define(const struct undo_look *look, struct plan *plan, struct er
     return step ? copy_disks(look, "kept", "file", step, err) : -1;
 }
 
+static int add_exchange(const struct undo_look *look, const char *disk, const char *kept, struct plan *plan,
+                        struct err *err)
+{
+    CLEANUP(freep) char *old = aside(look, disk), *wanted = NULL, *present = NULL;
+    const char *place = present_file(look, disk);
+    char boot[40];
+
+    if (!old)
+        return err_memory(err, "undo");
+    if (undo_file(kept, false, &wanted, err) < 0 || undo_file(place, false, &present, err) < 0 ||
+        host_boot(boot, err) < 0)
+        return -1;
+    return plan_add(plan, &step_exchange, err, "disk", disk, "place", place, "from", kept, "to", old, "wanted", wanted,
+                    "present", present, "boot", boot, NULL)
+               ? 0
+               : -1;
+}
+
+static int add_disks(const struct undo_look *look, struct plan *plan, struct err *err)
+{
+    if (!undo_swapped(look))
+        return add_define(look, plan, err);
+    for (size_t i = 0; i < look->record.count; i++) {
+        const char *disk = undo_disk_of(&look->record.items[i], "kept");
+
+        if (disk && add_exchange(look, disk, look->record.items[i].value, plan, err) < 0)
+            return -1;
+    }
+    return 0;
+}
+
 static int add_release(const struct undo_look *look, struct plan *plan, struct err *err)
 {
     struct step *step = plan_add(plan, &step_release, err, "job", look->params->job, NULL);
@@ -134,7 +192,7 @@ static int add_steps(const struct undo_look *look, struct plan *plan, struct err
         return -1;
     if (look->active && !plan_add(plan, &step_stop, err, "as", as, NULL))
         return -1;
-    if (add_define(look, plan, err) < 0 || !plan_add(plan, &step_moments, err, "job", look->params->job, NULL) ||
+    if (add_disks(look, plan, err) < 0 || !plan_add(plan, &step_moments, err, "job", look->params->job, NULL) ||
         add_release(look, plan, err) < 0 || plan_keep(KEEP_MS, plan, err) < 0)
         return -1;
     if (look->has_saved && !plan_add(plan, &step_discard_saved, err, NULL))
