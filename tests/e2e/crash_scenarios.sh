@@ -17,6 +17,7 @@ declare -A short_too=(
     [snapshot_show]='result.before:OP'
     [snapshot_revert]='result.before:OP effect.before:start#1~100'
     [job_undo]='effect.after:moments#1'
+    [job_undo__in_place]='effect.before:exchange#1'
     [backup_create]='result.after:OP result.after:OP>finish.before'
     [backup_verify]='effect.after:verify-record#1'
     [backup_restore__in_place]='effect.after:restore-swap#1'
@@ -29,7 +30,7 @@ short_rest='snapshot_list snapshot_show backup_restore backup_verify backup_dele
 declare -A may_park=([snapshot_revert__off]=1)
 
 # How many milliseconds after its begin the worker dies in the middle of a call; 10 where nothing is said.
-declare -A within=([snapshot_create__memory]=60 [snapshot_revert]=100 [job_undo]=100 [backup_restore__in_place]=100)
+declare -A within=([snapshot_create__memory]=60 [snapshot_revert]=100 [job_undo]=100 [job_undo__in_place]=1 [backup_restore__in_place]=100)
 
 # On an embedded host the worker must be stopped for virsh.
 remove_machine() { # NAME
@@ -116,12 +117,13 @@ forget_kept() {
 
 ask_job_undo() { ask=(job undo "$reverted" --yes); }
 before_job_undo() {
+    eventually 120 "$vm answers" quietly "$stack" guest wait "$DIR" "$host" "$vm" # an undo of before may have started it just now
     guest "$host" "$vm" "rm -f /data/mistake /data/later; sync" || fail "$vm does not answer"
     done_by snapshot create "$host/$vm" --name "$tag"
     guest "$host" "$vm" "echo $tag >/data/wanted; sync" || fail "$vm does not write"
     done_by snapshot revert "$host/$vm" "$tag" --yes
     reverted=$(fleetsnap job list --op snapshot.revert --host "$host" --limit 1 --json | jq -r '.[0].job_id')
-    quietly "$stack" guest wait "$DIR" "$host" "$vm"
+    eventually 120 "$vm answers" quietly "$stack" guest wait "$DIR" "$host" "$vm"
     guest "$host" "$vm" "echo $tag >/data/mistake; sync" || fail "$vm does not take the mistake"
     ask_job_undo
 }
@@ -270,6 +272,33 @@ at_death_backup_restore__in_place() { at_death_snapshot_revert; }
 effect_backup_restore__in_place() { effect_snapshot_revert; }
 after_backup_restore__in_place() { # the old disks are kept for a day
     equal "old disks" 1 "$(find "$(host_folder "$host")/disks" -name "*.fs-$job.old" | wc -l)"
+    drop_old_disks
+    done_by snapshot list "$host/$vm" --live
+}
+
+# The same, undone: the old disk has its name again.
+ask_job_undo__in_place() { ask=(job undo "$restored" --yes); }
+prepare_job_undo__in_place() { prepare_backup_restore__in_place; }
+before_job_undo__in_place() {
+    eventually 120 "$vm answers" quietly "$stack" guest wait "$DIR" "$host" "$vm"
+    guest "$host" "$vm" "rm -f /data/later; echo $tag >/data/wanted; sync" || fail "$vm does not write"
+    done_by backup restore "$newest" --in-place --start running --yes
+    restored=$(fleetsnap job list --op backup.restore --host "$host" --limit 1 --json | jq -r '.[0].job_id')
+    eventually 120 "$vm answers" quietly "$stack" guest wait "$DIR" "$host" "$vm"
+    guest "$host" "$vm" "echo $tag >/data/mistake; sync" || fail "$vm does not take the mistake"
+    ask_job_undo__in_place
+}
+unplan_job_undo__in_place() {
+    done_by job undo "$restored" --yes
+    drop_old_disks
+}
+at_death_job_undo__in_place() { at_death_snapshot_revert; }
+effect_job_undo__in_place() {
+    effect_snapshot_revert
+    equal "what was written before the restore" "$tag" "$(guest "$host" "$vm" 'cat /data/wanted')"
+}
+after_job_undo__in_place() {
+    equal "disks of the undone restore" 1 "$(find "$(host_folder "$host")/disks" -name "*.fs-$job.old" | wc -l)"
     drop_old_disks
     done_by snapshot list "$host/$vm" --live
 }

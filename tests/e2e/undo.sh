@@ -3,8 +3,8 @@
 . "$(dirname "$(readlink -f "$0")")/lib/e2e.sh"
 host=$libvirtd vm=shop-2
 orders() { orders_hash "$host" "$vm"; }
-change_orders() { guest "$host" "$vm" "echo $1 >/data/orders/$1; sync" || fail "$vm does not write"; } # NAME
-boots() { "$stack" guest wait "$DIR" "$host" "$vm" || fail "$vm does not answer after $1"; }         # WHAT
+change_orders() { guest "$host" "$vm" "echo $EPOCHREALTIME >/data/orders/$1; sync" || fail "$vm does not write"; } # NAME
+boots() { eventually 120 "$vm answers after $1" "$stack" guest wait "$DIR" "$host" "$vm"; }             # WHAT
 last_job() { fleetsnap job list --op "$1" --host "$host" --limit 1 --json | jq -r '.[0].job_id'; }    # OP
 forget_kept() { # JOB...: what they keep for a day
     local each file
@@ -57,6 +57,33 @@ test_a_revert_is_undone_and_the_undo_too() {
     forget_kept "$(json .job_id)"
     expect 0 snapshot delete "$vm" for-undo --yes
     equal "orders after the snapshot is merged" "$later" "$(orders)"
+}
+
+test_a_restore_in_place_is_undone() {
+    local before later after restored point
+    expect_json 0 backup create "$vm" --kind full
+    point=$(json .job_id)
+    before=$(orders)
+    change_orders after-backup
+    later=$(orders)
+    differs "orders" "$before" "$later"
+    expect_json 0 backup restore "$point" --in-place --start running --yes
+    restored=$(json .job_id)
+    boots "the restore"
+    equal "orders after the restore" "$before" "$(orders)"
+    change_orders after-restore
+    after=$(orders)
+    expect_json 0 job undo "$restored" --yes
+    boots "the undo"
+    equal "orders after the undo" "$later" "$(orders)"
+    truth "$vm does not write after the undo" writes "$host" "$vm"
+    expect_json 0 job undo "$(json .job_id)" --yes
+    boots "the undo of the undo"
+    equal "orders after the undo of the undo" "$after" "$(orders)"
+    expect_json 0 job undo "$(json .job_id)" --yes
+    boots "the last undo"
+    equal "orders after the last undo" "$later" "$(orders)"
+    forget_kept "$(json .job_id)"
 }
 
 test_a_later_snapshot_refuses_it() {
