@@ -85,6 +85,29 @@ test_verified_by_checksum_and_by_image() {
     holds 'map(.id) | index("'"$(newest)"'") != null'
 }
 
+copies() { find "$(host_folder "$host")/disks" -name 'fs-boot-*'; }
+a_copy_runs() { [[ $(job_json "$1" | jq -r .phase) == verify-boot ]] || job_ended "$1"; } # JOB
+
+test_backup_verify_depth_boot() {
+    E2E_TIMEOUT=250
+    start_job backup verify "$(newest)" --depth boot
+    eventually 120 "a copy is started" a_copy_runs "$job"
+    expect_json 0 target list
+    holds '[.[] | select(.target.name | startswith("fs-boot"))] == []'
+    expect 0 job watch "$job"
+    equal "what answered" agent "$(job_json "$job" | jq -r .result.facts.booted)"
+    expect_json 0 backup show "$(newest)"
+    holds '.verified[-1].depth == "boot" and .verified[-1].ok'
+    expect 0 backup verify "$(newest)" --depth boot --console 'guest: ready'
+    expect 1 backup verify "$(newest)" --depth boot --console 'never said' --timeout 20s
+    says '"never said" is on no console within 20 s'
+    expect 0 backup verify "$(newest)" --depth checksum # that it did not boot is no damage
+    expect_json 0 backup show "$(newest)"
+    holds '.verified[-1].ok and ([.verified[] | select(.depth == "boot" and (.ok | not))] | length) == 1'
+    equal "what copies left" '' "$(copies)"
+    truth "$vm does not write while a copy of it runs" writes "$host" "$vm"
+}
+
 test_a_restore_to_a_new_machine_boots_with_the_same_data() {
     local hash
     hash=$(orders_hash "$host" "$vm")

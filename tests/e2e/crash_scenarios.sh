@@ -30,7 +30,7 @@ short_rest='snapshot_list snapshot_show backup_restore backup_verify backup_dele
 declare -A may_park=([snapshot_revert__off]=1)
 
 # How many milliseconds after its begin the worker dies in the middle of a call; 10 where nothing is said.
-declare -A within=([snapshot_create__memory]=60 [snapshot_revert]=100 [job_undo]=100 [job_undo__in_place]=1 [backup_restore__in_place]=100)
+declare -A within=([snapshot_create__memory]=60 [backup_verify__boot]=700 [snapshot_revert]=100 [job_undo]=100 [job_undo__in_place]=1 [backup_restore__in_place]=100)
 
 # On an embedded host the worker must be stopped for virsh.
 remove_machine() { # NAME
@@ -222,6 +222,17 @@ prepare_backup_verify() { anchor; newest=$(newest_backup); }
 before_backup_verify() { ask_backup_verify; }
 effect_backup_verify() { [[ $(fleetsnap backup show "$newest" --json | jq --arg job "$job" '[.verified[] | select(.job_id == $job)] | length') == 1 ]]; }
 after_backup_verify() { :; }
+
+# By starting a copy: whatever happens, no copy and no disk of one is left.
+ask_backup_verify__boot() { ask=(backup verify "$newest" --depth boot); }
+prepare_backup_verify__boot() { prepare_backup_verify; }
+before_backup_verify__boot() { ask_backup_verify__boot; }
+effect_backup_verify__boot() {
+    equal "verifications by the job" "true boot" "$(fleetsnap backup show "$newest" --json | jq -r --arg job "$job" '.verified[] | select(.job_id == $job) | "\(.ok) \(.depth)"')"
+    equal "folders of copies" 0 "$(find "$(host_folder "$host")/disks" -name 'fs-boot-*' | wc -l)"
+    truth "a copy still runs" test -z "$(qemu_of "$host" "fs-boot-$job")"
+}
+after_backup_verify__boot() { :; }
 
 # ---- backup.delete ----
 

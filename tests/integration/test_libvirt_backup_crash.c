@@ -7,6 +7,7 @@
 #include "base/err.h"
 #include "base/file.h"
 #include "base/uuid.h"
+#include "worker/backends/libvirt/boot_copy.h"
 
 #include <libvirt/virterror.h>
 
@@ -232,7 +233,7 @@ static void leave_lease(const struct job *job, const char *step)
             snprintf(command, sizeof command,
                      "c=$(dirname $(find %s -mindepth 3 -maxdepth 3 -name %s)) && mkdir -p $c/leases && "
                      "echo host >$c/leases/%s",
-                     rig.repository, job->op == OP_BACKUP_RESTORE ? base_point : job->job_id, job->job_id);
+                     rig.repository, job->op == OP_BACKUP_CREATE ? job->job_id : base_point, job->job_id);
             assert_int_equal(system(command), 0);
         }
 }
@@ -432,6 +433,51 @@ static void test_delete(void **state)
         }
 }
 
+static struct job *boot(void)
+{
+    struct job *job = rig_job(&rig, OP_BACKUP_VERIFY);
+    struct params_backup_verify *params = job->params;
+
+    params->point = strdup(base_point);
+    params->depth = VERIFY_BOOT;
+    params->console = strdup(RIG_SAYS);
+    params->timeout_ms = 45000;
+    return job;
+}
+
+/* Found good by the job, once; and no copy is left. */
+static void check_booted(struct job *job)
+{
+    struct restore_point point;
+    char folder[PATH_MAX], name[BOOT_NAME];
+    int count = 0;
+
+    check_clean(job);
+    rig_manifest(&rig, base_point, &point);
+    for (size_t i = 0; i < point.verified.count; i++) {
+        const struct point_verification *each = list_at(&point.verified, struct point_verification, i);
+
+        DEMAND(each->ok);
+        count += each->job_id && strcmp(each->job_id, job->job_id) == 0;
+    }
+    restore_point_clear(&point);
+    DEMAND(count == 1);
+    DEMAND(!virDomainLookupByUUIDString(rig.connection, job->job_id));
+    snprintf(folder, sizeof folder, "%s/%s", rig.pools.items[0], boot_copy_name(job->job_id, name));
+    DEMAND(!file_exists(folder));
+}
+
+static void test_boot(void **state)
+{
+    static const char *const steps[] = {"restore-folder", "restore-disk", "verify-boot"};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof steps / sizeof *steps; i++)
+        for (int when = next_kind(-1); when < CRASH_KINDS; when = next_kind(when))
+            job_free(crash_and_recover(boot(), steps[i], when, check_booted));
+    job_free(crash_and_recover(boot(), "verify-boot", CRASH_AFTER_DONE, check_booted));
+}
+
 static void test_off(void **state)
 {
     (void)state;
@@ -444,6 +490,7 @@ static int set_up(void **state)
 {
     (void)state;
     rig_prepare(&rig, "web-1");
+    rig_boot_sector(&rig);
     if (in_child(power_on, NULL) != 0)
         return -1;
     new_base();
@@ -468,6 +515,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_what_qemu_began_alone_is_ended),
         cmocka_unit_test(test_restore_in_place),
         cmocka_unit_test(test_delete),
+        cmocka_unit_test(test_boot),
         cmocka_unit_test(test_off),
     };
 

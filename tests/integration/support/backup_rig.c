@@ -145,6 +145,8 @@ static void phase(void *context, const char *name)
         fill(rig);
     if (rig->cancel_at_phase && strcmp(name, rig->cancel_at_phase) == 0)
         rig->cancelled = true;
+    if (rig->on_phase)
+        rig->on_phase(rig, name);
 }
 
 static bool cancelled(void *context)
@@ -375,6 +377,32 @@ void rig_write(struct rig *rig, const char *disk, int pattern, const char *offse
     if (answer && strstr(answer, "rror"))
         fail_msg("%s: %s", command, answer);
     free(answer);
+}
+
+/* xor ax,ax; mov ds,ax; mov dx,3f8h; mov si,7c18h; next: lodsb; test al,al; jz end; out dx,al; jmp next; end: hlt; jmp end */
+static const unsigned char sector[] =
+    "\x31\xc0\x8e\xd8\xba\xf8\x03\xbe\x18\x7c\xac\x84\xc0\x74\x03\xee\xeb\xf8\xf4\xeb\xfd\x90\x90\x90" RIG_SAYS "\r\n";
+
+void rig_boot_sector(struct rig *rig)
+{
+    char path[PATH_MAX], disk[PATH_MAX], command[PATH_MAX + 32];
+    unsigned char whole[512] = {0};
+    const char *argv[] = {"qemu-io", "-c", command, rig_disk(rig, "vda.img", disk), NULL};
+    struct process_options options = {.inherit_fd = -1};
+    struct err err = {0};
+    FILE *file;
+
+    memcpy(whole, sector, sizeof sector);
+    whole[510] = 0x55;
+    whole[511] = 0xaa;
+    snprintf(path, sizeof path, "%s/sector", rig->root);
+    file = fopen(path, "we");
+    assert_non_null(file);
+    assert_int_equal(fwrite(whole, sizeof whole, 1, file), 1);
+    assert_int_equal(fclose(file), 0);
+    snprintf(command, sizeof command, "write -s %s 0 512", path);
+    if (process_run(argv, &options, NULL, NULL, &err) < 0)
+        fail_msg("%s", err.text);
 }
 
 void rig_kill_qemu(struct rig *rig)

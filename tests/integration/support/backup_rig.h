@@ -27,6 +27,7 @@ struct rig {
     virDomainPtr domain;
     bool cancelled;              /* asked by a person */
     const char *cancel_at_phase; /* cancels when this step begins; NULL: never. By bytes it would be a race: a small push has ended before it is looked at */
+    void (*on_phase)(struct rig *rig, const char *name); /* when a step begins; NULL: nobody looks */
     int64_t rate_limit;
     void (*on_progress)(struct rig *rig, int64_t done, int64_t total); /* NULL: nobody looks */
     const char *fill_at_phase; /* fills the small repository when this step begins; NULL: never */
@@ -43,6 +44,9 @@ void rig_prepare(struct rig *rig, const char *name); /* folders, disks, reposito
 void rig_connect(struct rig *rig);                   /* opens the root; defines the domain if it is not there */
 void rig_start(struct rig *rig, const char *name);   /* both */
 void rig_redefine(struct rig *rig);                  /* the domain that was undefined */
+/* The domain's first disk gets an operating system: a sector that says RIG_SAYS on the first serial port. While it is off. */
+#define RIG_SAYS "fleetsnap is up"
+void rig_boot_sector(struct rig *rig);
 void rig_stop(struct rig *rig);
 void rig_power(struct rig *rig, bool on);
 /* Writes `bytes` of `pattern` at `offset` of a running guest's disk. */

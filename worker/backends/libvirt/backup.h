@@ -30,7 +30,8 @@ extern const struct step_type step_restore_check, step_restore_folder, step_rest
     step_restore_define, step_restore_start, step_restore_stop, step_restore_resume, step_restore_swap,
     step_restore_beside;
 /* backup.verify */
-extern const struct step_type step_verify_manifest, step_verify_checksum, step_verify_image, step_verify_record;
+extern const struct step_type step_verify_manifest, step_verify_checksum, step_verify_image, step_verify_record,
+    step_boot_room, step_verify_boot, step_boot_remove;
 /* backup.copy */
 extern const struct step_type step_copy_space, step_copy_disk, step_copy_complete;
 /* backup.delete */
@@ -43,4 +44,5 @@ extern const struct step_type step_delete_mark, step_delete_files, step_delete_c
         &step_restore_folder, &step_restore_disk, &step_restore_compare, &step_restore_define, &step_restore_start, \
         &step_restore_stop, &step_restore_resume, &step_restore_swap, &step_restore_beside, &step_verify_manifest,  \
         &step_verify_checksum, &step_verify_image, &step_verify_record, &step_delete_mark, &step_delete_files,      \
-        &step_delete_checkpoint, &step_copy_space, &step_copy_disk, &step_copy_complete
+        &step_delete_checkpoint, &step_copy_space, &step_copy_disk, &step_copy_complete, &step_boot_room,           \
+        &step_verify_boot, &step_boot_remove

@@ -6,9 +6,16 @@
 
 #include <string.h>
 
+/* That a copy did not boot is no damage: the guest may have no agent, or the host had no time for it. */
 bool point_damaged(const struct restore_point *point)
 {
-    return point->verified.count && !list_at(&point->verified, struct point_verification, point->verified.count - 1)->ok;
+    for (size_t i = point->verified.count; i-- > 0;) {
+        const struct point_verification *each = list_at(&point->verified, struct point_verification, i);
+
+        if (each->ok || each->depth != VERIFY_BOOT)
+            return !each->ok;
+    }
+    return false;
 }
 
 bool point_good(const struct list *points, const struct restore_point *point)

@@ -13,5 +13,5 @@ int delete_choose(const struct list *points, const char *point, int scope, bool 
 int delete_check(const struct list *points, const struct strings *set, bool really_last, struct err *err);
 /* Complete, with its whole chain, and not found damaged. */
 bool point_good(const struct list *points, const struct restore_point *point);
-/* The last verification found damage. */
+/* The last verification found damage; one that only found that it does not boot is passed over. */
 bool point_damaged(const struct restore_point *point);

@@ -1,5 +1,6 @@
 /* What this host has: one record per domain, and what the host itself says. Reads only; a domain that disappears while it is looked at is left out. */
 #include "worker/backends/libvirt/inventory.h"
+#include "worker/backends/libvirt/boot_copy.h"
 
 #include "base/file.h"
 #include "worker/backends/libvirt/agent.h"
@@ -197,7 +198,7 @@ int libvirt_inventory(struct backend *base, struct inventory_host *host, invento
     if (count < 0)
         return libvirt_err(err, "domains");
     for (int i = 0; i < count; i++) {
-        if (result == 0)
+        if (result == 0 && !boot_copy_is(domains[i]))
             result = report_domain(backend, domains[i], found, context, err);
         virDomainFree(domains[i]);
     }

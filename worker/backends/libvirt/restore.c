@@ -76,11 +76,18 @@ static int choose_disks(struct restore *restore, struct err *err)
 
 int restore_open(struct restore *restore, struct backend *backend, const struct job *job, struct err *err)
 {
+    return restore_open_as(restore, backend, job, job->params, err);
+}
+
+int restore_open_as(struct restore *restore, struct backend *backend, const struct job *job,
+                    const struct params_backup_restore *params, struct err *err)
+{
     CLEANUP(points_clear) struct list chain = {0};
 
     restore->backend = libvirt_of(backend);
     restore->job = job;
-    restore->params = job->params;
+    restore->params = params;
+    restore->uuid = job->target.id;
     bool domain = restore->params->in_place || restore->params->new_name; /* else files alone: they need no libvirt */
 
     if ((domain && libvirt_connect(restore->backend, err) < 0) ||
@@ -170,7 +177,7 @@ static int edit(struct restore *restore, const char *folder, xmlDocPtr doc, stru
     CLEANUP(freep) struct edit_disk *disks = calloc(restore->disk_count + 1, sizeof *disks);
     const struct domain_edit how = {
         .name = restore->params->new_name,
-        .uuid = restore->job->target.id,
+        .uuid = restore->uuid,
         .folder = folder,
         .disks = disks,
         .disk_count = restore->disk_count,

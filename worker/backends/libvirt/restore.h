@@ -15,6 +15,7 @@ struct restore {
     struct libvirt_backend *backend;
     const struct job *job;
     const struct params_backup_restore *params;
+    const char *uuid; /* of the new domain */
     struct repository repository;
     struct restore_point point;
     char *point_folder;
@@ -26,6 +27,9 @@ void restore_end(struct restore *restore);
 
 /* Repository, point and the wanted disks of it; the chain is complete. The targets are not set yet. */
 int restore_open(struct restore *restore, struct backend *backend, const struct job *job, struct err *err);
+/* The same with parameters that are not the job's own, and outlive `restore`. */
+int restore_open_as(struct restore *restore, struct backend *backend, const struct job *job,
+                    const struct params_backup_restore *params, struct err *err);
 int restore_add_check(struct restore *restore, const char *room_folder, struct plan *plan, struct err *err);
 int restore_add_disks(struct restore *restore, struct plan *plan, struct err *err);
 

@@ -52,6 +52,14 @@ static void forget_oldest(struct list *history)
     history->count--;
 }
 
+/* What a step found is of its own depth, not of the one that was asked for: "verify-checksum". */
+static int depth_of(const struct step *step, int asked)
+{
+    int depth = name_index(verify_depth_names, step->type->name + strlen("verify-"));
+
+    return depth < 0 ? asked : depth;
+}
+
 static int add_verification(const struct verify *verify, struct restore_point *point, const char *text, struct err *err)
 {
     const struct params_backup_verify *params = verify->run->job->params;
@@ -62,7 +70,7 @@ static int add_verification(const struct verify *verify, struct restore_point *p
     if (!entry)
         return -1;
     entry->at_ms = clock_real_ms();
-    entry->depth = params->depth;
+    entry->depth = text ? depth_of(verify->step, params->depth) : params->depth;
     entry->ok = text == NULL;
     return string_set(&entry->text, text, err) < 0 ? -1 : string_set(&entry->job_id, verify->run->job->job_id, err);
 }
