@@ -4,12 +4,14 @@
 
 #include <string.h>
 
+/* A parked job has not ended before somebody has said what became of it. */
 static void note_times(struct view_job_row *row, const struct status *status)
 {
     row->at = status->at_ms;
     if (status->state == STATE_RUNNING && !row->started_at)
         row->started_at = status->at_ms;
-    if (job_state_terminal((enum job_state)status->state) && !row->ended_at)
+    if (job_state_terminal((enum job_state)status->state) && (status->state != STATE_PARKED || status->resolved) &&
+        !row->ended_at)
         row->ended_at = status->at_ms;
 }
 

@@ -3,6 +3,7 @@
 #include "base/file.h"
 #include "coordinator/view.h"
 #include "coordinator/view_db.h"
+#include "coordinator/view_plan.h"
 #include "coordinator/view_rows.h"
 #include "model/ledger_entry.h"
 #include "model/status.h"
@@ -191,6 +192,38 @@ static void a_job_leaves_memory_after_its_end_and_comes_back(void **state)
     is(ID, "PARKED", 1);
 }
 
+static size_t parked_count(void)
+{
+    struct strings ids = {0};
+
+    assert_int_equal(view_parked_jobs(reader, &ids, &err), 0);
+    size_t count = ids.count;
+    strings_clear(&ids);
+    return count;
+}
+
+static void a_parked_job_is_open_until_it_is_resolved(void **state)
+{
+    struct status status = {.job_id = (char *)ID,
+                            .seq = 3,
+                            .origin = ORIGIN_WORKER,
+                            .state = STATE_PARKED,
+                            .at_ms = 1003,
+                            .host = (char *)"web",
+                            .resolved = (char *)"done"};
+
+    (void)state;
+    prepared(ID);
+    event(ID, 2, STATE_PARKED);
+    flush(true);
+    assert_int_equal(row_of(ID)->ended_at, 0);
+    assert_int_equal(parked_count(), 1);
+    assert_int_equal(fold_status(row_of(ID), &status), FOLD_ENDED);
+    flush(true);
+    assert_int_equal(row_of(ID)->ended_at, 1003);
+    assert_int_equal(parked_count(), 0);
+}
+
 static void what_was_only_asked_about_leaves_nothing(void **state)
 {
     (void)state;
@@ -235,13 +268,10 @@ static void jobs_are_found_by_their_beginning(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        CASE(a_young_job_waits_one_transaction),
-        CASE(one_that_ended_does_not),
-        CASE(all_is_all),
-        CASE(what_is_read_twice_says_nothing_new),
-        CASE(a_job_leaves_memory_after_its_end_and_comes_back),
-        CASE(what_was_only_asked_about_leaves_nothing),
-        CASE(jobs_are_found_by_their_beginning),
+        CASE(a_young_job_waits_one_transaction),         CASE(one_that_ended_does_not),
+        CASE(a_parked_job_is_open_until_it_is_resolved), CASE(all_is_all),
+        CASE(what_is_read_twice_says_nothing_new),       CASE(a_job_leaves_memory_after_its_end_and_comes_back),
+        CASE(what_was_only_asked_about_leaves_nothing),  CASE(jobs_are_found_by_their_beginning),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
