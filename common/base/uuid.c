@@ -192,7 +192,7 @@ bool uuid_parse(const char *text, unsigned char out[UUID_BYTES])
     for (int i = 0; i < UUID_BYTES && valid; i++) {
         uint8_t high = hex[(uint8_t)text[places[i]]], low = hex[(uint8_t)text[places[i] + 1]];
         valid = high && low;
-        out[i] = (uint8_t)((high - 1) << 4 | (low - 1));
+        out[i] = valid ? (uint8_t)((high - 1) << 4 | (low - 1)) : 0;
     }
     return valid;
 }

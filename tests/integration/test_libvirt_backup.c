@@ -369,18 +369,23 @@ static void change_the_rate(struct rig *host, int64_t done, int64_t total)
     }
 }
 
-/* At 96 KiB a second for three disks the rest would take a quarter of an hour. */
+/*
+ * At 96 KiB a second for three disks the rest would take a quarter of an hour. libvirt can be told of a limit only once the push runs: one that is over before that is made again.
+ */
 static void test_the_rate_of_a_push_is_changed_while_it_runs(void **state)
 {
     char id[37];
 
     (void)state;
-    rig_write(&rig, "vda", 0x79, "16M", "200M");
-    rig.rate_limit = 192 << 10;
-    rig.on_progress = change_the_rate;
-    back_up(BACKUP_INCREMENTAL, id);
-    rig.on_progress = NULL;
-    rig.rate_limit = 0;
+    for (int attempt = 0; attempt < 5 && !change.kept; attempt++) {
+        memset(&change, 0, sizeof change);
+        rig_write(&rig, "vda", 0x79 + attempt, "16M", "200M");
+        rig.rate_limit = 192 << 10;
+        rig.on_progress = change_the_rate;
+        back_up(BACKUP_INCREMENTAL, id);
+        rig.on_progress = NULL;
+        rig.rate_limit = 0;
+    }
     assert_true(change.kept);
     assert_true(change.left > 32 << 20);
     assert_point_equals_disk(id, "vda");

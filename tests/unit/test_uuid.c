@@ -124,6 +124,7 @@ static void bytes_have_the_order_of_the_texts(void **state)
     assert_true(uuid_range("", first, last));
     assert_false(uuid_range("5d7157ac68", first, last));
     assert_false(uuid_range("5d7157ac-68eb-59cc-8fd4-e295837747811", first, last));
+    assert_false(uuid_parse("5d7157ac-68eb-59cc-8fd4-e2958377478g", bytes));
 }
 
 static void base64_goes_both_ways(void **state)
