@@ -379,7 +379,7 @@ static void test_the_rate_of_a_push_is_changed_while_it_runs(void **state)
     (void)state;
     for (int attempt = 0; attempt < 5 && !change.kept; attempt++) {
         memset(&change, 0, sizeof change);
-        rig_write(&rig, "vda", 0x79 + attempt, "16M", "200M");
+        rig_write(&rig, "vda", 0x79 + attempt, "16M", "480M");
         rig.rate_limit = 192 << 10;
         rig.on_progress = change_the_rate;
         back_up(BACKUP_INCREMENTAL, id);

@@ -120,13 +120,18 @@ static void remove_under(const struct own_redis *server, const char *what)
         print_message("%s: not removed\n", server->folder);
 }
 
-void own_redis_kill(struct own_redis *server)
+static void end(struct own_redis *server, int with)
 {
     if (server->pid > 0) {
-        kill(server->pid, SIGKILL);
+        kill(server->pid, with);
         waitpid(server->pid, NULL, 0);
     }
     server->pid = 0;
+}
+
+void own_redis_kill(struct own_redis *server)
+{
+    end(server, SIGKILL);
 }
 
 void own_redis_stop(struct own_redis *server)
@@ -148,9 +153,10 @@ void own_redis_signal(struct own_redis *server, int signal)
     kill(server->pid, signal);
 }
 
+/* With SIGTERM the data is all there: while the disk is slow Redis answers before it has written, so a killed one may have lost a second or two. */
 void own_redis_restart(struct own_redis *server, bool without_data)
 {
-    own_redis_kill(server);
+    end(server, without_data ? SIGKILL : SIGTERM);
     if (without_data)
         remove_under(server, "/appendonlydir");
     spawn(server);

@@ -14,4 +14,4 @@ void own_redis_stop(struct own_redis *server); /* and removes its folder; NULL i
 const char *own_redis_address(const struct own_redis *server);
 void own_redis_signal(struct own_redis *server, int signal);         /* SIGSTOP, SIGCONT */
 void own_redis_kill(struct own_redis *server);                       /* SIGKILL, and waits */
-void own_redis_restart(struct own_redis *server, bool without_data); /* kill, and start again on the same port */
+void own_redis_restart(struct own_redis *server, bool without_data); /* ends it, and starts it again on the same port */
