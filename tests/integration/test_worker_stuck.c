@@ -102,12 +102,12 @@ static void spares_take_the_place_of_stuck_calls_up_to_the_limit(void **state)
     set_trap(fleet, "a");
     set_trap(fleet, "b");
     fleet_start(fleet, options);
-    begin(fleet, &first, "a", 2000);
+    begin(fleet, &first, "a", 8000);   /* time to begin on a busy machine */
     begin(fleet, &other, "o", 600000); /* no executor is free for it */
     wait_stuck(fleet, &first);
     ends(fleet, &other);
     begin(fleet, &same, "a", 600000);
-    begin(fleet, &second, "b", 2000);
+    begin(fleet, &second, "b", 8000);
     wait_stuck(fleet, &second);
     begin(fleet, &third, "t", 600000); /* both are stuck, and there is no third */
     fleet_read(fleet, 3000);
@@ -137,7 +137,7 @@ static void a_restart_settles_a_stuck_call_or_parks_it(void **state)
     (void)state;
     set_trap(fleet, "a");
     fleet_start(fleet, options);
-    begin(fleet, &stuck, "a", 2000);
+    begin(fleet, &stuck, "a", 8000);
     wait_stuck(fleet, &stuck);
     fleet_kill(fleet, SIGKILL);
     fleet_wait_exit(fleet, 5000);
