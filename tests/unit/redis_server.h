@@ -34,14 +34,13 @@ struct script {
 
 static struct script script = {.listener = -1, .peer = -1};
 
-static __attribute__((unused)) int script_open(void **state)
+static __attribute__((unused)) int script_open_for(int timeout_ms)
 {
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    struct redis_options options = {.address = script.address, .timeout_ms = 1500};
+    struct redis_options options = {.address = script.address, .timeout_ms = timeout_ms};
     socklen_t len = sizeof address;
     struct err err = {0};
 
-    (void)state;
     script.peer = -1;
     script.heard_len = 0;
     script.listener = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
@@ -50,6 +49,12 @@ static __attribute__((unused)) int script_open(void **state)
         return -1;
     snprintf(script.address, sizeof script.address, "127.0.0.1:%d", ntohs(address.sin_port));
     return redis_new(&options, &script.redis, &err);
+}
+
+static __attribute__((unused)) int script_open(void **state)
+{
+    (void)state;
+    return script_open_for(1500);
 }
 
 static __attribute__((unused)) int script_close(void **state)
