@@ -18,7 +18,7 @@ test_both_hosts_have_it() {
     mkdir -p "$shared"
     for name in "$host" "$other"; do start_with "$name" "$(host_folder "$name")/repository,$shared"; done
     expect 0 repository init both --host "$host" --path "$shared/both"
-    eventually 30 "both hosts have it" both_have_it
+    eventually 90 "both hosts have it" both_have_it # a host looks at its folders every 30 s
 }
 
 test_both_write_at_once() {
