@@ -4,17 +4,18 @@ build_dir=${FLEETSNAP_BUILD:-$source_root/build/release}
 
 # A server that says when it is ready (sd_notify); one that ends instead, or takes too long, is a failure.
 start_and_wait() { # NAME COMMAND...
-    local name=$1 address="fleetsnap-$$-$1-$RANDOM" word= part=
+    local name=$1 address="fleetsnap-$$-$1-$RANDOM" word= part= status=
     shift
     exec 7< <("$stack_here/wait_ready.py" "$address" 60)
     read -r part <&7 # "listening"
     NOTIFY_SOCKET=@$address proc_start "$name" "$@" 7<&-
-    until read -r -t 0.1 part <&7; do # on a busy machine the time may run out within the word
+    while true; do # on a busy machine the time may run out within the word, or right after its last letter
+        status=0
+        read -r -t 0.1 part <&7 || status=$?
         word+=$part
-        proc_pid "$name" >/dev/null || break
+        ((status > 128)) && proc_pid "$name" >/dev/null || break
     done
     exec 7<&-
-    word+=$part
     [[ $word == ready ]] && return
     log_tail "$name"
     proc_pid "$name" >/dev/null && die "$name does not get ready" || die "$name ended while it was starting"
