@@ -129,6 +129,8 @@ int api_resolve_source(struct api_request *request, struct api_response *respons
 /* Unique id of `what` ("job", "point") with this prefix; out has 37 bytes. */
 int api_resolve_id(struct api_request *request, struct api_response *response, const char *what, const char *prefix,
                    char *out);
+/* The job with this id or beginning of it, from the view, else from the ledger; caller decrefs. NULL: there is none, or it is outside the caller's selector, and the response says so. */
+json_t *api_job(struct api_request *request, struct api_response *response, const char *prefix);
 /* The restore point, or the newest complete backup of a target (at_ms 0: the latest of all). Caller decrefs. */
 int api_resolve_point(struct api_request *request, struct api_response *response, const char *prefix, json_t **out);
 int api_resolve_latest(struct api_request *request, struct api_response *response, const char *target, int64_t at_ms,

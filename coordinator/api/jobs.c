@@ -76,10 +76,8 @@ static bool in_scope(struct api_request *request, struct api_response *response,
     return false;
 }
 
-/* The job that the path names by its id or the beginning of it. NULL: the response says why. */
-static json_t *find_job(struct api_request *request, struct api_response *response)
+json_t *api_job(struct api_request *request, struct api_response *response, const char *prefix)
 {
-    const char *prefix = request->arguments[0];
     char id[UUID_TEXT];
     struct err err = {0};
     json_t *job = NULL;
@@ -116,7 +114,8 @@ json_t *api_rate_told(struct api_context *context, const json_t *job)
 
 int api_jobs_show(struct api_request *request, struct api_response *response)
 {
-    json_t *job = find_job(request, response), *rate = job ? api_rate_told(request->context, job) : NULL;
+    json_t *job = api_job(request, response, request->arguments[0]),
+           *rate = job ? api_rate_told(request->context, job) : NULL;
 
     if (rate)
         json_object_set_new(job, "rate_limit", rate);
@@ -138,7 +137,7 @@ static bool cursor(struct api_request *request, struct api_response *response, i
 
 int api_jobs_events(struct api_request *request, struct api_response *response)
 {
-    json_t *job = find_job(request, response);
+    json_t *job = api_job(request, response, request->arguments[0]);
     struct err err = {0};
     int64_t after;
 
@@ -194,7 +193,7 @@ int api_jobs_cancel(struct api_request *request, struct api_response *response)
 
     if (!api_members(request, response, members))
         return 0;
-    json_t *job = find_job(request, response);
+    json_t *job = api_job(request, response, request->arguments[0]);
     if (!job)
         return 0;
     const char *id = json_text(job, "job_id");
@@ -232,7 +231,7 @@ int api_jobs_rate(struct api_request *request, struct api_response *response)
 
     if (!api_members(request, response, members) || !take_rate(request, response, &rate))
         return 0;
-    json_t *job = find_job(request, response);
+    json_t *job = api_job(request, response, request->arguments[0]);
     if (!job)
         return 0;
     const char *id = json_text(job, "job_id"), *phase = json_text(job, "phase");
@@ -260,7 +259,7 @@ int api_jobs_retry(struct api_request *request, struct api_response *response)
 
     if (!api_members(request, response, members))
         return 0;
-    json_t *job = find_job(request, response);
+    json_t *job = api_job(request, response, request->arguments[0]);
     if (!job)
         return 0;
     const char *old = json_text(job, "job_id");
@@ -297,7 +296,7 @@ int api_jobs_resolve(struct api_request *request, struct api_response *response)
     if (!api_members(request, response, members))
         return 0;
     int done = resolution(request, response);
-    json_t *job = done < 0 ? NULL : find_job(request, response);
+    json_t *job = done < 0 ? NULL : api_job(request, response, request->arguments[0]);
     if (!job)
         return 0;
     const char *id = json_text(job, "job_id"), *state = json_text(job, "state");

@@ -3,7 +3,6 @@
  * is still there, and nothing has used it since, the host decides.
  */
 #include "base/err.h"
-#include "base/uuid.h"
 #include "coordinator/api/submit.h"
 #include "model/target.h"
 
@@ -17,27 +16,6 @@ static int refuse(struct submission *submission, const json_t *job, const char *
     api_problem(submission->response, 422, "permanent", id, hint, "job %.8s (%s) cannot be undone: %s", id ? id : "?",
                 op ? op : "?", why);
     return -1;
-}
-
-/* The job by its id or the beginning of it. NULL: the response says why. */
-static json_t *find_job(struct submission *submission)
-{
-    const char *prefix = json_text(submission->params, "job");
-    char id[UUID_TEXT];
-    struct err err = {0};
-    json_t *job = NULL;
-
-    if (!prefix)
-        return api_problem(submission->response, 400, "usage", "params.job", NULL, "params.job: is missing"), NULL;
-    if (uuid_valid(prefix))
-        snprintf(id, sizeof id, "%s", prefix);
-    else if (api_resolve_id(submission->request, submission->response, "job", prefix, id) < 0)
-        return NULL;
-    if (view_job(submission->request->reader, id, &job, &err) < 0)
-        return api_problem_err(submission->response, prefix, &err), NULL;
-    if (!job)
-        api_problem(submission->response, 404, "not_found", prefix, "All of them: fleetsnap jobs", "no job %s", prefix);
-    return job;
 }
 
 static bool took_disks(const json_t *job)
@@ -100,13 +78,16 @@ static int place(struct submission *submission, const json_t *job)
 
 int submission_prepare_undo(struct submission *submission)
 {
+    const char *asked = json_text(submission->params, "job");
     json_t *job;
 
     if (submission->target)
         return api_problem(submission->response, 400, "usage", "target", NULL,
                            "target: follows from the job that is to be undone"),
                -1;
-    job = find_job(submission);
+    if (!asked)
+        return api_problem(submission->response, 400, "usage", "params.job", NULL, "params.job: is missing"), -1;
+    job = api_job(submission->request, submission->response, asked);
     if (!job)
         return -1;
     int result = check_job(submission, job) < 0 ? -1 : place(submission, job);

@@ -103,6 +103,21 @@ static void selectors_limit_what_is_seen(void **state)
     assert_int_equal(json_array_size(fake_submitted(world->fake)), 0);
 }
 
+static void a_job_outside_the_selector_is_not_described(void **state)
+{
+    const char *admin = "bootstrap-token-0123456789";
+    struct world *world = *state;
+    char undo[128];
+
+    assert_int_equal(
+        world_ask(world, admin, NULL, "POST", "/v1/jobs", "{\"op\":\"snapshot.create\",\"target\":\"shop-2\"}"), 202);
+    snprintf(undo, sizeof undo, "{\"op\":\"job.undo\",\"params\":{\"job\":\"%s\"}}", member(world, "job_id"));
+    assert_int_equal(world_ask(world, admin, NULL, "POST", "/v1/jobs", undo), 422);
+    grant(world, "operator", "ABC", "tier=web", 0);
+    assert_int_equal(world_ask(world, SECRET, NULL, "POST", "/v1/jobs", undo), 403);
+    assert_null(strstr(member(world, "detail"), "snapshot.create"));
+}
+
 static void classes_limit_what_is_started(void **state)
 {
     struct world *world = *state;
@@ -185,6 +200,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(roles_are_enforced_and_refusals_audited, world_make, world_destroy),
         cmocka_unit_test_setup_teardown(expired_tokens_are_refused, world_make, world_destroy),
         cmocka_unit_test_setup_teardown(selectors_limit_what_is_seen, world_make, world_destroy),
+        cmocka_unit_test_setup_teardown(a_job_outside_the_selector_is_not_described, world_make, world_destroy),
         cmocka_unit_test_setup_teardown(classes_limit_what_is_started, world_make, world_destroy),
         cmocka_unit_test_setup_teardown(tokens_are_shown_once_and_kept_as_hashes, world_make, world_destroy),
         cmocka_unit_test_setup_teardown(bad_tokens_are_not_made, world_make, world_destroy),
