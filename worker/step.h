@@ -87,6 +87,10 @@ struct step_type {
                   struct err *err);
 };
 
+/* A settle() for a step that does no harm when it is done again, whatever became of it: it says SETTLED_NOT_DONE. */
+int settle_by_repeating(const struct step_run *run, const struct step *step, struct facts *learned, enum settled *out,
+                        struct err *err);
+
 /* What execute() may ask of the one who runs it. */
 void attempt_progress(struct attempt *attempt, int64_t done, int64_t total); /* bytes; cheap, call often */
 bool attempt_cancelled(

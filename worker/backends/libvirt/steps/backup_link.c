@@ -35,21 +35,10 @@ static int execute(const struct step_run *run, const struct step *step, struct f
     return qemu_img(run, NULL, argv, NULL, err);
 }
 
-static int settle(const struct step_run *run, const struct step *step, struct facts *learned, enum settled *out,
-                  struct err *err)
-{
-    (void)run;
-    (void)step;
-    (void)learned;
-    (void)err;
-    *out = SETTLED_NOT_DONE;
-    return 0;
-}
-
 const struct step_type step_backup_link = {
     .name = "link",
     .class = STEP_ADDS,
     .render = render,
     .execute = execute,
-    .settle = settle,
+    .settle = settle_by_repeating,
 };

@@ -41,21 +41,10 @@ static int execute(const struct step_run *run, const struct step *step, struct f
     return 0;
 }
 
-static int settle(const struct step_run *run, const struct step *step, struct facts *learned, enum settled *out,
-                  struct err *err)
-{
-    (void)run;
-    (void)step;
-    (void)learned;
-    (void)err;
-    *out = SETTLED_NOT_DONE;
-    return 0;
-}
-
 const struct step_type step_backup_prune = {
     .name = "prune",
     .class = STEP_ADDS,
     .render = render,
     .execute = execute,
-    .settle = settle,
+    .settle = settle_by_repeating,
 };

@@ -30,21 +30,10 @@ static int execute(const struct step_run *run, const struct step *step, struct f
     return checkpoint ? 0 : libvirt_err(err, "define the parent's checkpoint again");
 }
 
-static int settle(const struct step_run *run, const struct step *step, struct facts *learned, enum settled *out,
-                  struct err *err)
-{
-    (void)run;
-    (void)step;
-    (void)learned;
-    (void)err;
-    *out = SETTLED_NOT_DONE;
-    return 0;
-}
-
 const struct step_type step_backup_redefine = {
     .name = "checkpoint-redefine",
     .class = STEP_ADDS,
     .render = render,
     .execute = execute,
-    .settle = settle,
+    .settle = settle_by_repeating,
 };

@@ -58,22 +58,10 @@ static int execute_check(const struct step_run *run, const struct step *step, st
     return check_files(step, err);
 }
 
-/* Its successor has not begun: look again. */
-static int settle_check(const struct step_run *run, const struct step *step, struct facts *learned, enum settled *out,
-                        struct err *err)
-{
-    (void)run;
-    (void)step;
-    (void)learned;
-    (void)err;
-    *out = SETTLED_NOT_DONE;
-    return 0;
-}
-
 const struct step_type step_check = {
     .name = "check",
     .class = STEP_ADDS,
     .render = render_check,
     .execute = execute_check,
-    .settle = settle_check,
+    .settle = settle_by_repeating, /* its successor has not begun: look again */
 };

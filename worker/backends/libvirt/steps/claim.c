@@ -64,22 +64,11 @@ static int undo(const struct step_run *run, const struct step *step, const struc
     return 0;
 }
 
-static int settle(const struct step_run *run, const struct step *step, struct facts *learned, enum settled *out,
-                  struct err *err)
-{
-    (void)run;
-    (void)step;
-    (void)learned;
-    (void)err;
-    *out = SETTLED_NOT_DONE; /* once more changes nothing */
-    return 0;
-}
-
 const struct step_type step_claim = {
     .name = "claim",
     .class = STEP_ADDS,
     .render = render,
     .execute = execute,
     .undo = undo,
-    .settle = settle,
+    .settle = settle_by_repeating,
 };

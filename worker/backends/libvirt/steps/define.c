@@ -76,23 +76,11 @@ static int undo_define(const struct step_run *run, const struct step *step, cons
     return define(run, step_get(step, "former"), err);
 }
 
-/* Doing it again changes nothing. */
-static int settle_define(const struct step_run *run, const struct step *step, struct facts *learned, enum settled *out,
-                         struct err *err)
-{
-    (void)run;
-    (void)step;
-    (void)learned;
-    (void)err;
-    *out = SETTLED_NOT_DONE;
-    return 0;
-}
-
 const struct step_type step_define = {
     .name = "define",
     .class = STEP_DESTROYS,
     .render = render_define,
     .execute = execute_define,
     .undo = undo_define,
-    .settle = settle_define,
+    .settle = settle_by_repeating,
 };

@@ -44,22 +44,11 @@ static int execute(const struct step_run *run, const struct step *step, struct f
     return why.code == VIR_ERR_NO_DOMAIN ? 0 : facts_set(learned, "checkpoint_left", why.text, err);
 }
 
-static int settle(const struct step_run *run, const struct step *step, struct facts *learned, enum settled *out,
-                  struct err *err)
-{
-    (void)run;
-    (void)step;
-    (void)learned;
-    (void)err;
-    *out = SETTLED_NOT_DONE;
-    return 0;
-}
-
 const struct step_type step_delete_checkpoint = {
     .name = "delete-checkpoint",
     .class = STEP_DESTROYS,
     .final = true,
     .render = render,
     .execute = execute,
-    .settle = settle,
+    .settle = settle_by_repeating,
 };

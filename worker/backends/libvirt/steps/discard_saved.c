@@ -24,22 +24,11 @@ static int execute_discard(const struct step_run *run, const struct step *step, 
     return 0;
 }
 
-static int settle_discard(const struct step_run *run, const struct step *step, struct facts *learned, enum settled *out,
-                          struct err *err)
-{
-    (void)run;
-    (void)step;
-    (void)learned;
-    (void)err;
-    *out = SETTLED_NOT_DONE; /* removing what is gone is success */
-    return 0;
-}
-
 const struct step_type step_discard_saved = {
     .name = "discard_saved",
     .class = STEP_DESTROYS,
     .final = true,
     .render = render_discard,
     .execute = execute_discard,
-    .settle = settle_discard,
+    .settle = settle_by_repeating, /* removing what is gone is success */
 };

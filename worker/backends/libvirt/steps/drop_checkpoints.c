@@ -81,22 +81,11 @@ static int execute_drop(const struct step_run *run, const struct step *step, str
     return facts_set_int(learned, "checkpoints_ended", count, err);
 }
 
-static int settle_drop(const struct step_run *run, const struct step *step, struct facts *learned, enum settled *out,
-                       struct err *err)
-{
-    (void)run;
-    (void)step;
-    (void)learned;
-    (void)err;
-    *out = SETTLED_NOT_DONE; /* dropping what is gone is success */
-    return 0;
-}
-
 const struct step_type step_drop_checkpoints = {
     .name = "drop_checkpoints",
     .class = STEP_DESTROYS,
     .final = true,
     .render = render_drop,
     .execute = execute_drop,
-    .settle = settle_drop,
+    .settle = settle_by_repeating, /* dropping what is gone is success */
 };

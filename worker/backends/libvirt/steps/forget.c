@@ -124,22 +124,11 @@ static int execute_forget(const struct step_run *run, const struct step *step, s
     return delete_learn(step, learned, err);
 }
 
-static int settle_forget(const struct step_run *run, const struct step *step, struct facts *learned, enum settled *out,
-                         struct err *err)
-{
-    (void)run;
-    (void)step;
-    (void)learned;
-    (void)err;
-    *out = SETTLED_NOT_DONE; /* forgetting what is gone is success */
-    return 0;
-}
-
 const struct step_type step_forget = {
     .name = "forget",
     .class = STEP_DESTROYS,
     .final = true,
     .render = render_forget,
     .execute = execute_forget,
-    .settle = settle_forget,
+    .settle = settle_by_repeating, /* forgetting what is gone is success */
 };

@@ -107,22 +107,11 @@ static int undo(const struct step_run *run, const struct step *step, const struc
     return 0;
 }
 
-static int settle(const struct step_run *run, const struct step *step, struct facts *learned, enum settled *out,
-                  struct err *err)
-{
-    (void)run;
-    (void)step;
-    (void)learned;
-    (void)err;
-    *out = SETTLED_NOT_DONE; /* forgetting what is forgotten is success */
-    return 0;
-}
-
 const struct step_type step_forget_checkpoints = {
     .name = "forget_checkpoints",
     .class = STEP_DESTROYS,
     .render = render,
     .execute = execute,
     .undo = undo,
-    .settle = settle,
+    .settle = settle_by_repeating, /* forgetting what is forgotten is success */
 };

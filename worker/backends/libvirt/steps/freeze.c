@@ -64,18 +64,6 @@ static int execute_freeze(const struct step_run *run, const struct step *step, s
     return count < 0 ? learn_failure(learned, &failure, err) : facts_set_int(learned, "frozen", count, err);
 }
 
-/* Whether it was frozen is past: recovery has paid the thaw before it asks. */
-static int settle_freeze(const struct step_run *run, const struct step *step, struct facts *learned, enum settled *out,
-                         struct err *err)
-{
-    (void)run;
-    (void)step;
-    (void)learned;
-    (void)err;
-    *out = SETTLED_NOT_DONE;
-    return 0;
-}
-
 const struct step_type step_freeze = {
     .name = "freeze",
     .class = STEP_ADDS,
@@ -83,5 +71,5 @@ const struct step_type step_freeze = {
     .owes = &step_thaw,
     .render = render_freeze,
     .execute = execute_freeze,
-    .settle = settle_freeze,
+    .settle = settle_by_repeating, /* whether it was frozen is past: recovery has paid the thaw before it asks */
 };

@@ -52,18 +52,6 @@ static int undo(const struct step_run *run, const struct step *step, const struc
     return kept_until(run->backend->config, run->job->job_id, KEPT_FOR_EVER, &until, err);
 }
 
-/* Once more only makes it longer. */
-static int settle(const struct step_run *run, const struct step *step, struct facts *learned, enum settled *out,
-                  struct err *err)
-{
-    (void)run;
-    (void)step;
-    (void)learned;
-    (void)err;
-    *out = SETTLED_NOT_DONE;
-    return 0;
-}
-
 static bool remembered(const struct plan *plan)
 {
     for (size_t i = 0; i < plan->count; i++)
@@ -89,5 +77,5 @@ const struct step_type step_keep = {
     .render = render,
     .execute = execute,
     .undo = undo,
-    .settle = settle,
+    .settle = settle_by_repeating, /* once more only makes it longer */
 };

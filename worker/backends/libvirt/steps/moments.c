@@ -66,22 +66,11 @@ static int undo(const struct step_run *run, const struct step *step, const struc
     return set(run, run->job->job_id, NULL, err);
 }
 
-static int settle(const struct step_run *run, const struct step *step, struct facts *learned, enum settled *out,
-                  struct err *err)
-{
-    (void)run;
-    (void)step;
-    (void)learned;
-    (void)err;
-    *out = SETTLED_NOT_DONE; /* what is as it should be is made so again */
-    return 0;
-}
-
 const struct step_type step_moments = {
     .name = "moments",
     .class = STEP_DESTROYS,
     .render = render,
     .execute = execute,
     .undo = undo,
-    .settle = settle,
+    .settle = settle_by_repeating, /* what is as it should be is made so again */
 };

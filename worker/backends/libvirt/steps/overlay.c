@@ -51,23 +51,11 @@ static int undo_overlay(const struct step_run *run, const struct step *step, con
     return file_remove(step_get(step, "file"), err);
 }
 
-/* A repeat finds its own. */
-static int settle_overlay(const struct step_run *run, const struct step *step, struct facts *learned, enum settled *out,
-                          struct err *err)
-{
-    (void)run;
-    (void)step;
-    (void)learned;
-    (void)err;
-    *out = SETTLED_NOT_DONE;
-    return 0;
-}
-
 const struct step_type step_overlay = {
     .name = "overlay",
     .class = STEP_ADDS,
     .render = render_overlay,
     .execute = execute_overlay,
     .undo = undo_overlay,
-    .settle = settle_overlay,
+    .settle = settle_by_repeating, /* a repeat finds its own */
 };

@@ -64,23 +64,11 @@ static int undo_redefine(const struct step_run *run, const struct step *step, co
     return 0;
 }
 
-/* Doing it again changes nothing. */
-static int settle_redefine(const struct step_run *run, const struct step *step, struct facts *learned,
-                           enum settled *out, struct err *err)
-{
-    (void)run;
-    (void)step;
-    (void)learned;
-    (void)err;
-    *out = SETTLED_NOT_DONE;
-    return 0;
-}
-
 const struct step_type step_redefine = {
     .name = "redefine",
     .class = STEP_ADDS,
     .render = render_redefine,
     .execute = execute_redefine,
     .undo = undo_redefine,
-    .settle = settle_redefine,
+    .settle = settle_by_repeating,
 };

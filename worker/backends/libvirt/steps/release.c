@@ -45,22 +45,11 @@ static int undo(const struct step_run *run, const struct step *step, const struc
     return undo_record_set(config, step_get(step, "job"), "undone_by", NULL, err);
 }
 
-static int settle(const struct step_run *run, const struct step *step, struct facts *learned, enum settled *out,
-                  struct err *err)
-{
-    (void)run;
-    (void)step;
-    (void)learned;
-    (void)err;
-    *out = SETTLED_NOT_DONE; /* once more changes nothing */
-    return 0;
-}
-
 const struct step_type step_release = {
     .name = "release",
     .class = STEP_ADDS,
     .render = render,
     .execute = execute,
     .undo = undo,
-    .settle = settle,
+    .settle = settle_by_repeating,
 };

@@ -167,23 +167,11 @@ static int undo(const struct step_run *run, const struct step *step, const struc
     return undo_record_remove(run->backend->config, run->job->job_id, err);
 }
 
-/* The stop has not begun, so the domain is still what is to be noted. */
-static int settle(const struct step_run *run, const struct step *step, struct facts *learned, enum settled *out,
-                  struct err *err)
-{
-    (void)run;
-    (void)step;
-    (void)learned;
-    (void)err;
-    *out = SETTLED_NOT_DONE;
-    return 0;
-}
-
 const struct step_type step_remember = {
     .name = "remember",
     .class = STEP_ADDS,
     .render = render,
     .execute = execute,
     .undo = undo,
-    .settle = settle,
+    .settle = settle_by_repeating, /* the stop has not begun, so the domain is still what is to be noted */
 };

@@ -42,22 +42,10 @@ static int execute(const struct step_run *run, const struct step *step, struct f
     return file_sync_directory(step_arg(step, "folder"), err);
 }
 
-/* The folder is ours, and its undo takes them away. */
-static int settle(const struct step_run *run, const struct step *step, struct facts *learned, enum settled *out,
-                  struct err *err)
-{
-    (void)run;
-    (void)step;
-    (void)learned;
-    (void)err;
-    *out = SETTLED_NOT_DONE;
-    return 0;
-}
-
 const struct step_type step_restore_beside = {
     .name = "restore-beside",
     .class = STEP_ADDS,
     .render = render,
     .execute = execute,
-    .settle = settle,
+    .settle = settle_by_repeating, /* the folder is ours, and its undo takes them away */
 };

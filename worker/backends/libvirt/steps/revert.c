@@ -78,24 +78,12 @@ static int execute_note(const struct step_run *run, const struct step *step, str
     return revert_evidence_learn(&evidence, learned, err);
 }
 
-/* Its successor has not begun: look again. */
-static int settle_note(const struct step_run *run, const struct step *step, struct facts *learned, enum settled *out,
-                       struct err *err)
-{
-    (void)run;
-    (void)step;
-    (void)learned;
-    (void)err;
-    *out = SETTLED_NOT_DONE;
-    return 0;
-}
-
 const struct step_type step_note_state = {
     .name = "note_state",
     .class = STEP_ADDS,
     .render = render_note,
     .execute = execute_note,
-    .settle = settle_note,
+    .settle = settle_by_repeating, /* its successor has not begun: look again */
 };
 
 const struct step_type step_revert = {

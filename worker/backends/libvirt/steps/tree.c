@@ -62,23 +62,11 @@ static int undo_tree(const struct step_run *run, const struct step *step, const 
     return current ? make_current(run, domain, current, err) : 0;
 }
 
-/* Doing it again changes nothing. */
-static int settle_tree(const struct step_run *run, const struct step *step, struct facts *learned, enum settled *out,
-                       struct err *err)
-{
-    (void)run;
-    (void)step;
-    (void)learned;
-    (void)err;
-    *out = SETTLED_NOT_DONE;
-    return 0;
-}
-
 const struct step_type step_tree = {
     .name = "tree",
     .class = STEP_ADDS,
     .render = render_tree,
     .execute = execute_tree,
     .undo = undo_tree,
-    .settle = settle_tree,
+    .settle = settle_by_repeating,
 };

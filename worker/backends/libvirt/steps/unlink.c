@@ -59,22 +59,11 @@ static int execute_unlink(const struct step_run *run, const struct step *step, s
     return 0;
 }
 
-static int settle_unlink(const struct step_run *run, const struct step *step, struct facts *learned, enum settled *out,
-                         struct err *err)
-{
-    (void)run;
-    (void)step;
-    (void)learned;
-    (void)err;
-    *out = SETTLED_NOT_DONE; /* removing what is gone is success */
-    return 0;
-}
-
 const struct step_type step_unlink = {
     .name = "unlink",
     .class = STEP_DESTROYS,
     .final = true,
     .render = render_unlink,
     .execute = execute_unlink,
-    .settle = settle_unlink,
+    .settle = settle_by_repeating, /* removing what is gone is success */
 };

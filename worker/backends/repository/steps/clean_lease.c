@@ -37,22 +37,11 @@ static int execute(const struct step_run *run, const struct step *step, struct f
     return findings_learn(&one, run->known, learned, err);
 }
 
-static int settle(const struct step_run *run, const struct step *step, struct facts *learned, enum settled *out,
-                  struct err *err)
-{
-    (void)run;
-    (void)step;
-    (void)learned;
-    (void)err;
-    *out = SETTLED_NOT_DONE; /* repeating it is harmless */
-    return 0;
-}
-
 const struct step_type step_clean_lease = {
     .name = "clean-lease",
     .class = STEP_DESTROYS,
     .final = true,
     .render = render,
     .execute = execute,
-    .settle = settle,
+    .settle = settle_by_repeating,
 };

@@ -59,21 +59,10 @@ static int execute(const struct step_run *run, const struct step *step, struct f
     return facts_set_int(learned, "size_bytes", bytes, err);
 }
 
-static int settle(const struct step_run *run, const struct step *step, struct facts *learned, enum settled *out,
-                  struct err *err)
-{
-    (void)run;
-    (void)step;
-    (void)learned;
-    (void)err;
-    *out = SETTLED_NOT_DONE; /* repeating it changes nothing twice */
-    return 0;
-}
-
 const struct step_type step_import_target = {
     .name = "import-target",
     .class = STEP_ADDS,
     .render = render,
     .execute = execute,
-    .settle = settle,
+    .settle = settle_by_repeating,
 };

@@ -74,22 +74,11 @@ static int execute(const struct step_run *run, const struct step *step, struct f
                          facts_get_int(run->known, "freed_bytes", 0) + facts_get_int(&step->args, "bytes", 0), err);
 }
 
-static int settle(const struct step_run *run, const struct step *step, struct facts *learned, enum settled *out,
-                  struct err *err)
-{
-    (void)run;
-    (void)step;
-    (void)learned;
-    (void)err;
-    *out = SETTLED_NOT_DONE; /* repeated: what is gone is passed over */
-    return 0;
-}
-
 const struct step_type step_remove_backups = {
     .name = "remove-backups",
     .class = STEP_DESTROYS,
     .final = true,
     .render = render,
     .execute = execute,
-    .settle = settle,
+    .settle = settle_by_repeating, /* repeated: what is gone is passed over */
 };

@@ -69,22 +69,11 @@ static int undo(const struct step_run *run, const struct step *step, const struc
     return change_all(run, step, true, err);
 }
 
-static int settle(const struct step_run *run, const struct step *step, struct facts *learned, enum settled *out,
-                  struct err *err)
-{
-    (void)run;
-    (void)step;
-    (void)learned;
-    (void)err;
-    *out = SETTLED_NOT_DONE; /* what is marked already is passed over */
-    return 0;
-}
-
 const struct step_type step_remove_target = {
     .name = "remove-target",
     .class = STEP_ADDS,
     .render = render,
     .execute = execute,
     .undo = undo,
-    .settle = settle,
+    .settle = settle_by_repeating, /* what is marked already is passed over */
 };
