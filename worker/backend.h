@@ -58,6 +58,9 @@ struct backend_ops {
     int (*open)(const struct backend_config *config, struct backend **out,
                 struct err *err); /* one per executor thread; may connect lazily */
     void (*close)(struct backend *backend);
+    /* Connects now, before a recovery: whatever that does to this process (an embedded hypervisor takes its guests over) is not the job's. Who does not answer is asked again by each
+     * look. NULL: nothing to connect to. */
+    void (*connect)(struct backend *backend);
     /* Everything it has; fills its part of the host record (a struct inventory_backend appended by it, pools or repositories) too. On a thread with its own handle. */
     int (*inventory)(struct backend *backend, struct inventory_host *host, inventory_target_found *found, void *context,
                      struct err *err);

@@ -243,6 +243,16 @@ int custody_begin(struct custody *custody, struct work *work, int64_t token, int
     return move(custody, work, &telling, err);
 }
 
+int custody_recovery_begins(struct custody *custody, struct work *work, struct err *err)
+{
+    if (work->recovery_counted)
+        return 0;
+    work->recovery_counted = true;
+    work->crashes++;
+    struct inbox_row row = row_of(work);
+    return inbox_move(custody->setup.journal, &row, err);
+}
+
 int custody_hand_over(struct custody *custody, struct work *work, enum work_task task, int64_t token,
                       int64_t trusted_until_ms, struct err *err)
 {

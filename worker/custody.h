@@ -57,6 +57,8 @@ int custody_say_waiting(struct custody *custody, struct work *work, struct err *
     __attribute__((format(printf, 4, 5)));
 /* RUNNING: handed to an executor after the commit. token 0: without a lock. */
 int custody_begin(struct custody *custody, struct work *work, int64_t token, int64_t trusted_until_ms, struct err *err);
+/* What comes now may bring the worker down: it counts as an end of the job's until it has come to one. The first time only. */
+int custody_recovery_begins(struct custody *custody, struct work *work, struct err *err);
 /* Handed over again without a new state: recovery, or a debt that is paid. */
 int custody_hand_over(struct custody *custody, struct work *work, enum work_task task, int64_t token,
                       int64_t trusted_until_ms, struct err *err);

@@ -138,6 +138,26 @@ static struct backend *backend_of(struct executor *executor, const struct backen
     return executor->backends[index];
 }
 
+/*
+ * To open the hypervisor may bring the process down, where it lives in it, or never return. Neither is the job's doing: a death counts as the job's from here on, and until here
+ * the job can be given to another.
+ */
+static struct backend *backend_to_recover(struct executor *executor, struct work *work, struct err *err)
+{
+    struct save begins = {.recovery_begins = true};
+    struct backend *backend = NULL;
+
+    if (hold_look(work->hold, true)) {
+        backend = backend_of(executor, work->ops, err);
+        if (backend && work->ops->connect)
+            work->ops->connect(backend);
+        if (hold_look(work->hold, false))
+            return backend && !executor->pool->stopping && save(executor, &begins, err) < 0 ? NULL : backend;
+    }
+    err_set(err, ERR_RETRY, "the hypervisor answered too late");
+    return NULL;
+}
+
 /* Nothing was begun: tried again. */
 static void no_backend(struct work *work, const struct err *err)
 {
@@ -167,7 +187,8 @@ static void execute(struct executor *executor, struct work *work)
     executor->work = work;
     work->hold->began_ms = began_us / 1000;
     outcome_clear(&work->outcome);
-    struct backend *backend = backend_of(executor, work->ops, &err);
+    struct backend *backend = work->task == TASK_RECOVER ? backend_to_recover(executor, work, &err)
+                                                         : backend_of(executor, work->ops, &err);
     if (executor->pool->stopping)
         work->outcome.kind = OUTCOME_LEFT;
     else if (!backend)

@@ -20,6 +20,8 @@ static int hear_save(struct worker *worker, struct save *save, struct err *err)
 
     save->message.item.next = (struct queue_item *)worker->saves;
     worker->saves = save;
+    if (save->recovery_begins)
+        return custody_recovery_begins(&worker->custody, work, err);
     if (!save->plan_json)
         return journal_save_steps(worker->journal, work->row, save->changes, save->count, err);
     work->journaled = true;

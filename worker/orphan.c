@@ -36,6 +36,7 @@ static void copy_state(const struct work *work, struct work *twin)
     twin->cancelled = work->cancelled;
     twin->watched = work->watched;
     twin->recovers_since_ms = work->recovers_since_ms;
+    twin->recovery_counted = work->recovery_counted;
     twin->task = TASK_RECOVER;
     twin->give_up = hangs;
 }

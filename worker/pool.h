@@ -20,6 +20,7 @@ struct save { /* MESSAGE_SAVE: on the executor's stack until pool_saved */
     struct message message;
     struct work *work;
     const char *plan_json; /* or */
+    bool recovery_begins;  /* or */
     const struct step_change *changes;
     size_t count;
     int failed;

@@ -97,23 +97,10 @@ static int park(struct worker *worker, struct work *work, struct err *err)
     return custody_end(&worker->custody, work, STATE_PARKED, &why, NULL, err);
 }
 
-/* Counted now, in case the worker dies in the recovery. */
 static int recover(struct worker *worker, struct work *work, struct err *err)
 {
-    struct inbox_row row = {
-        .row = work->row,
-        .state = work->state,
-        .attempt = work->attempt,
-        .crashes = ++work->crashes,
-        .token = work->token,
-        .seq = work->seq,
-        .not_before_ms = work->job->not_before_ms,
-    };
-
     work->task = TASK_RECOVER;
     work->recovers_since_ms = clock_monotonic_ms();
-    if (inbox_move(worker->journal, &row, err) < 0)
-        return -1;
     if (work->class != CLASS_A && backlog_close(&worker->custody.backlog, work, err) < 0)
         return -1;
     work->closes_target = true;

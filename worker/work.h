@@ -70,6 +70,7 @@ struct work {
     bool lock_lost;               /* TASK_RECOVER: another's when last heard */
     int64_t cut_off_since_ms;     /* TASK_RECOVER: monotonic, without a lock; 0: not */
     int64_t recovers_since_ms;    /* TASK_RECOVER: monotonic */
+    bool recovery_counted;        /* TASK_RECOVER: among the crashes, until it comes to an end */
     bool orphan;                  /* given away: an executor still has it, custody has another in its place */
     struct outcome outcome;       /* filled by the executor */
     int64_t ran_us;               /* how long the executor had it, by the executor */

@@ -351,6 +351,63 @@ static void test_place_of_a_lost_begin_is_given_back(void **state)
     job_free(same);
 }
 
+static bool mirror_ready(void)
+{
+    char *xml = virDomainGetXMLDesc(rig.domain, 0), *mirror;
+    bool ready;
+
+    DEMAND(xml);
+    mirror = strstr(xml, "<mirror ");
+    ready = mirror && strstr(mirror, "ready='yes'");
+    free(xml);
+    return ready;
+}
+
+static void begin_commit(void)
+{
+    DEMAND(virDomainBlockCommit(rig.domain, "vda", NULL, NULL, 0,
+                                VIR_DOMAIN_BLOCK_COMMIT_ACTIVE | VIR_DOMAIN_BLOCK_COMMIT_SHALLOW) == 0);
+    while (!mirror_ready()) /* the child has its alarm */
+        nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL);
+}
+
+static void commit_overlay(struct job *job)
+{
+    static const char layer[] = "<domainsnapshot><disks><disk name='vda' snapshot='external'><source file='%s/disks/"
+                                "layer'/></disk><disk name='vdb' snapshot='no'/><disk name='vdc' snapshot='no'/>"
+                                "</disks></domainsnapshot>";
+    char xml[PATH_MAX];
+
+    (void)job;
+    snprintf(xml, sizeof xml, layer, rig.root);
+    DEMAND(virDomainSnapshotCreateXML(rig.domain, xml,
+                                      VIR_DOMAIN_SNAPSHOT_CREATE_DISK_ONLY | VIR_DOMAIN_SNAPSHOT_CREATE_NO_METADATA));
+    begin_commit();
+}
+
+static void commit_again(struct job *job)
+{
+    virDomainBlockJobInfo info;
+
+    (void)job;
+    DEMAND(virDomainIsActive(rig.domain) == 1);
+    DEMAND(virDomainGetBlockJobInfo(rig.domain, "vda", &info, 0) == 0);
+    begin_commit();
+    DEMAND(virDomainBlockJobAbort(rig.domain, "vda", VIR_DOMAIN_BLOCK_JOB_ABORT_PIVOT) == 0);
+}
+
+/* Within the delete of a snapshot, of which QEMU has begun the commit: the library that reads this must not take the worker down. */
+static void test_a_commit_that_is_half_noted_is_ended(void **state)
+{
+    (void)state;
+    assert_int_equal(in_child(commit_overlay, NULL), 0);
+    change_status("<mirror ", "</mirror>", "");
+    change_status("  <blockjobs", "<blockjobs",
+                  "  <job type='none' async='snapshot' flags='0x0' asyncStarted='1'><snapshotDelete/></job>\n"
+                  "  <blockjobs");
+    assert_int_equal(in_child(commit_again, NULL), 0);
+}
+
 /* QEMU was told and has begun, and libvirt has noted nothing of it: neither the backup, nor its block jobs, nor the checkpoint. */
 static void lose_begin(const struct job *job)
 {
@@ -513,6 +570,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_restore),
         cmocka_unit_test(test_place_of_a_lost_begin_is_given_back),
         cmocka_unit_test(test_what_qemu_began_alone_is_ended),
+        cmocka_unit_test(test_a_commit_that_is_half_noted_is_ended),
         cmocka_unit_test(test_restore_in_place),
         cmocka_unit_test(test_delete),
         cmocka_unit_test(test_boot),

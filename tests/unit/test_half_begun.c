@@ -28,11 +28,37 @@ static void a_place_without_a_backup_is_cut_out(void **state)
     free(cut);
 }
 
+#define COMMIT(type)                                         \
+    "<blockjobs active='yes'><blockjob name='c' type='" type \
+    "' state='new' jobflags='0x6'><disk dst='vda'/><base node='b'/><top node='t'/></blockjob></blockjobs>"
+#define DISKS(mirror_of_vda, mirror_of_vdb)                                                              \
+    "<domain type='qemu'><devices><disk>" mirror_of_vda "<target dev='vda'/></disk><disk>" mirror_of_vdb \
+    "<target dev='vdb'/></disk></devices></domain>"
+#define STATUS(content) "<domstatus>" content "</domstatus>"
+
+/* Then libvirt does not understand it, cancels it and forgets it. */
+static void a_commit_without_its_mirror_loses_what_it_is_of(void **state)
+{
+    char *cut = NULL;
+
+    (void)state;
+    assert_int_equal(half_begun_cut(STATUS(COMMIT("active-commit") DISKS("", "<mirror/>")), &cut, NULL), 0);
+    assert_non_null(cut);
+    assert_non_null(strstr(cut, "name=\"c\""));
+    assert_non_null(strstr(cut, "<target dev=\"vda\"/>"));
+    assert_null(strstr(cut, "dst="));
+    assert_null(strstr(cut, "<base"));
+    free(cut);
+}
+
 static void all_else_stays(void **state)
 {
-    static const char *const notes[] = {NOTE(""), NOTE(BACKUP_JOB "<backups><domainbackup mode='push'/></backups>"),
+    static const char *const notes[] = {NOTE(""),
+                                        NOTE(BACKUP_JOB "<backups><domainbackup mode='push'/></backups>"),
                                         NOTE("<job type='none' async='snapshot'/>"),
-                                        NOTE("<job type='modify' async='none'/>")};
+                                        NOTE("<job type='modify' async='none'/>"),
+                                        STATUS(COMMIT("active-commit") DISKS("<mirror/>", "")),
+                                        STATUS(COMMIT("commit") DISKS("", ""))};
     char *cut = NULL;
 
     (void)state;
@@ -57,6 +83,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_place_without_a_backup_is_cut_out),
+        cmocka_unit_test(a_commit_without_its_mirror_loses_what_it_is_of),
         cmocka_unit_test(all_else_stays),
         cmocka_unit_test(what_is_no_note_is_refused),
     };

@@ -33,6 +33,13 @@ static void libvirt_close_backend(struct backend *base)
     free(backend);
 }
 
+static void libvirt_connect_now(struct backend *base)
+{
+    struct err later = {0};
+
+    libvirt_connect(libvirt_of(base), &later);
+}
+
 static int libvirt_tidy(struct backend *base, struct err *err)
 {
     return kept_tidy(libvirt_of(base), err) < 0 ? -1 : undo_record_tidy(base->config, err);
@@ -62,6 +69,7 @@ const struct backend_ops libvirt_backend_ops = {
     .steps = steps,
     .open = libvirt_open_backend,
     .close = libvirt_close_backend,
+    .connect = libvirt_connect_now,
     .inventory = libvirt_inventory,
     .tidy = libvirt_tidy,
     .watch = libvirt_watch,

@@ -6,6 +6,7 @@
  */
 #include "worker/backends/libvirt/libvirt.h"
 
+#include "base/crash.h"
 #include "base/log.h"
 #include "worker/backends/libvirt/half_begun.h"
 #include "worker/backends/libvirt/predecessor.h"
@@ -80,6 +81,8 @@ virConnectPtr libvirt_open(const char *uri, struct err *err)
     LOCK_SCOPE(&opening);
     if (!opened && prepare(uri, err) < 0)
         return NULL;
+    if (!opened)
+        crash_point("connect.before", "libvirt");
     connection = virConnectOpen(uri);
     if (connection && !opened && strstr(uri, ":///embed"))
         wait_for_guests(connection);

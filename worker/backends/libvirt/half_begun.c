@@ -1,9 +1,13 @@
 /*
- * libvirt notes that a domain has a backup job before it asks QEMU for anything, and what that backup is only when QEMU has begun it. A daemon that dies between the two finds the
- * job in its notes when it starts again, and keeps its place for ever: there is no backup that could end, abort has nothing to abort, and every later backup, snapshot or
- * migration waits half a minute for the place and fails (seen on libvirt 9.0). Only a guest that is powered off gives it back.
+ * libvirt notes that a domain has a job before it asks QEMU for anything, and all about it only when QEMU has begun it. A daemon that dies between the two finds half a note when
+ * it starts again. For an embedded driver we are that daemon, so we mend the notes before it starts (all of this seen on libvirt 9.0).
  *
- * For an embedded driver we are that daemon, so we take the place out of the notes before it starts. What QEMU may have begun meanwhile is ended when the next backup begins.
+ * A backup that has no description keeps its place for ever: there is nothing that could end, abort has nothing to abort, and every later backup, snapshot or migration waits half a
+ * minute for the place and fails. Only a guest that is powered off gives it back. Its place is taken out. What QEMU may have begun meanwhile is ended when the next backup begins.
+ *
+ * A commit of the active layer, by a snapshot's delete or by itself, whose disk has no <mirror> yet: it gets ready and never looks so, and where it is cancelled (of a delete by the
+ * driver itself, as it starts) the driver reads the mirror that is not there, and takes the process down. So the note loses what it is of: a block job that libvirt does not
+ * understand it cancels in QEMU and forgets, and the chain stays as it was.
  */
 #include "worker/backends/libvirt/half_begun.h"
 
@@ -21,23 +25,56 @@
 
 enum { NOTE_MAX_BYTES = 4 << 20 };
 
+static bool cut_backup(xmlNodePtr root)
+{
+    if (!xml_find(root, "job[@async='backup']") || xml_find(root, "backups/domainbackup"))
+        return false;
+    xml_remove_all(root, "job[@async='backup']");
+    return true;
+}
+
+static bool has_mirror(xmlNodePtr root, const char *disk)
+{
+    CLEANUP(xml_matches_freep) xmlXPathObjectPtr targets = xml_all(root, "domain/devices/disk[mirror]/target");
+
+    for (int i = 0; targets && targets->nodesetval && i < targets->nodesetval->nodeNr; i++) {
+        CLEANUP(freep) char *name = xml_get_at(targets->nodesetval->nodeTab[i], "@dev");
+
+        if (name && strcmp(name, disk) == 0)
+            return true;
+    }
+    return false;
+}
+
+static bool cut_commits(xmlNodePtr root)
+{
+    CLEANUP(xml_matches_freep) xmlXPathObjectPtr jobs = xml_all(root, "blockjobs/blockjob[@type='active-commit']");
+    bool any = false;
+
+    for (int i = 0; jobs && jobs->nodesetval && i < jobs->nodesetval->nodeNr; i++) {
+        CLEANUP(freep) char *disk = xml_get_at(jobs->nodesetval->nodeTab[i], "disk/@dst");
+
+        if (!disk || has_mirror(root, disk))
+            continue;
+        xml_remove_all(jobs->nodesetval->nodeTab[i], "disk | base");
+        any = true;
+    }
+    return any;
+}
+
 int half_begun_cut(const char *note, char **out, struct err *err)
 {
     CLEANUP(xml_freep) xmlDocPtr doc = NULL;
-    xmlNodePtr root, job;
+    bool backup, commits;
 
     *out = NULL;
-    if (!strstr(note, "async='backup'"))
+    if (!strstr(note, "async='backup'") && !strstr(note, "type='active-commit'"))
         return 0;
     if (xml_parse(note, "status", &doc, err) < 0)
         return -1;
-    root = xmlDocGetRootElement(doc);
-    job = xml_find(root, "job[@async='backup']");
-    if (!job || xml_find(root, "backups/domainbackup"))
-        return 0;
-    xmlUnlinkNode(job);
-    xmlFreeNode(job);
-    return xml_format(doc, out, err);
+    backup = cut_backup(xmlDocGetRootElement(doc));
+    commits = cut_commits(xmlDocGetRootElement(doc));
+    return backup || commits ? xml_format(doc, out, err) : 0;
 }
 
 static int forget_in(const char *path, struct err *err)
@@ -52,7 +89,9 @@ static int forget_in(const char *path, struct err *err)
         return 0;
     if (file_write_atomic(path, cut, strlen(cut), 0600, err) < 0)
         return -1;
-    log_warning("libvirt", "%s: held the place of a backup that was never begun; it is free again", path);
+    log_warning("libvirt",
+                "%s: held half a note of a backup or commit, from a process that died as it began; libvirt ends it",
+                path);
     return 0;
 }
 
