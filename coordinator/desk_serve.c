@@ -242,8 +242,13 @@ static void serve_end(struct coordinator *coordinator, struct ledger_node *node,
 {
     struct err err = {0};
 
-    if (dispatch_end(coordinator, node, state, NULL, true, &err) == 0)
+    bool awaited = node->entry->job->job && node->entry->job->job->deploy_id; /* somebody waits for what is next */
+
+    if (dispatch_end(coordinator, node, state, NULL, true, &err) == 0) {
+        if (awaited)
+            planner_wake(coordinator->planner);
         return;
+    }
     log_debug(node->key, "end is not recorded yet: %s", err.text);
     coordinator->replay_wanted = true;
 }

@@ -95,6 +95,17 @@ static int fill_snapshot(const struct run *run, const struct policy *policy, str
     return string_set(&params->name, name, err);
 }
 
+/* A deploy names its snapshots; a policy calls them after the slot. */
+static int fill_deploy_snapshot(const struct run *run, const struct run_member *member,
+                                struct params_snapshot_create *params, struct err *err)
+{
+    char text[160];
+
+    snprintf(text, sizeof text, "before deploy %s", run->deploy);
+    params->quiesce = run->quiesce;
+    return string_set(&params->name, member->snapshot, err) < 0 ? -1 : string_set(&params->description, text, err);
+}
+
 static int fill_about_point(const struct run_member *member, const struct world *world, char **point,
                             struct repository_ref **repository, struct err *err)
 {
@@ -108,11 +119,15 @@ static int fill_params(const struct run *run, const struct policy *policy, const
     struct params_backup_verify *verify = job->params;
     struct params_backup_delete *remove = job->params;
     struct params_snapshot_delete *snapshot = job->params;
+    struct params_snapshot_revert *revert = job->params;
 
     if (job->op == OP_BACKUP_CREATE)
         return fill_backup(run, policy, backup, err) < 0 ? -1 : set_repository(world, member, &backup->repository, err);
     if (job->op == OP_SNAPSHOT_CREATE)
-        return fill_snapshot(run, policy, job->params, err);
+        return run->deploy ? fill_deploy_snapshot(run, member, job->params, err)
+                           : fill_snapshot(run, policy, job->params, err);
+    if (job->op == OP_SNAPSHOT_REVERT)
+        return string_set(&revert->name, member->snapshot, err);
     if (job->op == OP_BACKUP_VERIFY) {
         verify->depth = policy->verify ? policy->verify->depth : VERIFY_CHECKSUM;
         return fill_about_point(member, world, &verify->point, &verify->repository, err);
@@ -127,16 +142,20 @@ static int fill_params(const struct run *run, const struct policy *policy, const
 static int fill_names(const struct run *run, const char *run_id, const struct run_member *member, struct job *job,
                       struct err *err)
 {
-    char id[UUID_TEXT], who[96], why[256], time[40];
+    char id[UUID_TEXT], who[160], why[256], time[40];
 
     plan_job_id(run, member, id);
-    snprintf(who, sizeof who, "policy:%s", run->policy);
-    snprintf(why, sizeof why, "policy %s, %s of %s", run->policy, run->schedule,
-             format_rfc3339(run->slot_ms, time, sizeof time));
+    snprintf(who, sizeof who, "%s%.120s", run->deploy ? "" : "policy:", run->policy);
+    if (run->deploy)
+        snprintf(why, sizeof why, "deploy %s, %s", run->deploy, run->schedule);
+    else
+        snprintf(why, sizeof why, "policy %s, %s of %s", run->policy, run->schedule,
+                 format_rfc3339(run->slot_ms, time, sizeof time));
     if (target_parse(member->target, &job->target, err) < 0 || string_set(&job->target.name, member->name, err) < 0 ||
         string_set(&job->job_id, id, err) < 0 || string_set(&job->host, member->host, err) < 0 ||
-        string_set(&job->policy, run->policy, err) < 0 || string_set(&job->run, run_id, err) < 0 ||
-        string_set(&job->schedule, run->schedule, err) < 0)
+        string_set(&job->policy, run->deploy ? NULL : run->policy, err) < 0 ||
+        string_set(&job->deploy_id, run->deploy, err) < 0 || string_set(&job->run, run_id, err) < 0 ||
+        string_set(&job->schedule, run->deploy ? NULL : run->schedule, err) < 0)
         return -1;
     return string_set(&job->requested_by, run->requested_by ? run->requested_by : who, err) < 0
                ? -1
@@ -158,7 +177,7 @@ int plan_job(const struct run *run, const char *run_id, const struct policy *pol
         return err_memory(err, "job");
     record_defaults(op_info(op)->params, job->params);
     job->priority = run->priority;
-    job->slot_ms = run->slot_ms;
+    job->slot_ms = run->deploy ? 0 : run->slot_ms;
     job->deadline_ms = (run->planned_at_ms > member->due_at_ms ? run->planned_at_ms : member->due_at_ms) + JOB_TIME_MS;
     if (run->window_end_at_ms) {
         job->start_by_ms = run->window_end_at_ms;

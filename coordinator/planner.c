@@ -102,6 +102,8 @@ static int64_t leading_term(struct planner *planner)
 static int note_mark(void *context, const char *id, const struct ledger_entry *head, struct err *err)
 {
     (void)id;
+    if (head->run->deploy)
+        return 0;
     return planner_set_mark(context, head->run->policy, head->run->schedule, head->run->slot_ms, err);
 }
 
@@ -113,6 +115,7 @@ static int begin(struct planner *planner, int64_t term, struct err *err)
     if (runs_each(planner->coordinator, false, note_mark, planner, err) < 0)
         return -1;
     planner->expire_ms = planner->tidy_ms = 0;
+    planner->led_at_ms = clock_real_ms();
     planner->term = term;
     return 0;
 }
@@ -171,7 +174,10 @@ static int lead(struct planner *planner, int64_t term, struct err *err)
         return -1;
     if (load_policies(planner, err) < 0)
         return -1;
-    if (!planner->policies.count && !planner->marks)
+    int deploys = planner_deploys(planner, now_ms, err);
+    if (deploys < 0)
+        return -1;
+    if (!planner->policies.count && !planner->marks && !planner->runs && !deploys)
         return 0;
     if (planner_adopt(planner, err) < 0 || ask_parked(planner, err) < 0)
         return -1;

@@ -53,7 +53,8 @@ struct planner {
     int64_t parked_ms;     /* monotonic, when it was asked */
     int64_t expire_ms;     /* monotonic, of the next look at retention */
     int64_t tidy_ms;
-    char said[512]; /* the last trouble that was logged, and when */
+    int64_t led_at_ms; /* since when this term; real */
+    char said[512];    /* the last trouble that was logged, and when */
     int64_t said_ms;
 };
 
@@ -68,6 +69,9 @@ int planner_set_mark(struct planner *planner, const char *policy, const char *sc
 void planner_fire(struct planner *planner, int64_t now_ms);    /* what goes wrong with one holds up no other */
 int planner_compile(struct planner *planner, struct err *err); /* planner->compiled, anew */
 void planner_compiled_free(struct planner *planner);
+
+/* planner_deploy.c: deploys are taken one step further. Returns how many are not at rest, -1 */
+int planner_deploys(struct planner *planner, int64_t now_ms, struct err *err);
 
 /* planner_drive.c: runs that have not ended are taken further */
 int planner_adopt(struct planner *planner, struct err *err); /* those of the ledger that it does not have yet */

@@ -285,6 +285,19 @@ static void drop(struct active *active)
             active->seats[i].state = MEMBER_CANCELLED;
 }
 
+static int refuse_stuck(struct planner *planner, struct active *active, struct err *err)
+{
+    for (size_t i = 0; i < active->members.count; i++) {
+        struct err why = {0};
+        if (active->seats[i].move != MOVE_REFUSE)
+            continue;
+        err_set(&why, ERR_RETRY, "host %s takes no work", active->seats[i].host);
+        if (refuse_member(planner, active, i, &why, err) < 0)
+            return -1;
+    }
+    return 0;
+}
+
 /* ---- the end ---- */
 
 /* The ledger knows of the end some moments before the view shows the points that came of it. */
@@ -317,19 +330,23 @@ static int end_run(struct planner *planner, struct active *active, enum run_outc
         run->outcome = RUN_RUNNING;
         return err_wrap(err, "run %.8s", active->id);
     }
-    log_info(active->id, "policy %s, %s: %s", run->policy, run->schedule, why);
-    if (counts->done && strcmp(run->schedule, "retention") != 0)
+    log_info(active->id, "%s%s, %s: %s", run->deploy ? "" : "policy ", run->policy, run->schedule, why);
+    if (run->deploy)
+        planner_wake(planner); /* what follows is decided by the deploy */
+    else if (counts->done && strcmp(run->schedule, "retention") != 0)
         expire_soon(planner);
     return 0;
 }
 
 /* ---- a round of one run ---- */
 
-static void limits_of(const struct coordinator_options *options, const struct policy *policy, struct run_limits *out)
+static void limits_of(const struct coordinator_options *options, const struct run *run, const struct policy *policy,
+                      struct run_limits *out)
 {
     *out = (struct run_limits){.jobs = options->limits_jobs,
                                .per_host = options->limits_per_host,
-                               .per_repository = options->limits_per_repository};
+                               .per_repository = options->limits_per_repository,
+                               .policy_jobs = run->at_once};
     if (policy) {
         out->policy_jobs = policy->limits.jobs;
         out->policy_per_host = policy->limits.per_host;
@@ -373,13 +390,17 @@ static int drive_one(struct planner *planner, struct active *active, int64_t now
     struct run_limits limits;
     struct run_counts counts;
 
-    if (!active->policy && !active->run.cancel && string_set(&active->run.cancel, "its policy was deleted", err) < 0)
+    if (!active->policy && !active->run.deploy && !active->run.cancel &&
+        string_set(&active->run.cancel, "its policy was deleted", err) < 0)
         return -1;
     if (any_pending(active) && note_circumstances(planner, active, err) < 0)
         return -1;
-    limits_of(&planner->coordinator->options, active->policy ? &active->policy->policy->policy : NULL, &limits);
+    limits_of(&planner->coordinator->options, &active->run, active->policy ? &active->policy->policy->policy : NULL,
+              &limits);
     run_decide(&active->run, &limits, now_ms, active->seats, active->members.count, load);
     drop(active);
+    if (refuse_stuck(planner, active, err) < 0)
+        return -1;
     cancel_some(planner, active);
     if (submit_some(planner, active, err) < 0)
         return -1;

@@ -156,9 +156,11 @@ static struct mark *newest_of(struct newest *newest, const struct run *run)
 
 static int note_newest(void *context, const char *id, const struct ledger_entry *head, struct err *err)
 {
-    struct mark *mark = newest_of(context, head->run);
+    struct mark *mark = head->run->deploy ? NULL : newest_of(context, head->run);
 
     (void)id;
+    if (head->run->deploy)
+        return 0;
     if (!mark)
         return err_memory(err, "runs");
     if (head->run->slot_ms > mark->slot_ms)
@@ -166,11 +168,24 @@ static int note_newest(void *context, const char *id, const struct ledger_entry 
     return 0;
 }
 
+/* Those of a deploy stay as long as it does: they say which snapshots it has. */
+static int forget_of_deploy(struct planner *planner, const char *id, const struct run *run, struct err *err)
+{
+    CLEANUP(ledger_entry_freep) struct ledger_entry *deploy = NULL;
+
+    if (coordinator_get(planner->coordinator, LEDGER_DEPLOY, run->deploy, &deploy, err) < 0)
+        return -1;
+    return deploy && !deploy->gone ? 0 : run_forget(planner->coordinator, id, run, err);
+}
+
 /* The newest run of a schedule is also the memory of how far it is. */
 static int forget_old(void *context, const char *id, const struct ledger_entry *head, struct err *err)
 {
     struct newest *newest = context;
     const struct run *run = head->run;
+
+    if (run->deploy)
+        return run->ended_at_ms ? forget_of_deploy(newest->planner, id, run, err) : 0;
     const struct mark *mark = newest_of(newest, run);
     int64_t kept_ms = run->members ? RUN_KEPT_MS : EMPTY_KEPT_MS;
 

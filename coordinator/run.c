@@ -115,8 +115,20 @@ static bool window_over(const struct run *run, int64_t now_ms)
     return run->window_end_at_ms && now_ms >= run->window_end_at_ms;
 }
 
+/* A host that takes no work is waited for, but by the runs that cannot wait for long. */
+static bool stuck_too_long(const struct run *run, int64_t now_ms, struct run_seat *seat)
+{
+    if (seat->host_ready || !run->start_within_ms) {
+        seat->stuck_since_ms = 0;
+        return false;
+    }
+    if (!seat->stuck_since_ms)
+        seat->stuck_since_ms = now_ms;
+    return now_ms - seat->stuck_since_ms >= run->start_within_ms;
+}
+
 static enum member_move move_of(const struct run *run, const struct run_limits *limits, int64_t now_ms,
-                                const struct run_seat *seat, struct run_load *load)
+                                struct run_seat *seat, struct run_load *load)
 {
     bool stop = run->cancel || (window_over(run, now_ms) && run->cancel_at_end);
 
@@ -126,16 +138,35 @@ static enum member_move move_of(const struct run *run, const struct run_limits *
         return MOVE_NONE;
     if (run->cancel || window_over(run, now_ms))
         return MOVE_DROP;
-    if (seat->due_at_ms > now_ms || !seat->host_ready || seat->target_busy || seat->waits_for_earlier)
+    if (seat->due_at_ms > now_ms || seat->target_busy || seat->waits_for_earlier)
         return MOVE_NONE;
-    return take_room(load, limits, run->policy, seat) ? MOVE_SUBMIT : MOVE_NONE;
+    if (stuck_too_long(run, now_ms, seat))
+        return MOVE_REFUSE;
+    return seat->host_ready && take_room(load, limits, run->policy, seat) ? MOVE_SUBMIT : MOVE_NONE;
+}
+
+static bool any_without_success(const struct run_seat *seats, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (seats[i].state == MEMBER_FAILED || seats[i].state == MEMBER_UNKNOWN || seats[i].state == MEMBER_CANCELLED)
+            return true;
+    return false;
 }
 
 void run_decide(const struct run *run, const struct run_limits *limits, int64_t now_ms, struct run_seat *seats,
                 size_t count, struct run_load *load)
 {
-    for (size_t i = 0; i < count; i++)
-        seats[i].move = move_of(run, limits, now_ms, &seats[i], load);
+    bool stopped = run->stop_on_failure && any_without_success(seats, count), blocked = false;
+
+    for (size_t i = 0; i < count; i++) {
+        struct run_seat *seat = &seats[i];
+        if (seat->state == MEMBER_PENDING && (stopped || blocked)) {
+            seat->move = stopped ? MOVE_DROP : MOVE_NONE;
+            continue;
+        }
+        seat->move = move_of(run, limits, now_ms, seat, load);
+        blocked |= run->in_order && seat->state == MEMBER_PENDING && seat->move != MOVE_SUBMIT;
+    }
 }
 
 /* ---- how far it is ---- */

@@ -23,7 +23,8 @@ enum member_move {
     MOVE_NONE,
     MOVE_SUBMIT, /* its turn has come, and there is room */
     MOVE_CANCEL, /* ask its job to stop */
-    MOVE_DROP,   /* it will have no job: the run was cancelled, or its window is over; it counts as cancelled */
+    MOVE_DROP, /* it will have no job: the run was cancelled, stopped at a failure, or its window is over; it counts as cancelled */
+    MOVE_REFUSE, /* it will have no job: its host takes no work for too long; it counts as failed */
 };
 
 struct run_seat { /* a member as the decision sees it; the strings are the caller's */
@@ -34,7 +35,8 @@ struct run_seat { /* a member as the decision sees it; the strings are the calle
     bool target_busy;              /* an earlier job of this policy is open on its target */
     bool waits_for_earlier;        /* an earlier member of this run has the same target, and has not ended */
     bool cancel_asked;
-    enum member_move move; /* the answer */
+    int64_t stuck_since_ms; /* its turn had come, and its host took no work; 0: not so. The decision's own memory */
+    enum member_move move;  /* the answer */
 };
 
 struct run_counts {

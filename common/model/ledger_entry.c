@@ -2,8 +2,8 @@
 
 #include "model/fields.h"
 
-const char *const ledger_kind_names[] = {"term", "epoch", "job",     "key",    "token", "repository", "host",
-                                         "hold", "pin",   "default", "policy", "run",   "marks",      NULL};
+const char *const ledger_kind_names[] = {"term", "epoch",   "job",    "key", "token", "repository", "host", "hold",
+                                         "pin",  "default", "policy", "run", "marks", "deploy",     NULL};
 
 static const struct field ledger_job_fields[] = {
     RECORD(ledger_job, job, job_record),
@@ -101,6 +101,8 @@ static const struct field ledger_entry_fields[] = {
     RECORD(ledger_entry, policy, ledger_policy_record, OPTIONAL),
     RECORD(ledger_entry, run, run_record, OPTIONAL),
     RECORD(ledger_entry, members, run_members_record, OPTIONAL),
+    RECORD(ledger_entry, deploy, deploy_record, OPTIONAL),
+    RECORD(ledger_entry, word, deploy_word_record, OPTIONAL),
     {0},
 };
 const struct record_type ledger_entry_record = {"ledger_entry", sizeof(struct ledger_entry), ledger_entry_fields};

@@ -1,5 +1,6 @@
 #pragma once
 /* The coordinator's memory: records of fleetsnap.ledger. Each is complete: it replaces what was known of (kind, id). design.md "Coordinator", "Ledger". */
+#include "model/deploy.h"
 #include "model/job.h"
 #include "model/policy.h"
 #include "model/run.h"
@@ -17,7 +18,8 @@ enum ledger_kind {
     LEDGER_DEFAULT,
     LEDGER_POLICY,
     LEDGER_RUN,
-    LEDGER_MARKS
+    LEDGER_MARKS,
+    LEDGER_DEPLOY
 };
 
 enum { RATE_NONE = -1 };
@@ -94,6 +96,8 @@ struct ledger_entry {
     struct run *run;             /* RUN: id is the run's, or */
     struct run_members *members; /* RUN/N */
     struct list marks;           /* MARKS: of struct ledger_mark, in order */
+    struct deploy *deploy;       /* DEPLOY: id is the deploy's, or */
+    struct deploy_word *word;    /* DEPLOY/N */
 };
 
 extern const struct record_type ledger_entry_record, ledger_job_record, ledger_mark_record, ledger_key_record,

@@ -34,7 +34,7 @@ static const struct field members_fields[] = {
 const struct record_type run_members_record = {"run_members", sizeof(struct run_members), members_fields};
 
 static const struct field run_fields[] = {
-    STRING(run, policy, .max = 64),
+    STRING(run, policy, .max = 128),
     INT(run, version),
     STRING(run, schedule, .max = 64),
     TIME(run, slot),
@@ -55,6 +55,12 @@ static const struct field run_fields[] = {
     INT(run, unknown, OPTIONAL),
     INT(run, cancelled, OPTIONAL),
     INT(run, skipped, OPTIONAL),
+    STRING(run, deploy, OPTIONAL, .max = 128),
+    ENUM(run, quiesce, quiesce_names, OPTIONAL),
+    BOOL(run, in_order, OPTIONAL),
+    BOOL(run, stop_on_failure, OPTIONAL),
+    INT(run, at_once, OPTIONAL),
+    INT(run, start_within_ms, OPTIONAL),
     {0},
 };
 const struct record_type run_record = {"run", sizeof(struct run), run_fields};

@@ -15,7 +15,7 @@ struct run_member {
     char *host;
     char *repository;  /* UUID; absent: none is used */
     char *point;       /* restore point that the job is about */
-    char *snapshot;    /* name of the snapshot that is deleted */
+    char *snapshot;    /* name of the snapshot that is deleted, or, for a deploy, made or reverted to */
     int64_t due_at_ms; /* its turn */
     int64_t retarget;  /* how often it was planned again on another host */
     char *skipped;     /* why it has no job ("refused: …": it should have one); absent: it has one, or will */
@@ -28,7 +28,7 @@ struct run_members {
 struct run {
     char *policy;
     int64_t version;
-    char *schedule; /* of the policy; "manual", "retention" */
+    char *schedule; /* of the policy; "manual", "retention"; of a deploy "begin", "revert", "delete" */
     int64_t slot_ms;
     char *operation; /* op of the jobs */
     int kind;        /* of backups; enum backup_kind */
@@ -42,6 +42,13 @@ struct run {
     int64_t ended_at_ms;
     int outcome; /* enum run_outcome */
     int64_t done, failed, unknown, cancelled, skipped;
+    /* Of a deploy (model/deploy.h); policy is then "deploy:ID". */
+    char *deploy;
+    int quiesce;          /* of its snapshots; enum quiesce */
+    bool in_order;        /* nobody overtakes a member that cannot start yet */
+    bool stop_on_failure; /* after one that did not succeed nothing starts any more */
+    int64_t at_once;      /* so many jobs; 0: no limit */
+    int64_t start_within_ms; /* a member whose turn has come and whose host takes no work for so long is refused; 0: it waits */
 };
 
 extern const struct record_type run_record, run_members_record, run_member_record;

@@ -24,7 +24,8 @@ EMBED(schema_ledger_entry_2, "ledger_entry.2.avsc");
 EMBED(schema_ledger_entry_3, "ledger_entry.3.avsc");
 EMBED(schema_ledger_entry_4, "ledger_entry.4.avsc");
 EMBED(schema_ledger_entry_5, "ledger_entry.5.avsc");
-EMBED(schema_ledger_entry_6, "ledger_entry.avsc");
+EMBED(schema_ledger_entry_6, "ledger_entry.6.avsc");
+EMBED(schema_ledger_entry_7, "ledger_entry.avsc");
 EMBED(schema_restore_point_1, "restore_point.1.avsc");
 EMBED(schema_restore_point_2, "restore_point.avsc");
 EMBED(schema_inventory_1, "inventory.avsc");
@@ -58,6 +59,7 @@ const struct schema_entry schema_table[] = {
     {19, 5, "ledger_entry.5.avsc", &ledger_entry_record, schema_ledger_entry_5},
     {20, 4, "job.avsc", &job_record, schema_job_4},
     {21, 4, "request.avsc", &request_record, schema_request_4},
-    {22, 6, "ledger_entry.avsc", &ledger_entry_record, schema_ledger_entry_6},
+    {22, 6, "ledger_entry.6.avsc", &ledger_entry_record, schema_ledger_entry_6},
+    {23, 7, "ledger_entry.avsc", &ledger_entry_record, schema_ledger_entry_7},
     {0},
 };

@@ -200,4 +200,5 @@ api_handler api_defaults_list, api_defaults_set;
 api_handler api_tokens_list, api_tokens_create, api_tokens_revoke, api_dead_letters_list, api_dead_letters_show;
 api_handler api_policies_list, api_policies_show, api_policies_apply, api_policies_delete, api_policies_pause,
     api_policies_resume, api_policies_run, api_policies_preview, api_policies_preview_text;
+api_handler api_deploys_list, api_deploys_begin, api_deploys_show, api_deploys_succeeded, api_deploys_failed;
 api_handler api_runs_list, api_runs_show, api_runs_cancel;

@@ -51,6 +51,13 @@ const struct api_route api_routes[] = {
     {"GET", "/v1/runs/{run}", ROLE_VIEWER, api_runs_show, "One run with its members"},
     {"POST", "/v1/runs/{run}/cancel", ROLE_OPERATOR, api_runs_cancel, "Ask a run to stop"},
 
+    {"GET", "/v1/deploys", ROLE_VIEWER, api_deploys_list, "Deploys, newest first"},
+    {"POST", "/v1/deploys", ROLE_OPERATOR, api_deploys_begin, "Begin a deploy: a snapshot of each of its targets"},
+    {"GET", "/v1/deploys/{deploy}", ROLE_VIEWER, api_deploys_show, "One deploy with its targets"},
+    {"POST", "/v1/deploys/{deploy}/succeeded", ROLE_OPERATOR, api_deploys_succeeded, "Say that a deploy succeeded"},
+    {"POST", "/v1/deploys/{deploy}/failed", ROLE_OPERATOR, api_deploys_failed,
+     "Say that a deploy failed, and revert it if asked"},
+
     {"GET", "/v1/defaults", ROLE_VIEWER, api_defaults_list, "Where backups go when nobody says"},
     {"POST", "/v1/defaults", ROLE_OPERATOR, api_defaults_set, "Say where backups go when nobody says"},
 

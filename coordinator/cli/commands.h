@@ -3,7 +3,7 @@
 #include "coordinator/cli/command.h"
 
 extern const struct command commands_fleet[], commands_snapshot[], commands_backup[], commands_job[], commands_policy[],
-    commands_help[];
+    commands_deploy[], commands_help[];
 
 command_run run_job_command; /* starts the job that the row's op names (job_command.c) */
 
@@ -17,3 +17,4 @@ command_run run_job_list, run_job_show, run_job_watch, run_job_cancel, run_job_s
 command_run run_policy_apply, run_policy_list, run_policy_show, run_policy_diff, run_policy_preview, run_policy_pause,
     run_policy_resume, run_policy_run_now, run_policy_delete;
 command_run run_run_list, run_run_show, run_run_watch, run_run_cancel;
+command_run run_deploy_begin, run_deploy_succeeded, run_deploy_failed, run_deploy_status, run_deploy_list;

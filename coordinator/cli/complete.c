@@ -92,6 +92,7 @@ static void print_kind(struct cli *cli, const char *kind, const char *target)
                    {"tokens", "/v1/tokens", "name", NULL},
                    {"policies", "/v1/policies", "name", NULL},
                    {"runs", "/v1/runs?limit=100", "run_id", NULL},
+                   {"deploys", "/v1/deploys?limit=100", "deploy_id", NULL},
                    {"repositories", "/v1/repositories", "name", NULL}};
 
     if (strcmp(kind, "snapshots") == 0)
@@ -175,7 +176,7 @@ static void analyse(struct words *words)
 static void print_nouns(struct cli *cli)
 {
     static const char *const lists[] = {"targets",      "hosts",  "jobs",     "snapshots", "backups",
-                                        "repositories", "tokens", "policies", "runs"};
+                                        "repositories", "tokens", "policies", "runs",      "deploys"};
     const struct command *command;
     const char *noun = "";
 

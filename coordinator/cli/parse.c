@@ -195,7 +195,7 @@ static bool noun_exists(const char *noun)
     return false;
 }
 
-/* "targets" → the list of target; "repositories" → of repository. */
+/* "targets" → the list of target; "repositories" → of repository; "deploys" → of deploy. */
 static const struct command *plural(const char *word)
 {
     const struct command *command;
@@ -203,7 +203,7 @@ static const struct command *plural(const char *word)
 
     for (size_t i = 0; (command = command_at(i)); i++) {
         size_t len = strlen(command->noun);
-        bool ies = command->noun[len - 1] == 'y';
+        bool ies = len > 1 && command->noun[len - 1] == 'y' && !strchr("aeiou", command->noun[len - 2]);
         snprintf(plural_text, sizeof plural_text, "%.*s%s", (int)(ies ? len - 1 : len), command->noun,
                  ies ? "ies" : "s");
         if ((command->flags & COMMAND_LIST) && strcmp(plural_text, word) == 0)

@@ -5,6 +5,7 @@
 #include "base/facts.h"
 #include "base/parse.h"
 #include "base/uuid.h"
+#include "coordinator/deploys.h"
 #include "coordinator/plans.h"
 #include "model/job_state.h"
 #include "model/select.h"
@@ -921,4 +922,68 @@ int plans_run_cancel(struct coordinator *fake, const struct caller *caller, cons
     (void)caller;
     snprintf(out_run_id, 37, "%s", prefix);
     return change_item(fake, "runs", "run_id", prefix, "cancel", json_string(reason ? reason : ""), err);
+}
+
+/* ---- deploys ---- */
+
+/* As the table "deploys" has it; a list in its "next" is states that it comes to, one each time that it is shown. */
+int deploys_show(struct coordinator *fake, struct view_reader *reader, const struct caller *caller, const char *id,
+                 json_t **out, struct err *err)
+{
+    (void)reader;
+    (void)caller;
+    LOCK_SCOPE(&fake->lock);
+    json_t *item = find_item(fake, "deploys", "deploy_id", id), *next = json_object_get(item, "next");
+
+    if (fails(fake, err) < 0)
+        return -1;
+    if (json_array_size(next)) {
+        json_object_update(item, json_array_get(next, 0));
+        json_array_remove(next, 0);
+    }
+    *out = item ? json_deep_copy(item) : NULL;
+    return item != NULL;
+}
+
+int deploys_begin(struct coordinator *fake, struct view_reader *reader, const struct caller *caller, const char *id,
+                  const struct deploy *asked, bool dry_run, json_t **out, struct err *err)
+{
+    CLEANUP(freep) char *text = NULL;
+    int found = deploys_show(fake, reader, caller, id, out, err);
+
+    if (found)
+        return found < 0 ? -1 : 0;
+    if (strstr(asked->selector, "nothing"))
+        return err_set(err, ERR_PERMANENT, "no target has the labels \"%s\"", asked->selector);
+    if (record_to_json(&deploy_record, asked, false, &text, err) < 0)
+        return -1;
+    LOCK_SCOPE(&fake->lock);
+    *out = json_loads(text, 0, NULL);
+    json_object_set_new(*out, "deploy_id", json_string(id));
+    json_object_set_new(*out, "dry_run", json_boolean(dry_run));
+    return 0;
+}
+
+int deploys_say(struct coordinator *fake, struct view_reader *reader, const struct caller *caller, const char *id,
+                const struct deploy_word *word, bool dry_run, json_t **out, struct err *err)
+{
+    CLEANUP(freep) char *text = NULL;
+    int found = deploys_show(fake, reader, caller, id, out, err);
+
+    if (found <= 0)
+        return found;
+    if (record_to_json(&deploy_word_record, word, false, &text, err) < 0)
+        return -1;
+    json_object_set_new(*out, "said", json_loads(text, 0, NULL));
+    json_object_set_new(*out, "dry_run", json_boolean(dry_run));
+    return 1;
+}
+
+int deploys_list(struct coordinator *fake, const struct caller *caller, bool open_only, int64_t limit, json_t **out,
+                 struct err *err)
+{
+    (void)caller;
+    (void)open_only;
+    (void)limit;
+    return copy_table(fake, "deploys", out, err);
 }

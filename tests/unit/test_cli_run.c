@@ -466,6 +466,64 @@ static const char runs_json[] =
     "{\"target\":\"libvirt:2\",\"name\":\"shop-2\",\"host\":\"beta\",\"state\":\"REFUSED\",\"job_id\":null,\"skipped\":\"refused: host beta has no repository main\"},"
     "{\"target\":\"libvirt:3\",\"name\":\"db\",\"host\":\"alpha\",\"state\":\"SKIPPED\",\"job_id\":null,\"skipped\":\"an earlier job of this policy is still open on it\"}]}]";
 
+#define DEPLOY(state, ended, more)                                       \
+    "{\"deploy_id\": \"7\", \"state\": \"" state "\", \"ended\": " ended \
+    ", \"pending\": false, \"selector\": \"app=shop\", " more "}"
+#define DEPLOY_TARGETS(snapshot, revert)                                                                                              \
+    "\"targets\": [{\"name\": \"shop-1\", \"target\": \"libvirt:1\", \"host\": \"alpha\", \"snapshot\": {\"state\": \"SUCCEEDED\"}, " \
+    "\"revert\": {\"state\": \"SUCCEEDED\"}}, {\"name\": \"shop-2\", \"target\": \"libvirt:2\", \"host\": \"beta\", "                 \
+    "\"snapshot\": {\"state\": \"" snapshot "\", \"why\": \"no room\"}, \"revert\": {\"state\": \"" revert                            \
+    "\", \"why\": null}}]"
+
+static void a_deploy_is_a_gate(void **state)
+{
+    struct world *world = *state;
+
+    fake_load(world->fake, "deploys",
+              "[" DEPLOY("planning", "false",
+                         "\"next\": [{\"state\": \"snapshotting\"}, {\"state\": \"ready\"}], " DEPLOY_TARGETS(
+                             "SUCCEEDED", "")) "]");
+    expect(world, "deploy begin --id 7 -l app=shop --wait", EXIT_DONE,
+           "deploy 7: ready: every target has its snapshot\n", "deploy 7: snapshotting: 2 of 2 done\n");
+    fake_load(world->fake, "deploys",
+              "[" DEPLOY("undone", "true",
+                         "\"why\": \"not every target got its snapshot\", " DEPLOY_TARGETS("FAILED", "")) "]");
+    expect(world, "deploy begin --id 7 -l app=shop", EXIT_FAILED, "",
+           "deploy 7: undone: not every target got its snapshot; the snapshots that were made are deleted\n"
+           "  shop-2 on beta: snapshot FAILED: no room\nTarget by target: fleetsnap deploy status 7\n");
+    expect(world, "deploy begin --id 7 -l app=shop --no-wait", EXIT_DONE, "7\n", "");
+    expect(world, "deploy begin --id 7", EXIT_USAGE, "", NULL);
+    expect(world, "deploy begin --id 7 -l app=shop --wait --no-wait", EXIT_USAGE, "", NULL);
+    expect(world, "deploy begin --id 7 -l app=nothing", EXIT_FAILED, "", NULL);
+    expect(world, "deploy begin --id 8 -l app=nothing", EXIT_USAGE, "", NULL);
+    expect(world, "deploys", EXIT_DONE, NULL, "");
+    expect(world, "deploy status 7", EXIT_DONE, NULL, "");
+    expect(world, "deploy status 9", EXIT_USAGE, "", NULL);
+}
+
+static void a_revert_says_what_is_not_back(void **state)
+{
+    struct world *world = *state;
+
+    fake_load(world->fake, "deploys", "[" DEPLOY("revert_failed", "true", DEPLOY_TARGETS("SUCCEEDED", "FAILED")) "]");
+    expect(world, "deploy failed 7 --revert", EXIT_SOME, "",
+           "deploy 7: revert_failed: not every target is back; its snapshots are kept\n"
+           "  shop-2 on beta: revert FAILED\nTarget by target: fleetsnap deploy status 7\n");
+    fake_load(world->fake, "deploys", "[" DEPLOY("revert_failed", "true", DEPLOY_TARGETS("SUCCEEDED", "PARKED")) "]");
+    expect(world, "deploy failed 7 --revert", EXIT_UNKNOWN, "", NULL);
+    fake_load(world->fake, "deploys", "[" DEPLOY("reverted", "true", DEPLOY_TARGETS("SUCCEEDED", "SUCCEEDED")) "]");
+    expect(world, "deploy failed 7 --revert --order shop-2,shop-1 --keep-going", EXIT_DONE,
+           "deploy 7: reverted: every target is back\n", "");
+    expect(world, "deploy failed 7 --order shop-2", EXIT_USAGE, "", NULL);
+    expect(world, "deploy failed 7 --revert --keep-going --stop-on-failure", EXIT_USAGE, "", NULL);
+    expect(world, "deploy failed 7 --revert --no-wait", EXIT_DONE, NULL, "");
+    expect(world, "deploy failed 7", EXIT_DONE, "deploy 7 has failed; its snapshots are kept for a while\n", "");
+    expect(world, "deploy succeeded 7", EXIT_DONE, NULL, "");
+    world->terminal = true;
+    world->answer = "n\n";
+    expect(world, "deploy failed 7 --revert", EXIT_DECLINED, NULL, NULL);
+}
+
 static void policies_and_runs_are_shown(void **state)
 {
     struct world *world = *state;
@@ -764,6 +822,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(holds_and_pins_say_what_and_why, make, destroy),
         cmocka_unit_test_setup_teardown(words_that_cannot_be_are_refused, make, destroy),
         cmocka_unit_test_setup_teardown(policies_and_runs_are_shown, make, destroy),
+        cmocka_unit_test_setup_teardown(a_deploy_is_a_gate, make, destroy),
+        cmocka_unit_test_setup_teardown(a_revert_says_what_is_not_back, make, destroy),
         cmocka_unit_test_setup_teardown(policies_are_changed, make, destroy),
         cmocka_unit_test_setup_teardown(tokens_decide, make, destroy),
         cmocka_unit_test_setup_teardown(jobs_are_watched_cancelled_resolved, make, destroy),

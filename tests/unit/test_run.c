@@ -112,6 +112,67 @@ static void a_cancelled_run_starts_nothing_more(void **state)
     assert_int_equal(move_of(&run, 1, asked), MOVE_NONE);
 }
 
+static void nobody_overtakes_in_order(void **state)
+{
+    struct run run = plain;
+    struct run_seat seats[] = {seat(MEMBER_DONE), seat(MEMBER_PENDING), seat(MEMBER_OPEN), seat(MEMBER_PENDING)};
+
+    (void)state;
+    seats[1].host_ready = false;
+    run_decide(&run, &no_limits, 1, seats, 4, load);
+    assert_int_equal(seats[3].move, MOVE_SUBMIT);
+    run.in_order = true;
+    run_decide(&run, &no_limits, 1, seats, 4, load);
+    assert_int_equal(seats[1].move, MOVE_NONE);
+    assert_int_equal(seats[3].move, MOVE_NONE);
+    seats[1].host_ready = true;
+    run_decide(&run, &no_limits, 1, seats, 4, load);
+    assert_int_equal(seats[1].move, MOVE_SUBMIT);
+    assert_int_equal(seats[3].move, MOVE_SUBMIT);
+}
+
+static void a_failure_stops_the_rest_if_asked(void **state)
+{
+    static const enum member_state bad[] = {MEMBER_FAILED, MEMBER_UNKNOWN, MEMBER_CANCELLED};
+    struct run run = plain;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        struct run_seat seats[] = {seat(MEMBER_PENDING), seat(bad[i]), seat(MEMBER_OPEN)};
+        run.stop_on_failure = false;
+        run_decide(&run, &no_limits, 1, seats, 3, load);
+        assert_int_equal(seats[0].move, MOVE_SUBMIT);
+        run.stop_on_failure = true;
+        run_decide(&run, &no_limits, 1, seats, 3, load);
+        assert_int_equal(seats[0].move, MOVE_DROP);
+        assert_int_equal(seats[2].move, MOVE_NONE); /* what runs is left alone */
+    }
+}
+
+static void a_dead_host_is_waited_for_only_so_long(void **state)
+{
+    struct run run = plain;
+    struct run_seat one = seat(MEMBER_PENDING);
+
+    (void)state;
+    one.host_ready = false;
+    run_decide(&run, &no_limits, 1000, &one, 1, load);
+    run_decide(&run, &no_limits, 900000, &one, 1, load);
+    assert_int_equal(one.move, MOVE_NONE);
+    run.start_within_ms = 60000;
+    run_decide(&run, &no_limits, 1000000, &one, 1, load);
+    run_decide(&run, &no_limits, 1059999, &one, 1, load);
+    assert_int_equal(one.move, MOVE_NONE);
+    one.host_ready = true; /* it was there meanwhile: the time begins anew */
+    one.due_at_ms = 0;
+    run_decide(&run, &(struct run_limits){.jobs = 1}, 1059999, &one, 1, load);
+    one.host_ready = false;
+    run_decide(&run, &no_limits, 1060000, &one, 1, load);
+    assert_int_equal(one.move, MOVE_NONE);
+    run_decide(&run, &no_limits, 1120000, &one, 1, load);
+    assert_int_equal(one.move, MOVE_REFUSE);
+}
+
 static enum run_outcome judge(const struct run *run, const char *states)
 {
     static const char letters[] = "podfcus"; /* pending open done failed cancelled unknown skipped */
@@ -193,6 +254,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(limits_hold_for_all_that_is_under_way, make_load, free_load),
         cmocka_unit_test_setup_teardown(a_window_ends, make_load, free_load),
         cmocka_unit_test_setup_teardown(a_cancelled_run_starts_nothing_more, make_load, free_load),
+        cmocka_unit_test_setup_teardown(nobody_overtakes_in_order, make_load, free_load),
+        cmocka_unit_test_setup_teardown(a_failure_stops_the_rest_if_asked, make_load, free_load),
+        cmocka_unit_test_setup_teardown(a_dead_host_is_waited_for_only_so_long, make_load, free_load),
         cmocka_unit_test(how_a_run_ended),
         cmocka_unit_test(every_run_ends_within_its_limits),
     };

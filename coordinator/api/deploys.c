@@ -1,0 +1,286 @@
+/* Deploys: what is asked is read and checked, what it means is in coordinator/deploys.h. */
+#include "coordinator/deploys.h"
+#include "base/err.h"
+#include "base/parse.h"
+#include "coordinator/api/internal.h"
+#include "model/job.h"
+#include "model/select.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum { REASON_MAX = 1000 };
+
+static const int64_t HOUR_MS = 3600 * 1000LL, DAY_MS = 24 * HOUR_MS;
+
+static int no_deploy(struct api_response *response, const char *id)
+{
+    return api_problem(response, 404, "not_found", id, "All of them: fleetsnap deploys", "no deploy \"%s\"", id);
+}
+
+/* ---- members of the body; each: false, and the response says why ---- */
+
+static bool take_duration(struct api_request *request, struct api_response *response, const char *member,
+                          int64_t fallback_ms, int64_t most_ms, int64_t *out)
+{
+    const json_t *value = json_object_get(request->json, member);
+    struct err err = {0};
+
+    *out = fallback_ms;
+    if (!value || json_is_null(value))
+        return true;
+    if (json_is_string(value) && parse_duration(json_string_value(value), out, &err) == 0 && *out > 0 && *out <= most_ms)
+        return true;
+    api_problem(response, 400, "usage", member, NULL, "%s: must be a time like \"24h\", above 0 and at most %lld h",
+                member, (long long)(most_ms / HOUR_MS));
+    return false;
+}
+
+static bool take_choice(struct api_request *request, struct api_response *response, const char *member,
+                        const char *const *names, int *out)
+{
+    const char *text = api_text(request, member);
+
+    if (!json_object_get(request->json, member))
+        return true;
+    *out = text ? name_index(names, text) : -1;
+    if (*out >= 0)
+        return true;
+    api_problem(response, 400, "usage", member, NULL, "%s: is none of its words", member);
+    return false;
+}
+
+static bool take_flags(struct api_request *request, struct api_response *response, const char *const *members)
+{
+    for (; *members; members++) {
+        const json_t *value = json_object_get(request->json, *members);
+        if (!value || json_is_boolean(value))
+            continue;
+        api_problem(response, 400, "usage", *members, NULL, "%s: is neither true nor false", *members);
+        return false;
+    }
+    return true;
+}
+
+static bool take_reason(struct api_request *request, struct api_response *response, char **out)
+{
+    const char *reason = api_text(request, "reason");
+    struct err err = {0};
+
+    if (!reason || (strlen(reason) <= REASON_MAX && string_set(out, reason, &err) == 0))
+        return true;
+    api_problem(response, 400, "usage", "reason", NULL, "reason: is longer than %d bytes", REASON_MAX);
+    return false;
+}
+
+static bool take_id(struct api_response *response, const char *id)
+{
+    if (id && deploy_id_valid(id))
+        return true;
+    api_problem(response, 400, "usage", "id", NULL,
+                "id: a deploy needs an id of its own, of 1 to %d letters, digits and . _ : + -", DEPLOY_ID_MAX);
+    return false;
+}
+
+/* The token's selector is part of it: a token for some targets has only those. */
+static bool take_selector(struct api_request *request, struct api_response *response, struct deploy *deploy)
+{
+    const char *asked = api_text(request, "selector"), *own = request->caller.selector;
+    CLEANUP(freep) char *both = NULL;
+    struct selector *selector = NULL;
+    struct err err = {0};
+
+    if (!asked || !*asked) {
+        api_problem(response, 400, "usage", "selector", NULL, "selector: is missing: the labels of the targets");
+        return false;
+    }
+    if (asprintf(&both, "%s%s%s", asked, own ? "," : "", own ? own : "") < 0)
+        return both = NULL, api_problem(response, 503, "retry", NULL, NULL, "out of memory"), false;
+    if (selector_parse(asked, &selector, &err) < 0 || string_set(&deploy->selector, both, &err) < 0)
+        return api_usage(response, "selector", &err), false;
+    selector_free(selector);
+    return true;
+}
+
+/* ---- begin ---- */
+
+static bool may_begin(struct api_request *request, struct api_response *response, bool auto_revert)
+{
+    enum job_class needed = auto_revert ? CLASS_C : CLASS_B;
+    const char *classes = request->caller.classes;
+
+    if (api_flag(request, "dry_run") || api_class_allowed(classes, needed))
+        return true;
+    coordinator_audit(request->context->coordinator, &request->caller, "deploy.begin", api_text(request, "id"),
+                      api_text(request, "reason"), "the token does not allow that class");
+    api_problem(response, 403, "forbidden", request->caller.token, "Ask an admin for a token with that class",
+                "the token %s allows class %s, but %s (class %s)", request->caller.token, classes ? classes : "none",
+                auto_revert ? "auto_revert may take away a running state" : "snapshots add", class_names[needed]);
+    return false;
+}
+
+static bool take_deploy(struct api_request *request, struct api_response *response, struct deploy *deploy)
+{
+    static const char *const flags[] = {"auto_revert", "dry_run", NULL};
+    char snapshot[DEPLOY_ID_MAX + 16];
+    struct err err = {0};
+
+    if (!take_id(response, api_text(request, "id")) || !take_selector(request, response, deploy) ||
+        !take_flags(request, response, flags) || !take_reason(request, response, &deploy->reason) ||
+        !take_duration(request, response, "ttl", DAY_MS, 365 * DAY_MS, &deploy->ttl_ms) ||
+        !take_duration(request, response, "timeout", DAY_MS, 30 * DAY_MS, &deploy->timeout_ms) ||
+        !take_duration(request, response, "within", HOUR_MS / 6, DAY_MS, &deploy->within_ms) ||
+        !take_choice(request, response, "overlap", deploy_overlap_names, &deploy->overlap) ||
+        !take_choice(request, response, "quiesce", quiesce_names, &deploy->quiesce))
+        return false;
+    deploy->auto_revert = api_flag(request, "auto_revert");
+    snprintf(snapshot, sizeof snapshot, "deploy-%s", api_text(request, "id"));
+    if (string_set(&deploy->snapshot, snapshot, &err) == 0 &&
+        string_set(&deploy->token, request->caller.token, &err) == 0)
+        return may_begin(request, response, deploy->auto_revert);
+    return api_problem_err(response, "deploy", &err), false;
+}
+
+int api_deploys_begin(struct api_request *request, struct api_response *response)
+{
+    static const char *const members[] = {"id",      "selector",    "ttl",    "timeout", "within", "overlap",
+                                          "quiesce", "auto_revert", "reason", "dry_run", NULL};
+    CLEANUP(deploy_clear) struct deploy deploy = {0};
+    const char *id = api_text(request, "id");
+    bool dry_run = api_flag(request, "dry_run");
+    json_t *begun = NULL;
+    struct err err = {0};
+
+    if (!api_members(request, response, members) || !take_deploy(request, response, &deploy))
+        return 0;
+    if (deploys_begin(request->context->coordinator, request->reader, &request->caller, id, &deploy, dry_run, &begun,
+                      &err) == 0)
+        return api_answer(response, dry_run ? 200 : 202, begun);
+    if (err.kind == ERR_PERMANENT)
+        return api_problem(response, 404, "not_found", id, "Targets and their labels: fleetsnap targets", "%s",
+                           err.text);
+    return api_problem_err(response, id, &err);
+}
+
+/* ---- list, status ---- */
+
+int api_deploys_list(struct api_request *request, struct api_response *response)
+{
+    static const char *const allowed[] = {"open", "limit", NULL};
+    struct view_filter filter;
+    struct err err = {0};
+    json_t *items = NULL;
+
+    if (!api_filter(request, response, allowed, &filter))
+        return 0;
+    if (deploys_list(request->context->coordinator, &request->caller, filter.open_only, filter.limit, &items, &err) < 0)
+        return api_problem_err(response, "deploys", &err);
+    return api_answer(response, 200, json_pack("{s:o, s:n}", "items", items, "next"));
+}
+
+int api_deploys_show(struct api_request *request, struct api_response *response)
+{
+    const char *id = request->arguments[0];
+    json_t *deploy = NULL;
+    struct err err = {0};
+
+    int found = deploys_show(request->context->coordinator, request->reader, &request->caller, id, &deploy, &err);
+    if (found < 0)
+        return api_problem_err(response, id, &err);
+    return found ? api_answer(response, 200, deploy) : no_deploy(response, id);
+}
+
+/* ---- how it ended ---- */
+
+static int say(struct api_request *request, struct api_response *response, const struct deploy_word *word)
+{
+    const char *id = request->arguments[0];
+    json_t *deploy = NULL;
+    struct err err = {0};
+
+    int found = deploys_say(request->context->coordinator, request->reader, &request->caller, id, word,
+                            api_flag(request, "dry_run"), &deploy, &err);
+    if (found < 0)
+        return err.kind == ERR_PERMANENT ? api_usage(response, id, &err) : api_problem_err(response, id, &err);
+    return found ? api_answer(response, word->revert ? 202 : 200, deploy) : no_deploy(response, id);
+}
+
+static bool may_say(struct api_request *request, struct api_response *response, const struct deploy_word *word)
+{
+    enum job_class needed = word->revert ? CLASS_C : CLASS_B;
+    const char *classes = request->caller.classes;
+
+    if (api_flag(request, "dry_run") || api_class_allowed(classes, needed))
+        return true;
+    coordinator_audit(request->context->coordinator, &request->caller, "deploy.say", request->arguments[0],
+                      api_text(request, "reason"), "the token does not allow that class");
+    api_problem(response, 403, "forbidden", request->caller.token, "Ask an admin for a token with that class",
+                "the token %s allows class %s, but this needs %s", request->caller.token, classes ? classes : "none",
+                class_names[needed]);
+    return false;
+}
+
+int api_deploys_succeeded(struct api_request *request, struct api_response *response)
+{
+    static const char *const members[] = {"reason", "dry_run", NULL}, *const flags[] = {"dry_run", NULL};
+    CLEANUP(deploy_word_clear) struct deploy_word word = {.says = DEPLOY_SAYS_SUCCEEDED};
+
+    if (!api_members(request, response, members) || !take_flags(request, response, flags) ||
+        !take_reason(request, response, &word.reason) || !may_say(request, response, &word))
+        return 0;
+    return say(request, response, &word);
+}
+
+static bool take_order(struct api_request *request, struct api_response *response, struct strings *out)
+{
+    const json_t *order = json_object_get(request->json, "order"), *item;
+    size_t index;
+    struct err err = {0};
+
+    if (order && (!json_is_array(order) || json_array_size(order) > DEPLOY_ORDER_MAX))
+        return api_problem(response, 400, "usage", "order", NULL, "order: is no list of at most %d names",
+                           DEPLOY_ORDER_MAX),
+               false;
+    json_array_foreach(order, index, item)
+    {
+        const char *name = json_string_value(item);
+        if (!name || !*name || strlen(name) > 400 || strings_add(out, name, &err) < 0)
+            return api_problem(response, 400, "usage", "order", NULL, "order: has something that is no name"), false;
+    }
+    return true;
+}
+
+/* How to revert means nothing without the wish. */
+static bool take_revert(struct api_request *request, struct api_response *response, struct deploy_word *word)
+{
+    static const char *const flags[] = {"revert", "keep_going", "dry_run", NULL}, *const how[] = {"order", "keep_going",
+                                                                                                  "parallel", NULL};
+    const json_t *parallel = json_object_get(request->json, "parallel");
+
+    if (!take_flags(request, response, flags) || !take_order(request, response, &word->order))
+        return false;
+    word->revert = api_flag(request, "revert");
+    word->keep_going = api_flag(request, "keep_going");
+    word->parallel = parallel ? json_integer_value(parallel) : 1;
+    if (word->parallel < 1 || word->parallel > DEPLOY_PARALLEL_MAX)
+        return api_problem(response, 400, "usage", "parallel", NULL, "parallel: must be from 1 to %d",
+                           DEPLOY_PARALLEL_MAX),
+               false;
+    for (size_t i = 0; how[i] && !word->revert; i++)
+        if (json_object_get(request->json, how[i]))
+            return api_problem(response, 400, "usage", how[i], NULL, "%s: says how to revert, but revert is not asked",
+                               how[i]),
+                   false;
+    return true;
+}
+
+int api_deploys_failed(struct api_request *request, struct api_response *response)
+{
+    static const char *const members[] = {"revert", "order", "keep_going", "parallel", "reason", "dry_run", NULL};
+    CLEANUP(deploy_word_clear) struct deploy_word word = {.says = DEPLOY_SAYS_FAILED};
+
+    if (!api_members(request, response, members) || !take_revert(request, response, &word) ||
+        !take_reason(request, response, &word.reason) || !may_say(request, response, &word))
+        return 0;
+    return say(request, response, &word);
+}
