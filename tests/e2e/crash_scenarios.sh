@@ -117,6 +117,7 @@ forget_kept() {
 
 ask_job_undo() { ask=(job undo "$reverted" --yes); }
 before_job_undo() {
+    rm -f "$scratch/written"
     eventually 120 "$vm answers" quietly "$stack" guest wait "$DIR" "$host" "$vm" # an undo of before may have started it just now
     guest "$host" "$vm" "rm -f /data/mistake /data/later; sync" || fail "$vm does not answer"
     done_by snapshot create "$host/$vm" --name "$tag"
@@ -291,6 +292,7 @@ after_backup_restore__in_place() { # the old disks are kept for a day
 ask_job_undo__in_place() { ask=(job undo "$restored" --yes); }
 prepare_job_undo__in_place() { prepare_backup_restore__in_place; }
 before_job_undo__in_place() {
+    rm -f "$scratch/written"
     eventually 120 "$vm answers" quietly "$stack" guest wait "$DIR" "$host" "$vm"
     guest "$host" "$vm" "rm -f /data/later; echo $tag >/data/wanted; sync" || fail "$vm does not write"
     done_by backup restore "$newest" --in-place --start running --yes

@@ -424,10 +424,13 @@ static void edits_of_definitions(void **state)
 {
     CLEANUP(xml_freep) xmlDocPtr doc = parse(domain_text);
     CLEANUP(freep) char *text = NULL;
+    CLEANUP(freep) char *format = NULL;
     struct err err = {0};
 
     (void)state;
-    assert_int_equal(definition_replace_source(xmlDocGetRootElement(doc), "/p/data.img", "/p/other.img"), 1);
+    assert_int_equal(definition_replace_source(xmlDocGetRootElement(doc), "/p/data.img", "/p/other.img", "qcow2"), 1);
+    format = xml_get(doc, "/domain/devices/disk[source/@file='/p/other.img']/driver/@type");
+    assert_string_equal(format, "qcow2");
     assert_int_equal(definition_set_disk(xmlDocGetRootElement(doc), "vdz", "/x", "qcow2", &err), -1);
     assert_int_equal(definition_without_secrets(domain_text, &text, &err), 0);
     assert_null(strstr(text, "secret"));

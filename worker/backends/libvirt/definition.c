@@ -187,17 +187,21 @@ int definition_set_disk(xmlNodePtr domain, const char *name, const char *file, c
     return 0;
 }
 
-int definition_replace_source(xmlNodePtr domain, const char *from, const char *to)
+int definition_replace_source(xmlNodePtr domain, const char *from, const char *to, const char *format)
 {
     CLEANUP(xml_matches_freep) xmlXPathObjectPtr found = xml_all(domain, "devices/disk/source[@file]");
     int count = 0;
 
     for (int i = 0; found && found->nodesetval && i < found->nodesetval->nodeNr; i++) {
         CLEANUP(freep) char *file = xml_get_at(found->nodesetval->nodeTab[i], "@file");
+        xmlNodePtr driver;
 
         if (!file || strcmp(file, from) != 0)
             continue;
         xml_attr(found->nodesetval->nodeTab[i], "file", to);
+        driver = xml_find(found->nodesetval->nodeTab[i]->parent, "driver");
+        if (driver && format)
+            xml_attr(driver, "type", format);
         count++;
     }
     return count;

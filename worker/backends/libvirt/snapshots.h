@@ -19,8 +19,6 @@ char *snapshot_state_file(
     xmlNodePtr snapshot,
     const char *disk); /* the file that holds its state of the disk: the source in its <domain>; NULL: none. Caller frees */
 char *snapshot_state_format(xmlNodePtr snapshot, const char *disk); /* "qcow2", "raw". Caller frees */
-char *snapshot_overlay(xmlNodePtr snapshot,
-                       const char *disk); /* the file that was made on top; NULL: none. Caller frees */
 void snapshot_set_overlay(xmlNodePtr snapshot, const char *disk, const char *file);
 int snapshot_disks(xmlNodePtr snapshot, struct strings *out, struct err *err); /* names of the disks that it takes */
 

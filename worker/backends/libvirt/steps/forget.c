@@ -4,7 +4,7 @@
  *
  * libvirt 9.0 takes every deletion for a merge, one of metadata only as well: where the definition of a descendant names the overlay of the deleted snapshot, it writes the file
  * below instead, and a later revert to that descendant would bring back the wrong disk. So the snapshot is first told that its overlays have another name, which nobody has.
- * args: name, owner, base:<disk>, top:<disk> (merged pairs)
+ * args: name, owner, base:<disk>, top:<disk>, format:<disk> (merged pairs, and what the base is)
  */
 #include "worker/backends/libvirt/definition.h"
 #include "worker/backends/libvirt/delete_rules.h"
@@ -30,12 +30,13 @@ static int retarget_definition(const struct step *step, xmlNodePtr domain)
 
     for (size_t i = 0; domain && i < step->args.count; i++) {
         const struct fact *fact = &step->args.items[i];
-        char key[160];
+        char key[160], format[160];
 
         if (strncmp(fact->key, "top:", 4) != 0)
             continue;
         snprintf(key, sizeof key, "base:%s", fact->key + 4);
-        changes += definition_replace_source(domain, fact->value, step_get(step, key));
+        snprintf(format, sizeof format, "format:%s", fact->key + 4);
+        changes += definition_replace_source(domain, fact->value, step_get(step, key), facts_get(&step->args, format));
     }
     return changes;
 }

@@ -2,7 +2,8 @@
  * snapshot.delete: one snapshot, or a subtree with children before their parents. For each:
  *
  *   internal                                   delete (libvirt's own)
- *   external, its state under the active disk  delete (libvirt's own) where that works and is safe, else commit per disk → forget
+ *   external, its state under the active disk  commit per disk → forget. Never libvirt's own deletion: one that is interrupted it cancels when it is back, in a moment in which QEMU
+ *                                              may have gone over to the lower layer already; it goes on to name the upper one, and what is written from then on is lost at the next start
  *   external, on a side branch, or with others
  *   standing on its state                      forget: its layer stays, because something needs it
  *
@@ -18,8 +19,6 @@
 
 #include <stdio.h>
 #include <string.h>
-
-enum { NATIVE_EXTERNAL = 9000000 };
 
 struct deletion {
     struct libvirt_backend *backend;
@@ -213,35 +212,6 @@ static int add_unlink(const struct deletion *deletion, const struct snapshot_inf
     return step ? 0 : -1;
 }
 
-/* libvirt's own works and is safe: the guest is up, every layer may be merged and is the one that libvirt knows, and the parent is no internal one. */
-static bool native_works(const struct deletion *deletion, const struct snapshot_info *info, xmlNodePtr snapshot,
-                         const struct layer *layers, size_t count)
-{
-    const struct snapshot_info *parent = snapshots_find(&deletion->all, info->parent);
-
-    if (deletion->backend->version < NATIVE_EXTERNAL || virDomainIsActive(deletion->domain) != 1 ||
-        (parent && !snapshot_external(parent)))
-        return false;
-    for (size_t i = 0; i < count; i++) {
-        CLEANUP(freep) char *known = snapshot_overlay(snapshot, layers[i].disk);
-
-        if (!layers[i].mergeable || !known || !image_same(known, layers[i].top))
-            return false;
-    }
-    return count > 0;
-}
-
-static int add_native(const struct deletion *deletion, const struct snapshot_info *info, const struct layer *layers,
-                      size_t count, struct err *err)
-{
-    struct step *step = add_named(deletion, &step_delete, info, err);
-
-    for (size_t i = 0; step && i < count; i++)
-        if (set_pair(step, &layers[i], err) < 0)
-            return -1;
-    return step ? add_unlink(deletion, info, NULL, 0, err) : -1; /* libvirt before 9.1 leaves the memory file */
-}
-
 static int add_by_hand(const struct deletion *deletion, const struct snapshot_info *info, const struct layer *layers,
                        size_t count, struct err *err)
 {
@@ -251,9 +221,14 @@ static int add_by_hand(const struct deletion *deletion, const struct snapshot_in
         if (layers[i].mergeable && add_commit(deletion, info, &layers[i], err) < 0)
             return -1;
     step = add_named(deletion, &step_forget, info, err);
-    for (size_t i = 0; step && i < count; i++)
-        if (layers[i].mergeable && set_pair(step, &layers[i], err) < 0)
+    for (size_t i = 0; step && i < count; i++) {
+        char key[160];
+
+        snprintf(key, sizeof key, "format:%s", layers[i].disk);
+        if (layers[i].mergeable &&
+            (set_pair(step, &layers[i], err) < 0 || facts_set(&step->args, key, layers[i].format, err) < 0))
             return -1;
+    }
     return step ? add_unlink(deletion, info, layers, count, err) : -1;
 }
 
@@ -263,8 +238,6 @@ static int add_layers(const struct deletion *deletion, const struct snapshot_inf
     for (size_t i = 0; i < disks->count; i++)
         if (read_layer(deletion, snapshot, disks->items[i], &layers[i], err) < 0)
             return -1;
-    if (native_works(deletion, info, snapshot, layers, disks->count))
-        return add_native(deletion, info, layers, disks->count, err);
     return add_by_hand(deletion, info, layers, disks->count, err);
 }
 
