@@ -21,8 +21,9 @@ kafka_fetch() { # once per machine; afterwards it needs no network
     ) 8>"$cache_dir/kafka.lock"
 }
 
+# The quick compiler alone: in its first minutes a broker would spend more on the thorough one than on its work.
 kafka_jvm() { # MEMORY-MB
-    printf '%s\n' java "-Xmx$1m" -XX:+UseSerialGC "-XX:TieredStopAtLevel=${KAFKA_TIER:-4}" -XX:-UsePerfData -Xshare:auto -Djava.awt.headless=true \
+    printf '%s\n' java "-Xmx$1m" -XX:+UseSerialGC -XX:TieredStopAtLevel=1 -XX:-UsePerfData -Xshare:auto -Djava.awt.headless=true \
         "-Dlog4j2.configurationFile=$stack_here/kafka/log4j2.properties" -cp "$kafka_libs/*"
 }
 
@@ -35,7 +36,7 @@ kafka_create() { # configuration and an empty, formatted log
     echo "$port" >"$DIR/kafka/port"
     sed "s#@DIR@#$DIR/kafka#g; s#@PORT@#$port#g; s#@CPORT@#$controller_port#g" "$stack_here/kafka/server.properties.in" >"$DIR/kafka/server.properties"
     id=$(head -c 16 /dev/urandom | base64 | tr '+/' '-_' | cut -c 2-22) # what StorageTool random-uuid does, a second faster
-    mapfile -t jvm < <(KAFKA_TIER=1 kafka_jvm 128)
+    mapfile -t jvm < <(kafka_jvm 128)
     "${jvm[@]}" kafka.tools.StorageTool format -t "x$id" -c "$DIR/kafka/server.properties" --standalone >"$DIR/kafka/format.log" 2>&1 ||
         { cat "$DIR/kafka/format.log" >&2; return 1; }
 }
@@ -59,6 +60,6 @@ kafka_up() {
 
 kafka_tool() { # CLASS ARGS...: org.apache.kafka.tools.CLASS against this broker
     local jvm class=$1; shift
-    mapfile -t jvm < <(KAFKA_TIER=1 kafka_jvm 128)
+    mapfile -t jvm < <(kafka_jvm 128)
     "${jvm[@]}" "org.apache.kafka.tools.$class" --bootstrap-server "$(kafka_address)" "$@"
 }
