@@ -7,6 +7,7 @@
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "coordinator/view_db.h"
+#include "coordinator/view_seen.h"
 #include "model/job.h"
 #include "model/job_state.h"
 
@@ -19,6 +20,7 @@ struct view_jobs {
     struct view_job_row *leaving;                /* had ended when they were written */
     uint64_t transaction;
     int64_t next_id;
+    struct view_seen in_file;
     sqlite3_stmt *find, *insert, *update, *update_spec, *add_event, *trim_events;
 };
 
@@ -88,16 +90,22 @@ static int prepare_all(struct view_jobs *jobs, struct err *err)
     return 0;
 }
 
-static int64_t highest_id(sqlite3 *db)
+static int look_through_file(struct view_jobs *jobs, struct err *err)
 {
     sqlite3_stmt *statement = NULL;
-    int64_t id = 0;
+    int step;
 
-    if (sqlite3_prepare_v2(db, "SELECT max(id) FROM jobs", -1, &statement, NULL) == SQLITE_OK &&
-        sqlite3_step(statement) == SQLITE_ROW)
-        id = sqlite3_column_int64(statement, 0);
+    if (view_db_prepare(jobs->db, "SELECT job_id, id FROM jobs", &statement, err) < 0)
+        return -1;
+    while ((step = sqlite3_step(statement)) == SQLITE_ROW) {
+        int64_t id = sqlite3_column_int64(statement, 1);
+        const void *key = sqlite3_column_blob(statement, 0);
+        if (key && sqlite3_column_bytes(statement, 0) == UUID_BYTES)
+            view_seen_add(&jobs->in_file, key);
+        jobs->next_id = id >= jobs->next_id ? id + 1 : jobs->next_id;
+    }
     sqlite3_finalize(statement);
-    return id;
+    return step == SQLITE_DONE ? 0 : view_db_fail(jobs->db, "jobs", err);
 }
 
 int view_jobs_open(sqlite3 *db, struct view_jobs **out, struct err *err)
@@ -108,9 +116,9 @@ int view_jobs_open(sqlite3 *db, struct view_jobs **out, struct err *err)
         return err_memory(err, "view");
     jobs->db = db;
     jobs->touched_end = &jobs->touched;
-    if (prepare_all(jobs, err) < 0)
+    jobs->next_id = 1;
+    if (prepare_all(jobs, err) < 0 || look_through_file(jobs, err) < 0)
         return -1;
-    jobs->next_id = highest_id(db) + 1;
     *out = TAKE_PTR(jobs);
     return 0;
 }
@@ -161,6 +169,16 @@ static unsigned hash_of(const unsigned char key[UUID_BYTES])
     return hash;
 }
 
+static void find_in_file(struct view_jobs *jobs, struct view_job_row *row)
+{
+    if (!view_seen_maybe(&jobs->in_file, row->key))
+        return;
+    view_bind_blob(jobs->find, 1, row->key, UUID_BYTES);
+    if (sqlite3_step(jobs->find) == SQLITE_ROW)
+        load_row(jobs->find, row);
+    sqlite3_reset(jobs->find);
+}
+
 struct view_job_row *view_jobs_get(struct view_jobs *jobs, const unsigned char job_id[UUID_BYTES], struct err *err)
 {
     struct view_job_row *row;
@@ -176,10 +194,7 @@ struct view_job_row *view_jobs_get(struct view_jobs *jobs, const unsigned char j
     }
     memcpy(row->key, job_id, UUID_BYTES);
     row->born = jobs->transaction;
-    view_bind_blob(jobs->find, 1, row->key, UUID_BYTES);
-    if (sqlite3_step(jobs->find) == SQLITE_ROW)
-        load_row(jobs->find, row);
-    sqlite3_reset(jobs->find);
+    find_in_file(jobs, row);
     HASH_ADD_KEYPTR_BYHASHVALUE(hh, jobs->rows, row->key, UUID_BYTES, hash, row);
     return touch(jobs, row);
 }
@@ -251,6 +266,7 @@ static int insert_row(struct view_jobs *jobs, const struct view_job_row *row, st
     view_bind_text(jobs->insert, 20, row->name);
     sqlite3_bind_int64(jobs->insert, 21, row->issued_at);
     sqlite3_bind_int64(jobs->insert, 24, row->spec_row);
+    view_seen_add(&jobs->in_file, row->key);
     return view_step_done(jobs->db, jobs->insert, err);
 }
 

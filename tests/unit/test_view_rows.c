@@ -192,6 +192,26 @@ static void a_job_leaves_memory_after_its_end_and_comes_back(void **state)
     is(ID, "PARKED", 1);
 }
 
+static void reopen(void)
+{
+    view_jobs_close(jobs);
+    assert_int_equal(view_jobs_open(db, &jobs, &err), 0);
+}
+
+static void the_next_start_knows_what_is_in_the_file(void **state)
+{
+    (void)state;
+    prepared(ID);
+    event(ID, 2, STATE_SUCCEEDED);
+    flush(true);
+    reopen();
+    assert_int_equal(event(ID, 1, STATE_RUNNING), FOLD_OLD);
+    prepared(OTHER);
+    flush(true);
+    is(ID, "SUCCEEDED", 1);
+    is(OTHER, "PLANNED", 0);
+}
+
 static size_t parked_count(void)
 {
     struct strings ids = {0};
@@ -272,6 +292,7 @@ int main(void)
         CASE(a_parked_job_is_open_until_it_is_resolved), CASE(all_is_all),
         CASE(what_is_read_twice_says_nothing_new),       CASE(a_job_leaves_memory_after_its_end_and_comes_back),
         CASE(what_was_only_asked_about_leaves_nothing),  CASE(jobs_are_found_by_their_beginning),
+        CASE(the_next_start_knows_what_is_in_the_file),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
