@@ -343,7 +343,6 @@ static void note_state(struct coordinator *coordinator, int64_t now_ms)
     state->rebuild_left_ms = keeper->grace_until_ms > now_ms ? keeper->grace_until_ms - now_ms : 0;
     state->kafka_ok = !stuck;
     snprintf(state->kafka_problem, sizeof state->kafka_problem, "%s", stuck ? "records are not acknowledged" : "");
-    state->jobs_open = (int64_t)ledger_open_jobs(coordinator->ledger);
     state->ledger_lag = coordinator->ledger_end > position ? coordinator->ledger_end - position : 0;
 }
 

@@ -29,6 +29,7 @@ void coordinator_state(struct coordinator *coordinator, struct coordinator_state
 {
     LOCK_SCOPE(&coordinator->lock);
     *out = coordinator->state;
+    out->jobs_open = (int64_t)ledger_open_jobs(coordinator->ledger);
 }
 
 const char *coordinator_view_path(const struct coordinator *coordinator)

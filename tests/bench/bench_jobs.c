@@ -153,7 +153,7 @@ static void print_threads(const struct thread_cpu *before, size_t before_count, 
 
 static void nap(void)
 {
-    nanosleep(&(struct timespec){.tv_nsec = 2 * 1000000L}, NULL);
+    nanosleep(&(struct timespec){.tv_nsec = 5 * 1000000L}, NULL);
 }
 
 static void wait_until(struct bench *bench, bool (*done)(const struct coordinator_state *state), int timeout_ms,
