@@ -54,20 +54,28 @@ static int init(struct cli *cli, const struct coordinator_options *options, bool
     return print_problems(cli, problems, count, dry_run, failed);
 }
 
-int run_topic_init(struct cli *cli, const struct invocation *invocation)
+int cli_coordinator_options(struct cli *cli, const struct invocation *invocation, const char *subject,
+                            struct coordinator_options *out)
 {
     const char *config = invocation_value(invocation, "config");
-    struct coordinator_options options = {0};
     char path[PATH_MAX];
     struct err err = {0};
 
     if (!config)
-        return cli_fail(cli, EXIT_USAGE, "topic init", NULL, "say which brokers: --config FILE (the coordinator's)");
+        return cli_fail(cli, EXIT_USAGE, subject, NULL, "say which brokers: --config FILE (the coordinator's)");
     if (!realpath(config, path))
-        return cli_fail(cli, EXIT_USAGE, "topic init", NULL, "cannot read %s", config);
-    if (coordinator_options_load(path, NULL, &options, &err) < 0)
-        return cli_fail_err(cli, EXIT_USAGE, "topic init", &err);
-    int code = init(cli, &options, invocation_has(invocation, "dry-run"));
+        return cli_fail(cli, EXIT_USAGE, subject, NULL, "cannot read %s", config);
+    return coordinator_options_load(path, NULL, out, &err) < 0 ? cli_fail_err(cli, EXIT_USAGE, subject, &err) : 0;
+}
+
+int run_topic_init(struct cli *cli, const struct invocation *invocation)
+{
+    struct coordinator_options options = {0};
+    int code = cli_coordinator_options(cli, invocation, "topic init", &options);
+
+    if (code)
+        return code;
+    code = init(cli, &options, invocation_has(invocation, "dry-run"));
     coordinator_options_free(&options);
     return code;
 }

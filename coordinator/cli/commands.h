@@ -8,7 +8,7 @@ extern const struct command commands_fleet[], commands_snapshot[], commands_back
 command_run run_job_command; /* starts the job that the row's op names (job_command.c) */
 
 command_run run_host_list, run_host_show, run_host_enroll, run_host_drain, run_host_resume, run_host_remove;
-command_run run_target_list, run_target_show, run_doctor, run_topic_init;
+command_run run_target_list, run_target_show, run_doctor, run_topic_init, run_audit_list, run_audit_check;
 command_run run_token_create, run_token_list, run_token_revoke, run_dlq_list, run_dlq_show;
 command_run run_hold, run_hold_list, run_release, run_backup_pin, run_backup_unpin, run_snapshot_pin, run_snapshot_unpin;
 command_run run_snapshot_list, run_snapshot_show, run_backup_list, run_backup_show;
@@ -18,3 +18,8 @@ command_run run_policy_apply, run_policy_list, run_policy_show, run_policy_diff,
     run_policy_resume, run_policy_run_now, run_policy_delete;
 command_run run_run_list, run_run_show, run_run_watch, run_run_cancel;
 command_run run_deploy_begin, run_deploy_succeeded, run_deploy_failed, run_deploy_status, run_deploy_list;
+
+struct coordinator_options;
+/* For what asks Kafka itself: the coordinator's file that --config names. 0, and the caller frees; or an exit code (cmd_topic.c). */
+int cli_coordinator_options(struct cli *cli, const struct invocation *invocation, const char *subject,
+                            struct coordinator_options *out);

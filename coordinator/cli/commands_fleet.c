@@ -81,8 +81,26 @@ static const struct option_row release[] = {
     WHICH,
     {.name = NULL},
 };
+#define COORDINATOR_CONFIG                                                                                 \
+    {                                                                                                      \
+        .name = "config", .kind = OPT_TEXT, .value = "FILE", .doc = "the coordinator's configuration file" \
+    }
 static const struct option_row topic_init[] = {
-    {.name = "config", .kind = OPT_TEXT, .value = "FILE", .doc = "the coordinator's configuration file"},
+    COORDINATOR_CONFIG,
+    {.name = NULL},
+};
+static const struct option_row audit_list[] = {
+    COORDINATOR_CONFIG,
+    {.name = "who", .kind = OPT_TEXT, .value = "TOKEN", .doc = "only what this token asked for"},
+    {.name = "action", .kind = OPT_TEXT, .value = "ACTION", .doc = "only this, as in job.submit"},
+    {.name = "subject", .kind = OPT_TEXT, .value = "NAME", .doc = "only about this job, target, host or token"},
+    {.name = "refused", .kind = OPT_FLAG, .doc = "only what was refused"},
+    OPTION_SINCE("only what came since"),
+    OPTION_LIMIT("50"),
+    {.name = NULL},
+};
+static const struct option_row audit_check[] = {
+    COORDINATOR_CONFIG,
     {.name = NULL},
 };
 static const struct option_row token_create[] = {
@@ -221,6 +239,26 @@ const struct command commands_fleet[] = {
      run_topic_init,
      "create the Kafka topics with the right settings",
      {"topic init --config /etc/fleetsnap/coordinator.yaml --dry-run"}},
+
+    {"audit",
+     "list",
+     NULL,
+     0,
+     {{0}},
+     audit_list,
+     run_audit_list,
+     "who asked for what, from where and why; read from Kafka itself",
+     {"audit list --config /etc/fleetsnap/coordinator.yaml --since 24h",
+      "audit list --config /etc/fleetsnap/coordinator.yaml --who deploy-bot --refused"}},
+    {"audit",
+     "check",
+     NULL,
+     0,
+     {{0}},
+     audit_check,
+     run_audit_check,
+     "prove that nothing was taken out of the audit log or changed",
+     {"audit check --config /etc/fleetsnap/coordinator.yaml"}},
 
     {"token",
      "create",

@@ -109,20 +109,29 @@ const char *show_target(const json_t *object)
 }
 
 /* "24h" or a time → RFC 3339, as the API wants it. */
-int when_text(struct cli *cli, const char *subject, const char *value, char *out, size_t size)
+int when_ms(struct cli *cli, const char *subject, const char *value, int64_t *out)
 {
-    int64_t ms = 0;
     struct err err = {0};
 
-    *out = '\0';
+    *out = 0;
     if (!value)
         return 0;
-    if (parse_duration(value, &ms, NULL) == 0)
-        ms = cli_now(cli) - ms;
-    else if (parse_time(value, &ms, &err) < 0)
+    if (parse_duration(value, out, NULL) == 0)
+        *out = cli_now(cli) - *out;
+    else if (parse_time(value, out, &err) < 0)
         return cli_fail_err(cli, EXIT_USAGE, subject, &err);
-    format_rfc3339(ms, out, size);
     return 0;
+}
+
+int when_text(struct cli *cli, const char *subject, const char *value, char *out, size_t size)
+{
+    int64_t ms;
+    int code = when_ms(cli, subject, value, &ms);
+
+    *out = '\0';
+    if (code == 0 && value)
+        format_rfc3339(ms, out, size);
+    return code;
 }
 
 int limit_of(struct cli *cli, const char *subject, const struct invocation *invocation, int64_t fallback, int64_t *out)

@@ -19,6 +19,8 @@ void show_table(struct cli *cli, struct table *table, const char *none);
 const char *show_target(const json_t *object); /* the name in its "target", or the id */
 
 struct invocation;
-/* --since: "24h" or a time → RFC 3339; value NULL: "". 0, or an exit code. */
+/* --since: "24h" or a time → ms since 1970, UTC; value NULL: 0. 0, or an exit code. */
+int when_ms(struct cli *cli, const char *subject, const char *value, int64_t *out);
+/* The same as RFC 3339; value NULL: "". */
 int when_text(struct cli *cli, const char *subject, const char *value, char *out, size_t size);
 int limit_of(struct cli *cli, const char *subject, const struct invocation *invocation, int64_t fallback, int64_t *out);

@@ -188,4 +188,21 @@ test_a_wrong_token_is_refused() {
     equal "exit code of a wrong token" 8 "$code"
 }
 
+test_the_audit_log_says_who_asked_and_proves_itself() {
+    local config="$DIR/coordinator/coordinator.yaml" newest
+    new_token auditor --role viewer
+    as_token auditor snapshot create shop-1 --name forbidden
+    audit_has_refusal() { fleetsnap audit list --config "$config" --who auditor --refused --json | jq -e 'length > 0 and all(.who == "auditor")' >/dev/null; }
+    eventually 30 'the refusal is in the audit log' audit_has_refusal
+    expect 0 audit check --config "$config"
+    says 'each names the hash of the one before'
+    expect 0 audit list --config "$config" --action token.create --limit 1
+    says auditor
+    expect 2 audit list
+    newest=$("$tools/kafka_record" list fleetsnap.audit | tail -1 | jq .offset)
+    "$tools/kafka_record" again fleetsnap.audit 0 "$newest"
+    expect 1 audit check --config "$config"
+    says 'one too many'
+}
+
 e2e_main "$@"
