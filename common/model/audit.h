@@ -5,7 +5,7 @@
 struct audit {
     int64_t seq, at_ms;
     char *who, *from; /* token name; address */
-    char *action;     /* "job.submit", "job.cancel", "token.create", "host.enroll", … */
+    char *action;     /* "job.submit", "job.cancel", "token.put", "host.put", … */
     char *subject;
     char *reason;
     char *outcome; /* allowed, refused: why */

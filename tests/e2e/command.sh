@@ -196,7 +196,7 @@ test_the_audit_log_says_who_asked_and_proves_itself() {
     eventually 30 'the refusal is in the audit log' audit_has_refusal
     expect 0 audit check --config "$config"
     says 'each names the hash of the one before'
-    expect 0 audit list --config "$config" --action token.create --limit 1
+    expect 0 audit list --config "$config" --action token.put --subject auditor
     says auditor
     expect 2 audit list
     newest=$("$tools/kafka_record" list fleetsnap.audit | tail -1 | jq .offset)
