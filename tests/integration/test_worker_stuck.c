@@ -149,8 +149,7 @@ static void a_restart_settles_a_stuck_call_or_parks_it(void **state)
     ends(fleet, &other);
     spring_trap(fleet, "a");
     begin(fleet, &next, "a", 600000);
-    assert_int_equal(strncmp(fleet_wait_state(fleet, next.job_id, STATE_WAITING, PATIENCE_MS)->waiting, "parked:", 7),
-                     0);
+    fleet_wait_reason(fleet, next.job_id, "parked:", PATIENCE_MS);
     assert_int_equal(fleet_seen(fleet, stuck.job_id)->state, STATE_PARKED);
     char path[400];
     trap_path(fleet, path, "a");

@@ -545,6 +545,21 @@ struct seen *fleet_wait_state(struct fleet *fleet, const char *job_id, int state
     return seen;
 }
 
+struct seen *fleet_wait_reason(struct fleet *fleet, const char *job_id, const char *reason, int timeout_ms)
+{
+    int64_t until = clock_monotonic_ms() + timeout_ms;
+    struct seen *seen;
+
+    while (!(seen = fleet_seen(fleet, job_id)) || seen->state != STATE_WAITING ||
+           strncmp(seen->waiting, reason, strlen(reason)) != 0) {
+        if (clock_monotonic_ms() > until)
+            fail_msg("job %s does not wait for \"%s\" but is %s %s%s", job_id, reason,
+                     seen ? job_state_names[seen->state] : "silent", seen ? seen->waiting : "", seen ? seen->error : "");
+        fleet_read(fleet, 20);
+    }
+    return seen;
+}
+
 struct seen *fleet_wait_end(struct fleet *fleet, const char *job_id, int timeout_ms)
 {
     int64_t until = clock_monotonic_ms() + timeout_ms;

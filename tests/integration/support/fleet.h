@@ -57,4 +57,6 @@ void fleet_read(struct fleet *fleet, int timeout_ms);
 struct seen *fleet_seen(struct fleet *fleet, const char *job_id); /* NULL: nothing yet */
 struct seen *fleet_wait_end(struct fleet *fleet, const char *job_id, int timeout_ms);
 struct seen *fleet_wait_state(struct fleet *fleet, const char *job_id, int state, int timeout_ms);
+/* WAITING for a reason that begins so; it may wait for others before, as for Redis to answer the first time. */
+struct seen *fleet_wait_reason(struct fleet *fleet, const char *job_id, const char *reason, int timeout_ms);
 int fleet_dead_letters(struct fleet *fleet, const char *reason_part); /* how many so far */
