@@ -1,7 +1,7 @@
 /*
  * How many jobs a second go through the whole safe path, and what a job costs each process.
  *
- *     bench_jobs COORDINATOR.YAML HOST JOBS NAME=PID... -- WORKER COMMAND...
+ *     bench_jobs COORDINATOR.YAML HOST JOBS OPEN NAME=PID... -- WORKER COMMAND...
  *
  * This process is the coordinator (its library, started as its main does) and the one who asks: jobs are handed to its main loop in batches, as the API's threads hand them over, but
  * without HTTP. The worker is the real program with the null backend; Kafka and Redis are real. A job counts when the coordinator's ledger knows its end, so a job has gone through ledger,
@@ -33,7 +33,6 @@ enum {
     ASKERS = 4,
     BATCH = 256,
     WARM_UP = 15000 /* the broker compiles its code */,
-    OPEN_MAX = 4096,
     PROCESSES_MAX = 8,
     THREADS_MAX = 32,
     READY_MS = 60000,
@@ -54,6 +53,7 @@ struct thread_cpu {
 struct bench {
     struct coordinator *coordinator;
     const char *host;
+    long open_max;    /* jobs that may be open before more are asked for */
     atomic_long left; /* jobs that no asker has taken yet */
     atomic_long refused;
     struct process processes[PROCESSES_MAX];
@@ -156,7 +156,8 @@ static void nap(void)
     nanosleep(&(struct timespec){.tv_nsec = 5 * 1000000L}, NULL);
 }
 
-static void wait_until(struct bench *bench, bool (*done)(const struct coordinator_state *state), int timeout_ms,
+static void wait_until(struct bench *bench,
+                       bool (*done)(const struct bench *bench, const struct coordinator_state *state), int timeout_ms,
                        const char *what)
 {
     int64_t until = clock_monotonic_ms() + timeout_ms;
@@ -164,7 +165,7 @@ static void wait_until(struct bench *bench, bool (*done)(const struct coordinato
 
     do {
         coordinator_state(bench->coordinator, &state);
-        if (done(&state))
+        if (done(bench, &state))
             return;
         nap();
     } while (clock_monotonic_ms() < until);
@@ -173,17 +174,19 @@ static void wait_until(struct bench *bench, bool (*done)(const struct coordinato
     die(what, NULL);
 }
 
-static bool is_leading(const struct coordinator_state *state)
+static bool is_leading(const struct bench *bench, const struct coordinator_state *state)
 {
+    (void)bench;
     return state->leading && state->redis_ok;
 }
 /* A fleet's jobs come as they go: without this the measure would be of a queue of all jobs. */
-static bool is_room(const struct coordinator_state *state)
+static bool is_room(const struct bench *bench, const struct coordinator_state *state)
 {
-    return state->jobs_open < OPEN_MAX;
+    return state->jobs_open < bench->open_max;
 }
-static bool is_done(const struct coordinator_state *state)
+static bool is_done(const struct bench *bench, const struct coordinator_state *state)
 {
+    (void)bench;
     return state->jobs_open == 0;
 }
 
@@ -304,16 +307,17 @@ int main(int argc, char **argv)
     struct err err = {0};
     char key_file[4096];
     pthread_t loop;
-    int at = 4;
+    int at = 5;
 
-    if (argc < 6) {
-        fprintf(stderr, "usage: bench_jobs COORDINATOR.YAML HOST JOBS NAME=PID... -- WORKER COMMAND...\n");
+    if (argc < 7) {
+        fprintf(stderr, "usage: bench_jobs COORDINATOR.YAML HOST JOBS OPEN NAME=PID... -- WORKER COMMAND...\n");
         return 2;
     }
     signal(SIGPIPE, SIG_IGN);
     log_set_level(LOG_LEVEL_WARNING);
     wire_init();
     bench.host = argv[2];
+    bench.open_max = atol(argv[4]);
     for (; at < argc && strcmp(argv[at], "--") != 0 && bench.process_count + 1 < PROCESSES_MAX; at++) {
         char *pid = strchr(argv[at], '=');
 
