@@ -48,6 +48,11 @@ static void a_commit_without_its_mirror_loses_what_it_is_of(void **state)
     assert_non_null(strstr(cut, "<target dev=\"vda\"/>"));
     assert_null(strstr(cut, "dst="));
     assert_null(strstr(cut, "<base"));
+    assert_true(half_begun_ending(cut));
+    assert_false(half_begun_ending(STATUS(COMMIT("active-commit") DISKS("", ""))));
+    assert_false(half_begun_ending(STATUS("<blockjobs active='no'/>")));
+    assert_true(half_begun_ending(
+        STATUS("<blockjobs><blockjob name='c' type='broken' brokentype='active-commit'/></blockjobs>")));
     free(cut);
 }
 

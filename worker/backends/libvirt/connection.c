@@ -14,7 +14,7 @@
 #include <pthread.h>
 #include <string.h>
 
-enum { KEEPALIVE_SECONDS = 5, KEEPALIVE_COUNT = 3, PREDECESSOR_MS = 60000 };
+enum { KEEPALIVE_SECONDS = 5, KEEPALIVE_COUNT = 3, PREDECESSOR_MS = 60000, HALF_BEGUN_MS = 30000 };
 
 static pthread_once_t started = PTHREAD_ONCE_INIT;
 static pthread_mutex_t opening =
@@ -51,13 +51,16 @@ static void start(void)
  * An embedded driver that has just started takes running guests over in threads of its own, and stops one that was only being started when its predecessor died; until then
  * each looks as it did. What needs the guest's monitor is answered when that is over.
  */
-static void wait_for_guests(virConnectPtr connection)
+static void wait_for_guests(virConnectPtr connection, const char *uri)
 {
+    CLEANUP(freep) char *root = predecessor_root(uri);
     virDomainStatsRecordPtr *records = NULL;
 
     if (virConnectGetAllDomainStats(connection, VIR_DOMAIN_STATS_BLOCK, &records,
                                     VIR_CONNECT_GET_ALL_DOMAINS_STATS_ACTIVE) >= 0)
         virDomainStatsRecordListFree(records);
+    if (root)
+        half_begun_wait(root, HALF_BEGUN_MS);
 }
 
 /* Before the first open of this process: what must be over, and what must be forgotten, when a driver starts in it. */
@@ -85,7 +88,7 @@ virConnectPtr libvirt_open(const char *uri, struct err *err)
         crash_point("connect.before", "libvirt");
     connection = virConnectOpen(uri);
     if (connection && !opened && strstr(uri, ":///embed"))
-        wait_for_guests(connection);
+        wait_for_guests(connection, uri);
     opened = opened || connection;
     if (!connection)
         libvirt_err(err, "cannot connect to %s", uri);

@@ -7,10 +7,11 @@
  *
  * A commit of the active layer, by a snapshot's delete or by itself, whose disk has no <mirror> yet: it gets ready and never looks so, and where it is cancelled (of a delete by the
  * driver itself, as it starts) the driver reads the mirror that is not there, and takes the process down. So the note loses what it is of: a block job that libvirt does not
- * understand it cancels in QEMU and forgets, and the chain stays as it was.
+ * understand it cancels in QEMU and forgets, and the chain stays as it was. That is over a moment after the driver has started; until then another commit of the disk is refused.
  */
 #include "worker/backends/libvirt/half_begun.h"
 
+#include "base/clock.h"
 #include "base/file.h"
 #include "base/log.h"
 #include "worker/backends/libvirt/libvirt.h"
@@ -21,9 +22,10 @@
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
-enum { NOTE_MAX_BYTES = 4 << 20 };
+enum { NOTE_MAX_BYTES = 4 << 20, POLL_MS = 10 };
 
 static bool cut_backup(xmlNodePtr root)
 {
@@ -68,7 +70,7 @@ int half_begun_cut(const char *note, char **out, struct err *err)
     bool backup, commits;
 
     *out = NULL;
-    if (!strstr(note, "async='backup'") && !strstr(note, "type='active-commit'"))
+    if (!strstr(note, "async='backup'") && !strstr(note, "active-commit"))
         return 0;
     if (xml_parse(note, "status", &doc, err) < 0)
         return -1;
@@ -77,22 +79,15 @@ int half_begun_cut(const char *note, char **out, struct err *err)
     return backup || commits ? xml_format(doc, out, err) : 0;
 }
 
-static int forget_in(const char *path, struct err *err)
+/* As we left it, or as libvirt writes what it did not understand. */
+bool half_begun_ending(const char *note)
 {
-    CLEANUP(freep) char *note = NULL;
-    CLEANUP(freep) char *cut = NULL;
-    size_t len;
+    static const char job[] = "blockjobs/blockjob[(@type='active-commit' and not(disk)) or @brokentype='active-commit']";
 
-    if (file_read(path, NOTE_MAX_BYTES, &note, &len, err) < 0 || half_begun_cut(note, &cut, err) < 0)
-        return -1;
-    if (!cut)
-        return 0;
-    if (file_write_atomic(path, cut, strlen(cut), 0600, err) < 0)
-        return -1;
-    log_warning("libvirt",
-                "%s: held half a note of a backup or commit, from a process that died as it began; libvirt ends it",
-                path);
-    return 0;
+    CLEANUP(xml_freep) xmlDocPtr doc = NULL;
+
+    return strstr(note, "active-commit") && xml_parse(note, "status", &doc, NULL) == 0 &&
+           xml_find(xmlDocGetRootElement(doc), job);
 }
 
 /* The daemon of a root holds a lock on this file for as long as it lives. */
@@ -113,24 +108,79 @@ static inline void dir_closep(DIR **dir)
         closedir(*dir);
 }
 
-void half_begun_forget(const char *root)
+static bool folder_of(const char *root, char out[PATH_MAX])
 {
-    CLEANUP(dir_closep) DIR *dir = NULL;
-    char folder[PATH_MAX], path[PATH_MAX];
+    return snprintf(out, PATH_MAX, "%s/run/qemu", root) < PATH_MAX;
+}
 
-    if (snprintf(folder, sizeof folder, "%s/run/qemu", root) >= (int)sizeof folder)
-        return;
-    dir = opendir(folder);
-    if (!dir || daemon_lives(folder))
-        return;
-    for (struct dirent *entry; (entry = readdir(dir));) {
-        size_t len = strlen(entry->d_name);
+typedef bool each_note(const char *path, const char *note);
+
+/* How many of the notes `each` says true of. One that cannot be read is left out, with a word in the log. */
+static size_t count_notes(const char *folder, each_note *each)
+{
+    CLEANUP(dir_closep) DIR *dir = opendir(folder);
+    char path[PATH_MAX];
+    size_t count = 0;
+
+    for (struct dirent *entry; dir && (entry = readdir(dir));) {
+        CLEANUP(freep) char *note = NULL;
+        size_t len = strlen(entry->d_name), note_len;
         struct err err = {0};
 
         if (len < 4 || strcmp(entry->d_name + len - 4, ".xml") != 0 ||
             snprintf(path, sizeof path, "%s/%s", folder, entry->d_name) >= (int)sizeof path)
             continue;
-        if (forget_in(path, &err) < 0)
+        if (file_read(path, NOTE_MAX_BYTES, &note, &note_len, &err) < 0)
             log_warning("libvirt", "%s", err.text);
+        else
+            count += each(path, note);
+    }
+    return count;
+}
+
+static bool mend(const char *path, const char *note)
+{
+    CLEANUP(freep) char *cut = NULL;
+    struct err err = {0};
+
+    if (half_begun_cut(note, &cut, &err) < 0 || (cut && file_write_atomic(path, cut, strlen(cut), 0600, &err) < 0)) {
+        log_warning("libvirt", "%s", err.text);
+        return false;
+    }
+    if (cut)
+        log_warning("libvirt",
+                    "%s: held half a note of a backup or commit, from a process that died as it began; libvirt ends it",
+                    path);
+    return cut;
+}
+
+void half_begun_forget(const char *root)
+{
+    char folder[PATH_MAX];
+
+    if (folder_of(root, folder) && !daemon_lives(folder))
+        count_notes(folder, mend);
+}
+
+static bool ending(const char *path, const char *note)
+{
+    (void)path;
+    return half_begun_ending(note);
+}
+
+void half_begun_wait(const char *root, int64_t limit_ms)
+{
+    int64_t until = clock_monotonic_ms() + limit_ms;
+    char folder[PATH_MAX];
+
+    if (!folder_of(root, folder))
+        return;
+    while (count_notes(folder, ending) > 0) {
+        if (clock_monotonic_ms() >= until) {
+            log_warning("libvirt", "%s: libvirt has not ended a commit that was half begun; it is gone on without",
+                        root);
+            return;
+        }
+        nanosleep(&(struct timespec){.tv_nsec = POLL_MS * 1000000L}, NULL);
     }
 }
