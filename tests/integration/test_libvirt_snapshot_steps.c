@@ -24,62 +24,24 @@ static void a_cancelled_revert_changes_nothing(void **state)
 {
     (void)state;
     tree_of_two();
-    for (int at = 1;; at++) {
-        struct outcome out = {0};
-        struct job *job = revert("one");
-        int files = snap_files(&rig);
-        bool over;
+    int files = snap_files(&rig), at;
 
-        rig.cancel_at = at;
-        snap_run(&rig, job, &out);
-        over = out.kind == OUTCOME_ENDED && out.state == STATE_SUCCEEDED;
-        if (!over && out.state != STATE_CANCELLED)
-            fail_msg("cancelled at %d: %s %s", at, job_state_names[out.state], out.err.text);
-        outcome_clear(&out);
-        job_free(job);
+    for (at = 1; snap_cancelled_at(&rig, revert("one"), at); at++) {
         snap_expect_state(&rig, VIR_DOMAIN_RUNNING);
-        if (over) {
-            assert_true(at > 5);
-            break;
-        }
         snap_expect(&rig, "vda", 3);
         snap_expect_current(&rig, "two");
         assert_int_equal(snap_files(&rig), files);
     }
-    rig.cancel_at = 0;
+    assert_true(at > 5);
+    snap_expect_state(&rig, VIR_DOMAIN_RUNNING);
     snap_expect(&rig, "vda", 1);
-}
-
-/* The worker dies after the n-th effect, before it is written down; the next one goes on. */
-static bool dies_at(struct job *job, int at)
-{
-    struct outcome out = {0};
-    bool died;
-
-    rig.die_at = at;
-    snap_run(&rig, job, &out);
-    died = out.kind == OUTCOME_LEFT;
-    if (died)
-        snap_recover(&rig, job, &out);
-    if (out.kind == OUTCOME_REPLAN) {
-        rig.die_at = 0;
-        outcome_clear(&out);
-        snap_run(&rig, job, &out);
-    }
-    if (out.kind != OUTCOME_ENDED || out.state != STATE_SUCCEEDED)
-        fail_msg("%s, dead at %d: outcome %d, %s: %s", op_names[job->op], at, (int)out.kind, job_state_names[out.state],
-                 out.err.text);
-    outcome_clear(&out);
-    job_free(job);
-    rig.die_at = 0;
-    return died;
 }
 
 static void a_worker_may_die_in_a_revert(void **state)
 {
     (void)state;
     tree_of_two();
-    for (int at = 1; dies_at(revert(at % 2 ? "one" : "two"), at); at++) {
+    for (int at = 1; snap_dies_at(&rig, revert(at % 2 ? "one" : "two"), at); at++) {
         snap_expect_state(&rig, VIR_DOMAIN_RUNNING);
         snap_expect(&rig, "vda", at % 2 ? 1 : 2);
         snap_expect_current(&rig, at % 2 ? "one" : "two");
@@ -178,10 +140,10 @@ static void a_worker_may_die_in_create_and_delete(void **state)
     rig_power(&rig.host, true);
     for (int at = 1; creating || deleting; at++) {
         snap_write(&rig, "vda", at);
-        creating = dies_at(create("one"), at);
+        creating = snap_dies_at(&rig, create("one"), at);
         assert_int_equal(snap_count(&rig), 1);
         snap_write(&rig, "vda", at + 100);
-        deleting = dies_at(del("one"), at);
+        deleting = snap_dies_at(&rig, del("one"), at);
         assert_int_equal(snap_count(&rig), 0);
         assert_int_equal(snap_files(&rig), 3);
         snap_expect(&rig, "vda", at + 100);
@@ -281,7 +243,7 @@ static void a_worker_dies_with_a_quiesced_snapshot(void **state)
 
     (void)state;
     snap_create_params(job)->quiesce = QUIESCE_REQUIRE;
-    assert_true(dies_at(job, 1));
+    assert_true(snap_dies_at(&rig, job, 1));
     assert_false(frozen());
     assert_int_equal(snap_count(&rig), 1);
 }

@@ -482,30 +482,20 @@ static void a_later_restore_refuses_it(void **state)
 static void cancelled_anywhere_the_restored_disks_stay(void **state)
 {
     char point[UUID_TEXT], restore_job[UUID_TEXT];
-    bool over = false;
 
     (void)state;
     restored(point);
     snprintf(restore_job, sizeof restore_job, "%s", last);
-    for (int at = 1; !over; at++) {
-        struct outcome out = {0};
-        struct job *job = undo_of(restore_job);
-
-        rig.cancel_at = at;
-        snap_run(&rig, job, &out);
-        over = out.kind == OUTCOME_ENDED && out.state == STATE_SUCCEEDED;
-        if (!over && out.state != STATE_CANCELLED)
-            fail_msg("cancelled at %d: %s %s", at, job_state_names[out.state], out.err.text);
-        outcome_clear(&out);
-        job_free(job);
-        if (!over)
-            expect_after_restore();
-    }
-    rig.cancel_at = 0;
+    for (int at = 1; snap_cancelled_at(&rig, undo_of(restore_job), at); at++)
+        expect_after_restore();
     expect_before_restore();
 }
 
-static bool dies_at(struct job *job, int at);
+static bool dies_at(struct job *job, int at)
+{
+    snprintf(last, sizeof last, "%s", job->job_id);
+    return snap_dies_at(&rig, job, at);
+}
 
 static void a_worker_may_die_in_an_undo_of_a_restore(void **state)
 {
@@ -528,61 +518,21 @@ static void a_worker_may_die_in_an_undo_of_a_restore(void **state)
 static void cancelled_anywhere_everything_is_as_before(void **state)
 {
     char revert_job[UUID_TEXT];
-    bool over = false;
     int at;
 
     (void)state;
     reverted_to_one();
     snprintf(revert_job, sizeof revert_job, "%s", last);
     CLEANUP(freep) char *kept = kept_file(revert_job, "vda");
-    for (at = 1; !over; at++) {
-        struct outcome out = {0};
-        struct job *job = undo_of(revert_job);
-
-        rig.cancel_at = at;
-        snap_run(&rig, job, &out);
-        over = out.kind == OUTCOME_ENDED && out.state == STATE_SUCCEEDED;
-        if (!over && out.state != STATE_CANCELLED)
-            fail_msg("cancelled at %d: %s %s", at, job_state_names[out.state], out.err.text);
-        outcome_clear(&out);
-        job_free(job);
+    for (at = 1; snap_cancelled_at(&rig, undo_of(revert_job), at); at++) {
         snap_expect_state(&rig, VIR_DOMAIN_RUNNING);
-        if (over)
-            break;
         snap_expect(&rig, "vda", 4);
         snap_expect_current(&rig, "one");
         assert_true(kept_now(rig.backend->config, kept, NULL));
     }
-    rig.cancel_at = 0;
     assert_true(at > 7);
     expect_before(VIR_DOMAIN_RUNNING);
     assert_false(kept_now(rig.backend->config, kept, NULL));
-}
-
-/* The worker dies after the n-th effect, before it is written down; the next one goes on. */
-static bool dies_at(struct job *job, int at)
-{
-    struct outcome out = {0};
-    bool died;
-
-    snprintf(last, sizeof last, "%s", job->job_id);
-    rig.die_at = at;
-    snap_run(&rig, job, &out);
-    died = out.kind == OUTCOME_LEFT;
-    if (died)
-        snap_recover(&rig, job, &out);
-    if (out.kind == OUTCOME_REPLAN) {
-        rig.die_at = 0;
-        outcome_clear(&out);
-        snap_run(&rig, job, &out);
-    }
-    if (out.kind != OUTCOME_ENDED || out.state != STATE_SUCCEEDED)
-        fail_msg("%s, dead at %d: outcome %d, %s: %s", op_names[job->op], at, (int)out.kind, job_state_names[out.state],
-                 out.err.text);
-    outcome_clear(&out);
-    job_free(job);
-    rig.die_at = 0;
-    return died;
 }
 
 static void a_worker_may_die_in_an_undo(void **state)

@@ -296,6 +296,46 @@ void snap_recover(struct snap_rig *rig, struct job *job, struct outcome *out)
     journaled_plan_clear(&plan);
 }
 
+bool snap_dies_at(struct snap_rig *rig, struct job *job, int n)
+{
+    struct outcome out = {0};
+    bool died;
+
+    rig->die_at = n;
+    snap_run(rig, job, &out);
+    died = out.kind == OUTCOME_LEFT;
+    if (died)
+        snap_recover(rig, job, &out);
+    if (out.kind == OUTCOME_REPLAN) {
+        rig->die_at = 0;
+        outcome_clear(&out);
+        snap_run(rig, job, &out);
+    }
+    if (out.kind != OUTCOME_ENDED || out.state != STATE_SUCCEEDED)
+        fail_msg("%s, dead at %d: outcome %d, %s: %s", op_names[job->op], n, (int)out.kind, job_state_names[out.state],
+                 out.err.text);
+    outcome_clear(&out);
+    job_free(job);
+    rig->die_at = 0;
+    return died;
+}
+
+bool snap_cancelled_at(struct snap_rig *rig, struct job *job, int n)
+{
+    struct outcome out = {0};
+    bool over;
+
+    rig->cancel_at = n;
+    snap_run(rig, job, &out);
+    over = out.kind == OUTCOME_ENDED && out.state == STATE_SUCCEEDED;
+    if (!over && out.state != STATE_CANCELLED)
+        fail_msg("%s, cancelled at %d: %s %s", op_names[job->op], n, job_state_names[out.state], out.err.text);
+    outcome_clear(&out);
+    job_free(job);
+    rig->cancel_at = 0;
+    return !over;
+}
+
 void snap_ok(struct snap_rig *rig, struct job *job, struct outcome *out)
 {
     struct outcome own = {0};

@@ -31,6 +31,10 @@ struct job *snap_job(struct snap_rig *rig, enum op op, const char *name);
 /* Runs; goes on from the journal as a restarted worker would, when it "died". Does not free the job. */
 void snap_run(struct snap_rig *rig, struct job *job, struct outcome *out);
 void snap_recover(struct snap_rig *rig, struct job *job, struct outcome *out);
+/* The worker "dies" after the n-th effect, before it is written down, and the next one goes on to success. Frees the job. false: there was no n-th. */
+bool snap_dies_at(struct snap_rig *rig, struct job *job, int n);
+/* Cancelled when the n-th step begins; frees the job. false: there was no n-th, and the job succeeded. */
+bool snap_cancelled_at(struct snap_rig *rig, struct job *job, int n);
 /* Runs, demands success, frees the job. `out` may be NULL; else the caller clears it. */
 void snap_ok(struct snap_rig *rig, struct job *job, struct outcome *out);
 /* Runs, demands a refusal of this kind with `text` in it, frees the job. */
