@@ -228,26 +228,52 @@ static int look_first(struct coordinator *coordinator, struct view_reader *reade
     return err_hint(err, "Wait for it with: fleetsnap deploy begin --overlap wait");
 }
 
-int deploys_begin(struct coordinator *coordinator, struct view_reader *reader, const struct caller *caller,
-                  const char *id, const struct deploy *asked, bool dry_run, json_t **out, struct err *err)
+/* Of several at once one is first; the same again is known. */
+static int write_first(struct coordinator *coordinator, const struct caller *caller, const char *id,
+                       const struct deploy *deploy, struct err *err)
 {
-    struct deploy deploy = *asked; /* lent */
-    int same = find_same(coordinator, id, asked, err);
+    const struct ledger_entry entry = {
+        .kind = LEDGER_DEPLOY, .id = (char *)id, .deploy = (struct deploy *)deploy, .why = deploy->reason}; /* lent */
 
-    if (same < 0)
+    if (coordinator_add(coordinator, caller, &entry, err) < 0 &&
+        (err->kind != ERR_CONFLICT || find_same(coordinator, id, deploy, err) <= 0))
         return -1;
+    planner_wake(coordinator->planner);
+    return 0;
+}
+
+/* Lent: its strings are the caller's. */
+static struct deploy begun_now(const struct deploy *asked)
+{
+    struct deploy deploy = *asked;
+
     deploy.begun_at_ms = deploy.state_at_ms = clock_real_ms();
     deploy.state = DEPLOY_PLANNING;
     deploy.parallel = 1;
-    if (!same && look_first(coordinator, reader, id, &deploy, dry_run ? out : NULL, err) < 0)
+    return deploy;
+}
+
+int deploys_record(struct coordinator *coordinator, const struct caller *caller, const char *id,
+                   const struct deploy *asked, struct err *err)
+{
+    const struct deploy deploy = begun_now(asked);
+    int same = find_same(coordinator, id, &deploy, err);
+
+    return same ? (same < 0 ? -1 : 0) : write_first(coordinator, caller, id, &deploy, err);
+}
+
+int deploys_begin(struct coordinator *coordinator, struct view_reader *reader, const struct caller *caller,
+                  const char *id, const struct deploy *asked, bool dry_run, json_t **out, struct err *err)
+{
+    const struct deploy deploy = begun_now(asked);
+    int same = find_same(coordinator, id, &deploy, err);
+
+    if (same < 0 || (!same && look_first(coordinator, reader, id, &deploy, dry_run ? out : NULL, err) < 0))
         return -1;
     if (dry_run && !same)
         return 0;
-    const struct ledger_entry entry = {.kind = LEDGER_DEPLOY, .id = (char *)id, .deploy = &deploy, .why = deploy.reason};
-    if (!same && coordinator_add(coordinator, caller, &entry, err) < 0 &&
-        (err->kind != ERR_CONFLICT || find_same(coordinator, id, asked, err) <= 0))
+    if (!same && write_first(coordinator, caller, id, &deploy, err) < 0)
         return -1;
-    planner_wake(coordinator->planner);
     return deploys_show(coordinator, reader, caller, id, out, err) < 0 ? -1 : 0;
 }
 
@@ -303,7 +329,7 @@ static int check_order(struct coordinator *coordinator, const char *id, const st
     if (deploy_members(coordinator, id, deploy, &members.members, err) < 0)
         return -1;
     const char *stranger = deploy_plan_stranger(&members.members, &word->order);
-    if (!stranger)
+    if (!stranger || !members.members.count) /* none yet: nothing will be reverted */
         return 0;
     err_set(err, ERR_PERMANENT, "order: \"%s\" is no target of deploy %s, or is named twice", stranger, id);
     return err_hint(err, "Its targets: fleetsnap deploy status %s", id);

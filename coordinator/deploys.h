@@ -16,6 +16,9 @@ struct view_reader;
  */
 int deploys_begin(struct coordinator *coordinator, struct view_reader *reader, const struct caller *caller,
                   const char *id, const struct deploy *asked, bool dry_run, json_t **out, struct err *err);
+/* Only writes it down, or knows it already: what it selects, and whether it may, the planner sees. The same errors but for that. */
+int deploys_record(struct coordinator *coordinator, const struct caller *caller, const char *id,
+                   const struct deploy *asked, struct err *err);
 /* Tells it how it ended. 1: done, or known already; 0: no such deploy; -1. ERR_CONFLICT: it contradicts what was said or done before. */
 int deploys_say(struct coordinator *coordinator, struct view_reader *reader, const struct caller *caller,
                 const char *id, const struct deploy_word *word, bool dry_run, json_t **out, struct err *err);

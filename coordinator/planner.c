@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/log.h"
+#include "coordinator/planner_events.h"
 #include "coordinator/view.h"
 #include "coordinator/view_plan.h"
 #include "coordinator/world.h"
@@ -85,6 +86,7 @@ static void forget(struct planner *planner)
     planner_compiled_free(planner);
     policy_set_clear(&planner->policies);
     strings_clear(&planner->parked);
+    planner_events_close(TAKE_PTR(planner->events));
     planner->fingerprint = 0;
     planner->term = planner->parked_ms = 0;
 }
@@ -174,6 +176,9 @@ static int lead(struct planner *planner, int64_t term, struct err *err)
         return -1;
     if (load_policies(planner, err) < 0)
         return -1;
+    struct err events = {0};
+    if (planner_events_read(planner, &events) < 0)
+        planner_trouble(planner, &events); /* what is asked otherwise goes on */
     int deploys = planner_deploys(planner, now_ms, err);
     if (deploys < 0)
         return -1;

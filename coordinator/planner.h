@@ -9,6 +9,7 @@
 #include "coordinator/run.h"
 #include "coordinator/runs.h"
 
+struct planner_events;
 struct zone;
 
 struct compiled { /* beside each policy of the set */
@@ -53,8 +54,9 @@ struct planner {
     int64_t parked_ms;     /* monotonic, when it was asked */
     int64_t expire_ms;     /* monotonic, of the next look at retention */
     int64_t tidy_ms;
-    int64_t led_at_ms; /* since when this term; real */
-    char said[512];    /* the last trouble that was logged, and when */
+    struct planner_events *events; /* NULL: not being read */
+    int64_t led_at_ms;             /* since when this term; real */
+    char said[512];                /* the last trouble that was logged, and when */
     int64_t said_ms;
 };
 

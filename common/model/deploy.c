@@ -1,9 +1,15 @@
 #include "model/deploy.h"
 
+#include "base/err.h"
 #include "model/fields.h"
 #include "model/job.h"
+#include "model/select.h"
 
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+
+static const int64_t HOUR_MS = 3600 * 1000LL, DAY_MS = 24 * HOUR_MS;
 
 const char *const deploy_state_names[] = {"planning",      "snapshotting", "ready",     "undoing", "reverting",
                                           "refused",       "undone",       "succeeded", "failed",  "reverted",
@@ -62,4 +68,46 @@ bool deploy_id_valid(const char *id)
 bool deploy_ended(const struct deploy *deploy)
 {
     return deploy->state >= DEPLOY_REFUSED;
+}
+
+static int complete_time(int64_t *time_ms, int64_t fallback_ms, int64_t most_ms, const char *name, struct err *err)
+{
+    if (*time_ms == 0)
+        *time_ms = fallback_ms;
+    if (*time_ms > 0 && *time_ms <= most_ms)
+        return 0;
+    return err_set(err, ERR_PERMANENT, "%s: must be above 0 and at most %lld h", name, (long long)(most_ms / HOUR_MS));
+}
+
+static int complete_selector(struct deploy *deploy, const char *selector, const char *own, struct err *err)
+{
+    CLEANUP(freep) char *both = NULL;
+    struct selector *parsed = NULL;
+
+    if (!selector || !*selector)
+        return err_set(err, ERR_PERMANENT, "selector: is missing: the labels of the targets");
+    if (selector_parse(selector, &parsed, err) < 0)
+        return err_wrap(err, "selector");
+    selector_free(parsed);
+    if (asprintf(&both, "%s%s%s", selector, own ? "," : "", own ? own : "") < 0)
+        return both = NULL, err_memory(err, "deploy");
+    return string_set(&deploy->selector, both, err);
+}
+
+int deploy_complete(struct deploy *deploy, const char *id, const char *selector, const char *own, const char *token,
+                    struct err *err)
+{
+    char snapshot[DEPLOY_ID_MAX + 16];
+
+    if (!id || !deploy_id_valid(id))
+        return err_set(err, ERR_PERMANENT,
+                       "id: a deploy needs an id of its own, of 1 to %d letters, digits and . _ : + -", DEPLOY_ID_MAX);
+    snprintf(snapshot, sizeof snapshot, "deploy-%s", id);
+    if (complete_selector(deploy, selector, own, err) < 0 ||
+        complete_time(&deploy->ttl_ms, DAY_MS, 365 * DAY_MS, "ttl", err) < 0 ||
+        complete_time(&deploy->timeout_ms, DAY_MS, 30 * DAY_MS, "timeout", err) < 0 ||
+        complete_time(&deploy->within_ms, HOUR_MS / 6, DAY_MS, "within", err) < 0 ||
+        string_set(&deploy->snapshot, snapshot, err) < 0)
+        return -1;
+    return string_set(&deploy->token, token, err);
 }

@@ -68,4 +68,10 @@ DEFINE_RECORD(deploy, deploy_record)
 DEFINE_RECORD(deploy_word, deploy_word_record)
 
 bool deploy_id_valid(const char *id); /* letters, digits and . _ : + - behind the first */
+/*
+ * What a request says less: fills in the name of the snapshots, the token, the selector (the token's included; own NULL: it has none), and for a time of 0 the default. ERR_PERMANENT:
+ * the id, the selector or a time cannot be. The same for HTTP and for events.
+ */
+int deploy_complete(struct deploy *deploy, const char *id, const char *selector, const char *own, const char *token,
+                    struct err *err);
 bool deploy_ended(const struct deploy *deploy);

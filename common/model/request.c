@@ -26,6 +26,14 @@ static const struct field deploy_event_fields[] = {
     BOOL(deploy_event, group, OPTIONAL),
     BOOL(deploy_event, revert, OPTIONAL),
     STRING(deploy_event, reason, OPTIONAL, .max = 1024),
+    INT(deploy_event, timeout_ms, OPTIONAL),
+    INT(deploy_event, within_ms, OPTIONAL),
+    ENUM(deploy_event, overlap, deploy_overlap_names, OPTIONAL),
+    ENUM(deploy_event, quiesce, quiesce_names, OPTIONAL),
+    BOOL(deploy_event, auto_revert, OPTIONAL),
+    STRINGS(deploy_event, order, OPTIONAL, .max = DEPLOY_ORDER_MAX),
+    BOOL(deploy_event, keep_going, OPTIONAL),
+    INT(deploy_event, parallel, OPTIONAL, .fallback = 1),
     {0},
 };
 const struct record_type deploy_event_record = {"deploy_event", sizeof(struct deploy_event), deploy_event_fields};

@@ -1,5 +1,6 @@
 #pragma once
 /* What other systems write: requests and deploy events (topics fleetsnap.requests, fleetsnap.deploys). */
+#include "model/deploy.h"
 #include "model/job.h"
 
 struct request {
@@ -21,6 +22,12 @@ struct deploy_event {
     int64_t at_ms, ttl_ms;
     bool group, revert;
     char *reason;
+    int64_t timeout_ms, within_ms;
+    int overlap, quiesce; /* enum deploy_overlap, enum quiesce */
+    bool auto_revert;
+    struct strings order;
+    bool keep_going;
+    int64_t parallel;
 };
 
 extern const struct record_type request_record, deploy_event_record;

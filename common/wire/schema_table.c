@@ -33,7 +33,8 @@ EMBED(schema_request_1, "request.1.avsc");
 EMBED(schema_request_2, "request.2.avsc");
 EMBED(schema_request_3, "request.3.avsc");
 EMBED(schema_request_4, "request.avsc");
-EMBED(schema_deploy_event_1, "deploy_event.avsc");
+EMBED(schema_deploy_event_1, "deploy_event.1.avsc");
+EMBED(schema_deploy_event_2, "deploy_event.avsc");
 EMBED(schema_audit_1, "audit.avsc");
 EMBED(schema_dead_letter_1, "dead_letter.avsc");
 
@@ -44,7 +45,7 @@ const struct schema_entry schema_table[] = {
     {4, 1, "restore_point.1.avsc", &restore_point_record, schema_restore_point_1},
     {5, 1, "inventory.avsc", &inventory_record, schema_inventory_1},
     {6, 1, "request.1.avsc", &request_record, schema_request_1},
-    {7, 1, "deploy_event.avsc", &deploy_event_record, schema_deploy_event_1},
+    {7, 1, "deploy_event.1.avsc", &deploy_event_record, schema_deploy_event_1},
     {8, 1, "audit.avsc", &audit_record, schema_audit_1},
     {9, 1, "dead_letter.avsc", &dead_letter_record, schema_dead_letter_1},
     {10, 2, "ledger_entry.2.avsc", &ledger_entry_record, schema_ledger_entry_2},
@@ -61,5 +62,6 @@ const struct schema_entry schema_table[] = {
     {21, 4, "request.avsc", &request_record, schema_request_4},
     {22, 6, "ledger_entry.6.avsc", &ledger_entry_record, schema_ledger_entry_6},
     {23, 7, "ledger_entry.avsc", &ledger_entry_record, schema_ledger_entry_7},
+    {24, 2, "deploy_event.avsc", &deploy_event_record, schema_deploy_event_2},
     {0},
 };

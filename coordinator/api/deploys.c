@@ -4,14 +4,11 @@
 #include "base/parse.h"
 #include "coordinator/api/internal.h"
 #include "model/job.h"
-#include "model/select.h"
 
 #include <stdio.h>
 #include <string.h>
 
 enum { REASON_MAX = 1000 };
-
-static const int64_t HOUR_MS = 3600 * 1000LL, DAY_MS = 24 * HOUR_MS;
 
 static int no_deploy(struct api_response *response, const char *id)
 {
@@ -20,19 +17,16 @@ static int no_deploy(struct api_response *response, const char *id)
 
 /* ---- members of the body; each: false, and the response says why ---- */
 
-static bool take_duration(struct api_request *request, struct api_response *response, const char *member,
-                          int64_t fallback_ms, int64_t most_ms, int64_t *out)
+static bool take_duration(struct api_request *request, struct api_response *response, const char *member, int64_t *out)
 {
     const json_t *value = json_object_get(request->json, member);
     struct err err = {0};
 
-    *out = fallback_ms;
     if (!value || json_is_null(value))
         return true;
-    if (json_is_string(value) && parse_duration(json_string_value(value), out, &err) == 0 && *out > 0 && *out <= most_ms)
+    if (json_is_string(value) && parse_duration(json_string_value(value), out, &err) == 0 && *out > 0)
         return true;
-    api_problem(response, 400, "usage", member, NULL, "%s: must be a time like \"24h\", above 0 and at most %lld h",
-                member, (long long)(most_ms / HOUR_MS));
+    api_problem(response, 400, "usage", member, NULL, "%s: must be a time above 0, like \"24h\"", member);
     return false;
 }
 
@@ -73,35 +67,6 @@ static bool take_reason(struct api_request *request, struct api_response *respon
     return false;
 }
 
-static bool take_id(struct api_response *response, const char *id)
-{
-    if (id && deploy_id_valid(id))
-        return true;
-    api_problem(response, 400, "usage", "id", NULL,
-                "id: a deploy needs an id of its own, of 1 to %d letters, digits and . _ : + -", DEPLOY_ID_MAX);
-    return false;
-}
-
-/* The token's selector is part of it: a token for some targets has only those. */
-static bool take_selector(struct api_request *request, struct api_response *response, struct deploy *deploy)
-{
-    const char *asked = api_text(request, "selector"), *own = request->caller.selector;
-    CLEANUP(freep) char *both = NULL;
-    struct selector *selector = NULL;
-    struct err err = {0};
-
-    if (!asked || !*asked) {
-        api_problem(response, 400, "usage", "selector", NULL, "selector: is missing: the labels of the targets");
-        return false;
-    }
-    if (asprintf(&both, "%s%s%s", asked, own ? "," : "", own ? own : "") < 0)
-        return both = NULL, api_problem(response, 503, "retry", NULL, NULL, "out of memory"), false;
-    if (selector_parse(asked, &selector, &err) < 0 || string_set(&deploy->selector, both, &err) < 0)
-        return api_usage(response, "selector", &err), false;
-    selector_free(selector);
-    return true;
-}
-
 /* ---- begin ---- */
 
 static bool may_begin(struct api_request *request, struct api_response *response, bool auto_revert)
@@ -122,23 +87,20 @@ static bool may_begin(struct api_request *request, struct api_response *response
 static bool take_deploy(struct api_request *request, struct api_response *response, struct deploy *deploy)
 {
     static const char *const flags[] = {"auto_revert", "dry_run", NULL};
-    char snapshot[DEPLOY_ID_MAX + 16];
     struct err err = {0};
 
-    if (!take_id(response, api_text(request, "id")) || !take_selector(request, response, deploy) ||
-        !take_flags(request, response, flags) || !take_reason(request, response, &deploy->reason) ||
-        !take_duration(request, response, "ttl", DAY_MS, 365 * DAY_MS, &deploy->ttl_ms) ||
-        !take_duration(request, response, "timeout", DAY_MS, 30 * DAY_MS, &deploy->timeout_ms) ||
-        !take_duration(request, response, "within", HOUR_MS / 6, DAY_MS, &deploy->within_ms) ||
+    if (!take_flags(request, response, flags) || !take_reason(request, response, &deploy->reason) ||
+        !take_duration(request, response, "ttl", &deploy->ttl_ms) ||
+        !take_duration(request, response, "timeout", &deploy->timeout_ms) ||
+        !take_duration(request, response, "within", &deploy->within_ms) ||
         !take_choice(request, response, "overlap", deploy_overlap_names, &deploy->overlap) ||
         !take_choice(request, response, "quiesce", quiesce_names, &deploy->quiesce))
         return false;
     deploy->auto_revert = api_flag(request, "auto_revert");
-    snprintf(snapshot, sizeof snapshot, "deploy-%s", api_text(request, "id"));
-    if (string_set(&deploy->snapshot, snapshot, &err) == 0 &&
-        string_set(&deploy->token, request->caller.token, &err) == 0)
+    if (deploy_complete(deploy, api_text(request, "id"), api_text(request, "selector"), request->caller.selector,
+                        request->caller.token, &err) == 0)
         return may_begin(request, response, deploy->auto_revert);
-    return api_problem_err(response, "deploy", &err), false;
+    return api_usage(response, "deploy", &err), false;
 }
 
 int api_deploys_begin(struct api_request *request, struct api_response *response)

@@ -18,6 +18,7 @@ static int add_token(void *context, const struct ledger_entry *entry, struct err
         return -1;
     json_object_del(item, "hash");
     json_object_del(item, "sealed");
+    json_object_set_new(item, "topics", json_boolean(entry->token->sealed != NULL));
     json_object_set_new(item, "by", entry->who ? json_string(entry->who) : json_null());
     return json_array_append_new(context, item) < 0 ? err_memory(err, "tokens") : 0;
 }
@@ -135,6 +136,9 @@ static int put_token(struct api_request *request, struct ledger_entry *entry, co
     char hash[HASH_TEXT];
 
     api_token_hash(secret, hash);
+    if (api_flag(request, "topics") &&
+        coordinator_topic_key(request->context->coordinator, secret, &entry->token->sealed, err) < 0)
+        return -1;
     if (string_set(&entry->token->hash, hash, err) < 0 || string_set(&entry->id, entry->token->name, err) < 0 ||
         string_set(&entry->who, request->caller.token, err) < 0)
         return -1;
@@ -143,7 +147,7 @@ static int put_token(struct api_request *request, struct ledger_entry *entry, co
 
 int api_tokens_create(struct api_request *request, struct api_response *response)
 {
-    static const char *const members[] = {"name", "role", "selector", "classes", "expires_in", NULL};
+    static const char *const members[] = {"name", "role", "selector", "classes", "expires_in", "topics", NULL};
     CLEANUP(ledger_entry_clear) struct ledger_entry entry = {.kind = LEDGER_TOKEN};
     char secret[TOKEN_MAX_BYTES];
     struct err err = {0};
@@ -159,6 +163,8 @@ int api_tokens_create(struct api_request *request, struct api_response *response
         return api_problem_err(response, entry.token->name, &err);
     json_t *body = record_json(&ledger_token_record, entry.token, &err);
     json_object_del(body, "hash");
+    json_object_del(body, "sealed");
+    json_object_set_new(body, "topics", json_boolean(entry.token->sealed != NULL));
     json_object_set_new(body, "token", json_string(secret));
     explicit_bzero(secret, sizeof secret);
     return api_answer(response, 201, body);

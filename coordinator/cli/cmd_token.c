@@ -17,10 +17,10 @@ int run_token_create(struct cli *cli, const struct invocation *invocation)
     if (invocation_has(invocation, "dry-run"))
         return fprintf(cli->out, "token %s with role %s would be made; nothing has been changed.\n", name, role),
                EXIT_DONE;
-    json_t *body = json_pack("{s:s, s:s, s:s*, s:s*, s:s*}", "name", name, "role", role, "selector",
+    json_t *body = json_pack("{s:s, s:s, s:s*, s:s*, s:s*, s:b}", "name", name, "role", role, "selector",
                              invocation_value(invocation, "selector"), "classes",
                              invocation_value(invocation, "classes"), "expires_in",
-                             invocation_value(invocation, "expires-in"));
+                             invocation_value(invocation, "expires-in"), "topics", invocation_has(invocation, "topics"));
     int code = call_change(cli, "token create", "POST", "/v1/tokens", body, invocation_value(invocation, "request-id"),
                            &answer);
     if (code == 0 && cli->json) {

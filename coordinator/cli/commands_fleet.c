@@ -115,6 +115,7 @@ static const struct option_row token_create[] = {
      .value = "ABC",
      .doc = "classes of jobs: A reads, B adds, C takes away; default A, AB, ABC by role"},
     {.name = "expires-in", .kind = OPT_TEXT, .value = "DURATION", .doc = "as in 90d; default: never"},
+    {.name = "topics", .kind = OPT_FLAG, .doc = "its bearer may also speak on Kafka (deploy events)"},
     {.name = NULL},
 };
 static const struct option_row dlq_list[] = {

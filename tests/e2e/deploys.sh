@@ -59,6 +59,35 @@ test_what_succeeded_is_deleted_in_its_time() {
 }
 deleted() { [[ $(fleetsnap deploy status "$1" --json | jq -r '.state, (.cleaned_at != null)' | xargs) == "succeeded true" ]]; }
 
+event() { # JSON: signed by the token; prints where it lies
+    "$tools/kafka_record" deploy "$token" "{\"token\": \"events-$$\", \"at\": \"$(date -u +%FT%TZ)\", $1}" || fail "no event was written"
+}
+state_is() { [[ $(fleetsnap deploy status "$1" --json 2>/dev/null | jq -r .state) == "$2" ]]; }                                                        # DEPLOY STATE
+cleaned() { [[ $(fleetsnap deploy status "$1" --json | jq -r '.cleaned_at != null') == true ]]; }                                                      # DEPLOY
+refused() { fleetsnap dlq list --json | jq -e --arg why "$1" 'any(.[]; .topic == "fleetsnap.deploys" and (.reason | contains($why)))' >/dev/null; } # WHY
+
+test_the_same_by_events() {
+    local token begin offset
+    begin="\"event\": \"begin\", \"selector\": \"app=twin\", \"ttl_ms\": 1000"
+    expect 0 token create "events-$$" --role operator --classes ABC --topics
+    token=$out
+    offset=$(event "\"deploy_id\": \"$id-4\", $begin" | jq .offset)
+    eventually 60 "the gate opens" state_is "$id-4" ready
+    event "\"deploy_id\": \"$id-4\", $begin" >/dev/null # redelivered
+    event "\"deploy_id\": \"$id-5\", $begin" >/dev/null
+    "$tools/kafka_record" again fleetsnap.deploys 0 "$offset" --key another >/dev/null
+    "$tools/kafka_record" deploy "$token" '{"token": "nobody", "deploy_id": "x", "event": "succeeded", "at": "2026-01-01T00:00:00Z"}' >/dev/null
+    eventually 60 "the same machines are refused to another" state_is "$id-5" refused
+    eventually 60 "what is signed for another key is not believed" refused "fs-mac"
+    eventually 60 "nor what a token says that there is not" refused 'there is no token "nobody"'
+    event "\"deploy_id\": \"$id-4\", \"event\": \"failed\", \"revert\": true" >/dev/null
+    event "\"deploy_id\": \"$id-4\", \"event\": \"succeeded\"" >/dev/null
+    eventually 60 "it is reverted" state_is "$id-4" reverted
+    eventually 60 "its snapshots are deleted" cleaned "$id-4"
+    truth "succeeded after failed changed something" state_is "$id-4" reverted
+    expect 0 token revoke "events-$$"
+}
+
 test_as_before() {
     local target
     for target in "${all_targets[@]}"; do expect 0 snapshot delete "$target" "deploy-$id-1" --yes; done

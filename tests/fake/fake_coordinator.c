@@ -987,3 +987,11 @@ int deploys_list(struct coordinator *fake, const struct caller *caller, bool ope
     (void)limit;
     return copy_table(fake, "deploys", out, err);
 }
+
+int coordinator_topic_key(struct coordinator *fake, const char *token, char **out_sealed, struct err *err)
+{
+    (void)fake;
+    (void)token;
+    *out_sealed = NULL;
+    return string_set(out_sealed, "sealed", err);
+}

@@ -4,13 +4,18 @@
  *   kafka_record list TOPIC                          one JSON object per line: partition, offset, key, headers, size
  *   kafka_record put TOPIC PARTITION [OPTION...]     value from standard input
  *   kafka_record again TOPIC PARTITION OFFSET [OPTION...]
+ *   kafka_record deploy TOKEN EVENT [OPTION...]      EVENT: JSON of a deploy event; signed as the bearer of TOKEN would
  *
  * Options: --key TEXT, --header NAME=VALUE (again: replaces the one of that name), --to PARTITION, --tombstone (put: no value).
  * Brokers are in FLEETSNAP_KAFKA.
  */
 #include "base/err.h"
 #include "base/facts.h"
+#include "crypto/keys.h"
+#include "crypto/mac.h"
 #include "kafka/kafka.h"
+#include "model/request.h"
+#include "wire/wire.h"
 
 #include <jansson.h>
 #include <stdio.h>
@@ -19,7 +24,7 @@
 
 enum { BATCH = 64, WAIT_MS = 20000, VALUE_MAX = 1 << 20 };
 
-struct request {
+struct asked {
     const char *topic;
     int32_t partition, to;
     int64_t offset;
@@ -80,7 +85,7 @@ static int list_partition(struct kafka_consumer *consumer, const char *topic, in
     return 0;
 }
 
-static int list(const struct request *request)
+static int list(const struct asked *request)
 {
     struct kafka_consumer *consumer = NULL;
     struct err err = {0};
@@ -108,7 +113,7 @@ static void delivered(void *context, const struct kafka_delivery *delivery)
     *(int *)context = delivery->error ? 1 : 0;
 }
 
-static int send_it(const struct request *request, int32_t partition, const void *key, size_t key_len, const void *value,
+static int send_it(const struct asked *request, int32_t partition, const void *key, size_t key_len, const void *value,
                    size_t value_len)
 {
     struct kafka_header headers[KAFKA_HEADERS_MAX];
@@ -129,7 +134,7 @@ static int send_it(const struct request *request, int32_t partition, const void 
     return result;
 }
 
-static int put(const struct request *request)
+static int put(const struct asked *request)
 {
     static char value[VALUE_MAX];
     size_t len = request->tombstone ? 0 : fread(value, 1, sizeof value, stdin);
@@ -139,7 +144,7 @@ static int put(const struct request *request)
 }
 
 /* The headers of the record, with those of the command line in their place. */
-static int merge_headers(const struct kafka_record *record, struct request *request, struct err *err)
+static int merge_headers(const struct kafka_record *record, struct asked *request, struct err *err)
 {
     struct facts merged = {0};
 
@@ -150,7 +155,7 @@ static int merge_headers(const struct kafka_record *record, struct request *requ
     return 0;
 }
 
-static int again(struct request *request)
+static int again(struct asked *request)
 {
     struct kafka_consumer *consumer = NULL;
     struct kafka_record record;
@@ -175,17 +180,57 @@ static int again(struct request *request)
     return result;
 }
 
+/* ---- deploy ---- */
+
+static int sign(const char *token, const char *key, const void *value, size_t len, char out[MAC_TEXT], struct err *err)
+{
+    struct key_ring ring = {.items = {{.generation = 1}}, .count = 1};
+    const struct mac_input input = {
+        .topic = "fleetsnap.deploys", .key = key, .key_len = strlen(key), .value = value, .value_len = len};
+    struct mac *mac = NULL;
+
+    if (key_derive((const unsigned char *)token, strlen(token), "fleetsnap/request", ring.items[0].key, err) < 0 ||
+        mac_new(&mac, err) < 0)
+        return -1;
+    int result = mac_sign(mac, &ring, &input, out, err);
+    mac_free(mac);
+    return result;
+}
+
+static int deploy(struct asked *request, const char *token, const char *json)
+{
+    CLEANUP(deploy_event_clear) struct deploy_event event = {0};
+    const unsigned char *value;
+    struct wire *wire = NULL;
+    char mac[MAC_TEXT];
+    size_t len;
+    struct err err = {0};
+
+    wire_init();
+    request->key = request->key ? request->key : "e2e";
+    if (record_from_json_lenient(&deploy_event_record, &event, json, strlen(json), &err) < 0)
+        return give_up(&err);
+    if (wire_new(&wire, &err) < 0 || wire_encode(wire, &deploy_event_record, &event, &value, &len, &err) < 0 ||
+        sign(token, request->key, value, len, mac, &err) < 0 || facts_set(&request->headers, "fs-mac", mac, &err) < 0)
+        return wire_free(wire), give_up(&err);
+    request->topic = "fleetsnap.deploys";
+    int result = send_it(request, 0, request->key, strlen(request->key), value, len);
+    wire_free(wire);
+    return result;
+}
+
 /* ---- command line ---- */
 
 static int usage(void)
 {
-    fputs("usage: kafka_record list TOPIC | put TOPIC PARTITION | again TOPIC PARTITION OFFSET\n"
+    fputs("usage: kafka_record list TOPIC | put TOPIC PARTITION | again TOPIC PARTITION OFFSET"
+          "     | deploy TOKEN EVENT\n"
           "       [--key TEXT] [--header NAME=VALUE]... [--to PARTITION] [--tombstone]\n",
           stderr);
     return 2;
 }
 
-static int add_header(struct request *request, const char *text)
+static int add_header(struct asked *request, const char *text)
 {
     const char *equals = text ? strchr(text, '=') : NULL;
     char name[64];
@@ -197,7 +242,7 @@ static int add_header(struct request *request, const char *text)
     return facts_set(&request->headers, name, equals + 1, &err);
 }
 
-static int read_options(struct request *request, char **words)
+static int read_options(struct asked *request, char **words)
 {
     for (; *words; words++) {
         if (strcmp(*words, "--tombstone") == 0)
@@ -214,14 +259,23 @@ static int read_options(struct request *request, char **words)
 
 int main(int argc, char **argv)
 {
-    struct request request = {.to = -1};
+    struct asked request = {.to = -1};
     const char *what = argc > 2 ? argv[1] : "";
-    int words = strcmp(what, "list") == 0 ? 3 : strcmp(what, "put") == 0 ? 4 : strcmp(what, "again") == 0 ? 5 : 0;
+    int words = strcmp(what, "list") == 0     ? 3
+                : strcmp(what, "put") == 0    ? 4
+                : strcmp(what, "again") == 0  ? 5
+                : strcmp(what, "deploy") == 0 ? 4
+                                              : 0;
 
     options = (struct kafka_options){
         .brokers = getenv("FLEETSNAP_KAFKA"), .client_id = "kafka_record", .fetch_wait_ms = 200};
     if (!words || argc < words || !options.brokers || read_options(&request, argv + words) < 0)
         return usage();
+    if (strcmp(what, "deploy") == 0) {
+        int sent = deploy(&request, argv[2], argv[3]);
+        facts_clear(&request.headers);
+        return sent;
+    }
     request.topic = argv[2];
     request.partition = words > 3 ? atoi(argv[3]) : 0;
     request.offset = words > 4 ? atoll(argv[4]) : 0;

@@ -1,0 +1,202 @@
+/*
+ * Deploy events. No offset is kept: a new leader reads the topic (7 days) from its beginning, and the ledger knows what was said. An event that the ledger cannot take now is read again.
+ * What cannot be read or trusted goes to the dead-letter topic with the reason; once, unless the leader changes within the time in which an event is new.
+ */
+#include "coordinator/planner_events.h"
+
+#include "base/clock.h"
+#include "base/err.h"
+#include "base/log.h"
+#include "coordinator/deploy_event.h"
+#include "coordinator/deploys.h"
+#include "coordinator/planner.h"
+#include "coordinator/topic_key.h"
+#include "coordinator/trust.h"
+#include "crypto/mac.h"
+#include "kafka/kafka.h"
+#include "model/audit.h"
+#include "model/topics.h"
+#include "wire/wire.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum { BATCH = 64, METADATA_MS = 5000, EVENT_MAX = 256 * 1024 };
+
+struct planner_events {
+    struct kafka_consumer *consumer;
+    struct wire *wire;
+    struct mac *mac;
+};
+
+DEFINE_FREEP(struct planner_events, planner_events_close)
+
+void planner_events_close(struct planner_events *events)
+{
+    if (!events)
+        return;
+    kafka_consumer_close(events->consumer);
+    wire_free(events->wire);
+    mac_free(events->mac);
+    free(events);
+}
+
+static int open_events(struct coordinator *coordinator, struct planner_events **out, struct err *err)
+{
+    CLEANUP(planner_events_closep) struct planner_events *events = calloc(1, sizeof *events);
+    const char *topic = topic_table[TOPIC_DEPLOYS].name;
+    int32_t partitions = 0;
+
+    if (!events)
+        return err_memory(err, "deploy events");
+    if (wire_new(&events->wire, err) < 0 || mac_new(&events->mac, err) < 0 ||
+        kafka_partition_count(&coordinator->kafka, topic, METADATA_MS, &partitions, err) < 0 ||
+        kafka_consumer_open(&coordinator->kafka, NULL, &events->consumer, err) < 0)
+        return -1;
+    for (int32_t i = 0; i < partitions; i++)
+        if (kafka_consumer_assign(events->consumer, topic, i, KAFKA_FROM_BEGINNING, err) < 0)
+            return -1;
+    *out = TAKE_PTR(events);
+    return 0;
+}
+
+/* ---- one event ---- */
+
+struct heard { /* one record, and who it is of */
+    struct deploy_event event;
+    struct ledger_entry *token;
+};
+
+static void heard_clear(struct heard *heard)
+{
+    deploy_event_clear(&heard->event);
+    ledger_entry_free(heard->token);
+}
+
+static void refuse(struct coordinator *coordinator, const struct kafka_record *record, const char *why)
+{
+    struct dead_letter *letter;
+
+    log_warning("deploys", "event %d@%lld: %s", record->partition, (long long)record->offset, why);
+    if (clock_real_ms() - record->timestamp_ms > DEPLOY_EVENT_SKEW_MS) /* read again by a new leader: it is there */
+        return;
+    letter = dead_letter_of(record, why, NULL);
+    if (letter)
+        coordinator_dead_letter(coordinator, letter);
+}
+
+/* 1: believed; 0: refused, and why; -1: later. */
+static int believe(struct planner *planner, const struct kafka_record *record, struct heard *heard, char why[300],
+                   struct err *err)
+{
+    struct coordinator *coordinator = planner->coordinator;
+    struct planner_events *events = planner->events;
+    struct key_ring ring;
+    struct mac_input input;
+    struct err cause = {0};
+
+    *why = '\0';
+    if (!record->value || wire_decode(events->wire, &deploy_event_record, record->value, record->value_len, EVENT_MAX,
+                                      &heard->event, &cause) < 0)
+        return snprintf(why, 300, "%.290s", record->value ? cause.text : "it has no value"), 0;
+    if (coordinator_get(coordinator, LEDGER_TOKEN, heard->event.token, &heard->token, err) < 0)
+        return -1;
+    if (!heard->token || heard->token->gone || !heard->token->token)
+        return snprintf(why, 300, "there is no token \"%.128s\"", heard->event.token), 0;
+    if (topic_key_open(coordinator, heard->token->token, &ring, &cause) < 0)
+        return snprintf(why, 300, "%.290s", cause.text), 0;
+    const char *mac = trust_input(record, &input);
+    enum mac_verdict verdict = mac ? mac_verify(events->mac, &ring, &input, mac, record->timestamp_ms) : MAC_MALFORMED;
+    explicit_bzero(&ring, sizeof ring);
+    if (verdict != MAC_OK)
+        return snprintf(why, 300, "%s", mac ? mac_verdict_text(verdict) : "it has no fs-mac"), 0;
+    const char *refused = deploy_event_refused(&heard->event, heard->token->token, record->timestamp_ms);
+    if (refused)
+        return snprintf(why, 300, "%.290s", refused), 0;
+    return 1;
+}
+
+static int begin(struct planner *planner, const struct caller *caller, const struct heard *heard, struct err *err)
+{
+    CLEANUP(deploy_clear) struct deploy deploy = {0};
+
+    if (deploy_event_deploy(&heard->event, heard->token->token, &deploy, err) < 0)
+        return -1;
+    return deploys_record(planner->coordinator, caller, heard->event.deploy_id, &deploy, err);
+}
+
+static int say(struct planner *planner, const struct caller *caller, const struct heard *heard, struct err *err)
+{
+    CLEANUP(deploy_word_clear) struct deploy_word word = {0};
+    json_t *out = NULL;
+
+    if (deploy_event_word(&heard->event, &word, err) < 0)
+        return -1;
+    int said = deploys_say(planner->coordinator, NULL, caller, heard->event.deploy_id, &word, false, &out, err);
+    json_decref(out);
+    return said ? said : err_set(err, ERR_PERMANENT, "there is no deploy \"%s\"", heard->event.deploy_id);
+}
+
+/* What contradicts, or comes too late, changes nothing, and is in the audit: once, while it is new. */
+static int act(struct planner *planner, const struct heard *heard, int64_t appended_ms, struct err *err)
+{
+    const struct ledger_token *token = heard->token->token;
+    const struct caller caller = {.token = token->name,
+                                  .from = (char *)"fleetsnap.deploys",
+                                  .role = token->role,
+                                  .classes = token->classes,
+                                  .selector = token->selector && *token->selector ? token->selector : NULL};
+    struct err why = {0};
+
+    if (deploy_event_late(&heard->event, appended_ms, clock_real_ms())) {
+        log_debug(heard->event.deploy_id, "event %s is from too long ago: left", heard->event.event);
+        return 0;
+    }
+    int done = deploy_event_begins(&heard->event) ? begin(planner, &caller, heard, &why)
+                                                  : say(planner, &caller, heard, &why);
+    if (done >= 0)
+        return 0;
+    if (why.kind == ERR_RETRY || why.kind == ERR_UNKNOWN) {
+        if (err)
+            *err = why;
+        return -1;
+    }
+    log_info(heard->event.deploy_id, "event %s changes nothing: %s", heard->event.event, why.text);
+    if (clock_real_ms() - appended_ms <= DEPLOY_EVENT_SKEW_MS)
+        coordinator_audit(planner->coordinator, &caller, "deploy.event", heard->event.deploy_id, heard->event.event,
+                          why.text);
+    return 0;
+}
+
+static int take(struct planner *planner, const struct kafka_record *record, struct err *err)
+{
+    CLEANUP(heard_clear) struct heard heard = {0};
+    char why[300];
+    int believed = believe(planner, record, &heard, why, err);
+
+    if (believed < 0)
+        return -1;
+    if (believed)
+        return act(planner, &heard, record->timestamp_ms, err);
+    refuse(planner->coordinator, record, why);
+    return 0;
+}
+
+int planner_events_read(struct planner *planner, struct err *err)
+{
+    struct kafka_record records[BATCH];
+    int count, result = 0;
+
+    if (!planner->events && open_events(planner->coordinator, &planner->events, err) < 0)
+        return -1;
+    count = kafka_consume(planner->events->consumer, 0, records, BATCH, err);
+    for (int i = 0; i < count && result == 0; i++)
+        result = take(planner, &records[i], err);
+    if (count > 0)
+        kafka_records_free(records, (size_t)count);
+    if (count < 0 || result < 0) /* from the beginning again: what was taken is known */
+        planner_events_close(TAKE_PTR(planner->events));
+    if (count == BATCH && result == 0)
+        planner_wake(planner);
+    return count < 0 ? -1 : result;
+}
