@@ -1,7 +1,8 @@
 /*
  * Leases: files <chain>/leases/<job id> that say "this job reads or writes here". The file holds the host's name; its modification time is the time of the last
  * renewal by the holder's clock. Whoever takes away looks for others' leases after it has taken its own, and whoever reads looks at the manifest after it has
- * taken its own: of the two, at least one sees the other.
+ * taken its own: of the two, at least one sees the other. A lease "alone" has a second line that says so: its holder exchanges files that readers may know by name or
+ * checksum, so nobody begins to read until it is dropped.
  */
 #include "worker/repository.h"
 
@@ -18,6 +19,8 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+static const char alone[] = "\nalone\n";
 
 enum { LEASE_STALE_MS = 10 * 60 * 1000, LEASE_HOST_MAX = 256, LEASE_TRIES = 10 };
 
@@ -39,7 +42,7 @@ static int touch(int fd, const char *path, struct err *err)
     return futimens(fd, times) < 0 ? err_errno(err, errno, path) : 0;
 }
 
-int lease_take(const char *chain_folder, const char *job_id, const char *host, struct err *err)
+static int take(const char *chain_folder, const char *job_id, const char *text, struct err *err)
 {
     char path[PATH_MAX], folder[PATH_MAX];
     CLEANUP(closep) int fd = -1;
@@ -57,9 +60,23 @@ int lease_take(const char *chain_folder, const char *job_id, const char *host, s
     }
     if (fd < 0)
         return err_errno(err, errno, path);
-    if (write(fd, host, strlen(host)) != (ssize_t)strlen(host))
+    if (write(fd, text, strlen(text)) != (ssize_t)strlen(text))
         return err_errno(err, errno ? errno : ENOSPC, path);
     return touch(fd, path, err);
+}
+
+int lease_take(const char *chain_folder, const char *job_id, const char *host, struct err *err)
+{
+    return take(chain_folder, job_id, host, err);
+}
+
+int lease_take_alone(const char *chain_folder, const char *job_id, const char *host, struct err *err)
+{
+    char text[LEASE_HOST_MAX];
+
+    if (snprintf(text, sizeof text, "%s%s", host, alone) >= (int)sizeof text)
+        return err_set(err, ERR_PERMANENT, "lease: the name of the host is too long");
+    return take(chain_folder, job_id, text, err);
 }
 
 int lease_renew(const char *chain_folder, const char *job_id, struct err *err)
@@ -98,7 +115,7 @@ static enum lease_age lease_age(const char *path)
     return clock_real_ms() - renewed_ms > LEASE_STALE_MS ? LEASE_STALE : LEASE_LIVE;
 }
 
-static int lease_judge(const char *chain_folder, const char *job_id, struct err *err)
+static int lease_judge(const char *chain_folder, const char *job_id, bool only_alone, struct err *err)
 {
     char path[PATH_MAX];
     CLEANUP(freep) char *host = NULL;
@@ -109,11 +126,15 @@ static int lease_judge(const char *chain_folder, const char *job_id, struct err 
         return 0;
     if (file_read(path, LEASE_HOST_MAX, &host, &len, NULL) < 0)
         host = strdup("an unknown host");
+    if (only_alone && (!host || !strstr(host, alone)))
+        return 0;
+    if (host)
+        host[strcspn(host, "\n")] = '\0';
     err_set(err, ERR_RETRY, "%s: in use by job %s on %s", chain_folder, job_id, host ? host : "?");
     return err_hint(err, "wait for that job, or cancel it");
 }
 
-int lease_check_free(const char *chain_folder, const char *but_job_id, struct err *err)
+static int check_others(const char *chain_folder, const char *but_job_id, bool only_alone, struct err *err)
 {
     char path[PATH_MAX];
     struct dirent *entry;
@@ -125,9 +146,19 @@ int lease_check_free(const char *chain_folder, const char *but_job_id, struct er
         return errno == ENOENT ? 0 : err_errno(err, errno, path);
     while (result == 0 && (entry = readdir(dir)))
         if (entry->d_name[0] != '.' && (!but_job_id || strcmp(entry->d_name, but_job_id) != 0))
-            result = lease_judge(chain_folder, entry->d_name, err);
+            result = lease_judge(chain_folder, entry->d_name, only_alone, err);
     closedir(dir);
     return result;
+}
+
+int lease_check_free(const char *chain_folder, const char *but_job_id, struct err *err)
+{
+    return check_others(chain_folder, but_job_id, false, err);
+}
+
+int lease_check_calm(const char *chain_folder, const char *but_job_id, struct err *err)
+{
+    return check_others(chain_folder, but_job_id, true, err);
 }
 
 int lease_stale(const char *chain_folder, struct strings *out_jobs, struct err *err)

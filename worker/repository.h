@@ -2,7 +2,7 @@
 /*
  * A repository of backups: a directory with a marker (fleetsnap-repository.json: format, id, name, created_at, min_free_percent). A directory without it is refused before a byte
  * is written: an unmounted NFS looks like an empty folder. Layout: <repository>/<target id>/<chain id>/<point id>/{manifest.json, domain.xml, vda.qcow2 …}; a chain's id is that
- * of its full. The manifest is written first (state incomplete) and renamed complete last, with fsync of file and folder. No other file is needed to restore.
+ * of the full that began it (which may have been merged into the next since). The manifest is written first (state incomplete) and renamed complete last, with fsync of file and folder. No other file is needed to restore.
  * Readers and writers of a chain hold a lease file in its folder: leases/<job id> (host; renewed every 10 s, stale after 10 min); delete, merge and clean refuse while one lives.
  * Any thread; one object per use.
  */
@@ -72,6 +72,11 @@ int manifest_unmark_deleted(const char *folder, struct err *err);
 int manifest_lock(const char *folder, int *out_fd, struct err *err);
 
 int lease_take(const char *chain_folder, const char *job_id, const char *host, struct err *err);
+/* Of somebody who is about to exchange files that readers know, which takes a moment: from here on no reader begins; then lease_check_free() says whether one has begun before. */
+int lease_take_alone(const char *chain_folder, const char *job_id, const char *host, struct err *err);
+int lease_check_calm(
+    const char *chain_folder, const char *but_job_id,
+    struct err *err); /* ERR_RETRY naming the job that exchanges files there; asked with the own lease taken */
 int lease_renew(const char *chain_folder, const char *job_id, struct err *err);
 void lease_drop(const char *chain_folder, const char *job_id);
 int lease_stale(const char *chain_folder, struct strings *out_jobs, struct err *err); /* jobs whose lease is stale */

@@ -41,7 +41,7 @@ struct restore_point {
     int64_t completed_at_ms;
     char *backup_kind;     /* full, incremental, differential; absent for snapshots */
     char *parent;          /* restore point id */
-    char *chain;           /* id of the chain's full */
+    char *chain;           /* id of the full that began the chain; it may have been merged into its children */
     int64_t chain_length;  /* 1 for a full */
     char *repository;      /* UUID */
     char *level;           /* crash, filesystem, memory, off */

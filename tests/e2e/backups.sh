@@ -150,6 +150,27 @@ test_a_chain_that_is_broken_makes_a_full_one_that_says_why() {
     expect 0 snapshot delete "$vm" between --yes
 }
 
+test_a_full_that_is_deleted_is_merged_into_what_builds_on_it() {
+    local full heir image before=$DIR/before-merge.qcow2
+    full=$(oldest)
+    expect_json 0 backup list "$vm" --children-of "$full"
+    heir=$(json '.[0].id')
+    image=$(find "$(host_folder "$host")/repository/$repository" -path "*/$heir/vda.qcow2")
+    qemu-img convert -O qcow2 "$image" "$before" || fail "no copy of $image"
+    expect_json 0 backup delete "$full" --merge --dry-run
+    holds '[.result.steps[].name] == ["copy-space", "merge-disk", "merge-swap", "delete-mark", "delete-files", "delete-checkpoint"]'
+    expect_json 0 backup delete "$full" --merge --yes
+    holds '.result.facts.merged_into == "'"$heir"'"'
+    expect_json 0 backup show "$heir"
+    holds '.backup_kind == "full" and .parent == null and .chain_length == 1 and .disks[0].mode == "full"'
+    expect_json 0 backup verify "$heir" --depth image
+    expect_json 0 backup list "$vm"
+    holds 'length == 2'
+    expect_json 0 repository check "$repository"
+    equal "what it holds" "Images are identical." "$(qemu-img compare "$before" "$image")"
+    rm "$before"
+}
+
 test_deleting_the_old_chain_now_is_fine() {
     expect 0 backup delete "$(oldest)" --children --yes
     expect_json 0 backup list "$vm"

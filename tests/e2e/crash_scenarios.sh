@@ -251,6 +251,29 @@ effect_backup_delete() {
 }
 after_backup_delete() { :; }
 
+# A full that another stands on, which then holds what it held, and is one itself.
+ask_backup_delete__merge() { ask=(backup delete "$doomed" --merge --yes); }
+prepare_backup_delete__merge() { anchor; }
+before_backup_delete__merge() {
+    before_backup_delete
+    done_by backup create "$host/$vm" --repository "$repository" --kind incremental
+    heir=$(newest_backup)
+    image=$(find "$(host_folder "$host")/repository/$repository" -path "*/$heir/vda.qcow2")
+    qemu-img convert -O qcow2 "$image" "$scratch/before.qcow2" || fail "no copy of $image"
+    ask_backup_delete__merge
+}
+unplan_backup_delete__merge() { done_by backup delete "$doomed" --children --yes; }
+effect_backup_delete__merge() {
+    equal "backups of that id" 0 "$(point_count "$doomed")"
+    equal "what is left" "full null" "$(fleetsnap backup show "$heir" --json | jq -r '"\(.backup_kind) \(.parent)"')"
+    equal "what it holds" "Images are identical." "$(qemu-img compare "$scratch/before.qcow2" "$image")"
+    done_by backup verify "$heir" --depth checksum
+}
+after_backup_delete__merge() {
+    done_by backup delete "$heir" --yes
+    rm -f "$scratch/before.qcow2"
+}
+
 # ---- backup.restore ----
 
 ask_backup_restore() { ask=(backup restore "$newest" --as "$tag" --start running --yes); }

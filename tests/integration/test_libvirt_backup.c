@@ -311,6 +311,181 @@ static void test_delete_waits_for_readers(void **state)
     rig_succeed(&rig, delete_job(full, SCOPE_SELF, false), NULL);
 }
 
+/* ---- merge ---- */
+
+static struct job *merge_job(const char *point)
+{
+    struct job *job = delete_job(point, SCOPE_SELF, false);
+
+    ((struct params_backup_delete *)job->params)->merge = true;
+    return job;
+}
+
+/* What the disks of a point hold now, for later. */
+static void keep_content(const char *id)
+{
+    char name[16], file[PATH_MAX], command[2 * PATH_MAX];
+
+    for (const char *const *disk = (const char *const[]){"vda", "vdc", NULL}; *disk; disk++) {
+        snprintf(name, sizeof name, "%s.qcow2", *disk);
+        stored_file(id, name, file);
+        snprintf(command, sizeof command, "qemu-img convert -O qcow2 %s %s/content.%s.%s", file, rig.root, id, *disk);
+        assert_int_equal(system(command), 0);
+    }
+}
+
+/* The verb restores it, checksums and all, and gives what was kept. */
+static void assert_restores(const char *id)
+{
+    struct job *job = restore_job(id, id);
+    char kept[PATH_MAX], file[PATH_MAX], command[PATH_MAX];
+    virDomainPtr domain;
+
+    ((struct params_backup_restore *)job->params)->start = START_NO;
+    rig_succeed(&rig, job, NULL);
+    snprintf(kept, sizeof kept, "%s/content.%s.vda", rig.root, id);
+    assert_true(rig_same(kept, "qcow2", restored_file(id, "vda.qcow2", file), "qcow2"));
+    snprintf(kept, sizeof kept, "%s/content.%s.vdc", rig.root, id);
+    assert_true(rig_same(kept, "qcow2", restored_file(id, "vdc.raw", file), "raw"));
+    domain = virDomainLookupByName(rig.connection, id);
+    assert_non_null(domain);
+    assert_int_equal(virDomainUndefine(domain), 0);
+    virDomainFree(domain);
+    snprintf(command, sizeof command, "rm -r %s/pool/%s", rig.root, id);
+    assert_int_equal(system(command), 0);
+}
+
+static void assert_point(const char *id, const char *kind, const char *parent, int64_t length)
+{
+    struct restore_point point;
+    int64_t bytes = 0;
+
+    rig_manifest(&rig, id, &point);
+    assert_string_equal(point.backup_kind, kind);
+    if (parent)
+        assert_string_equal(point.parent, parent);
+    else
+        assert_null(point.parent);
+    assert_int_equal(point.chain_length, length);
+    for (size_t i = 0; i < point.disks.count; i++) {
+        const struct point_disk *disk = list_at(&point.disks, struct point_disk, i);
+
+        bytes += disk->stored_bytes;
+        if (disk->file && !parent)
+            assert_string_equal(disk->mode, "full");
+    }
+    assert_int_equal(point.size_bytes, bytes);
+    restore_point_clear(&point);
+}
+
+static void assert_no_leftovers(void)
+{
+    char command[PATH_MAX];
+
+    snprintf(command, sizeof command,
+             "find %s -name '*.merged*' -o -name '*.part' -o -name '*.link' -o -path '*/leases/*' | grep .",
+             rig.repository);
+    assert_int_not_equal(system(command), 0);
+}
+
+/* a ← b ← c ← d, and a ← e */
+static char chain_of[5][37];
+
+static void make_chain(void)
+{
+    static const int kinds[] = {BACKUP_FULL, BACKUP_INCREMENTAL, BACKUP_INCREMENTAL, BACKUP_INCREMENTAL,
+                                BACKUP_DIFFERENTIAL};
+    char offset[16];
+
+    for (int i = 0; i < 5; i++) {
+        rig_write(&rig, "vda", 0x30 + i, "1M", "128k"); /* each overwrites the one before … */
+        snprintf(offset, sizeof offset, "%dM", 20 + i); /* … and has something of its own */
+        rig_write(&rig, "vda", 0x40 + i, offset, "192k");
+        rig_write(&rig, "vdc", 0x50 + i, offset, "64k");
+        back_up(kinds[i], chain_of[i]);
+        keep_content(chain_of[i]);
+    }
+    rig_succeed(&rig, verify_job(chain_of[1], VERIFY_CHECKSUM), NULL); /* some have checksums already */
+    rig_succeed(&rig, verify_job(chain_of[2], VERIFY_CHECKSUM), NULL);
+}
+
+static void test_merge(void **state)
+{
+    const char *const a = chain_of[0], *const b = chain_of[1], *const c = chain_of[2], *const d = chain_of[3],
+                      *const e = chain_of[4];
+    struct restore_point point;
+    struct outcome out;
+    char next[37];
+    int before;
+
+    (void)state;
+    make_chain();
+    before = rig_checkpoints(&rig);
+    rig_run(&rig, merge_job(b), &out);
+    if (out.state != STATE_SUCCEEDED)
+        fail_msg("%s", out.err.text);
+    assert_int_equal(out.report.change_count, 5); /* the four that are left, and the tombstone */
+    assert_string_equal(out.report.changes[4].id, b);
+    assert_string_equal(facts_get(&out.report.result->facts, "merged_into"), c);
+    outcome_clear(&out);
+    assert_int_equal(rig_checkpoints(&rig), before - 1);
+    assert_no_leftovers();
+    assert_point(c, "incremental", a, 2);
+    assert_point(d, "incremental", c, 3);
+    assert_point(e, "differential", a, 2);
+    for (int i = 0; i < 5; i++)
+        if (i != 1)
+            assert_restores(chain_of[i]);
+    rig_succeed(&rig, merge_job(b), NULL); /* again: it is gone */
+    rig_succeed(&rig, merge_job(a), NULL);
+    assert_no_leftovers();
+    assert_point(c, "full", NULL, 1);
+    assert_point(d, "incremental", c, 2);
+    assert_point(e, "full", NULL, 1);
+    for (int i = 2; i < 5; i++)
+        assert_restores(chain_of[i]);
+    rig_succeed(&rig, verify_job(d, VERIFY_IMAGE), NULL);
+    back_up(BACKUP_AUTO, next); /* it goes on from the newest */
+    rig_manifest(&rig, next, &point);
+    assert_string_equal(point.parent, e);
+    assert_string_equal(point.chain, a);
+    restore_point_clear(&point);
+    assert_point_equals_disk(next, "vda");
+    rig_succeed(&rig, merge_job(next), NULL); /* nothing builds on it */
+}
+
+static void test_merge_does_not_hide_damage(void **state)
+{
+    char path[PATH_MAX];
+
+    (void)state;
+    flip_byte(stored_file(chain_of[2], "vda.qcow2", path), 400000);
+    rig_refused(&rig, merge_job(chain_of[2]), "damaged");
+    assert_no_leftovers();
+    flip_byte(path, 400000);
+    assert_point(chain_of[3], "incremental", chain_of[2], 2);
+    assert_restores(chain_of[3]);
+}
+
+static void test_merge_leaves_readers_alone(void **state)
+{
+    struct outcome out;
+    char chain[PATH_MAX];
+
+    (void)state;
+    snprintf(chain, sizeof chain, "%s/%s/%s", rig.repository, rig.uuid, chain_of[0]);
+    assert_int_equal(lease_take(chain, "another-job", "other-host", NULL), 0);
+    rig.cancel_at_phase = "merge-swap"; /* where it waits for the reader */
+    rig_run(&rig, merge_job(chain_of[2]), &out);
+    rig.cancel_at_phase = NULL;
+    assert_int_equal(out.state, STATE_CANCELLED);
+    outcome_clear(&out);
+    lease_drop(chain, "another-job");
+    assert_no_leftovers();
+    assert_point(chain_of[3], "incremental", chain_of[2], 2);
+    rig_succeed(&rig, verify_job(chain_of[3], VERIFY_CHECKSUM), NULL);
+}
+
 /* ---- what goes wrong ---- */
 
 /* Like the rate, a cancel finds the push only once it runs: one that was over before that is a backup like others, and the next one is cancelled. */
@@ -690,17 +865,30 @@ static void test_qemu_says_when_a_push_has_taken_its_room(void **state)
     unlink(target);
 }
 
-static void test_delete_the_rest_without_the_guest(void **state)
+static void test_merge_without_the_machine(void **state)
 {
+    struct job *job = merge_job(chain_of[2]);
+
     (void)state;
     rig_power(&rig, false);
     assert_int_equal(virDomainUndefineFlags(rig.domain, VIR_DOMAIN_UNDEFINE_CHECKPOINTS_METADATA), 0);
+    string_set(&job->target.kind, "repository", NULL);
+    string_set(&job->target.id, rig.repository_id, NULL);
+    rig_succeed(&rig, job, NULL);
+    assert_no_leftovers();
+    assert_point(chain_of[3], "full", NULL, 1);
+    assert_restores(chain_of[3]);
+}
+
+static void test_delete_the_rest_without_the_guest(void **state)
+{
+    (void)state;
     rig_refused(&rig, delete_job(last_point, SCOPE_ALL, false), "last good");
     rig_succeed(&rig, delete_job(last_point, SCOPE_ALL, true), NULL);
     rig_succeed(&rig, delete_job(last_point, SCOPE_ALL, false), NULL);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_full_and_incremental),
@@ -711,6 +899,9 @@ int main(void)
         cmocka_unit_test(test_verify),
         cmocka_unit_test(test_delete),
         cmocka_unit_test(test_delete_waits_for_readers),
+        cmocka_unit_test(test_merge),
+        cmocka_unit_test(test_merge_does_not_hide_damage),
+        cmocka_unit_test(test_merge_leaves_readers_alone),
         cmocka_unit_test(test_cancel_leaves_the_parent_usable),
         cmocka_unit_test(test_slow_push_is_not_given_up),
         cmocka_unit_test(test_the_rate_of_a_push_is_changed_while_it_runs),
@@ -724,6 +915,7 @@ int main(void)
         cmocka_unit_test(test_power_cycle_keeps_the_chain),
         cmocka_unit_test(test_full_repository_never_stops_the_guest),
         cmocka_unit_test(test_qemu_says_when_a_push_has_taken_its_room),
+        cmocka_unit_test(test_merge_without_the_machine),
         cmocka_unit_test(test_delete_the_rest_without_the_guest),
     };
 
@@ -731,5 +923,7 @@ int main(void)
         fprintf(stderr, "skipped: needs root and qemu-system-x86_64\n");
         return 0;
     }
+    if (argc > 1)
+        cmocka_set_test_filter(argv[1]);
     return cmocka_run_group_tests_name("libvirt backup", tests, set_up, tear_down);
 }

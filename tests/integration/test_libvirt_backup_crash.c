@@ -37,6 +37,8 @@ static struct rig rig;
 
 typedef void child_work(struct job *job);
 
+static bool offline; /* the children need no libvirt, which takes a second to open */
+
 /* `then` (may be NULL) runs after it in the same process: each opening of the host takes a second. */
 static int in_child_then(child_work *work, child_work *then, struct job *job)
 {
@@ -47,8 +49,9 @@ static int in_child_then(child_work *work, child_work *then, struct job *job)
     if (pid == 0) {
         alarm(60);
         /* QEMU sees that the last process is gone only when its loop comes round; a libvirt that connects before that gets a broken pipe, and kills the guest. */
-        nanosleep(&(struct timespec){.tv_nsec = 700000000}, NULL);
-        rig_connect(&rig);
+        if (!offline)
+            nanosleep(&(struct timespec){.tv_nsec = 700000000}, NULL);
+        (offline ? rig_offline : rig_connect)(&rig);
         work(job);
         if (then)
             then(job);
@@ -225,7 +228,7 @@ static char base_point[37];
 /* A step that dies in its last call, its work done, has not given its lease back; a death before its DONE comes after that. */
 static void leave_lease(const struct job *job, const char *step)
 {
-    static const char *const holders[] = {"push", "complete", "restore-disk", "convert"};
+    static const char *const holders[] = {"push", "complete", "restore-disk", "convert", "merge-disk", "merge-swap"};
     char command[512];
 
     for (size_t i = 0; i < sizeof holders / sizeof *holders; i++)
@@ -245,13 +248,17 @@ static struct job *crash_and_recover(struct job *job, const char *step, int when
 
     forget_journal();
     assert_int_equal(job_clone(job, &again, NULL), 0);
-    snprintf(rig.crash_step, sizeof rig.crash_step, "%s", step);
+    if (strchr(step, ':')) /* a crash point, not a step */
+        setenv("FLEETSNAP_CRASH", step, 1);
+    else
+        snprintf(rig.crash_step, sizeof rig.crash_step, "%s", step);
     rig.crash_when = when;
     rig.rate_limit = strcmp(step, "push") == 0 ? 4 << 20 : 0;
     status = in_child(run_it, job);
     if (!WIFSIGNALED(status))
         fail_msg("not killed around %s (%d): the plan has no such step?", step, when);
     rig.crash_step[0] = '\0';
+    unsetenv("FLEETSNAP_CRASH");
     rig.rate_limit = 0;
     if (when == CRASH_BEFORE_DONE)
         leave_lease(job, step);
@@ -490,6 +497,112 @@ static void test_delete(void **state)
         }
 }
 
+/* ---- merge: in a chain one after another goes, and what is left holds what it held. No libvirt is needed, as if the machine were gone ---- */
+
+static const char *const merge_places[] = {"merge-disk",           "merge-swap",        "merge.after:name",
+                                           "merge.after:exchange", "merge.after:write", "merge.after:shorten",
+                                           "merge.after:remove"};
+enum { LINKS = 2 * CRASH_KINDS + 5 + 2 }; /* one for each death, and two that stay */
+
+static char links[LINKS][37]; /* each on the one before, the first on the base */
+static size_t merged;
+
+static void stored(const char *id, char out[PATH_MAX])
+{
+    struct restore_point point;
+
+    rig_manifest(&rig, id, &point);
+    snprintf(out, PATH_MAX, "%s/%s/%s/%s/vda.qcow2", rig.repository, rig.uuid, point.chain, id);
+    restore_point_clear(&point);
+}
+
+static void make_links(struct job *job)
+{
+    char file[PATH_MAX], command[2 * PATH_MAX];
+
+    (void)job;
+    for (size_t i = 0; i < LINKS; i++) {
+        struct job *incremental;
+        char offset[16];
+
+        snprintf(offset, sizeof offset, "%zuM", 3 + i / 2); /* some overwrites what the one before has */
+        rig_write(&rig, "vda", (int)i + 1, offset, "192k");
+        incremental = backup(BACKUP_INCREMENTAL);
+        string_set(&incremental->job_id, links[i], NULL);
+        run_it(incremental);
+        stored(links[i], file);
+        snprintf(command, sizeof command, "qemu-img convert -O qcow2 %s %s/content.%zu", file, rig.root, i);
+        DEMAND(system(command) == 0);
+    }
+}
+
+static void assert_link(size_t index, const char *parent, int64_t length)
+{
+    struct restore_point point;
+    char file[PATH_MAX], kept[PATH_MAX];
+
+    rig_manifest(&rig, links[index], &point);
+    DEMAND(point.parent && strcmp(point.parent, parent) == 0);
+    DEMAND(point.chain_length == length);
+    restore_point_clear(&point);
+    stored(links[index], file);
+    snprintf(kept, sizeof kept, "%s/content.%zu", rig.root, index);
+    DEMAND(rig_same(kept, "qcow2", file, "qcow2"));
+}
+
+static struct job *of_the_repository(struct job *job)
+{
+    string_set(&job->target.kind, "repository", NULL);
+    string_set(&job->target.id, rig.repository_id, NULL);
+    return job;
+}
+
+static void check_merged(struct job *job)
+{
+    struct job *verify = of_the_repository(rig_job(&rig, OP_BACKUP_VERIFY));
+    struct params_backup_verify *params = verify->params;
+    char command[256];
+
+    check_deleted(job);
+    snprintf(command, sizeof command, "find %s -name '*.merged*' -o -name '*.link' | grep -q .", rig.repository);
+    DEMAND(system(command) != 0);
+    assert_link(merged + 1, base_point, 2);
+    assert_link(LINKS - 1, links[LINKS - 2], (int64_t)(LINKS - merged));
+    params->point = strdup(links[LINKS - 1]);
+    params->depth = VERIFY_CHECKSUM; /* what the manifests say of the files */
+    run_it(verify);
+}
+
+/* The next one goes; the worker dies at that place on the way. */
+static void merge_and_die(const char *place, int when)
+{
+    struct job *job = of_the_repository(rig_job(&rig, OP_BACKUP_DELETE));
+    struct params_backup_delete *params = job->params;
+
+    params->point = strdup(links[merged]);
+    params->merge = true;
+    job_free(crash_and_recover(job, place, when, check_merged));
+    merged++;
+}
+
+static void test_merge(void **state)
+{
+    (void)state;
+    new_base();
+    for (size_t i = 0; i < LINKS; i++)
+        uuid_random(links[i]);
+    assert_int_equal(in_child(make_links, NULL), 0);
+    offline = true;
+    for (size_t i = 0; i < sizeof merge_places / sizeof *merge_places; i++)
+        if (strchr(merge_places[i], ':'))
+            merge_and_die(merge_places[i], CRASH_KINDS);
+        else
+            for (int when = 0; when < CRASH_KINDS; when++)
+                merge_and_die(merge_places[i], when);
+    assert_int_equal(merged, LINKS - 2);
+    offline = false;
+}
+
 static struct job *boot(void)
 {
     struct job *job = rig_job(&rig, OP_BACKUP_VERIFY);
@@ -566,6 +679,7 @@ int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_incremental),
+        cmocka_unit_test(test_merge),
         cmocka_unit_test(test_full_prunes),
         cmocka_unit_test(test_restore),
         cmocka_unit_test(test_place_of_a_lost_begin_is_given_back),

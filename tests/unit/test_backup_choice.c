@@ -255,7 +255,9 @@ static const struct delete_case {
     {"gone", SCOPE_SELF, false, false, "", NULL},
     {"a", SCOPE_ALL, false, false, NULL, "last good"},
     {"a", SCOPE_ALL, false, true, "c b a o", NULL},
-    {"b", SCOPE_SELF, true, false, NULL, "merging"},
+    {"b", SCOPE_SELF, true, false, NULL, "1 later backup builds on it"}, /* not merged yet */
+    {"c", SCOPE_SELF, true, false, "c", NULL},
+    {"gone", SCOPE_SELF, true, false, "", NULL},
     {"b", SCOPE_CHILDREN_ONLY, false, false, NULL, "children_only"},
 };
 
@@ -288,6 +290,80 @@ static void test_delete(void **state)
     (void)state;
     for (size_t i = 0; i < sizeof deletes / sizeof *deletes; i++)
         check_delete(&deletes[i]);
+}
+
+/* ---- merge ---- */
+
+static void assert_heirs(const struct list *points, const char *point, const char *expected)
+{
+    CLEANUP(strings_clear) struct strings heirs = {0};
+    struct err err = {0};
+    char text[64] = "";
+
+    if (delete_heirs(points, point, &heirs, &err) < 0)
+        fail_msg("%s", err.text);
+    for (size_t i = 0; i < heirs.count; i++)
+        snprintf(text + strlen(text), sizeof text - strlen(text), "%s%s", i ? " " : "", heirs.items[i]);
+    assert_string_equal(text, expected);
+}
+
+static void assert_no_heirs(const struct list *points, const char *point, const char *why)
+{
+    CLEANUP(strings_clear) struct strings heirs = {0};
+    struct err err = {0};
+
+    assert_int_equal(delete_heirs(points, point, &heirs, &err), -1);
+    assert_int_equal(err.kind, ERR_CONFLICT);
+    assert_non_null(strstr(err.text, why));
+}
+
+static void test_heirs(void **state)
+{
+    CLEANUP(points_clear) struct list points = {0};
+    struct restore_point *point;
+    struct point_verification *verification;
+
+    (void)state;
+    usual_points(&points);
+    assert_heirs(&points, "c", "");
+    assert_heirs(&points, "b", "c");
+    add_point(&points, "d", "a", "a", 2, 13 * (int64_t)DAY_MS, "vda:qcow2", true);
+    assert_heirs(&points, "a", "b d");
+    point = add_point(&points, "e", "a", "a", 2, 14 * (int64_t)DAY_MS, "vda:qcow2", true);
+    point->state = POINT_INCOMPLETE;
+    assert_no_heirs(&points, "a", "e builds on it and is not complete");
+    point->state = POINT_DELETED;
+    assert_heirs(&points, "a", "b d");
+    verification = list_add(&list_at(&points, struct restore_point, 1)->verified, &point_verification_record, NULL);
+    verification->ok = false; /* of "a" */
+    assert_no_heirs(&points, "a", "found damaged");
+}
+
+/* The chain keeps its name; its oldest point says how old it is. */
+static void test_a_chain_whose_full_was_merged_goes_on(void **state)
+{
+    CLEANUP(points_clear) struct list points = {0};
+    CLEANUP(disks_clear) struct list disks = {0};
+    struct backup_wish wish = {.kind = BACKUP_AUTO,
+                               .now_ms = 14 * (int64_t)DAY_MS,
+                               .max_chain_ms = 2 * (int64_t)DAY_MS,
+                               .active = true,
+                               .disks = &disks,
+                               .points = &points,
+                               .checkpoint = ask};
+    struct backup_choice choice = {0};
+
+    (void)state;
+    add_point(&points, "b", NULL, "a", 1, 12 * (int64_t)DAY_MS, "vda:qcow2", true);
+    add_point(&points, "c", "b", "a", 2, 13 * (int64_t)DAY_MS, "vda:qcow2", true);
+    add_disks(&disks, "vda:qcow2", false);
+    set_states("");
+    assert_int_equal(backup_choose(&wish, &choice, NULL), 0);
+    assert_string_equal(choice.parent->id, "c");
+    wish.now_ms++;
+    assert_int_equal(backup_choose(&wish, &choice, NULL), 0);
+    assert_int_equal(choice.kind, BACKUP_FULL);
+    assert_non_null(strstr(choice.fallback_reason, "2 days old"));
 }
 
 /* An incomplete or damaged one is no reason to give up the last that is good, and may itself always go. */
@@ -336,6 +412,8 @@ int main(void)
         cmocka_unit_test(test_a_damaged_chain_is_not_continued),
         cmocka_unit_test(test_delete),
         cmocka_unit_test(test_last_good),
+        cmocka_unit_test(test_heirs),
+        cmocka_unit_test(test_a_chain_whose_full_was_merged_goes_on),
         cmocka_unit_test(test_a_new_child_refuses),
     };
 

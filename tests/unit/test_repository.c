@@ -299,9 +299,34 @@ static void test_leases(void **state)
     assert_int_equal(lease_take(root, "../job", "host-1", &err), -1);
 }
 
+static void test_leases_of_who_wants_to_be_alone(void **state)
+{
+    struct err err = {0};
+
+    (void)state;
+    clock_fake(1700000000000, 1);
+    assert_int_equal(lease_take(root, "reader", "host-1", &err), 0);
+    assert_int_equal(lease_check_calm(root, "another", &err), 0);
+    assert_int_equal(lease_take_alone(root, "swap", "host-2", &err), 0);
+    assert_int_equal(lease_check_free(root, "swap", &err), -1); /* the reader was first */
+    assert_int_equal(lease_check_calm(root, "swap", &err), 0);
+    assert_int_equal(lease_check_calm(root, "another", &err), -1);
+    assert_int_equal(err.kind, ERR_RETRY);
+    assert_non_null(strstr(err.text, "job swap on host-2"));
+    assert_null(strchr(err.text, '\n'));
+    lease_drop(root, "reader");
+    assert_int_equal(lease_check_free(root, "swap", &err), 0);
+    assert_int_equal(lease_renew(root, "swap", &err), 0);
+    assert_int_equal(lease_check_calm(root, "another", &err), -1);
+    clock_fake(1700000000000 + 601000, 1); /* its worker is gone */
+    assert_int_equal(lease_check_calm(root, "another", &err), 0);
+    lease_drop(root, "swap");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_leases_of_who_wants_to_be_alone, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_a_death_in_a_manifest_leaves_nothing, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_marker, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_allowed, set_up, tear_down),

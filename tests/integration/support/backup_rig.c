@@ -264,13 +264,21 @@ void rig_redefine(struct rig *rig)
     define(rig, rig->name);
 }
 
-void rig_connect(struct rig *rig)
+void rig_offline(struct rig *rig)
 {
     struct libvirt_backend *backend = calloc(1, sizeof *backend);
-    struct err err = {0};
 
     backend->base = (struct backend){&ops, &rig->config};
     rig->backend = &backend->base;
+}
+
+void rig_connect(struct rig *rig)
+{
+    struct libvirt_backend *backend;
+    struct err err = {0};
+
+    rig_offline(rig);
+    backend = (struct libvirt_backend *)rig->backend;
     rig->connection = libvirt_open(rig->uri, &err);
     if (!rig->connection)
         fail_msg("%s", err.text);

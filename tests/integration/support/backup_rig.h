@@ -42,6 +42,7 @@ enum rig_crash { CRASH_BEFORE_INTENT, CRASH_AFTER_INTENT, CRASH_BEFORE_DONE, CRA
 bool rig_possible(void);                             /* QEMU and libvirt are here, and we are root */
 void rig_prepare(struct rig *rig, const char *name); /* folders, disks, repository; no libvirt yet */
 void rig_connect(struct rig *rig);                   /* opens the root; defines the domain if it is not there */
+void rig_offline(struct rig *rig);                   /* only the backend: for jobs that need no libvirt */
 void rig_start(struct rig *rig, const char *name);   /* both */
 void rig_redefine(struct rig *rig);                  /* the domain that was undefined */
 /* The domain's first disk gets an operating system: a sector that says RIG_SAYS on the first serial port. While it is off. */

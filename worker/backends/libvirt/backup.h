@@ -35,7 +35,8 @@ extern const struct step_type step_verify_manifest, step_verify_checksum, step_v
 /* backup.copy */
 extern const struct step_type step_copy_space, step_copy_disk, step_copy_complete;
 /* backup.delete */
-extern const struct step_type step_delete_mark, step_delete_files, step_delete_checkpoint;
+extern const struct step_type step_delete_mark, step_delete_files, step_delete_checkpoint, step_merge_disk,
+    step_merge_swap;
 
 /* All of the above, for the table of steps in backend.c: `…, BACKUP_STEPS, NULL`. */
 #define BACKUP_STEPS                                                                                                \
@@ -45,4 +46,4 @@ extern const struct step_type step_delete_mark, step_delete_files, step_delete_c
         &step_restore_stop, &step_restore_resume, &step_restore_swap, &step_restore_beside, &step_verify_manifest,  \
         &step_verify_checksum, &step_verify_image, &step_verify_record, &step_delete_mark, &step_delete_files,      \
         &step_delete_checkpoint, &step_copy_space, &step_copy_disk, &step_copy_complete, &step_boot_room,           \
-        &step_verify_boot, &step_boot_remove
+        &step_verify_boot, &step_boot_remove, &step_merge_disk, &step_merge_swap

@@ -76,11 +76,15 @@ static bool any_incremental(const struct list *disks)
     return false;
 }
 
+static int64_t begun_at_ms(const struct list *chain)
+{
+    return list_at(chain, struct restore_point, 0)->created_at_ms;
+}
+
 /* Why `point` cannot be the parent, into `why`; true if it can. */
 static bool may_be_parent(const struct backup_wish *wish, const struct restore_point *point, bool *redefine,
                           char why[256])
 {
-    const struct restore_point *full = points_find(wish->points, point->chain);
     const char *differ = disks_differ(wish->disks, &point->disks);
     CLEANUP(points_clear) struct list chain = {0};
     struct err err = {0};
@@ -89,16 +93,16 @@ static bool may_be_parent(const struct backup_wish *wish, const struct restore_p
         return snprintf(why, 256, "%s since %s", differ, point->id), false;
     if (!has_checkpoint(point))
         return snprintf(why, 256, "restore point %s left no checkpoint", point->id), false;
-    if (!full || points_chain(wish->points, point->id, &chain, &err) < 0)
+    if (points_chain(wish->points, point->id, &chain, &err) < 0)
         return snprintf(why, 256, "the chain of %s is not complete in the repository", point->id), false;
     if (!point_good(wish->points, point))
         return snprintf(why, 256, "a verification found the chain of %s damaged", point->id), false;
     if (wish->kind == BACKUP_AUTO && wish->max_chain > 0 && point->chain_length >= wish->max_chain)
         return snprintf(why, 256, "the chain has %lld points, as many as allowed", (long long)point->chain_length),
                false;
-    if (wish->kind == BACKUP_AUTO && wish->max_chain_ms > 0 && wish->now_ms - full->created_at_ms > wish->max_chain_ms)
+    if (wish->kind == BACKUP_AUTO && wish->max_chain_ms > 0 && wish->now_ms - begun_at_ms(&chain) > wish->max_chain_ms)
         return snprintf(why, 256, "the chain is %lld days old, more than allowed",
-                        (long long)((wish->now_ms - full->created_at_ms) / 86400000)),
+                        (long long)((wish->now_ms - begun_at_ms(&chain)) / 86400000)),
                false;
     switch (wish->checkpoint(wish->context, point)) {
     case CHECKPOINT_SOUND: *redefine = false; return true;

@@ -19,7 +19,7 @@
 #include <sys/stat.h>
 #include <time.h>
 
-enum { LEASE_RENEW_MS = 10000, ABORT_WAIT_MS = 20000 };
+enum { LEASE_RENEW_MS = 10000, LEASE_WAIT_MS = 60000, LEASE_PAUSE_MS = 200, ABORT_WAIT_MS = 20000 };
 
 int backup_repository(struct backend *backend, const struct repository_ref *ref, struct repository *out, struct err *err)
 {
@@ -35,14 +35,51 @@ int backup_source(const struct job *job, const struct repository *repository, co
     return *out ? 0 : err_memory(err, point);
 }
 
-int chain_lease_take(struct chain_lease *lease, const struct step_run *run, const char *chain_folder, struct err *err)
+static void pause_ms(int ms)
 {
-    if (lease_take(chain_folder, run->job->job_id, run->backend->config->host, err) < 0)
+    nanosleep(&(struct timespec){.tv_nsec = ms * 1000000L}, NULL);
+}
+
+/* 1: others are in the way. */
+static int take_once(const struct step_run *run, const char *chain_folder, bool alone, struct err *err)
+{
+    const char *job_id = run->job->job_id, *host = run->backend->config->host;
+    int failed = alone ? lease_take_alone(chain_folder, job_id, host, err) : lease_take(chain_folder, job_id, host, err);
+
+    if (failed < 0)
+        return -1;
+    failed = alone ? lease_check_free(chain_folder, job_id, err) : lease_check_calm(chain_folder, job_id, err);
+    if (failed == 0)
+        return 0;
+    lease_drop(chain_folder, job_id);
+    return 1;
+}
+
+static int take(struct chain_lease *lease, const struct step_run *run, const char *chain_folder, bool alone,
+                struct err *err)
+{
+    int64_t until = clock_monotonic_ms() + LEASE_WAIT_MS;
+    int taken;
+
+    while ((taken = take_once(run, chain_folder, alone, err)) > 0 && !step_cancelled(run) && clock_monotonic_ms() < until)
+        pause_ms(LEASE_PAUSE_MS);
+    if (taken != 0)
         return -1;
     snprintf(lease->folder, sizeof lease->folder, "%s", chain_folder);
     lease->job_id = run->job->job_id;
     lease->renewed_ms = clock_monotonic_ms();
     return 0;
+}
+
+int chain_lease_take(struct chain_lease *lease, const struct step_run *run, const char *chain_folder, struct err *err)
+{
+    return take(lease, run, chain_folder, false, err);
+}
+
+int chain_lease_take_alone(struct chain_lease *lease, const struct step_run *run, const char *chain_folder,
+                           struct err *err)
+{
+    return take(lease, run, chain_folder, true, err);
 }
 
 void chain_lease_tick(struct chain_lease *lease)
@@ -123,11 +160,6 @@ int backup_running(virDomainPtr domain, const char *folder, enum running_backup 
     else
         *out = writes_to(xml, folder) ? BACKUP_OURS : BACKUP_FOREIGN;
     return 0;
-}
-
-static void pause_ms(int ms)
-{
-    nanosleep(&(struct timespec){.tv_nsec = ms * 1000000L}, NULL);
 }
 
 static size_t count_words(const char *words)

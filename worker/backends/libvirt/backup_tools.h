@@ -26,7 +26,11 @@ struct chain_lease {
     const char *job_id;
     int64_t renewed_ms; /* monotonic */
 };
+/* Waits, for seconds, while somebody exchanges files there. */
 int chain_lease_take(struct chain_lease *lease, const struct step_run *run, const char *chain_folder, struct err *err);
+/* For who exchanges files himself: waits for others to leave, a minute at most, then ERR_RETRY. Nobody begins to read until it is given back. */
+int chain_lease_take_alone(struct chain_lease *lease, const struct step_run *run, const char *chain_folder,
+                           struct err *err);
 void chain_lease_tick(struct chain_lease *lease); /* renews when it is time; call often */
 void chain_lease_endp(struct chain_lease *lease);
 /* For settle(): gives back what this job holds on the chains of the step, whose call died with the worker; not while something of that call is still at work. */

@@ -49,7 +49,7 @@ int qemu_img(const struct step_run *run, struct chain_lease *lease, const char *
     return process_run(argv, &options, NULL, out_status, err);
 }
 
-static int open_locked(const char *path, int flags, struct err *err)
+int image_part_open(const char *path, int flags, struct err *err)
 {
     int fd = open(path, flags | O_CLOEXEC | O_NOFOLLOW, 0600);
 
@@ -82,7 +82,7 @@ static int convert(const struct step_run *run, struct chain_lease *lease, const 
     return process_run(argv, &options, NULL, NULL, err);
 }
 
-static int put_in_place(const char *part, const char *target, int fd, struct err *err)
+int image_put_in_place(const char *part, const char *target, int fd, struct err *err)
 {
     char folder[PATH_MAX];
 
@@ -101,10 +101,10 @@ int image_copy(const struct step_run *run, struct chain_lease *lease, const stru
     if (file_exists(copy->target))
         return 0;
     snprintf(part, sizeof part, "%s.part", copy->target);
-    fd = open_locked(part, O_RDWR | O_CREAT, err);
+    fd = image_part_open(part, O_RDWR | O_CREAT, err);
     if (fd < 0 || convert(run, lease, copy, part, fd, err) < 0)
         return -1;
-    return put_in_place(part, copy->target, fd, err);
+    return image_put_in_place(part, copy->target, fd, err);
 }
 
 int image_copy_undo(const char *target, struct err *err)
@@ -114,7 +114,7 @@ int image_copy_undo(const char *target, struct err *err)
 
     snprintf(part, sizeof part, "%s.part", target);
     if (file_exists(part)) {
-        fd = open_locked(part, O_RDWR, err);
+        fd = image_part_open(part, O_RDWR, err);
         if (fd < 0)
             return -1;
     }
@@ -133,7 +133,7 @@ int image_copy_settle(const char *target, enum settled *out, struct err *err)
     *out = SETTLED_NOT_DONE;
     if (file_exists(target))
         *out = SETTLED_DONE;
-    else if (file_exists(part) && (fd = open_locked(part, O_RDWR, NULL)) < 0)
+    else if (file_exists(part) && (fd = image_part_open(part, O_RDWR, NULL)) < 0)
         *out = SETTLED_BUSY;
     return 0;
 }

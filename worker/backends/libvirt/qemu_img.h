@@ -15,6 +15,12 @@ struct image_copy {
 int image_copy(const struct step_run *run, struct chain_lease *lease, const struct image_copy *copy, struct err *err);
 int image_copy_undo(const char *target, struct err *err); /* ERR_RETRY while a leftover child still writes it */
 int image_copy_settle(const char *target, enum settled *out, struct err *err);
+/* NAME.part, under an flock that a child inherits: its descriptor, or ERR_RETRY while a leftover child writes it. On disk, then under its final name: image_put_in_place(). */
+int image_part_open(const char *part, int flags, struct err *err);
+int image_put_in_place(const char *part, const char *target, int fd, struct err *err);
+/* Copies `child` so that the copy has the same content, but stands on `backing` (as it will be written into it), and no longer on what `child` stands on. image_restand.c */
+int image_restand(const struct step_run *run, struct chain_lease *lease, const char *child, const char *backing,
+                  const char *target, struct err *err);
 /* Runs one qemu-img with these arguments; out_status as in process_run. */
 int qemu_img(const struct step_run *run, struct chain_lease *lease, const char *const argv[], int *out_status,
              struct err *err);

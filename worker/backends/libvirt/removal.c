@@ -13,6 +13,7 @@ void removal_endp(struct removal *removal)
     repository_clear(&removal->repository);
     points_clear(&removal->points);
     strings_clear(&removal->ids);
+    strings_clear(&removal->heirs);
     free(removal->source);
 }
 
@@ -28,7 +29,11 @@ int removal_choose(struct backend *backend, const struct job *job, const struct 
     if (repository_points(&out->repository, out->source, true, &out->points, NULL, err) < 0 ||
         delete_choose(&out->points, what->point, what->scope, what->merge, &out->ids, err) < 0)
         return -1;
-    return delete_check(&out->points, &out->ids, what->really_last, err);
+    if (!what->merge || !out->ids.count)
+        return delete_check(&out->points, &out->ids, what->really_last, err);
+    if (delete_heirs(&out->points, what->point, &out->heirs, err) < 0)
+        return -1;
+    return delete_check_last(&out->points, &out->ids, what->really_last, err);
 }
 
 static char *joined(const struct strings *ids)

@@ -7,9 +7,10 @@
 
 struct removal {
     struct repository repository;
-    struct list points; /* all of the source, in every state */
-    char *source;       /* whose points: a target's id */
-    struct strings ids; /* those that go, leaves first; empty: they are gone already */
+    struct list points;   /* all of the source, in every state */
+    char *source;         /* whose points: a target's id */
+    struct strings ids;   /* those that go, leaves first; empty: they are gone already */
+    struct strings heirs; /* into which the one that goes is merged first (merge.h) */
     bool really_last;
 };
 

@@ -230,7 +230,19 @@ static bool named(const struct restore_point *point, const char *name)
     return false;
 }
 
-static int find_orphans(struct check *check, const struct restore_point *point, const char *folder, struct err *err)
+/* What a job has that makes something here. */
+static bool made_now(const char *name)
+{
+    static const char *const ends[] = {".part", ".merged", ".link"};
+
+    for (size_t i = 0; i < sizeof ends / sizeof *ends; i++)
+        if (strlen(name) > strlen(ends[i]) && strcmp(name + strlen(name) - strlen(ends[i]), ends[i]) == 0)
+            return true;
+    return false;
+}
+
+static int find_orphans(struct check *check, const struct restore_point *point, const char *folder, bool busy,
+                        struct err *err)
 {
     char path[PATH_MAX + 256];
     struct dirent *entry;
@@ -238,7 +250,8 @@ static int find_orphans(struct check *check, const struct restore_point *point, 
     DIR *dir = opendir(folder);
 
     while (result == 0 && dir && (entry = readdir(dir))) {
-        if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0 || named(point, entry->d_name))
+        if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0 || named(point, entry->d_name) ||
+            (busy && made_now(entry->d_name)))
             continue;
         snprintf(path, sizeof path, "%s/%s", folder, entry->d_name);
         result = orphan(check, path, "the manifest beside it does not name it", err);
@@ -264,7 +277,7 @@ static int check_place(struct check *check, const struct restore_point *point, c
 }
 
 static int check_complete(struct check *check, const struct restore_point *point, const char *folder, const char *chain,
-                          const char *name, struct err *err)
+                          const char *name, bool busy, struct err *err)
 {
     check->points++;
     if (check_place(check, point, folder, chain, name, err) < 0)
@@ -275,7 +288,7 @@ static int check_complete(struct check *check, const struct restore_point *point
     if (check_beside(check, point, folder, point->definition, "the definition of the domain", err) < 0 ||
         check_beside(check, point, folder, point->nvram, "the NVRAM", err) < 0)
         return -1;
-    return find_orphans(check, point, folder, err);
+    return find_orphans(check, point, folder, busy, err);
 }
 
 /* ---- points, chains ---- */
@@ -329,7 +342,7 @@ static int check_point(void *context, const char *folder, const char *name, stru
         return chain->busy && !manifest_exists(folder) ? (check->busy++, 0)
                                                        : check_unreadable(check, folder, name, &why, err);
     if (point.state == POINT_COMPLETE) {
-        if (check_complete(check, &point, folder, chain->name, name, err) < 0)
+        if (check_complete(check, &point, folder, chain->name, name, chain->busy, err) < 0)
             return -1;
         return keep(check, &point, err);
     }

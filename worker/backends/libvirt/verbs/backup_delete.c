@@ -1,12 +1,12 @@
 /*
- * backup.delete: mark … · files … · [checkpoints]; removal.h says why in this order. Decided from the manifests alone, here and again by "mark" under the lock. The guest need
- * not exist.
+ * backup.delete: [space · merge-disk … · merge-swap …] · mark … · files … · [checkpoints]; removal.h says why in this order, merge.h how a point that others build on can go.
+ * Decided from the manifests alone, here and again by "mark" under the lock. The guest need not exist.
  */
 #include "base/text.h"
 #include "model/status.h"
 #include "worker/backends/libvirt/backup.h"
 #include "worker/backends/libvirt/backup_xml.h"
-#include "worker/backends/libvirt/removal.h"
+#include "worker/backends/libvirt/merge.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -55,6 +55,9 @@ int plan_backup_delete(struct backend *backend, const struct job *job, struct pl
         return -1;
     if (!removal.ids.count)
         return facts_set(&plan->facts, "already_gone", "yes", err);
+    if ((params->merge && merge_add_facts(&removal, plan, err) < 0) ||
+        (removal.heirs.count && merge_add_steps(&removal, job, plan, err) < 0))
+        return -1;
     if (set_pins(&removal, plan, err) < 0 || removal_add_marks(&removal, plan, err) < 0 ||
         removal_add_files(&removal, plan, err) < 0)
         return -1;
@@ -66,6 +69,7 @@ int report_backup_delete(struct backend *backend, const struct job *job, const s
 {
     const struct params_backup_delete *params = job->params;
 
-    (void)backend;
+    if (report_merged_points(backend, job, known, report, err) < 0)
+        return -1;
     return report_deleted_points(known, report, err) < 0 ? -1 : string_set(&report->result->point, params->point, err);
 }
