@@ -9,6 +9,7 @@
 #include "model/job.h"
 #include "model/params.h"
 #include "worker/backend.h"
+#include "worker/local_points.h"
 #include "worker/repository.h"
 #include "worker/restore_journal.h"
 
@@ -40,37 +41,6 @@ static inline void repository_endp(struct repository *repository)
 
 /* ---- what is there ---- */
 
-static int all_points(const struct repository *repository, struct list *out, struct strings *damaged, struct err *err)
-{
-    struct strings targets = {0};
-    int failed = repository_targets(repository, &targets, err);
-
-    for (size_t i = 0; i < targets.count && !failed; i++) {
-        struct list points = {0};
-
-        failed = repository_points(repository, targets.items[i], false, &points, damaged, err);
-        for (size_t k = 0; k < points.count && !failed; k++) {
-            struct restore_point *slot = list_add(out, &restore_point_record, err);
-
-            failed = slot ? 0 : -1;
-            if (slot) {
-                *slot = *list_at(&points, struct restore_point, k);
-                *list_at(&points, struct restore_point, k) = (struct restore_point){0};
-            }
-        }
-        points_clear(&points);
-    }
-    strings_clear(&targets);
-    return failed;
-}
-
-static int newest_first(const void *left, const void *right)
-{
-    const struct restore_point *a = left, *b = right;
-
-    return a->created_at_ms < b->created_at_ms ? 1 : a->created_at_ms > b->created_at_ms ? -1 : strcmp(a->id, b->id);
-}
-
 static int point_json(const struct restore_point *point, json_t *array, struct err *err)
 {
     CLEANUP(freep) char *text = NULL;
@@ -90,9 +60,7 @@ int local_restore_list(const char *path, json_t **out, struct err *err)
     json_t *array = json_array();
     int failed = repository_open(path, NULL, &repository, err);
 
-    failed = failed ? failed : all_points(&repository, &points, &damaged, err);
-    if (points.count)
-        qsort(points.items, points.count, sizeof(struct restore_point), newest_first);
+    failed = failed ? failed : local_points(&repository, &points, &damaged, err);
     for (size_t i = 0; i < points.count && !failed; i++)
         failed = point_json(list_at(&points, struct restore_point, i), array, err);
     for (size_t i = 0; i < damaged.count && !failed; i++)
@@ -102,44 +70,6 @@ int local_restore_list(const char *path, json_t **out, struct err *err)
     else
         *out = array;
     return failed;
-}
-
-/* ---- which one ---- */
-
-static int several(const struct list *points, const char *prefix, struct err *err)
-{
-    struct text ids = {0};
-
-    for (size_t i = 0; i < points->count; i++)
-        if (strncmp(list_at(points, struct restore_point, i)->id, prefix, strlen(prefix)) == 0)
-            text_addf(&ids, "%s%s", ids.len ? ", " : "", list_at(points, struct restore_point, i)->id);
-    err_set(err, ERR_PERMANENT, "%s begins several backups: %.300s", prefix, text_str(&ids));
-    text_free(&ids);
-    return err_hint(err, "say more of it");
-}
-
-static int choose(const struct list *points, const struct local_restore *restore, const struct restore_point **out,
-                  struct err *err)
-{
-    const struct restore_point *found = NULL, *newest = NULL;
-
-    for (size_t i = 0; i < points->count; i++) { /* newest first */
-        const struct restore_point *point = list_at(points, struct restore_point, i);
-
-        if (!newest && point->target.name && strcmp(point->target.name, restore->backup) == 0)
-            newest = point;
-        if (strncmp(point->id, restore->backup, strlen(restore->backup)) != 0)
-            continue;
-        if (found && !newest)
-            return several(points, restore->backup, err);
-        found = point;
-    }
-    *out = newest ? newest : found;
-    if (*out)
-        return 0;
-    err_set(err, ERR_PERMANENT, "%s has no backup \"%s\", and none of a machine of that name", restore->repository,
-            restore->backup);
-    return err_hint(err, "what is there: fleetsnap-worker restore --repository %s", restore->repository);
 }
 
 /* ---- the job ---- */
@@ -413,11 +343,9 @@ int local_restore_run(const struct local_restore *restore, const struct backend_
     int result;
 
     if (repository_open(restore->repository, NULL, &repository, err) < 0 ||
-        all_points(&repository, &points, NULL, err) < 0)
-        return -1;
-    if (points.count)
-        qsort(points.items, points.count, sizeof(struct restore_point), newest_first);
-    if (choose(&points, restore, &point, err) < 0 || ops->open(config, &backend, err) < 0)
+        local_points(&repository, &points, NULL, err) < 0 ||
+        local_point_choose(&points, restore->repository, restore->backup, &point, err) < 0 ||
+        ops->open(config, &backend, err) < 0)
         return -1;
     result = restore->dry_run ? 0 : finish_interrupted(restore, point, config, backend, watch, out, err);
     if (result == 0 && (result = make_job(restore, config, &repository, point, &job, err)) == 0 &&

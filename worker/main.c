@@ -3,6 +3,7 @@
 #include "base/log.h"
 #include "wire/wire.h"
 #include "worker/inspect.h"
+#include "worker/mount_command.h"
 #include "worker/options.h"
 #include "worker/restore_command.h"
 #include "worker/worker.h"
@@ -110,6 +111,8 @@ int main(int argc, char **argv)
 
     if (argc > 1 && strcmp(argv[1], "restore") == 0)
         return restore_command(argc - 1, argv + 1);
+    if (argc > 1 && strcmp(argv[1], "mount") == 0)
+        return mount_command(argc - 1, argv + 1);
     if (command_line_parse(argc, argv, &line, &err) < 0)
         return complain(&err, EXIT_USAGE);
     if (line.mode == MODE_HELP) {

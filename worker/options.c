@@ -159,6 +159,7 @@ void worker_help(FILE *out)
           "  fleetsnap-worker --config FILE --check-config     read the configuration, say what is wrong, exit\n"
           "  fleetsnap-worker --config FILE --inspect [--json] what the worker, or its journal, holds\n"
           "  fleetsnap-worker restore --repository DIR ...     bring a backup back without coordinator, Kafka and Redis: restore --help\n"
+          "  fleetsnap-worker mount --repository DIR ...       show a backup's disks as files: mount --help\n"
           "  fleetsnap-worker --version | --help\n\n"
           "Examples\n"
           "  fleetsnap-worker --config /etc/fleetsnap/worker.yaml\n"

@@ -100,6 +100,48 @@ test_an_interrupted_one_goes_on() {
     truth "its journal is still there" not_journaled
 }
 
+# Single files out of it: mounted without a copy, read by somebody else's tools, and gone when it is to end. It ends with this test, however that ends.
+mount_backup() { # ARGS..., in a shell of its own
+    exec setpriv --pdeathsig TERM fleetsnap-worker mount --repository "$repository" "$@"
+}
+no_mount() { [[ ! -e $place/mount ]] && ! grep -q " $place/mount" /proc/self/mountinfo; }
+leases() { find "$repository" -path '*/leases/*' | wc -l; }
+test_single_files_out_of_it() {
+    [[ $EUID == 0 && -w /dev/fuse ]] || { echo "  not tried: it needs root and /dev/fuse"; return 0; }
+    local point said=$place/mount.said mounter before
+    point=$(<"$DIR/alone.point") before=$(leases)
+    mount_backup "${point:0:8}" --directory "$place/mount" --json >"$said" 2>"$place/mount.errors" &
+    mounter=$!
+    eventually 60 "the backup is mounted" test -s "$said"
+    equal "what it says" "$point $place/mount/vda.raw" "$(jq -r '"\(.backup) \(.images[0].path)"' "$said")"
+    qemu-img compare -U -q "$place/mount/vda.raw" "$(<"$DIR/alone.disk")" || fail "the image differs from the disk"
+    equal "leases while it is mounted" $((before + 1)) "$(leases)"
+    equal "mode" 400 "$(stat -c %a "$place/mount/vda.raw")"
+    exec {file}<"$place/mount/vda.raw"
+    kill "$mounter" # who reads is not waited for
+    wait "$mounter" || fail "it ends with $?: $(<"$place/mount.errors")"
+    exec {file}<&-
+    truth "it is still mounted" no_mount
+    equal "leases afterwards" "$before" "$(leases)"
+
+    (mount_backup "$point" --directory "$place/mount" --idle-timeout 1s >/dev/null) ||
+        fail "it does not end by itself: $?"
+    truth "it is still mounted after its time" no_mount
+
+    mount_backup "$vm" --directory "$place/mount" --json >"$said.2" 2>"$place/mount.errors" &
+    mounter=$!
+    eventually 60 "the backup is mounted again" test -s "$said.2"
+    kill -9 "$mounter"
+    wait "$mounter" 2>/dev/null
+    eventually 60 "its server ends when it was killed" eval '! grep -q " $place/mount" /proc/self/mountinfo'
+    rm -f "$repository"/*/*/leases/* # stale in ten minutes
+
+    (mount_backup "$point" >/dev/null 2>&1)
+    equal "exit code without a directory" 2 $?
+    (mount_backup "$point" --directory "$said" >/dev/null 2>&1)
+    equal "exit code for a file" 1 $?
+}
+
 # docs/restore-without-fleetsnap.md, word for word.
 test_by_qemu_img_alone() {
     local point chain
