@@ -157,11 +157,123 @@ static void a_run_outlives_its_leader(void **state)
     coordinator_rig_stop(second, 0);
 }
 
+/* ---- a deploy ---- */
+
+enum { TARGETS = 3 };
+
+/* The deploy as it stands; the caller decrefs. */
+static json_t *show_deploy(struct rig_coordinator *coordinator, const char *id)
+{
+    json_t *answer = rig_insist(coordinator, PATIENCE_MS, "deploy show %s", id);
+    json_t *found = json_incref(json_object_get(answer, "found"));
+
+    json_decref(answer);
+    return found;
+}
+
+/* The host does what has come of that phase. */
+static void work_deploy(struct rig *rig, const json_t *deploy, const char *phase)
+{
+    const json_t *target;
+    size_t index;
+
+    rig_heartbeat(rig);
+    rig_read_jobs(rig, 50);
+    json_array_foreach(json_object_get(deploy, "targets"), index, target)
+    {
+        const json_t *job = json_object_get(target, phase);
+        const char *id = text_of(job, "job_id");
+        if (strcmp(text_of(job, "state"), "OPEN") == 0 && rig_copies(rig, id))
+            rig_say(rig, id, &(struct rig_say){.state = STATE_SUCCEEDED, .seq = 1});
+    }
+}
+
+static void work_until(struct rig *rig, struct rig_coordinator *coordinator, const char *id, const char *phase,
+                       const char *state)
+{
+    int64_t until_ms = clock_monotonic_ms() + 2 * PATIENCE_MS;
+
+    for (bool there = false; !there;) {
+        json_t *deploy = show_deploy(coordinator, id);
+        there = strcmp(text_of(deploy, "state"), state) == 0;
+        if (!there)
+            work_deploy(rig, deploy, phase);
+        json_decref(deploy);
+        assert_true(clock_monotonic_ms() < until_ms);
+    }
+}
+
+/* Until the view has all machines. */
+static void wait_for_targets(struct rig *rig, struct rig_coordinator *coordinator)
+{
+    int64_t until_ms = clock_monotonic_ms() + PATIENCE_MS;
+
+    rig_inventory(rig, TARGETS);
+    for (size_t count = 0; count != TARGETS;) {
+        rig_heartbeat(rig);
+        json_t *answer = rig_ask(coordinator, "deploy look d1 !none");
+        count = json_array_size(json_object_get(json_object_get(answer, "found"), "targets"));
+        json_decref(answer);
+        assert_true(clock_monotonic_ms() < until_ms);
+        if (count != TARGETS)
+            poll(NULL, 0, 100);
+    }
+}
+
+/* Each target has one job of that phase, which succeeded, and whoever published it published the same. */
+static void one_job_each(struct rig *rig, const json_t *deploy, const char *phase)
+{
+    const json_t *target;
+    size_t index;
+
+    assert_int_equal(json_array_size(json_object_get(deploy, "targets")), TARGETS);
+    json_array_foreach(json_object_get(deploy, "targets"), index, target)
+    {
+        const json_t *job = json_object_get(target, phase);
+        assert_string_equal(text_of(job, "state"), "SUCCEEDED");
+        assert_true(rig_copies_agree(rig, text_of(job, "job_id")));
+    }
+}
+
+/* The first dies when the run of the snapshots is written, the second when that of the revert is about to be. */
+static void a_deploy_outlives_its_leaders(void **state)
+{
+    struct rig *rig = *state;
+    struct rig_coordinator *first = coordinator_rig_start(rig, "c1", "run.after:begin", NULL), *second, *third;
+
+    rig_wait_leading(first, PATIENCE_MS);
+    json_decref(rig_insist(first, PATIENCE_MS, "enroll alpha"));
+    second = coordinator_rig_start(rig, "c2", "run.before:revert", NULL);
+    wait_for_targets(rig, first);
+    json_decref(rig_ask(first, "deploy begin d1 !none"));
+    assert_true(rig_wait_death(first, PATIENCE_MS));
+    coordinator_rig_stop(first, 0);
+
+    rig_wait_leading(second, PATIENCE_MS);
+    third = coordinator_rig_start(rig, "c3", NULL, NULL);
+    work_until(rig, second, "d1", "snapshot", "ready");
+    json_decref(rig_ask(second, "deploy revert d1 -"));
+    assert_true(rig_wait_death(second, PATIENCE_MS));
+    coordinator_rig_stop(second, 0);
+
+    rig_wait_leading(third, PATIENCE_MS);
+    work_until(rig, third, "d1", "revert", "reverted");
+    json_t *answer = rig_ask(third, "deploy succeeded d1 -"), *deploy = show_deploy(third, "d1");
+    assert_string_equal(text_of(answer, "kind"), "conflict");
+    assert_string_equal(text_of(deploy, "state"), "reverted");
+    one_job_each(rig, deploy, "snapshot");
+    one_job_each(rig, deploy, "revert");
+    json_decref(answer);
+    json_decref(deploy);
+    coordinator_rig_stop(third, 0);
+}
+
 int main(int argc, char **argv)
 {
     rig_child(argc, argv);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(a_run_outlives_its_leader, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_deploy_outlives_its_leaders, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -6,6 +6,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/uuid.h"
+#include "coordinator/deploys.h"
 #include "coordinator/internal.h"
 #include "coordinator/options.h"
 #include "coordinator/plans.h"
@@ -289,6 +290,28 @@ static void command_plans(struct coordinator *coordinator, const char *what, con
     say_result(result < 0 ? -1 : 0, &err, json_pack("{s:s, s:o}", "run_id", id, "found", out ? out : json_null()));
 }
 
+/* what: look, begin (b: its labels), show, succeeded, revert */
+static void command_deploy(struct coordinator *coordinator, const char *what, const char *id, const char *selector)
+{
+    CLEANUP(deploy_clear) struct deploy deploy = {0};
+    const struct deploy_word word = {
+        .says = *what == 's' ? DEPLOY_SAYS_SUCCEEDED : DEPLOY_SAYS_FAILED, .revert = *what == 'r', .parallel = 1};
+    struct view_reader *reader = NULL;
+    json_t *out = NULL;
+    struct err err = {0};
+    int result = view_reader_open(coordinator_view_path(coordinator), &reader, &err);
+
+    if (result == 0 && (strcmp(what, "look") == 0 || strcmp(what, "begin") == 0)) {
+        must(deploy_complete(&deploy, id, selector, NULL, tester.token, &err), &err);
+        result = deploys_begin(coordinator, reader, &tester, id, &deploy, *what == 'l', &out, &err);
+    } else if (result == 0 && strcmp(what, "show") == 0)
+        result = deploys_show(coordinator, reader, &tester, id, &out, &err);
+    else if (result == 0)
+        result = deploys_say(coordinator, reader, &tester, id, &word, false, &out, &err);
+    view_reader_close(reader);
+    say_result(result < 0 ? -1 : 0, &err, json_pack("{s:o}", "found", out ? out : json_null()));
+}
+
 static void serve_line(struct coordinator *coordinator, char *line)
 {
     char verb[32] = "", a[256] = "", b[256] = "", c[256] = "", id[UUID_TEXT] = "";
@@ -331,6 +354,8 @@ static void serve_line(struct coordinator *coordinator, char *line)
         command_view(coordinator, a, b);
     else if (strcmp(verb, "plans") == 0)
         command_plans(coordinator, a, b);
+    else if (strcmp(verb, "deploy") == 0)
+        command_deploy(coordinator, a, b, c);
     else if (strcmp(verb, "ledger") == 0)
         command_ledger(coordinator, a);
     else
