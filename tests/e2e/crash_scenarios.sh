@@ -15,6 +15,7 @@ declare -A short_too=(
     [snapshot_create__memory]='effect.before:snapshot#1~60'
     [snapshot_list]='accept.before:OP'
     [snapshot_show]='result.before:OP'
+    [snapshot_delete]='effect.before:commit#1~10'
     [snapshot_revert]='result.before:OP effect.before:start#1~100'
     [job_undo]='effect.after:moments#1'
     [job_undo__in_place]='effect.before:exchange#1'
