@@ -144,6 +144,23 @@ static int wait_for_end(const struct step_run *run, virDomainPtr domain, const s
     return over < 0 ? -1 : 0;
 }
 
+int commit_defined(virDomainPtr domain, const struct commit *commit, bool *out, struct err *err)
+{
+    CLEANUP(xml_freep) xmlDocPtr doc = NULL;
+    CLEANUP(freep) char *source = NULL;
+    xmlNodePtr disk;
+
+    *out = false;
+    if (virDomainIsPersistent(domain) != 1)
+        return 0;
+    if (libvirt_domain_xml(domain, VIR_DOMAIN_XML_INACTIVE, &doc, err) < 0)
+        return -1;
+    disk = find_disk(doc, commit->disk);
+    source = disk ? xml_get_at(disk, "source/@file") : NULL;
+    *out = source && image_same(source, commit->top);
+    return 0;
+}
+
 static int check_gone(virDomainPtr domain, const struct commit *commit, struct err *err)
 {
     CLEANUP(strings_endp) struct strings chain = {0};
@@ -185,6 +202,16 @@ static int define_with(struct libvirt_backend *backend, virDomainPtr domain, con
     return defined ? 0 : libvirt_call_err(backend, err, "define with %s", commit->base);
 }
 
+/* Where a daemon died right after QEMU had gone over, the definition for the next start still names the layer that is merged. */
+static int check_defined(const struct step_run *run, virDomainPtr domain, const struct commit *commit, struct err *err)
+{
+    bool named;
+
+    if (commit_defined(domain, commit, &named, err) < 0)
+        return -1;
+    return named ? define_with(libvirt_of(run->backend), domain, commit, err) : 0;
+}
+
 static int commit_off(const struct step_run *run, virDomainPtr domain, const struct commit *commit,
                       const struct strings *chain, size_t at, struct err *err)
 {
@@ -204,7 +231,7 @@ int commit_layer(const struct step_run *run, virDomainPtr domain, const struct c
         return -1;
     at = chain_index(&chain, commit->top);
     if (at == chain.count)
-        return 0; /* done by an earlier attempt */
+        return check_defined(run, domain, commit, err); /* done by an earlier attempt */
     if (chain_index(&chain, commit->base) <= at)
         return err_set(err, ERR_CONFLICT, "disk %s: %s does not stand on %s any more", commit->disk, commit->top,
                        commit->base);

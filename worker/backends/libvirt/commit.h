@@ -15,5 +15,7 @@ struct commit {
 int disk_chain(virDomainPtr domain, const char *disk, struct strings *out, struct err *err);
 /* Afterwards `top` is in no chain of the domain; it is not removed. May be repeated; adopts a commit that goes on. Running, paused or off. */
 int commit_layer(const struct step_run *run, virDomainPtr domain, const struct commit *commit, struct err *err);
+/* *out: the definition for the next start names `top` as the disk. Of a transient domain: it does not. */
+int commit_defined(virDomainPtr domain, const struct commit *commit, bool *out, struct err *err);
 /* Whether a commit of this disk goes on by itself. */
 bool commit_running(virDomainPtr domain, const char *disk);

@@ -8,6 +8,10 @@
  * A commit of the active layer, by a snapshot's delete or by itself, whose disk has no <mirror> yet: it gets ready and never looks so, and where it is cancelled (of a delete by the
  * driver itself, as it starts) the driver reads the mirror that is not there, and takes the process down. So the note loses what it is of: a block job that libvirt does not
  * understand it cancels in QEMU and forgets, and the chain stays as it was. That is over a moment after the driver has started; until then another commit of the disk is refused.
+ *
+ * A commit that has ended in QEMU, which has gone over to the lower image and has been told to forget the job, and is noted as completed, but its disk not yet as the lower image: the
+ * driver would not read that note at all (the mirror has an empty job in it), take the guest for off, and name the upper image as its disk. So the note is brought to where it was
+ * going. The definition is left to the commit step, which looks at it.
  */
 #include "worker/backends/libvirt/half_begun.h"
 
@@ -35,31 +39,87 @@ static bool cut_backup(xmlNodePtr root)
     return true;
 }
 
-static bool has_mirror(xmlNodePtr root, const char *disk)
+static xmlNodePtr find_disk(xmlNodePtr root, const char *name)
 {
-    CLEANUP(xml_matches_freep) xmlXPathObjectPtr targets = xml_all(root, "domain/devices/disk[mirror]/target");
+    CLEANUP(xml_matches_freep) xmlXPathObjectPtr targets = xml_all(root, "domain/devices/disk/target");
 
     for (int i = 0; targets && targets->nodesetval && i < targets->nodesetval->nodeNr; i++) {
-        CLEANUP(freep) char *name = xml_get_at(targets->nodesetval->nodeTab[i], "@dev");
+        CLEANUP(freep) char *each = xml_get_at(targets->nodesetval->nodeTab[i], "@dev");
 
-        if (name && strcmp(name, disk) == 0)
-            return true;
+        if (each && strcmp(each, name) == 0)
+            return targets->nodesetval->nodeTab[i]->parent;
     }
-    return false;
+    return NULL;
 }
 
-static bool cut_commits(xmlNodePtr root)
+static xmlNodePtr find_layer(xmlNodePtr disk, const char *node)
 {
-    CLEANUP(xml_matches_freep) xmlXPathObjectPtr jobs = xml_all(root, "blockjobs/blockjob[@type='active-commit']");
+    for (xmlNodePtr layer = xml_find(disk, "backingStore"); layer; layer = xml_find(layer, "backingStore")) {
+        CLEANUP(freep) char *each = xml_get_at(layer, "source/privateData/nodenames/nodename[@type='format']/@name");
+
+        if (each && strcmp(each, node) == 0)
+            return layer;
+    }
+    return NULL;
+}
+
+static void replace(xmlNodePtr old, xmlNodePtr new)
+{
+    xmlUnlinkNode(new);
+    xmlReplaceNode(old, new);
+    xmlFreeNode(old);
+}
+
+/* The disk is that layer of its chain from now on. */
+static bool stand_on(xmlNodePtr disk, xmlNodePtr layer)
+{
+    CLEANUP(freep) char *index = xml_get_at(layer, "@index");
+    CLEANUP(freep) char *format = xml_get_at(layer, "format/@type");
+    xmlNodePtr source = xml_find(layer, "source"), below = xml_find(layer, "backingStore");
+    xmlNodePtr old = xml_find(disk, "source"), driver = xml_find(disk, "driver");
+
+    if (!index || !format || !source || !below || !old || !driver)
+        return false;
+    xml_attr(driver, "type", format);
+    xml_attr(source, "index", index);
+    replace(old, source);
+    replace(xml_find(disk, "backingStore"), below); /* frees the layer */
+    xml_remove_all(disk, "mirror");
+    return true;
+}
+
+/* 1: the note was changed. */
+static bool mend_commit(xmlNodePtr root, xmlNodePtr job)
+{
+    CLEANUP(freep) char *name = xml_get_at(job, "disk/@dst");
+    CLEANUP(freep) char *base = xml_get_at(job, "base/@node");
+    CLEANUP(freep) char *ended = xml_get_at(job, "@newstate");
+    xmlNodePtr disk = name ? find_disk(root, name) : NULL;
+    xmlNodePtr mirror = disk ? xml_find(disk, "mirror") : NULL;
+    xmlNodePtr layer = disk && base ? find_layer(disk, base) : NULL;
+
+    if (!disk)
+        return false;
+    if (!mirror) {
+        xml_remove_all(job, "disk | base");
+        return true;
+    }
+    if (!ended || strcmp(ended, "completed") != 0 || !layer || !stand_on(disk, layer))
+        return false;
+    xmlUnlinkNode(job);
+    xmlFreeNode(job);
+    return true;
+}
+
+static bool mend_commits(xmlNodePtr root)
+{
     bool any = false;
 
-    for (int i = 0; jobs && jobs->nodesetval && i < jobs->nodesetval->nodeNr; i++) {
-        CLEANUP(freep) char *disk = xml_get_at(jobs->nodesetval->nodeTab[i], "disk/@dst");
+    for (xmlNodePtr job = xml_find(root, "blockjobs/blockjob"), next; job; job = next) {
+        CLEANUP(freep) char *type = xml_get_at(job, "@type");
 
-        if (!disk || has_mirror(root, disk))
-            continue;
-        xml_remove_all(jobs->nodesetval->nodeTab[i], "disk | base");
-        any = true;
+        next = xmlNextElementSibling(job);
+        any = (type && strcmp(type, "active-commit") == 0 && mend_commit(root, job)) || any;
     }
     return any;
 }
@@ -75,7 +135,7 @@ int half_begun_cut(const char *note, char **out, struct err *err)
     if (xml_parse(note, "status", &doc, err) < 0)
         return -1;
     backup = cut_backup(xmlDocGetRootElement(doc));
-    commits = cut_commits(xmlDocGetRootElement(doc));
+    commits = mend_commits(xmlDocGetRootElement(doc));
     return backup || commits ? xml_format(doc, out, err) : 0;
 }
 

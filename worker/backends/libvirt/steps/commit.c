@@ -65,16 +65,18 @@ static int settle_commit(const struct step_run *run, const struct step *step, st
     CLEANUP(domain_freep) virDomainPtr domain = NULL;
     CLEANUP(strings_endp) struct strings chain = {0};
     struct commit commit = read_args(step);
+    bool defined;
 
     (void)learned;
-    if (step_open(run, &domain, err) < 0 || disk_chain(domain, commit.disk, &chain, err) < 0)
+    if (step_open(run, &domain, err) < 0 || disk_chain(domain, commit.disk, &chain, err) < 0 ||
+        commit_defined(domain, &commit, &defined, err) < 0)
         return -1;
     if (image_busy(commit.top))
         *out = SETTLED_BUSY;
     else if (commit_running(domain, commit.disk))
         *out = SETTLED_RUNNING;
     else
-        *out = in_chain(&chain, commit.top) ? SETTLED_NOT_DONE : SETTLED_DONE;
+        *out = defined || in_chain(&chain, commit.top) ? SETTLED_NOT_DONE : SETTLED_DONE;
     return 0;
 }
 
