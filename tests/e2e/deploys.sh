@@ -3,7 +3,7 @@
 . "$(dirname "$(readlink -f "$0")")/lib/e2e.sh"
 id=d$$
 
-in_guest() { "$stack" guest "$1" "$DIR" "$libvirtd" shop-2 "${@:2}" || echo failed; } # COMMAND ARGS... of `stack guest`
+in_guest() { GUEST_TIMEOUT=90 "$stack" guest "$1" "$DIR" "$libvirtd" shop-2 "${@:2}" || echo failed; } # COMMAND ARGS... of `stack guest`
 snapshots_of() { fleetsnap snapshot list "$1" --json --live | jq -r --arg name "deploy-$id" '[.[] | select(.name | startswith($name)) | .name] | sort | join(" ")'; } # TARGET
 state_is() { [[ $(fleetsnap deploy status "$1" --json 2>/dev/null | jq -r .state) == "$2" ]]; }                                                        # DEPLOY STATE
 cleaned() { [[ $(fleetsnap deploy status "$1" --json | jq -r '.cleaned_at != null') == true ]]; } # DEPLOY
@@ -76,7 +76,7 @@ test_one_waits_for_the_other_and_is_reverted_by_itself() {
     expect 0 deploy succeeded "$id-8"
     eventually 60 "the snapshots of the first are deleted" cleaned "$id-7"
     eventually 60 "the snapshots of the second are deleted" cleaned "$id-8"
-    expect 0 deploy begin --id "$id-9" -l app=twin --ttl 1s --timeout 1s --auto-revert
+    expect 0 deploy begin --id "$id-9" -l app=twin --ttl 1s --timeout 1s --auto-revert --no-wait # it may be ready for less than a look
     eventually 60 "it is reverted by itself" state_is "$id-9" reverted
     eventually 60 "and its snapshots are deleted" cleaned "$id-9"
 }
