@@ -23,25 +23,13 @@ said_of() { "$record" list fleetsnap.status | jq -c --arg job "$1" 'select(.head
 more_said() { (($(said_of "$1") > $2)); }             # JOB THAN
 letters_are() { (($(dead_letters) == $1)); }          # COUNT
 letters_at_least() { (($(dead_letters) >= $1)); }     # COUNT
-phase_is() { [[ $(job_json "$1" | jq -r .phase) == "$2" ]]; } # JOB PHASE
 it_is_past() { (($(date +%s%3N) > $1)); }             # MS
 
 pass_by() { # VM
     expect 0 snapshot list "$1" --live
 }
 
-copies_or_ended() { phase_is "$1" push || job_ended "$1"; } # JOB
-
-# A backup that takes some seconds: sets job. QEMU may have all of it on its way before a rate can be set; then another is made.
-busy_backup() {
-    GUEST_TIMEOUT=90 guest "$host" "$vm" '[ -e /data/ballast ] || dd if=/dev/zero bs=1M count=170 2>/dev/null | tr "\0" x >/data/ballast; sync' || fail "no ballast in the guest"
-    for _ in 1 2 3 4 5; do
-        start_job backup create "$vm" --repository "$host-backups" --kind full --rate-limit 16MiB
-        eventually 60 "the backup copies" copies_or_ended "$job"
-        job_ended "$job" || return 0
-    done
-    fail "five backups in a row were too quick to be disturbed"
-}
+busy_backup() { backup_at_work "$host" "$vm" "$host-backups" 16MiB; }
 
 backup_went_well() { # JOB
     eventually 90 "the backup $1 ends" job_ended "$1"
