@@ -72,19 +72,6 @@ static int set_path(char **out, const char *path, struct err *err)
     return *out ? 0 : err_memory(err, path);
 }
 
-static int set_disks(struct strings *out, const char *text, struct err *err)
-{
-    CLEANUP(freep) char *copy = strdup(text);
-    char *rest = NULL;
-
-    if (!copy)
-        return err_memory(err, text);
-    for (char *word = strtok_r(copy, ",", &rest); word; word = strtok_r(NULL, ",", &rest))
-        if (strings_add(out, word, err) < 0)
-            return -1;
-    return 0;
-}
-
 static int set_option(struct command *command, const char *name, const char *value, struct err *err)
 {
     if (strcmp(name, "--repository") == 0)
@@ -92,7 +79,7 @@ static int set_option(struct command *command, const char *name, const char *val
     if (strcmp(name, "--directory") == 0)
         return set_path(&command->directory, value, err);
     if (strcmp(name, "--disks") == 0)
-        return set_disks(&command->disks, value, err);
+        return strings_add_words(&command->disks, value, ",", err);
     if (strcmp(value, "0") == 0)
         return command->idle_ms = 0, 0;
     return parse_duration(value, &command->idle_ms, err) < 0 ? err_wrap(err, "%s", name) : 0;

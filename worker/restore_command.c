@@ -101,19 +101,6 @@ static const char *value_of(char *const argv[], int *at, const char *name, struc
     return NULL;
 }
 
-static int add_list(struct strings *out, const char *text, struct err *err)
-{
-    CLEANUP(freep) char *copy = strdup(text);
-    char *rest = NULL;
-
-    if (!copy)
-        return err_memory(err, text);
-    for (char *word = strtok_r(copy, ",", &rest); word; word = strtok_r(NULL, ",", &rest))
-        if (strings_add(out, word, err) < 0)
-            return -1;
-    return 0;
-}
-
 static int add_map(struct facts *out, const char *text, struct err *err)
 {
     const char *equals = strchr(text, '=');
@@ -138,7 +125,7 @@ static int read_valued(struct command *command, char *const argv[], int *at, str
         if ((value = value_of(argv, at, texts[i].name, err)))
             return string_set(texts[i].field, value, err);
     if ((value = value_of(argv, at, "--disks", err)))
-        return add_list(&asked->disks, value, err);
+        return strings_add_words(&asked->disks, value, ",", err);
     if ((value = value_of(argv, at, "--map-network", err)))
         return add_map(&asked->map_network, value, err);
     if ((value = value_of(argv, at, "--config", err)))

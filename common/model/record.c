@@ -4,6 +4,7 @@
  */
 #include "model/record.h"
 
+#include "base/cleanup.h"
 #include "base/err.h"
 #include "model/op.h"
 
@@ -92,6 +93,19 @@ int strings_add(struct strings *strings, const char *value, struct err *err)
     }
     strings->items = items;
     items[strings->count++] = copy;
+    return 0;
+}
+
+int strings_add_words(struct strings *strings, const char *text, const char *separators, struct err *err)
+{
+    CLEANUP(freep) char *copy = strdup(text);
+    char *rest = NULL;
+
+    if (!copy)
+        return err_memory(err, text);
+    for (char *word = strtok_r(copy, separators, &rest); word; word = strtok_r(NULL, separators, &rest))
+        if (strings_add(strings, word, err) < 0)
+            return -1;
     return 0;
 }
 

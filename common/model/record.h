@@ -82,6 +82,8 @@ void *list_add(struct list *list, const struct record_type *type, struct err *er
 void list_clear(struct list *list, const struct record_type *type);
 #define list_at(list, struct_type, index) (&((struct_type *)(list)->items)[index])
 int strings_add(struct strings *strings, const char *value, struct err *err);
+/* Each word of text, as in "vda,vdb"; empty ones are left out. */
+int strings_add_words(struct strings *strings, const char *text, const char *separators, struct err *err);
 bool strings_have(const struct strings *strings, const char *value);
 void strings_clear(struct strings *strings);
 int string_set(char **field, const char *value,

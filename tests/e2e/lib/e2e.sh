@@ -151,18 +151,14 @@ bytes_left() { job_json "$1" | jq '(.total // 0) - (.done // 0)'; }             
 much_is_left() { [[ $(job_json "$1" | jq -r .phase) == push ]] && (($(bytes_left "$1") > 16 << 20)); } # JOB
 pushing_or_ended() { much_is_left "$1" || job_ended "$1"; }                                          # JOB
 
-# A full backup that is at work when this returns: sets job. QEMU has tens of MiB on their way before libvirt can set a rate, and now and then all: then another is made. On a busy
-# machine QEMU gets the CPU last (if it has a scheduling group of its own), so that who sets the rate comes first.
+# A full backup that is at work when this returns: sets job. QEMU has tens of MiB on their way before libvirt can set a rate, and now and then all: then another is made.
 backup_at_work() { # HOST VM REPOSITORY RATE
-    local pid
     GUEST_TIMEOUT=120 guest "$1" "$2" '[ -e /data/ballast ] || dd if=/dev/zero bs=1M count=170 2>/dev/null | tr "\0" x >/data/ballast; sync' || fail "no ballast in the guest"
-    for pid in $(qemu_of "$1" "$2"); do [[ ! -w /proc/$pid/autogroup ]] || echo 19 >"/proc/$pid/autogroup"; done
     for _ in {1..20}; do
         start_job backup create "$2" --repository "$3" --kind full --rate-limit "$4"
         eventually 60 "the backup copies" pushing_or_ended "$job"
         job_ended "$job" || break
     done
-    for pid in $(qemu_of "$1" "$2"); do [[ ! -w /proc/$pid/autogroup ]] || echo 0 >"/proc/$pid/autogroup"; done
     ! job_ended "$job" || fail "twenty backups in a row were too quick"
 }
 

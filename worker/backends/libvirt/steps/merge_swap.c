@@ -213,19 +213,27 @@ static int write_final(struct swap *swap, struct err *err)
 
 /* ---- 4: what is left of it ---- */
 
+enum { NEW_PATH = PATH_MAX + MERGED_NAME };
+
+/* The new file of the heir's i-th disk; false: it has none. */
+static bool new_path(const struct swap *swap, size_t i, char out[NEW_PATH])
+{
+    const char *file = list_at(&swap->heir.disks, struct point_disk, i)->file;
+    char name[MERGED_NAME];
+
+    if (!file || merged_name(file, swap->run->job->job_id, name, NULL) < 0)
+        return false;
+    snprintf(out, NEW_PATH, "%s/%s", swap->folder, name);
+    return true;
+}
+
 static int remove_new_names(struct swap *swap, struct err *err)
 {
-    char name[MERGED_NAME], path[PATH_MAX + MERGED_NAME];
+    char path[NEW_PATH];
 
-    for (size_t i = 0; i < swap->heir.disks.count; i++) {
-        const char *file = list_at(&swap->heir.disks, struct point_disk, i)->file;
-
-        if (!file || merged_name(file, swap->run->job->job_id, name, NULL) < 0)
-            continue;
-        snprintf(path, sizeof path, "%s/%s", swap->folder, name);
-        if (file_remove(path, err) < 0)
+    for (size_t i = 0; i < swap->heir.disks.count; i++)
+        if (new_path(swap, i, path) && file_remove(path, err) < 0)
             return -1;
-    }
     return 0;
 }
 
@@ -328,19 +336,13 @@ static int undo(const struct step_run *run, const struct step *step, const struc
     return failed;
 }
 
-static bool new_name_left(struct swap *swap)
+static bool new_name_left(const struct swap *swap)
 {
-    char name[MERGED_NAME], path[PATH_MAX + MERGED_NAME];
+    char path[NEW_PATH];
 
-    for (size_t i = 0; i < swap->heir.disks.count; i++) {
-        const char *file = list_at(&swap->heir.disks, struct point_disk, i)->file;
-
-        if (!file || merged_name(file, swap->run->job->job_id, name, NULL) < 0)
-            continue;
-        snprintf(path, sizeof path, "%s/%s", swap->folder, name);
-        if (file_exists(path))
+    for (size_t i = 0; i < swap->heir.disks.count; i++)
+        if (new_path(swap, i, path) && file_exists(path))
             return true;
-    }
     return false;
 }
 
