@@ -156,11 +156,12 @@ static struct mark *newest_of(struct newest *newest, const struct run *run)
 
 static int note_newest(void *context, const char *id, const struct ledger_entry *head, struct err *err)
 {
-    struct mark *mark = head->run->deploy ? NULL : newest_of(context, head->run);
+    struct mark *mark;
 
     (void)id;
     if (head->run->deploy)
         return 0;
+    mark = newest_of(context, head->run);
     if (!mark)
         return err_memory(err, "runs");
     if (head->run->slot_ms > mark->slot_ms)

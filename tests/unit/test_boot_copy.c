@@ -8,6 +8,8 @@
 
 #include <cmocka.h>
 
+#include "xml_expect.h"
+
 #define JOB "0d9b1c1e-8c0c-4b2f-9f3f-5a3c8f3d2b11"
 
 static const char machine[] =
@@ -46,20 +48,6 @@ static xmlDocPtr isolated(const char *xml)
     assert_int_equal(xml_parse(xml, "definition", &doc, &err), 0);
     assert_int_equal(boot_copy_isolate(doc, JOB, "/pool/x", &err), 0);
     return doc;
-}
-
-static void assert_xml(xmlDocPtr doc, const char *xpath, const char *expected)
-{
-    char *found = xml_get(doc, xpath);
-
-    if (!expected && found)
-        fail_msg("%s is \"%s\"", xpath, found);
-    if (expected) {
-        if (!found)
-            fail_msg("%s is not there", xpath);
-        assert_string_equal(found, expected);
-    }
-    free(found);
 }
 
 static void nothing_leads_out_of_it(void **state)

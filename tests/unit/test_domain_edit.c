@@ -8,6 +8,8 @@
 
 #include <cmocka.h>
 
+#include "xml_expect.h"
+
 static const char saved[] =
     "<domain type='kvm' id='7'><name>web</name><uuid>11111111-2222-4333-8444-555555555555</uuid>"
     "<os><type arch='x86_64' machine='pc'>hvm</type><nvram>/var/lib/nvram/web.fd</nvram></os>"
@@ -43,19 +45,6 @@ static xmlDocPtr edited(bool new_identity, struct err *err)
     assert_int_equal(domain_edit(doc, &edit, err), 0);
     facts_clear(&networks);
     return doc;
-}
-
-static void assert_xml(xmlDocPtr doc, const char *xpath, const char *expected)
-{
-    char *found = xml_get(doc, xpath);
-
-    if (!expected && found)
-        fail_msg("%s is \"%s\"", xpath, found);
-    if (expected) {
-        assert_non_null(found);
-        assert_string_equal(found, expected);
-    }
-    free(found);
 }
 
 static void test_a_copy_shares_nothing(void **state)

@@ -88,7 +88,7 @@ static bool stand_on(xmlNodePtr disk, xmlNodePtr layer)
     return true;
 }
 
-/* 1: the note was changed. */
+/* true: the note was changed. */
 static bool mend_commit(xmlNodePtr root, xmlNodePtr job)
 {
     CLEANUP(freep) char *name = xml_get_at(job, "disk/@dst");

@@ -93,6 +93,19 @@ int image_put_in_place(const char *part, const char *target, int fd, struct err 
     return file_sync_directory(folder, err);
 }
 
+struct image_copy image_copy_asked(const struct step *step)
+{
+    return (struct image_copy){
+        .source = step_arg(step, "image"),
+        .source_format = "qcow2",
+        .target = step_arg(step, "target"),
+        .target_format = "qcow2",
+        .size_bytes = facts_get_int(&step->args, "size", 0),
+        .done_before = facts_get_int(&step->args, "before", 0),
+        .total = facts_get_int(&step->args, "total", 0),
+    };
+}
+
 int image_copy(const struct step_run *run, struct chain_lease *lease, const struct image_copy *copy, struct err *err)
 {
     char part[PATH_MAX];

@@ -41,15 +41,7 @@ static int copy_as_is(const struct step *step, struct err *err)
 static int execute(const struct step_run *run, const struct step *step, struct facts *learned, struct err *err)
 {
     CLEANUP(chain_lease_endp) struct chain_lease from = {0}, to = {0};
-    const struct image_copy copy = {
-        .source = step_arg(step, "image"),
-        .source_format = "qcow2",
-        .target = step_arg(step, "target"),
-        .target_format = "qcow2",
-        .size_bytes = facts_get_int(&step->args, "size", 0),
-        .done_before = facts_get_int(&step->args, "before", 0),
-        .total = facts_get_int(&step->args, "total", 0),
-    };
+    const struct image_copy copy = image_copy_asked(step);
 
     (void)learned;
     if (chain_lease_take(&from, run, step_arg(step, "source_chain"), err) < 0 ||

@@ -92,15 +92,7 @@ static int make(struct merging *merging, struct err *err)
 {
     const struct step *step = merging->step;
     const char *backing = facts_get(&step->args, "backing");
-    const struct image_copy copy = {
-        .source = step_arg(step, "image"),
-        .source_format = "qcow2",
-        .target = step_arg(step, "target"),
-        .target_format = "qcow2",
-        .size_bytes = facts_get_int(&step->args, "size", 0),
-        .done_before = facts_get_int(&step->args, "before", 0),
-        .total = facts_get_int(&step->args, "total", 0),
-    };
+    const struct image_copy copy = image_copy_asked(step);
     int failed = backing ? image_restand(merging->run, &merging->lease, copy.source, backing, copy.target, err)
                          : image_copy(merging->run, &merging->lease, &copy, err);
 
