@@ -5,6 +5,7 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "base/parse.h"
+#include "coordinator/belief.h"
 #include "coordinator/ledger.h"
 #include "coordinator/view_db.h"
 #include "coordinator/view_internal.h"
@@ -39,17 +40,6 @@ static bool from_right_host(struct view *view, const struct signed_record *recor
     return strcmp(host, facts->host) == 0 && view_verifies(view, record, host, out_why);
 }
 
-static bool content_fits(const struct signed_record *record, const struct status *status,
-                         const struct ledger_job_facts *facts)
-{
-    bool leader = !record->said.fs_host;
-    char target[TARGET_TEXT];
-
-    return strcmp(status->job_id, record->said.fs_job) == 0 &&
-           strcmp(target_format(&status->target, target), facts->target) == 0 &&
-           leader == (status->origin == ORIGIN_COORDINATOR) && (!status->host || strcmp(status->host, facts->host) == 0);
-}
-
 /* True if the event is to be believed; *out_row is the row of its job, NULL: out of memory. */
 static bool check_status(struct view *view, const struct signed_record *heard, struct status *status,
                          struct view_job_row **out_row, const char **out_why)
@@ -61,8 +51,7 @@ static bool check_status(struct view *view, const struct signed_record *heard, s
     struct err err = {0};
     static _Thread_local char text[256];
 
-    if (!uuid_parse(job_id, key) || !record->key || record->key_len != UUID_TEXT - 1 ||
-        memcmp(record->key, job_id, UUID_TEXT - 1) != 0 || !record->value) {
+    if (!belief_names_job(&heard->said) || !uuid_parse(job_id, key)) {
         *out_why = "no fs-job, or another key";
         return false;
     }
@@ -80,7 +69,7 @@ static bool check_status(struct view *view, const struct signed_record *heard, s
         return false;
     }
     *out_why = "the event speaks of another job, target or origin than its headers";
-    return content_fits(heard, status, &facts);
+    return belief_status_fits(&heard->said, status, &facts);
 }
 
 static int fold(struct view *view, const struct kafka_record *record, const struct status *status,

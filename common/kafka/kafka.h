@@ -118,6 +118,9 @@ int kafka_commit_async(struct kafka_consumer *consumer, const char *topic, int32
 /* *low: the first offset that is there; *high: the one that the next record gets. Does not disturb the assignment. */
 int kafka_watermarks(struct kafka_consumer *consumer, const char *topic, int32_t partition, int64_t *low, int64_t *high,
                      int timeout_ms, struct err *err);
+/* out[p]: where partition p of the topic, of `partitions`, has its first record appended at `since_ms` or later, or where its next one will be. */
+int kafka_offsets_since(struct kafka_consumer *consumer, const char *topic, int32_t partitions, int64_t since_ms,
+                        int64_t *out, int timeout_ms, struct err *err);
 /* One record at exactly `offset` (the position check); *out_found false if there is none any more. Does not disturb the assignment. */
 int kafka_record_at(struct kafka_consumer *consumer, const char *topic, int32_t partition, int64_t offset,
                     struct kafka_record *out, bool *out_found, int timeout_ms, struct err *err);

@@ -55,6 +55,39 @@ static void messagep(rd_kafka_message_t **message)
         rd_kafka_message_destroy(*message);
 }
 
+/* What the broker knows of the times of all partitions; -1: nothing is that young. */
+static int ask_times(rd_kafka_t *handle, rd_kafka_topic_partition_list_t *all, int timeout_ms, struct err *err)
+{
+    rd_kafka_resp_err_t code = rd_kafka_offsets_for_times(handle, all, timeout_ms);
+
+    for (int i = 0; !code && i < all->cnt; i++)
+        code = all->elems[i].err;
+    return code ? kafka_err(err, code, "kafka offsets by time") : 0;
+}
+
+int kafka_offsets_since(struct kafka_consumer *consumer, const char *topic, int32_t partitions, int64_t since_ms,
+                        int64_t *out, int timeout_ms, struct err *err)
+{
+    CLEANUP(listp) rd_kafka_topic_partition_list_t *all = rd_kafka_topic_partition_list_new(partitions);
+    rd_kafka_t *handle = probe(consumer, err);
+    int64_t low;
+
+    if (!all || !handle)
+        return handle ? err_memory(err, "kafka offsets") : -1;
+    for (int32_t i = 0; i < partitions; i++)
+        rd_kafka_topic_partition_list_add(all, topic, i)->offset = since_ms;
+    if (ask_times(handle, all, timeout_ms, err) < 0)
+        return err_wrap(err, "%s", topic);
+    for (int i = 0; i < all->cnt; i++) {
+        int32_t partition = all->elems[i].partition;
+        out[partition] = all->elems[i].offset;
+        if (out[partition] < 0 &&
+            kafka_watermarks(consumer, topic, partition, &low, &out[partition], timeout_ms, err) < 0)
+            return -1;
+    }
+    return 0;
+}
+
 /* What the first message from `offset` on says: the record, one behind it (compacted away), the end, or that the offset is out of range. */
 static int judge(const rd_kafka_message_t *message, int64_t offset, struct kafka_record *out, bool *out_found,
                  struct err *err)

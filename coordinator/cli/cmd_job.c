@@ -4,6 +4,7 @@
 #include "base/text.h"
 #include "coordinator/cli/call.h"
 #include "coordinator/cli/commands.h"
+#include "coordinator/cli/event.h"
 #include "coordinator/cli/http.h"
 #include "coordinator/cli/job_command.h"
 #include "coordinator/cli/outcome.h"
@@ -11,7 +12,6 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 static int fetch(struct cli *cli, const struct invocation *invocation, json_t **out)
 {
@@ -92,51 +92,6 @@ int run_job_list(struct cli *cli, const struct invocation *invocation)
 
 /* ---- show ---- */
 
-static void clock_text(const struct cli *cli, int64_t ms, char *out, size_t size)
-{
-    time_t seconds = (time_t)(ms / 1000);
-    struct tm parts;
-    char text[16];
-
-    if (cli->utc)
-        gmtime_r(&seconds, &parts);
-    else
-        localtime_r(&seconds, &parts);
-    strftime(text, sizeof text, "%H:%M:%S", &parts);
-    snprintf(out, size, "%s.%03d", text, (int)(ms % 1000));
-}
-
-static void event_detail(const struct cli *cli, const json_t *event, char *out, size_t size)
-{
-    const char *state = member_text(event, "state"), *error = member_text(json_object_get(event, "error"), "text");
-    int64_t token = member_int(event, "token");
-
-    if (*error)
-        snprintf(out, size, "%s", error);
-    else if (strcmp(state, "WAITING") == 0)
-        snprintf(out, size, "%s", member_text(event, "waiting"));
-    else if (strcmp(state, "RUNNING") == 0 && cli->verbose && token)
-        snprintf(out, size, "%s  token %lld.%lld, attempt %lld", member_text(event, "phase"), (long long)(token >> 32),
-                 (long long)(token & 0xffffffff), (long long)member_int(event, "attempt"));
-    else if (strcmp(state, "RUNNING") == 0)
-        snprintf(out, size, "%s", member_text(event, "phase"));
-    else
-        snprintf(out, size, "%s%s", member_text(event, "note"), member_text(event, "resolved"));
-}
-
-static void print_event(struct cli *cli, const json_t *event, bool with_job)
-{
-    char at[32], detail[600];
-
-    clock_text(cli, member_time(event, "at"), at, sizeof at);
-    event_detail(cli, event, detail, sizeof detail);
-    if (with_job)
-        fprintf(cli->out, "%s  %.8s  %-15s  %-16s  %-9s  %s\n", at, member_text(event, "job_id"),
-                member_text(event, "op"), show_target(event), member_text(event, "state"), detail);
-    else
-        fprintf(cli->out, "  %s  %-9s  %s\n", at, member_text(event, "state"), detail);
-}
-
 /* What is known of a job whose outcome is not: where it stood, what is owed, and every fact that a person can hold against the world. Long ones (XML) whole only with -v. */
 static void show_evidence(struct cli *cli, const json_t *job)
 {
@@ -204,7 +159,7 @@ static void show_job(struct cli *cli, const json_t *job)
         CLEANUP(freep) char *params = json_dumps(json_object_get(job, "params"), JSON_COMPACT | JSON_ENCODE_ANY);
         show_pair(cli, "params", "%s", params ? params : "");
     }
-    json_array_foreach(json_object_get(job, "events"), index, event) print_event(cli, event, false);
+    json_array_foreach(json_object_get(job, "events"), index, event) event_print(cli, event, EVENT_OF_JOB);
 }
 
 /* `name` is the row's argument: JOB. */
@@ -246,7 +201,7 @@ static enum stream_verdict on_event(void *context, const char *name, const json_
     if (cli->json && strcmp(name, "end") != 0) {
         cli_print_json(cli, data);
     } else if (strcmp(name, "status") == 0) {
-        print_event(cli, data, true);
+        event_print(cli, data, EVENT_OF_ANY);
         fflush(cli->out);
     }
     return strcmp(name, "end") == 0 ? STREAM_STOP : STREAM_GO_ON;

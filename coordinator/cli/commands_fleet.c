@@ -1,4 +1,4 @@
-/* host, target, hold, release, doctor, topic, token, dlq. */
+/* host, target, hold, release, doctor, topic, audit, status, token, dlq. */
 #include "coordinator/cli/commands.h"
 #include "coordinator/cli/options.h"
 
@@ -101,6 +101,26 @@ static const struct option_row audit_list[] = {
 };
 static const struct option_row audit_check[] = {
     COORDINATOR_CONFIG,
+    {.name = NULL},
+};
+static const struct option_row status_tail[] = {
+    COORDINATOR_CONFIG,
+    OPTION_SELECTOR("only of targets with these labels, as in app=shop,tier!=db"),
+    {.name = "host", .kind = OPT_TEXT, .value = "HOST", .doc = "only of this host"},
+    {.name = "target", .kind = OPT_TEXT, .value = "TARGET", .doc = "only of this machine: its name, HOST/NAME or id"},
+    {.name = "job", .kind = OPT_TEXT, .value = "JOB", .doc = "only of the job whose id begins so"},
+    {.name = "state", .kind = OPT_TEXT, .value = "STATES", .doc = "only these, as in FAILED,PARKED"},
+    {.name = "op", .kind = OPT_TEXT, .value = "OP", .doc = "only of this operation, as in backup.create"},
+    {.name = "kind",
+     .kind = OPT_CHOICE,
+     .value = "KIND",
+     .choices = "libvirt|canister|repository",
+     .doc = "only of targets of this kind"},
+    OPTION_SINCE("also what came since; default: only what comes from now on"),
+    {.name = "limit", .kind = OPT_INT, .value = "N", .doc = "end after so many; default: go on until ^C"},
+    {.name = "unchecked",
+     .kind = OPT_FLAG,
+     .doc = "believe every event: for who has no right to the fleet's master key, with which they are checked"},
     {.name = NULL},
 };
 static const struct option_row token_create[] = {
@@ -260,6 +280,17 @@ const struct command commands_fleet[] = {
      run_audit_check,
      "prove that nothing was taken out of the audit log or changed",
      {"audit check --config /etc/fleetsnap/coordinator.yaml"}},
+
+    {"status",
+     "tail",
+     NULL,
+     0,
+     {{0}},
+     status_tail,
+     run_status_tail,
+     "follow what hosts and coordinator say of jobs; read from Kafka itself, and checked",
+     {"status tail --config /etc/fleetsnap/coordinator.yaml -l app=shop",
+      "status tail --config /etc/fleetsnap/coordinator.yaml --state FAILED,PARKED --since 24h --json"}},
 
     {"token",
      "create",

@@ -188,6 +188,31 @@ test_a_wrong_token_is_refused() {
     equal "exit code of a wrong token" 8 "$code"
 }
 
+test_the_status_topic_is_followed_and_checked() {
+    local config="$DIR/coordinator/coordinator.yaml" offset
+    expect 0 snapshot create shop-1 --name followed --no-wait
+    job=$out
+    expect 0 job watch "$job"
+    expect 0 status tail --config "$config" --since 1h --job "${job:0:13}" --state SUCCEEDED --limit 1 --json
+    holds '.job_id == "'"$job"'" and .state == "SUCCEEDED" and .origin == "worker" and .target.name == "shop-1"'
+    expect 0 status tail --config "$config" --since 1h -l app=shop,tier=web --op snapshot.create --job "$job" --limit 1
+    says "${job:0:8}" snapshot.create shop-1
+    says_not 'is not believed'
+    offset=$("$tools/kafka_record" list fleetsnap.status | jq -s 'map(select(.headers["fs-job"] == "'"$job"'")) | .[-1]')
+    "$tools/kafka_record" again fleetsnap.status "$(jq .partition <<<"$offset")" "$(jq .offset <<<"$offset")" --header fs-host=gamma
+    fleetsnap status tail --config "$config" --since 1h --host gamma >"$DIR/logs/tail.out" 2>"$DIR/logs/tail.err" &
+    local tail=$!
+    trap 'kill $tail 2>/dev/null' EXIT
+    eventually 60 'the forged event is refused' grep -q 'is not believed: fs-host is not the host of the job' "$DIR/logs/tail.err"
+    kill -INT $tail
+    wait $tail
+    equal 'exit code after ^C' 0 $?
+    truth 'the forged event is shown' eval '! grep -q "${job:0:8}" "$DIR/logs/tail.out"'
+    expect 2 status tail --config "$config" --state BROKEN
+    expect 2 status tail
+    expect 0 snapshot delete shop-1 followed --yes
+}
+
 test_the_audit_log_says_who_asked_and_proves_itself() {
     local config="$DIR/coordinator/coordinator.yaml" newest
     new_token auditor --role viewer

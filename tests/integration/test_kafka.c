@@ -21,7 +21,7 @@
 
 #include <cmocka.h>
 
-enum { WAIT_MS = 60000, PROBLEMS = 64, HUNDRED = 100 };
+enum { WAIT_MS = 60000, PROBLEMS = 64, HUNDRED = 100, HOUR_MS = 3600 * 1000 };
 
 struct fixture {
     struct kafka_options options;
@@ -248,6 +248,14 @@ static void the_brokers_clock_is_in_record_and_report(void **state)
     kafka_records_free(&record, 1);
     assert_int_equal(kafka_record_at(fixture->consumer, fixture->topic, 1, 3, &record, &found, WAIT_MS, &err), 0);
     assert_false(found);
+    int64_t since[2] = {-9, -9}; /* partition 0 is empty */
+    assert_int_equal(kafka_offsets_since(fixture->consumer, fixture->topic, 2, 1, since, WAIT_MS, &err), 0);
+    assert_int_equal(since[0], 0);
+    assert_int_equal(since[1], 0);
+    assert_int_equal(
+        kafka_offsets_since(fixture->consumer, fixture->topic, 2, reports.timestamp_ms + HOUR_MS, since, WAIT_MS, &err),
+        0);
+    assert_int_equal(since[1], 3);
 }
 
 /* A fetch may sleep for 5 s at the broker, and still a record arrives at once; nor do questions wait behind it. */
