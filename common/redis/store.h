@@ -183,6 +183,29 @@ enum reserve_answer store_reserve_answer(enum redis_outcome outcome, const struc
                                          int64_t *out_reserved_total);
 int store_unreserve_command(const char *repository, const char *job_id, struct store_command *out, struct err *err);
 
+/* ---- consistency groups (worker) ---- */
+
+/* READY: locked and planned. RESERVED: still there. FROZEN: its guest stands still. ABORT: the group comes to nothing. */
+enum barrier_vote { VOTE_READY, VOTE_RESERVED, VOTE_FROZEN, VOTE_ABORT };
+struct store_barrier {
+    const char *group, *job_id;
+    const char *attempt; /* without blanks; another of the same job ends the group */
+    int64_t members;
+    enum barrier_vote vote;
+    const char *why; /* ABORT; NULL otherwise */
+};
+/* ON: all have given that vote. LATE: too late to abort, all were frozen. */
+enum barrier_answer { BARRIER_ON, BARRIER_WAIT, BARRIER_ABORT, BARRIER_LATE, BARRIER_NO_ANSWER };
+struct barrier_result {
+    enum barrier_answer answer;
+    int64_t skew_ms;   /* ON, of FROZEN: it stood still so long before the last one did */
+    int64_t spread_ms; /* and the first one */
+    char detail[256];  /* ABORT: why; NO_ANSWER: why */
+};
+/* The same again is asked again: WAIT until the last of them has voted. */
+int store_barrier_command(const struct store_barrier *barrier, struct store_command *out, struct err *err);
+void store_barrier_answer(enum redis_outcome outcome, const struct redis_reply *reply, struct barrier_result *out);
+
 /* ---- reading and replacing as a whole (coordinator, doctor; synchronous) ---- */
 
 struct store_job {
