@@ -135,7 +135,7 @@ void attempt_pause(const struct attempt *attempt, int ms)
         return;
     }
     for (; ms > 0 && !attempt->env->stopping(attempt->env->context); ms -= 100)
-        nanosleep(&(struct timespec){.tv_nsec = 100 * 1000000L}, NULL);
+        nanosleep(&(struct timespec){.tv_nsec = (ms < 100 ? ms : 100) * 1000000L}, NULL);
 }
 
 void journaled_plan_clear(struct journaled_plan *plan)

@@ -42,6 +42,8 @@ void attempt_park(struct attempt *attempt, const struct err *why, size_t index, 
 /* runner_recover.c: pays what must be paid first, asks the world about each open INTENT, then forward or back. */
 void attempt_recover(struct attempt *attempt, enum recovery how, struct outcome *out);
 int attempt_remember(struct attempt *attempt, struct err *err); /* what planning and the DONE steps knew */
+/* barrier_step.c: the others of its consistency group need not wait for it any more. After its guest was thawed; a job without a group says nothing. */
+void attempt_leave_group(const struct attempt *attempt, const struct err *why);
 /* runner_render.c */
 void attempt_render(struct attempt *attempt, struct outcome *out);
 void outcome_end(struct outcome *out, enum job_state state, const struct err *err);

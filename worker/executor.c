@@ -77,6 +77,14 @@ static void env_progress(void *context, int64_t done, int64_t total)
     hold_of(context)->total = total;
 }
 
+static void env_barrier(void *context, const struct job *job, enum barrier_vote vote, const char *why,
+                        struct barrier_result *out)
+{
+    struct executor *executor = context;
+
+    keeper_barrier(executor->pool->setup.keeper, executor->work->hold, job, vote, why, out);
+}
+
 static bool env_looking(void *context, bool begins)
 {
     return hold_look(hold_of(context), begins);
@@ -124,6 +132,7 @@ static struct runner_env env_of(struct executor *executor)
         .stopping = env_stopping,
         .lock_lost = env_lock_lost,
         .rate_limit = env_rate_limit,
+        .barrier = env_barrier,
     };
 }
 

@@ -218,6 +218,7 @@ int inventory_publisher_beat(struct inventory_publisher *publisher, const struct
     host.running = now->running;
     host.parked = now->parked;
     host.executors = setup->executors;
+    host.group_members = setup->group_members;
     snprintf(publisher->beat_state, sizeof publisher->beat_state, "%s", now->state);
     publisher->beat_ms = clock_monotonic_ms();
     return say(publisher, setup->host, &inventory, err);

@@ -13,7 +13,7 @@ struct inventory_publisher_setup { /* all outlive the publisher */
     struct outbox *outbox;
     struct wire *wire;
     const char *host, *version, *boot_id, *instance;
-    int64_t executors, heartbeat_ms;
+    int64_t executors, group_members, heartbeat_ms;
 };
 
 struct host_now {      /* what the host's record says of this moment */

@@ -374,3 +374,17 @@ int keeper_reserve(struct keeper *keeper, struct hold *hold, const char *reposit
     err_set(err, ERR_RETRY, "repository %s: full, or reserved by other jobs", repository);
     return err_hint(err, "delete backups that are no longer needed, or wait until others have finished");
 }
+
+void keeper_barrier(struct keeper *keeper, struct hold *hold, const struct job *job, enum barrier_vote vote,
+                    const char *why, struct barrier_result *out)
+{
+    struct store_barrier barrier = {
+        .group = job->group, .job_id = job->job_id, .members = job->group_members, .vote = vote, .why = why};
+    struct keeper_request request = {.hold = hold, .barrier = &barrier, .voted = out};
+
+    *out = (struct barrier_result){.answer = BARRIER_NO_ANSWER};
+    if (!hold->token && vote != VOTE_ABORT)
+        *out = (struct barrier_result){.answer = BARRIER_ABORT, .detail = "a member runs without a lock"};
+    else
+        ask(keeper, &request);
+}

@@ -49,3 +49,6 @@ void keeper_tell(struct keeper *keeper, int64_t running, int64_t free_bytes); /*
 enum trust keeper_confirm(struct keeper *keeper, struct hold *hold, const struct plan *plan, char detail[256]);
 int keeper_reserve(struct keeper *keeper, struct hold *hold, const char *repository, int64_t bytes, int64_t free_bytes,
                    int64_t min_free_bytes, struct err *err);
+/* A vote in the consistency group of the hold's job. Without a lock nobody is ready: ABORT. */
+void keeper_barrier(struct keeper *keeper, struct hold *hold, const struct job *job, enum barrier_vote vote,
+                    const char *why, struct barrier_result *out);

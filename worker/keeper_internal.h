@@ -12,7 +12,9 @@ struct keeper_request { /* on the asking executor's stack until `done` is posted
     struct queue_item item;
     sem_t done;
     struct hold *hold;
-    const struct plan *plan; /* confirm; NULL: reserve */
+    const struct plan *plan;       /* confirm; or */
+    struct store_barrier *barrier; /* a vote; both NULL: reserve */
+    struct barrier_result *voted;
     const char *repository;
     int64_t bytes, free_bytes, min_free_bytes;
     enum trust trust;

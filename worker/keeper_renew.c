@@ -204,10 +204,31 @@ void keeper_reserve_again(struct keeper *keeper, struct hold *hold)
     reserve(keeper, &request);
 }
 
+/* An attempt of the job is its token, under this start of the worker: who comes back after a restart is another. */
+static void vote(struct keeper *keeper, struct keeper_request *request)
+{
+    struct store_command command = {0};
+    struct err err = {0};
+    char attempt[128];
+
+    snprintf(attempt, sizeof attempt, "%s/%lld", keeper->setup.instance, (long long)request->hold->token);
+    request->barrier->attempt = attempt;
+    if (store_barrier_command(request->barrier, &command, &err) == 0) {
+        struct redis_reply *reply = store_call(keeper->redis, &command, &err);
+        store_barrier_answer(reply ? REDIS_ANSWERED : REDIS_LOST, reply, request->voted);
+        redis_reply_free(reply);
+    }
+    store_command_clear(&command);
+    if (err.kind != ERR_NONE && request->voted->answer == BARRIER_NO_ANSWER)
+        snprintf(request->voted->detail, sizeof request->voted->detail, "%.255s", err.text);
+}
+
 void keeper_answer(struct keeper *keeper, struct keeper_request *request)
 {
     if (request->plan)
         confirm(keeper, request);
+    else if (request->barrier)
+        vote(keeper, request);
     else
         reserve(keeper, request);
     sem_post(&request->done);

@@ -17,6 +17,8 @@ struct plan {
 void plan_clear(struct plan *plan);
 /* Adds a step; arguments are "key", "value" pairs ending with NULL; a NULL value is left out. Returns the step to raise its class, or NULL (err set). */
 struct step *plan_add(struct plan *plan, const struct step_type *type, struct err *err, ...) __attribute__((sentinel));
+/* For a job of a consistency group, a place where all its members wait for each other: at "ready", before anything is frozen, and at "frozen". For another job nothing. */
+int plan_barrier(struct plan *plan, const struct job *job, const char *at, struct err *err);
 int plan_lose(struct plan *plan, struct err *err, const char *format, ...) __attribute__((format(printf, 3, 4)));
 /* SHA-256 over step names, classes and args, with the job's id replaced by "JOB" (names of artefacts derive from it): what a person confirms and the digest of the real job compare. */
 void plan_digest(const struct plan *plan, const char *job_id, char out[65]);

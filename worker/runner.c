@@ -59,12 +59,26 @@ static int check_debts(const struct plan *plan, struct err *err)
     return 0;
 }
 
+/* A verb that knows nothing of groups must not act as if it were for itself. */
+static int check_group(const struct attempt *attempt, struct err *err)
+{
+    const struct plan *plan = &attempt->plan.plan;
+    size_t barriers = 0;
+
+    for (size_t i = 0; i < plan->count; i++)
+        barriers += plan->steps[i].type == &step_barrier;
+    if (!attempt->job->group_limit_ms || barriers)
+        return 0;
+    return err_set(err, ERR_PERMANENT, "%s: %s targets cannot do that in a consistency group",
+                   op_names[attempt->job->op], attempt->backend->ops->kind);
+}
+
 static int check_plan(const struct attempt *attempt, struct err *err)
 {
     const struct plan *plan = &attempt->plan.plan;
     char digest[65];
 
-    if (check_debts(plan, err) < 0)
+    if (check_debts(plan, err) < 0 || check_group(attempt, err) < 0)
         return -1;
     if ((int)plan_class(plan) > (int)class_when_done(attempt->job))
         return err_set(err, ERR_PERMANENT, "%s: the plan holds a step of class %s, above the job's",
@@ -131,6 +145,7 @@ void runner_run(const struct runner_env *env, struct backend *backend, const str
         return;
     env->phase(env->context, "plan");
     if (make_plan(&attempt, &err) < 0 || check_plan(&attempt, &err) < 0) {
+        attempt_leave_group(&attempt, &err);
         end_refused(&err, out);
         return;
     }
@@ -139,6 +154,7 @@ void runner_run(const struct runner_env *env, struct backend *backend, const str
         return;
     }
     if (journal_plan(&attempt, &err) < 0) {
+        attempt_leave_group(&attempt, &err);
         end_refused(&err, out);
         return;
     }

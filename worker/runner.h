@@ -7,6 +7,7 @@
 #include "model/job.h"
 #include "model/job_state.h"
 #include "model/status.h"
+#include "redis/store.h"
 #include "worker/backend.h"
 
 /* Of a journaled step. PAID: of a paying step, whether in its turn or not. UNDOING is written before undo(): what is half taken back is never taken for done. */
@@ -45,6 +46,9 @@ struct runner_env {
     bool (*lock_lost)(void *context);
     int64_t (*rate_limit)(void *context);
     void (*pause)(void *context, int ms); /* between tries; NULL: sleeps, cut short by stopping() */
+    /* A vote in the job's consistency group; one round trip of the keeper at most. why: of VOTE_ABORT. NULL: no groups here. */
+    void (*barrier)(void *context, const struct job *job, enum barrier_vote vote, const char *why,
+                    struct barrier_result *out);
 };
 
 struct journaled_step {

@@ -141,8 +141,11 @@ void attempt_back(struct attempt *attempt, const struct err *why, struct outcome
     size_t at = attempt->plan.plan.count;
     bool any;
 
+    int paid = attempt_pay(attempt, true, &any, &owed, &err);
+
     attempt->env->phase(attempt->env->context, "undo");
-    if (attempt_pay(attempt, true, &any, &owed, &err) < 0 || undo_all(attempt, &at, &err) < 0) {
+    attempt_leave_group(attempt, why);
+    if (paid < 0 || undo_all(attempt, &at, &err) < 0) {
         err_wrap(&err, "%s; then", why->kind == ERR_NONE ? "taken back after a restart" : why->text);
         attempt_park(attempt, &err, at, owed, out);
         return;
@@ -173,6 +176,7 @@ void attempt_park(struct attempt *attempt, const struct err *why, size_t index, 
     bool any;
 
     attempt_pay(attempt, true, &any, &paid, &ignored); /* no guest stays frozen, whatever else is unknown */
+    attempt_leave_group(attempt, why);
     outcome_clear(out);
     outcome_end(out, STATE_PARKED, why);
     if (!owed)

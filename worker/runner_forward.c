@@ -209,6 +209,7 @@ static void leave(struct attempt *attempt, const struct err *err, struct outcome
     bool any;
 
     attempt_pay(attempt, true, &any, &owed, &ignored);
+    attempt_leave_group(attempt, err);
     out->kind = OUTCOME_LEFT;
     out->err = *err;
 }

@@ -91,6 +91,9 @@ struct step_type {
 int settle_by_repeating(const struct step_run *run, const struct step *step, struct facts *learned, enum settled *out,
                         struct err *err);
 
+/* The runner's own, found before a backend's: the members of a consistency group wait for each other. plan_barrier() (plan.h) adds it. */
+extern const struct step_type step_barrier;
+
 /* What execute() may ask of the one who runs it. */
 void attempt_progress(struct attempt *attempt, int64_t done, int64_t total); /* bytes; cheap, call often */
 bool attempt_cancelled(

@@ -241,6 +241,12 @@ static int open_custody(struct worker *worker, struct err *err)
     return reconcile(worker, err);
 }
 
+/* Each member holds an executor until all are ready. */
+static int64_t group_room(const struct worker_options *options)
+{
+    return options->limit_adds && options->limit_adds < options->executors ? options->limit_adds : options->executors;
+}
+
 static int open_records(struct worker *worker, struct err *err)
 {
     struct outbox_setup outbox = {worker->journal, worker->options->host, &worker->keys};
@@ -254,6 +260,7 @@ static int open_records(struct worker *worker, struct err *err)
         .boot_id = worker->boot_id,
         .instance = worker->instance,
         .executors = worker->options->executors,
+        .group_members = group_room(worker->options),
         .heartbeat_ms = worker->options->heartbeat_ms,
     };
 

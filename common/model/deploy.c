@@ -41,6 +41,8 @@ static const struct field deploy_fields[] = {
     TIME(deploy, cleaned_at, OPTIONAL),
     TIME(deploy, revert_at, OPTIONAL),
     TIME(deploy, delete_at, OPTIONAL),
+    INT(deploy, group_limit_ms, OPTIONAL),
+    BOOL(deploy, standing, OPTIONAL),
     {0},
 };
 const struct record_type deploy_record = {"deploy", sizeof(struct deploy), deploy_fields};

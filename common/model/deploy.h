@@ -49,6 +49,8 @@ struct deploy {
     int64_t cleaned_at_ms; /* they are gone; 0: not */
     /* When the last one was begun: the slots of these runs. 0: none was. */
     int64_t revert_at_ms, delete_at_ms;
+    int64_t group_limit_ms; /* its snapshots are one point in time (docs/groups.md); 0: each is for itself */
+    bool standing;          /* a group that was asked for by itself: it has succeeded when its snapshots are there */
 };
 
 struct deploy_word { /* what a deploy was told */

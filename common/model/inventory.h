@@ -29,6 +29,7 @@ struct inventory_host {
     struct list pools;        /* struct inventory_space */
     int64_t clock_skew_ms;    /* against the broker's append time */
     int64_t journal_bytes, waiting, running, executors, parked;
+    int64_t group_members; /* of one consistency group that it holds at once; 0: it does not know groups */
 };
 
 struct inventory_disk {

@@ -45,6 +45,8 @@ static const struct field job_fields[] = {
     STRING(job, reason, OPTIONAL, .max = 1024),
     BOOL(job, dry_run, OPTIONAL),
     STRING(job, traceparent, OPTIONAL, .max = 128),
+    INT(job, group_members, OPTIONAL),
+    INT(job, group_limit_ms, OPTIONAL),
     {0},
 };
 const struct record_type job_record = {"job", sizeof(struct job), job_fields};

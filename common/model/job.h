@@ -32,8 +32,13 @@ struct job {
     char *replaces; /* the job that this one re-targets or retries */
     char *requested_by, *reason;
     bool dry_run;
-    char *traceparent; /* W3C trace context; travels as header */
+    char *traceparent;      /* W3C trace context; travels as header */
+    int64_t group_members;  /* of its consistency group, this one included */
+    int64_t group_limit_ms; /* no guest of it stands still for longer */
 };
+
+/* A file system of Windows thaws by itself after 10 s, so longer is for others. */
+enum { GROUP_MEMBERS_MAX = 1000, GROUP_LIMIT_MIN_MS = 1000, GROUP_LIMIT_MS = 10000, GROUP_LIMIT_MAX_MS = 60000 };
 
 extern const struct record_type job_record;
 DEFINE_RECORD(job, job_record)

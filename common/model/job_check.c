@@ -175,6 +175,20 @@ static int check_words(const struct job *job, struct err *err)
     return check_text("reason", job->reason, true, err);
 }
 
+/* Two machines at least would be usual; one is a group, too. */
+static int check_group(const struct job *job, struct err *err)
+{
+    if (!job->group && !job->group_members && !job->group_limit_ms)
+        return 0;
+    if (!job->group || !*job->group)
+        return check_wrong(err, "group", "is missing, but it has members or a limit");
+    if (job->op != OP_SNAPSHOT_CREATE)
+        return check_wrong(err, "group", "only snapshot.create can be done in a consistency group");
+    if (check_range("group_members", job->group_members, 1, GROUP_MEMBERS_MAX, err) < 0)
+        return -1;
+    return check_range("group_limit_ms", job->group_limit_ms, GROUP_LIMIT_MIN_MS, GROUP_LIMIT_MAX_MS, err);
+}
+
 static int check_digest(const char *field, const char *digest, struct err *err)
 {
     if (digest && (strlen(digest) != 64 || strspn(digest, "0123456789abcdef") != 64))
@@ -238,7 +252,7 @@ int job_check(const struct job *job, struct err *err)
 {
     if (check_address(job, err) < 0 || check_times(job, err) < 0 || check_limits(job, err) < 0)
         return -1;
-    if (check_words(job, err) < 0 || check_digest("plan_digest", job->plan_digest, err) < 0)
+    if (check_words(job, err) < 0 || check_group(job, err) < 0 || check_digest("plan_digest", job->plan_digest, err) < 0)
         return -1;
     if (check_expect(job->expect, err) < 0)
         return -1;

@@ -61,6 +61,7 @@ static const struct field run_fields[] = {
     BOOL(run, stop_on_failure, OPTIONAL),
     INT(run, at_once, OPTIONAL),
     INT(run, start_within_ms, OPTIONAL),
+    INT(run, group_limit_ms, OPTIONAL),
     {0},
 };
 const struct record_type run_record = {"run", sizeof(struct run), run_fields};

@@ -49,6 +49,7 @@ struct run {
     bool stop_on_failure; /* after one that did not succeed nothing starts any more */
     int64_t at_once;      /* so many jobs; 0: no limit */
     int64_t start_within_ms; /* a member whose turn has come and whose host takes no work for so long is refused; 0: it waits */
+    int64_t group_limit_ms; /* its members are one consistency group (docs/groups.md); 0: they are none */
 };
 
 extern const struct record_type run_record, run_members_record, run_member_record;

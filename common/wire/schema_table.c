@@ -16,7 +16,8 @@
 EMBED(schema_job_1, "job.1.avsc");
 EMBED(schema_job_2, "job.2.avsc");
 EMBED(schema_job_3, "job.3.avsc");
-EMBED(schema_job_4, "job.avsc");
+EMBED(schema_job_4, "job.4.avsc");
+EMBED(schema_job_5, "job.avsc");
 EMBED(schema_status_1, "status.1.avsc");
 EMBED(schema_status_2, "status.avsc");
 EMBED(schema_ledger_entry_1, "ledger_entry.1.avsc");
@@ -25,10 +26,12 @@ EMBED(schema_ledger_entry_3, "ledger_entry.3.avsc");
 EMBED(schema_ledger_entry_4, "ledger_entry.4.avsc");
 EMBED(schema_ledger_entry_5, "ledger_entry.5.avsc");
 EMBED(schema_ledger_entry_6, "ledger_entry.6.avsc");
-EMBED(schema_ledger_entry_7, "ledger_entry.avsc");
+EMBED(schema_ledger_entry_7, "ledger_entry.7.avsc");
+EMBED(schema_ledger_entry_8, "ledger_entry.avsc");
 EMBED(schema_restore_point_1, "restore_point.1.avsc");
 EMBED(schema_restore_point_2, "restore_point.avsc");
-EMBED(schema_inventory_1, "inventory.avsc");
+EMBED(schema_inventory_1, "inventory.1.avsc");
+EMBED(schema_inventory_2, "inventory.avsc");
 EMBED(schema_request_1, "request.1.avsc");
 EMBED(schema_request_2, "request.2.avsc");
 EMBED(schema_request_3, "request.3.avsc");
@@ -43,7 +46,7 @@ const struct schema_entry schema_table[] = {
     {2, 1, "status.1.avsc", &status_record, schema_status_1},
     {3, 1, "ledger_entry.1.avsc", &ledger_entry_record, schema_ledger_entry_1},
     {4, 1, "restore_point.1.avsc", &restore_point_record, schema_restore_point_1},
-    {5, 1, "inventory.avsc", &inventory_record, schema_inventory_1},
+    {5, 1, "inventory.1.avsc", &inventory_record, schema_inventory_1},
     {6, 1, "request.1.avsc", &request_record, schema_request_1},
     {7, 1, "deploy_event.1.avsc", &deploy_event_record, schema_deploy_event_1},
     {8, 1, "audit.avsc", &audit_record, schema_audit_1},
@@ -58,10 +61,13 @@ const struct schema_entry schema_table[] = {
     {17, 3, "job.3.avsc", &job_record, schema_job_3},
     {18, 3, "request.3.avsc", &request_record, schema_request_3},
     {19, 5, "ledger_entry.5.avsc", &ledger_entry_record, schema_ledger_entry_5},
-    {20, 4, "job.avsc", &job_record, schema_job_4},
+    {20, 4, "job.4.avsc", &job_record, schema_job_4},
     {21, 4, "request.avsc", &request_record, schema_request_4},
     {22, 6, "ledger_entry.6.avsc", &ledger_entry_record, schema_ledger_entry_6},
-    {23, 7, "ledger_entry.avsc", &ledger_entry_record, schema_ledger_entry_7},
+    {23, 7, "ledger_entry.7.avsc", &ledger_entry_record, schema_ledger_entry_7},
     {24, 2, "deploy_event.avsc", &deploy_event_record, schema_deploy_event_2},
+    {25, 5, "job.avsc", &job_record, schema_job_5},
+    {26, 8, "ledger_entry.avsc", &ledger_entry_record, schema_ledger_entry_8},
+    {27, 2, "inventory.avsc", &inventory_record, schema_inventory_2},
     {0},
 };

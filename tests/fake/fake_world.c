@@ -5,8 +5,10 @@
 #include "model/job.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 static struct fake_world *world;
 
@@ -282,6 +284,11 @@ static int plan_fake(struct backend *backend, const struct job *job, struct plan
     static const struct step_type *const backup[] = {&type_add, &type_push, NULL};
 
     (void)backend;
+    if (job->op == OP_SNAPSHOT_CREATE && job->group_limit_ms)
+        return plan_barrier(plan, job, "ready", err) < 0 || !plan_add(plan, &type_freeze, err, NULL) ||
+                       plan_barrier(plan, job, "frozen", err) < 0
+                   ? -1
+                   : plan_types(plan, err, create + 1);
     if (job->op == OP_SNAPSHOT_CREATE)
         return plan_types(plan, err, create);
     if (job->op == OP_SNAPSHOT_REVERT)
@@ -404,10 +411,39 @@ static void no_pause(void *context, int ms)
     (void)ms;
 }
 
+static void note_vote(struct fake_world *here, enum barrier_vote vote)
+{
+    here->votes[vote]++;
+    here->frozen_when_ready |= vote < VOTE_FROZEN && here->frozen;
+    here->thawed_when_frozen |= vote == VOTE_FROZEN && !here->frozen;
+    here->group_over |= vote == VOTE_ABORT;
+}
+
+static void barrier(void *context, const struct job *job, enum barrier_vote vote, const char *why,
+                    struct barrier_result *out)
+{
+    struct fake_world *here = context;
+
+    (void)job;
+    *out = (struct barrier_result){.answer = here->group_says[vote]};
+    if (vote == VOTE_ABORT && !why)
+        abort();
+    if (!here->group_attempt)
+        here->group_attempt = getpid();
+    note_vote(here, vote);
+    if (here->group_over || here->group_attempt != getpid()) {
+        out->answer = BARRIER_ABORT;
+        snprintf(out->detail, sizeof out->detail, "it is over");
+    } else if (here->group_waits > 0) {
+        here->group_waits--;
+        out->answer = BARRIER_WAIT;
+    }
+}
+
 struct runner_env fake_env(struct fake_world *here)
 {
-    return (struct runner_env){here,     save_plan, save_steps, confirm_lock, lock_trust, reserve,    phase,
-                               progress, looking,   cancelled,  stopping,     lock_lost,  rate_limit, no_pause};
+    return (struct runner_env){here,    save_plan, save_steps, confirm_lock, lock_trust, reserve,  phase,  progress,
+                               looking, cancelled, stopping,   lock_lost,    rate_limit, no_pause, barrier};
 }
 
 bool fake_journaled(struct fake_world *here, struct journaled_plan *out)

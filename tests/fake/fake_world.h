@@ -5,6 +5,8 @@
  */
 #include "worker/runner.h"
 
+#include <sys/types.h>
+
 enum fake_effect { FAKE_ADD, FAKE_SNAP, FAKE_PUSH, FAKE_SWAP, FAKE_KILL, FAKE_EFFECTS };
 
 enum { FAKE_STEPS = 16, FAKE_FACTS = 256, FAKE_PLAN = 4096 };
@@ -35,6 +37,13 @@ struct fake_world {
     enum trust trust;
     int confirmed; /* confirm_lock calls answered OURS */
     int64_t done, total;
+    /* a consistency group, as the others and Redis stand to it */
+    enum barrier_answer group_says[4]; /* to each vote; ON at first */
+    int group_waits;                   /* WAIT so many times before a vote is answered with that */
+    int votes[4];
+    bool frozen_when_ready, thawed_when_frozen; /* it was in the wrong state when it voted: must stay false */
+    pid_t group_attempt;                        /* who voted first: another process has begun again */
+    bool group_over;                            /* somebody aborted */
 };
 
 struct fake_world *fake_world_new(void); /* shared memory; fake_world_free */
@@ -42,7 +51,7 @@ void fake_world_free(struct fake_world *world);
 void fake_world_use(struct fake_world *world); /* the one that the fake backend's steps act on */
 struct runner_env fake_env(struct fake_world *world);
 extern const struct backend_ops
-    fake_backend_ops; /* snapshot.create: freeze snap thaw · snapshot.revert: check stop swap add start · snapshot.delete: add kill · backup.create: add push · backup.restore: hold a, hold b, add, free b, free a */
+    fake_backend_ops; /* snapshot.create: freeze snap thaw, in a group barrier freeze barrier snap thaw · snapshot.revert: check stop swap add start · snapshot.delete: add kill · backup.create: add push · backup.restore: hold a, hold b, add, free b, free a */
 struct backend *fake_backend(void);
 /* The plan in the journal; false: there is none. */
 bool fake_journaled(struct fake_world *world, struct journaled_plan *out);

@@ -144,6 +144,12 @@ static void the_rest(void **state)
     EXPECT(&command, "FCALL", "fs_claim", "0", "alpha", "i", "b", "/s", "1", "2", "3", "45000", "1");
     assert_int_equal(store_reserve_command("r", "j", 1, 2, 3, &command, &err), 0);
     EXPECT(&command, "FCALL", "fs_reserve", "0", "r", "j", "1", "2", "3");
+    assert_int_equal(
+        store_barrier_command(&(struct store_barrier){"g", "j", "i/1", 2, VOTE_RESERVED, NULL}, &command, &err), 0);
+    EXPECT(&command, "FCALL", "fs_barrier", "0", "g", "j", "i/1", "2", "reserved");
+    assert_int_equal(
+        store_barrier_command(&(struct store_barrier){"g", "j", "i/1", 2, VOTE_ABORT, "why"}, &command, &err), 0);
+    EXPECT(&command, "FCALL", "fs_barrier", "0", "g", "j", "i/1", "2", "abort", "why");
     assert_int_equal(store_unreserve_command("r", "j", &command, &err), 0);
     EXPECT(&command, "FCALL", "fs_unreserve", "0", "r", "j");
     assert_int_equal(store_flags_command("j", "alpha", &command, &err), 0);

@@ -65,12 +65,12 @@ static struct thaw_guard *guard_new(virDomainPtr domain, int64_t limit_ms)
     return guard;
 }
 
-int thaw_guard_begin(struct libvirt_backend *backend, virDomainPtr domain, struct err *err)
+int thaw_guard_begin(struct libvirt_backend *backend, virDomainPtr domain, int64_t limit_ms, struct err *err)
 {
     struct thaw_guard *guard;
 
     thaw_guard_end(backend);
-    guard = guard_new(domain, backend->base.config->frozen_limit_ms);
+    guard = guard_new(domain, limit_ms);
     if (!guard)
         return err_memory(err, "freeze");
     if (pthread_create(&guard->thread, NULL, watch_limit, guard) != 0) {

@@ -5,5 +5,5 @@
  */
 #include "worker/backends/libvirt/libvirt.h"
 
-int thaw_guard_begin(struct libvirt_backend *backend, virDomainPtr domain, struct err *err);
+int thaw_guard_begin(struct libvirt_backend *backend, virDomainPtr domain, int64_t limit_ms, struct err *err);
 bool thaw_guard_end(struct libvirt_backend *backend); /* true: it had to thaw; none: false */

@@ -21,11 +21,20 @@ static int render_freeze(const struct step_run *run, const struct step *step, st
     return 0;
 }
 
-static int freeze(struct libvirt_backend *backend, virDomainPtr domain, struct err *err)
+/* The host's limit; in a consistency group the group's, if that is shorter. */
+static int64_t frozen_limit_ms(const struct libvirt_backend *backend, const struct job *job)
+{
+    int64_t limit_ms = backend->base.config->frozen_limit_ms;
+
+    return job->group_limit_ms && job->group_limit_ms < limit_ms ? job->group_limit_ms : limit_ms;
+}
+
+static int freeze(struct libvirt_backend *backend, const struct job *job, virDomainPtr domain, struct err *err)
 {
     int count;
 
-    if (libvirt_agent_timeout(backend, domain, err) < 0 || thaw_guard_begin(backend, domain, err) < 0)
+    if (libvirt_agent_timeout(backend, domain, err) < 0 ||
+        thaw_guard_begin(backend, domain, frozen_limit_ms(backend, job), err) < 0)
         return -1;
     count = virDomainFSFreeze(domain, NULL, 0, 0);
     if (count < 0)
@@ -53,7 +62,7 @@ static int execute_freeze(const struct step_run *run, const struct step *step, s
 
     if (libvirt_domain(backend, run->job->target.id, &domain, err) < 0 || libvirt_slot_free(domain, err) < 0)
         return -1;
-    count = freeze(backend, domain, &failure);
+    count = freeze(backend, run->job, domain, &failure);
     if (count < 0 && required) {
         *err = failure;
         return -1;

@@ -200,6 +200,9 @@ static int create(const struct step_run *run, const struct step *step, virDomain
     int64_t flags = facts_get_int(&step->args, "flags", 0);
     int64_t began;
 
+    if (off && run->job->group_limit_ms && virDomainIsActive(domain) == 1)
+        return err_set(err, ERR_CONFLICT, "%s: was started while its consistency group waited",
+                       virDomainGetName(domain));
     if (remove_leftovers(step, err) < 0 || marked_xml(run, step, level, &xml, err) < 0 ||
         (strcmp(level, "filesystem") == 0 && libvirt_slot_free(domain, err) < 0))
         return -1;

@@ -1,4 +1,4 @@
-/* snapshot.create: [freeze] → snapshot → [thaw], or redefine. What kind of snapshot is decided in create_choice.c. */
+/* snapshot.create: [barrier] → [freeze] → [barrier] → snapshot → [thaw], or redefine. What kind of snapshot is decided in create_choice.c. */
 #include "worker/backends/libvirt/create_choice.h"
 #include "worker/backends/libvirt/definition.h"
 #include "worker/backends/libvirt/image.h"
@@ -138,16 +138,34 @@ static int add_snapshot(const struct params_snapshot_create *params, const char 
     return halt ? plan_lose(plan, err, "the running state: the guest is off afterwards") : 0;
 }
 
-static int add_steps(struct libvirt_backend *backend, virDomainPtr domain, const struct params_snapshot_create *params,
-                     const char *name, const struct create_choice *choice, struct plan *plan, struct err *err)
+/* One point in time for all disks of a group: every guest that runs stands still, and goes on. */
+static int check_group(const struct job *job, const struct create_choice *choice, struct err *err)
 {
+    const struct params_snapshot_create *params = job->params;
+
+    if (!job->group_limit_ms)
+        return 0;
+    if (choice->memory || params->halt || params->reuse_external)
+        return err_set(err, ERR_PERMANENT,
+                       "in a consistency group a snapshot is of disks only, and no guest is stopped");
+    return params->quiesce == QUIESCE_REQUIRE
+               ? 0
+               : err_set(err, ERR_PERMANENT, "in a consistency group quiesce is require: every guest stands still");
+}
+
+static int add_steps(struct libvirt_backend *backend, virDomainPtr domain, const struct job *job, const char *name,
+                     const struct create_choice *choice, struct plan *plan, struct err *err)
+{
+    const struct params_snapshot_create *params = job->params;
     bool frozen = false;
 
-    if (choice->reason && facts_set(&plan->facts, "kind_reason", choice->reason, err) < 0)
+    if (check_group(job, choice, err) < 0 ||
+        (choice->reason && facts_set(&plan->facts, "kind_reason", choice->reason, err) < 0))
         return -1;
-    if (!choice->memory && plan_freeze(backend, domain, params->quiesce, plan, &frozen, err) < 0)
+    if (plan_barrier(plan, job, "ready", err) < 0 ||
+        (!choice->memory && plan_freeze(backend, domain, params->quiesce, plan, &frozen, err) < 0))
         return -1;
-    if (add_snapshot(params, name, choice, plan, err) < 0)
+    if (plan_barrier(plan, job, "frozen", err) < 0 || add_snapshot(params, name, choice, plan, err) < 0)
         return -1;
     return frozen && !plan_add(plan, &step_thaw, err, "quiesce", quiesce_names[params->quiesce], NULL) ? -1 : 0;
 }
@@ -185,7 +203,7 @@ static int plan_new(struct libvirt_backend *backend, virDomainPtr domain, const 
         return err_wrap(err, "%s", virDomainGetName(domain));
     if (!ours && check_places(backend, params, name, &choice, err) < 0)
         return -1;
-    return add_steps(backend, domain, params, name, &choice, plan, err);
+    return add_steps(backend, domain, job, name, &choice, plan, err);
 }
 
 /* ---- redefine ---- */
