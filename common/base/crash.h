@@ -5,7 +5,8 @@
  * "~<ms>" at the end it comes so long after the passage, in the middle of what follows.
  * FLEETSNAP_CRASH_FILE names a file with such a text, which is looked at anew at each point: a test can want a crash, and want it no more, while the process runs.
  * Points: connect.before (a process's first connection to the hypervisor) accept.before accept.after plan.before plan.after intent.before intent.after effect.before effect.after
- * done.after undo.before undo.after pay.before pay.after result.before result.after finish.before finish.after publish.before publish.after merge.after; the coordinator's:
+ * done.after undo.before undo.after pay.before pay.after result.before result.after finish.before finish.after publish.before publish.after merge.after commit.after (QEMU has begun it)
+ * pivot.before; the coordinator's:
  * prepare.before prepare.after ticket.after published.before published.after run.before run.after
  */
 #ifdef FLEETSNAP_CRASH_POINTS

@@ -4,11 +4,16 @@
  */
 #include "support/backup_rig.h"
 
+#include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/err.h"
 #include "base/file.h"
 #include "base/uuid.h"
 #include "worker/backends/libvirt/boot_copy.h"
+#include "worker/backends/libvirt/libvirt.h"
+#include "worker/backends/libvirt/monitor.h"
 
+#include <libvirt/libvirt-qemu.h>
 #include <libvirt/virterror.h>
 
 #include <dirent.h>
@@ -422,6 +427,8 @@ static void commit_again(struct job *job)
 /* Within the delete of a snapshot, of which QEMU has begun the commit: the library that reads this must not take the worker down. */
 static void test_a_commit_that_is_half_noted_is_ended(void **state)
 {
+    char layer[PATH_MAX];
+
     (void)state;
     assert_int_equal(in_child(commit_overlay, NULL), 0);
     change_status("<mirror ", "</mirror>", "");
@@ -429,6 +436,161 @@ static void test_a_commit_that_is_half_noted_is_ended(void **state)
                   "  <job type='none' async='snapshot' flags='0x0' asyncStarted='1'><snapshotDelete/></job>\n"
                   "  <blockjobs");
     assert_int_equal(in_child(commit_again, NULL), 0);
+    assert_int_equal(unlink(rig_disk(&rig, "layer", layer)), 0);
+}
+
+/* ---- the end of a commit that nobody noted: QEMU has gone over and was told to forget the job, and who told it died before its note ---- */
+
+static struct monitor *ask_qemu(void)
+{
+    CLEANUP(xml_freep) xmlDocPtr doc = NULL;
+    CLEANUP(freep) char *socket = NULL;
+    struct monitor *monitor = NULL;
+    char path[PATH_MAX], *text = read_status(path);
+    struct err err = {0};
+
+    assert_int_equal(xml_parse(text, "status", &doc, NULL), 0);
+    free(text);
+    socket = xml_get(doc, "/domstatus/monitor/@path");
+    assert_non_null(socket);
+    if (monitor_open(socket, 60000, &monitor, &err) < 0)
+        fail_msg("%s", err.text);
+    return monitor;
+}
+
+static void tell_qemu(struct monitor *monitor, const char *command, const char *arguments)
+{
+    struct err err = {0};
+
+    if (monitor_ask(monitor, command, arguments, NULL, &err) < 0)
+        fail_msg("%s", err.text);
+}
+
+static bool jobs_say(struct monitor *monitor, const char *what)
+{
+    CLEANUP(freep) char *jobs = NULL;
+    struct err err = {0};
+
+    if (monitor_ask(monitor, "query-jobs", NULL, &jobs, &err) < 0)
+        fail_msg("%s", err.text);
+    return strstr(jobs, what);
+}
+
+/* What its daemon does, up to the note: an active commit goes over to the base, one below the top ends by itself; then QEMU forgets the job. */
+static void end_commit(void)
+{
+    CLEANUP(monitor_closep) struct monitor *monitor = ask_qemu();
+    CLEANUP(xml_freep) xmlDocPtr doc = NULL;
+    char path[PATH_MAX], argument[256], bitmap[256], *text = read_status(path);
+
+    assert_int_equal(xml_parse(text, "status", &doc, NULL), 0);
+    free(text);
+    CLEANUP(freep) char *type = xml_get(doc, "/domstatus/blockjobs/blockjob/@type");
+    CLEANUP(freep) char *job = xml_get(doc, "/domstatus/blockjobs/blockjob/@name");
+    CLEANUP(freep) char *base = xml_get(doc, "/domstatus/blockjobs/blockjob/base/@node");
+    snprintf(argument, sizeof argument, "{\"id\":\"%s\"}", job);
+    snprintf(bitmap, sizeof bitmap, "{\"node\":\"%s\",\"name\":\"libvirt-tmp-activewrite\"}", base);
+    if (strcmp(type, "active-commit") == 0) {
+        tell_qemu(monitor, "block-dirty-bitmap-add", bitmap);
+        tell_qemu(monitor, "job-complete", argument);
+    }
+    for (int64_t until = clock_monotonic_ms() + 60000; !jobs_say(monitor, "\"concluded\"");) {
+        assert_true(clock_monotonic_ms() < until);
+        if (jobs_say(monitor, "\"pending\""))
+            tell_qemu(monitor, "job-finalize", argument);
+        nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL);
+    }
+    tell_qemu(monitor, "job-dismiss", argument);
+}
+
+static struct job *snapshot(enum op op, const char *name)
+{
+    struct job *job = rig_job(&rig, op);
+
+    string_set(op == OP_SNAPSHOT_CREATE ? &((struct params_snapshot_create *)job->params)->name
+                                        : &((struct params_snapshot_delete *)job->params)->name,
+               name, NULL);
+    return job;
+}
+
+static void make_snapshots(struct job *job)
+{
+    (void)job;
+    run_it(snapshot(OP_SNAPSHOT_CREATE, "one"));
+    rig_write(&rig, "vda", 0x61, "1M", "1M");
+    run_it(snapshot(OP_SNAPSHOT_CREATE, "two"));
+    rig_write(&rig, "vda", 0x62, "2M", "1M");
+}
+
+/* libvirt, QEMU and the definition name one file, and what is left over in QEMU is gone. */
+static void check_one_disk(struct job *job)
+{
+    char *live = virDomainGetXMLDesc(rig.domain, 0), *defined = virDomainGetXMLDesc(rig.domain, VIR_DOMAIN_XML_INACTIVE);
+    char *nodes = NULL;
+
+    (void)job;
+    DEMAND(live && defined && virDomainIsActive(rig.domain) == 1);
+    DEMAND(!strstr(live, "<mirror") && !strstr(live, ".fs-") && !strstr(defined, ".fs-"));
+    DEMAND(virDomainQemuMonitorCommand(rig.domain, "{\"execute\":\"query-named-block-nodes\"}", &nodes, 0) == 0);
+    DEMAND(!strstr(nodes, ".fs-") && !strstr(nodes, "libvirt-tmp-activewrite"));
+    free(live);
+    free(defined);
+    free(nodes);
+    check_clean(NULL);
+}
+
+static void delete_one(struct job *job)
+{
+    make_snapshots(NULL);
+    run_it(job);
+}
+
+/* Nothing of it waits for the job: the guest may be powered off before that goes on. */
+static void recover_the_defined(struct job *job)
+{
+    char *defined = virDomainGetXMLDesc(rig.domain, VIR_DOMAIN_XML_INACTIVE);
+
+    DEMAND(defined && strstr(defined, "/vda.img'") && strstr(defined, "/vdb.vdb.fs-"));
+    free(defined);
+    recover_it(job);
+}
+
+static void back_up_rightly(struct job *job)
+{
+    struct job *incremental = backup(BACKUP_INCREMENTAL), *same = NULL;
+
+    check_one_disk(job);
+    write_something(job);
+    DEMAND(job_clone(incremental, &same, NULL) == 0);
+    run_it(incremental);
+    check_backup(same);
+}
+
+/* The layers of two snapshots are merged. The worker dies when QEMU has begun the first, and when the second is about to go over; QEMU ends them alone. */
+static void test_a_commit_that_ended_unseen_is_noted(void **state)
+{
+    struct job *one = snapshot(OP_SNAPSHOT_DELETE, "one"), *one_again = NULL;
+    struct job *two = snapshot(OP_SNAPSHOT_DELETE, "two"), *two_again = NULL;
+
+    (void)state;
+    assert_int_equal(job_clone(one, &one_again, NULL), 0);
+    assert_int_equal(job_clone(two, &two_again, NULL), 0);
+    forget_journal();
+    setenv("FLEETSNAP_CRASH", "commit.after", 1);
+    assert_true(WIFSIGNALED(in_child(delete_one, one)));
+    unsetenv("FLEETSNAP_CRASH");
+    end_commit();
+    assert_int_equal(in_child(recover_it, one_again), 0);
+    forget_journal();
+    setenv("FLEETSNAP_CRASH", "pivot.before", 1);
+    assert_true(WIFSIGNALED(in_child(run_it, two)));
+    unsetenv("FLEETSNAP_CRASH");
+    end_commit();
+    assert_int_equal(in_child_then(recover_the_defined, back_up_rightly, two_again), 0);
+    job_free(one);
+    job_free(one_again);
+    job_free(two);
+    job_free(two_again);
 }
 
 /* QEMU was told and has begun, and libvirt has noted nothing of it: neither the backup, nor its block jobs, nor the checkpoint. */
@@ -715,6 +877,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_place_of_a_lost_begin_is_given_back),
         cmocka_unit_test(test_what_qemu_began_alone_is_ended),
         cmocka_unit_test(test_a_commit_that_is_half_noted_is_ended),
+        cmocka_unit_test(test_a_commit_that_ended_unseen_is_noted),
         cmocka_unit_test(test_restore_in_place),
         cmocka_unit_test(test_delete),
         cmocka_unit_test(test_boot),

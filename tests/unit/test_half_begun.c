@@ -56,41 +56,6 @@ static void a_commit_without_its_mirror_loses_what_it_is_of(void **state)
     free(cut);
 }
 
-#define NODE(name) "<privateData><nodenames><nodename type='format' name='" name "'/></nodenames></privateData>"
-#define ENDED(base)                                                                                                                           \
-    "<domstatus><blockjobs active='yes'><blockjob name='c' type='active-commit' state='pivoting' newstate='completed'>"                       \
-    "<disk dst='vda'/><base node='" base "'/><top node='n3'/></blockjob></blockjobs><domain><devices>"                                        \
-    "<disk type='file'><driver name='qemu' type='qcow2'/><source file='/top' index='3'>" NODE(                                                \
-        "n3") "</source>"                                                                                                                     \
-              "<backingStore type='file' index='2'><format type='raw'/><source file='/middle'>" NODE(                                         \
-                  "n2") "</source>"                                                                                                           \
-                        "<backingStore type='file' index='1'><format type='qcow2'/><source file='/low'>" NODE(                                \
-                            "n1") "</source>"                                                                                                 \
-                                  "<backingStore/></backingStore></backingStore><mirror type='file' job=''><source file='/middle'/></mirror>" \
-                                  "<target dev='vda'/></disk></devices></domain></domstatus>"
-
-/* QEMU has gone over and forgotten the job; libvirt had not yet noted the disk, and would not read this note. */
-static void a_commit_that_has_ended_is_noted_to_its_end(void **state)
-{
-    char *cut = NULL;
-
-    (void)state;
-    assert_int_equal(half_begun_cut(ENDED("n2"), &cut, NULL), 0);
-    assert_non_null(cut);
-    assert_null(strstr(cut, "/top"));
-    assert_null(strstr(cut, "<mirror"));
-    assert_null(strstr(cut, "<blockjob "));
-    assert_non_null(strstr(cut, "<driver name=\"qemu\" type=\"raw\"/>"));
-    assert_non_null(strstr(cut, "<source file=\"/middle\" index=\"2\">"));
-    assert_null(strstr(strstr(cut, "/middle") + 1, "/middle"));
-    assert_non_null(strstr(cut, "<backingStore type=\"file\" index=\"1\">"));
-    assert_non_null(strstr(cut, "<source file=\"/low\">"));
-    free(cut);
-    cut = NULL;
-    assert_int_equal(half_begun_cut(ENDED("n7"), &cut, NULL), 0); /* a base that is not in the chain */
-    assert_null(cut);
-}
-
 static void all_else_stays(void **state)
 {
     static const char *const notes[] = {NOTE(""),
@@ -124,7 +89,6 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_place_without_a_backup_is_cut_out),
         cmocka_unit_test(a_commit_without_its_mirror_loses_what_it_is_of),
-        cmocka_unit_test(a_commit_that_has_ended_is_noted_to_its_end),
         cmocka_unit_test(all_else_stays),
         cmocka_unit_test(what_is_no_note_is_refused),
     };

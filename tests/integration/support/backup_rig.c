@@ -39,6 +39,7 @@ static const struct verb verbs[] = {
     {OP_BACKUP_VERIFY, plan_backup_verify, report_backup_verify},
     {OP_BACKUP_DELETE, plan_backup_delete, report_backup_delete},
     {OP_SNAPSHOT_CREATE, plan_snapshot_create, report_snapshot_create},
+    {OP_SNAPSHOT_DELETE, plan_snapshot_delete, report_snapshot_delete},
     {OP_TARGET_RETIRE, plan_target_retire, report_target_retire},
     {OP_NONE, NULL, NULL},
 };
@@ -479,7 +480,7 @@ struct job *rig_job(struct rig *rig, enum op op)
     char id[UUID_TEXT];
 
     uuid_random(id);
-    if (op != OP_SNAPSHOT_CREATE && op != OP_TARGET_RETIRE)
+    if (op != OP_SNAPSHOT_CREATE && op != OP_SNAPSHOT_DELETE && op != OP_TARGET_RETIRE)
         ref = rig_repository(rig);
     job->job_id = strdup(id);
     job->op = (int)op;
@@ -496,6 +497,7 @@ struct job *rig_job(struct rig *rig, enum op op)
     case OP_BACKUP_VERIFY: ((struct params_backup_verify *)job->params)->repository = ref; break;
     case OP_BACKUP_DELETE: ((struct params_backup_delete *)job->params)->repository = ref; break;
     case OP_SNAPSHOT_CREATE:
+    case OP_SNAPSHOT_DELETE:
     case OP_TARGET_RETIRE: break;
     default: fail_msg("no such operation here");
     }

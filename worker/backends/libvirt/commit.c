@@ -1,5 +1,6 @@
 #include "worker/backends/libvirt/commit.h"
 
+#include "base/crash.h"
 #include "worker/backends/libvirt/definition.h"
 #include "worker/backends/libvirt/image.h"
 #include "worker/backends/libvirt/snapshots.h"
@@ -11,19 +12,6 @@
 enum { POLL_FIRST_MS = 10, POLL_MS = 500 };
 
 /* ---- chains ---- */
-
-static xmlNodePtr find_disk(xmlDocPtr doc, const char *name)
-{
-    CLEANUP(xml_matches_freep) xmlXPathObjectPtr found = xml_all(xmlDocGetRootElement(doc), "devices/disk");
-
-    for (int i = 0; found && found->nodesetval && i < found->nodesetval->nodeNr; i++) {
-        CLEANUP(freep) char *each = xml_get_at(found->nodesetval->nodeTab[i], "target/@dev");
-
-        if (each && strcmp(each, name) == 0)
-            return found->nodesetval->nodeTab[i];
-    }
-    return NULL;
-}
 
 static int read_live_chain(xmlNodePtr disk, struct strings *out, struct err *err)
 {
@@ -44,7 +32,7 @@ int disk_chain(virDomainPtr domain, const char *name, struct strings *out, struc
 
     if (libvirt_domain_xml(domain, 0, &doc, err) < 0)
         return -1;
-    disk = find_disk(doc, name);
+    disk = definition_find_disk(xmlDocGetRootElement(doc), name);
     if (!disk)
         return err_set(err, ERR_CONFLICT, "disk %s: %s has it no more", name, virDomainGetName(domain));
     if (virDomainIsActive(domain) == 1)
@@ -86,7 +74,7 @@ static bool mirror_ready(virDomainPtr domain, const char *name)
 
     if (libvirt_domain_xml(domain, 0, &doc, NULL) < 0)
         return false;
-    disk = find_disk(doc, name);
+    disk = definition_find_disk(xmlDocGetRootElement(doc), name);
     ready = disk ? xml_get_at(disk, "mirror/@ready") : NULL;
     return ready && strcmp(ready, "yes") == 0;
 }
@@ -99,6 +87,7 @@ static int begin(struct libvirt_backend *backend, virDomainPtr domain, const str
     if (virDomainBlockCommit(domain, commit->disk, commit->base, commit->top, 0,
                              active ? VIR_DOMAIN_BLOCK_COMMIT_ACTIVE : 0) < 0)
         return libvirt_call_err(backend, err, "commit %s", commit->disk);
+    crash_point("commit.after", commit->disk);
     return 0;
 }
 
@@ -123,6 +112,7 @@ static int look(const struct step_run *run, virDomainPtr domain, const struct co
         attempt_progress(run->attempt, (int64_t)info.cur, (int64_t)info.end);
     if (!active || info.cur < info.end || !mirror_ready(domain, commit->disk))
         return 0;
+    crash_point("pivot.before", commit->disk);
     if (virDomainBlockJobAbort(domain, commit->disk, VIR_DOMAIN_BLOCK_JOB_ABORT_PIVOT) == 0)
         return 1;
     if (libvirt_code() == VIR_ERR_BLOCK_COPY_ACTIVE)
@@ -155,7 +145,7 @@ int commit_defined(virDomainPtr domain, const struct commit *commit, bool *out, 
         return 0;
     if (libvirt_domain_xml(domain, VIR_DOMAIN_XML_INACTIVE, &doc, err) < 0)
         return -1;
-    disk = find_disk(doc, commit->disk);
+    disk = definition_find_disk(xmlDocGetRootElement(doc), commit->disk);
     source = disk ? xml_get_at(disk, "source/@file") : NULL;
     *out = source && image_same(source, commit->top);
     return 0;

@@ -8,13 +8,13 @@
 
 #include "base/crash.h"
 #include "base/log.h"
-#include "worker/backends/libvirt/half_begun.h"
+#include "worker/backends/libvirt/notes.h"
 #include "worker/backends/libvirt/predecessor.h"
 
 #include <pthread.h>
 #include <string.h>
 
-enum { KEEPALIVE_SECONDS = 5, KEEPALIVE_COUNT = 3, PREDECESSOR_MS = 60000, HALF_BEGUN_MS = 30000 };
+enum { KEEPALIVE_SECONDS = 5, KEEPALIVE_COUNT = 3, PREDECESSOR_MS = 60000, NOTES_MS = 30000 };
 
 static pthread_once_t started = PTHREAD_ONCE_INIT;
 static pthread_mutex_t opening =
@@ -60,7 +60,7 @@ static void wait_for_guests(virConnectPtr connection, const char *uri)
                                     VIR_CONNECT_GET_ALL_DOMAINS_STATS_ACTIVE) >= 0)
         virDomainStatsRecordListFree(records);
     if (root)
-        half_begun_wait(root, HALF_BEGUN_MS);
+        notes_wait(root, NOTES_MS);
 }
 
 /* Before the first open of this process: what must be over, and what must be forgotten, when a driver starts in it. */
@@ -70,9 +70,9 @@ static int prepare(const char *uri, struct err *err)
 
     if (predecessor_wait(uri, PREDECESSOR_MS, err) < 0)
         return -1;
-    if (root)
-        half_begun_forget(root);
-    return 0;
+    if (!root || !notes_mend(root))
+        return 0;
+    return predecessor_wait(uri, PREDECESSOR_MS, err); /* QEMU was spoken to, and must have noticed the end of that */
 }
 
 virConnectPtr libvirt_open(const char *uri, struct err *err)

@@ -149,14 +149,9 @@ int definition_without_secrets(const char *xml, char **out, struct err *err)
 
 /* ---- edits ---- */
 
-void definition_cut_backing(xmlNodePtr domain)
+xmlNodePtr definition_find_disk(xmlNodePtr domain, const char *name)
 {
-    xml_remove_all(domain, "devices/disk/backingStore");
-}
-
-static xmlNodePtr find_disk(xmlNodePtr domain, const char *name)
-{
-    CLEANUP(xml_matches_freep) xmlXPathObjectPtr found = xml_all(domain, "devices/disk");
+    CLEANUP(xml_matches_freep) xmlXPathObjectPtr found = domain && name ? xml_all(domain, "devices/disk") : NULL;
 
     for (int i = 0; found && found->nodesetval && i < found->nodesetval->nodeNr; i++) {
         CLEANUP(freep) char *each = xml_get_at(found->nodesetval->nodeTab[i], "target/@dev");
@@ -167,9 +162,14 @@ static xmlNodePtr find_disk(xmlNodePtr domain, const char *name)
     return NULL;
 }
 
+void definition_cut_backing(xmlNodePtr domain)
+{
+    xml_remove_all(domain, "devices/disk/backingStore");
+}
+
 int definition_set_disk(xmlNodePtr domain, const char *name, const char *file, const char *format, struct err *err)
 {
-    xmlNodePtr disk = find_disk(domain, name);
+    xmlNodePtr disk = definition_find_disk(domain, name);
     xmlNodePtr driver = disk ? xml_find(disk, "driver") : NULL;
 
     if (!disk)

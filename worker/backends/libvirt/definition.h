@@ -11,6 +11,8 @@ char *strings_join(const struct strings *strings, const char *separator); /* cal
 /* Secrets stay on the host: what people see is the same definition without them. */
 int definition_without_secrets(const char *xml, char **out, struct err *err);
 
+/* In a <domain>: the <disk> of that name in the guest; NULL: none (also where either argument is NULL). */
+xmlNodePtr definition_find_disk(xmlNodePtr domain, const char *name);
 /* In a <domain>: the disk `name` gets `file` as its source, a qcow2, without a backing chain (libvirt finds it in the image). ERR_PERMANENT if there is no such disk. */
 int definition_set_disk(xmlNodePtr domain, const char *name, const char *file, const char *format, struct err *err);
 void definition_cut_backing(xmlNodePtr domain);
