@@ -213,6 +213,29 @@ test_the_status_topic_is_followed_and_checked() {
     expect 0 snapshot delete shop-1 followed --yes
 }
 
+# Another language, from docs/protocol.md alone: what it believes and what not.
+test_a_consumer_in_python() {
+    local examples=$e2e_here/../../docs/examples python record consumer
+    python=$("${stack%/*}/python" "$examples/requirements.txt")
+    if [[ $? == 69 && ${CI:-} != true ]]; then
+        echo 'skipped: the packages of the example cannot be installed, see above' >&2
+        return
+    fi
+    truth 'the packages of the example cannot be installed' test -x "$python"
+    expect 0 snapshot create shop-1 --name for-python --no-wait
+    job=$out
+    expect 0 job watch "$job"
+    record=$("$tools/kafka_record" list fleetsnap.status | jq -c -s 'map(select(.headers["fs-job"] == "'"$job"'")) | .[-1]')
+    "$tools/kafka_record" again fleetsnap.status "$(jq .partition <<<"$record")" "$(jq .offset <<<"$record")" --header fs-host=gamma
+    "$python" "$examples/follow_status.py" "$FLEETSNAP_KAFKA" "$DIR/coordinator/master.key" "$e2e_here/../../schemas" \
+        >"$DIR/logs/python.out" 2>"$DIR/logs/python.err" &
+    consumer=$!
+    trap 'kill $consumer 2>/dev/null' EXIT
+    eventually 60 'the consumer shows the job' grep -q "^$job alpha snapshot.create shop-1 SUCCEEDED" "$DIR/logs/python.out"
+    eventually 60 'the consumer doubts the forged event' grep -q '^not believed' "$DIR/logs/python.err"
+    expect 0 snapshot delete shop-1 for-python --yes
+}
+
 test_the_audit_log_says_who_asked_and_proves_itself() {
     local config="$DIR/coordinator/coordinator.yaml" newest
     new_token auditor --role viewer
