@@ -44,3 +44,7 @@ int plans_runs(struct coordinator *coordinator, const char *policy, bool open_on
 int plans_run_show(struct coordinator *coordinator, const char *prefix, json_t **out, struct err *err);
 int plans_run_cancel(struct coordinator *coordinator, const struct caller *caller, const char *prefix,
                      const char *reason, char *out_run_id, struct err *err);
+
+/* What could be restored now, how old it would be, when it was last proven, and what failed since then: {since, at, fleet, policies, targets} (readiness.h). */
+int plans_report(struct coordinator *coordinator, struct view_reader *reader, int64_t since_ms, json_t **out,
+                 struct err *err);

@@ -5,6 +5,7 @@ const struct api_route api_routes[] = {
     {"GET", "/v1/health", ROLE_PUBLIC, api_health, "Whether this process answers"},
     {"GET", "/v1/state", ROLE_VIEWER, api_state, "Who leads, and what it sees of Kafka and Redis"},
     {"GET", "/v1/doctor", ROLE_VIEWER, api_doctor, "What is wrong, and what to do"},
+    {"GET", "/v1/report", ROLE_VIEWER, api_report, "What could be restored now, and how old it would be"},
 
     {"GET", "/v1/hosts", ROLE_VIEWER, api_hosts_list, "The hosts of the fleet"},
     {"GET", "/v1/hosts/{host}", ROLE_VIEWER, api_hosts_show, "One host"},

@@ -103,6 +103,10 @@ static const struct option_row audit_check[] = {
     COORDINATOR_CONFIG,
     {.name = NULL},
 };
+static const struct option_row report[] = {
+    OPTION_SINCE("failures and gaps since then; default 7d"),
+    {.name = NULL},
+};
 static const struct option_row status_tail[] = {
     COORDINATOR_CONFIG,
     OPTION_SELECTOR("only of targets with these labels, as in app=shop,tier!=db"),
@@ -251,6 +255,15 @@ const struct command commands_fleet[] = {
      {"release shop-1", "release -l app=shop", "release --host alpha"}},
 
     {"doctor", "", NULL, 0, {{0}}, NULL, run_doctor, "what is wrong, and what to do", {"doctor"}},
+    {"report",
+     "",
+     NULL,
+     0,
+     {{0}},
+     report,
+     run_report,
+     "what could be restored now, how old it would be, when it was proven, and what failed",
+     {"report", "report --since 30d --json"}},
     {"topic",
      "init",
      NULL,

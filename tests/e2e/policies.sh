@@ -67,6 +67,14 @@ test_targets_know_their_policies() {
     holds 'map(.target.name) | index("twin") != null and index("'"$vm"'") == null or (map(select(.host == "'"$host"'" and .target.name == "'"$vm"'")) | length) == 0'
 }
 
+test_the_report_has_what_could_be_restored() {
+    expect_json 0 report
+    holds '.policies[] | select(.name == "'"$policy"'") | .targets == 1 and .restorable == 1 and .late == 0'
+    holds '.targets[] | select(.name == "'"$vm"'" and .host == "'"$host"'") | .age_ms < 3600000 and .protection == "protected"'
+    expect 0 report --since 1h
+    says "$policy" RESTORABLE
+}
+
 test_retention_deletes_by_itself_and_only_its_own() {
     expect_json 0 backup create "$vm" --repository "$repository" --kind full
     local own

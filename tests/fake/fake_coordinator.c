@@ -902,6 +902,24 @@ int plans_annotate(struct coordinator *fake, json_t *items, bool unprotected_onl
     return 0;
 }
 
+int plans_report(struct coordinator *fake, struct view_reader *reader, int64_t since_ms, json_t **out, struct err *err)
+{
+    (void)fake;
+    (void)reader;
+    (void)err;
+    *out = json_pack(
+        "{s:I, s:{s:i, s:i, s:i, s:i, s:i, s:s, s:i, s:i, s:i, s:[{s:s, s:i}]}, "
+        "s:[{s:s, s:s, s:i, s:i, s:i, s:i, s:s, s:i, s:s, s:i}], s:[{s:s, s:s, s:i, s:s}, {s:s, s:s, s:n, s:s}]}",
+        "since_ms", (json_int_t)since_ms, "fleet", "targets", 4, "restorable", 1, "late", 1, "unprotected", 2,
+        "worst_age_ms", 97200000, "worst_target", "shop-1", "worst_gap_ms", 97200000, "unverified", 3, "failures", 2,
+        "causes", "cause", "backup.create FAILED: no room", "count", 2, "policies", "name", "nightly", "operation",
+        "backup.create", "targets", 2, "restorable", 1, "late", 1, "worst_age_ms", 97200000, "worst_target", "shop-1",
+        "max_age_ms", 93600000, "last_verified_at", "2026-11-19T12:00:00Z", "failures", 2, "targets", "name", "shop-1",
+        "host", "alpha", "age_ms", 97200000, "protection", "late", "name", "db", "host", "beta", "age_ms", "protection",
+        "unprotected");
+    return *out ? 0 : -1;
+}
+
 int plans_runs(struct coordinator *fake, const char *policy, bool open_only, int64_t limit, json_t **out,
                struct err *err)
 {

@@ -182,9 +182,13 @@ static void json_is_alone_on_standard_output(void **state)
     static const char *const lists[] = {"targets --json",          "hosts --json",        "jobs --json",
                                         "backups --json",          "repositories --json", "tokens --json",
                                         "snapshots shop-1 --json", "dlq list --json"};
-    static const char *const objects[] = {
-        "target show shop-1 --json",   "host show alpha --json", "backup show c000 --json",
-        "repository show main --json", "doctor --json",          "snapshot show shop-1 --current --json"};
+    static const char *const objects[] = {"target show shop-1 --json",
+                                          "host show alpha --json",
+                                          "backup show c000 --json",
+                                          "repository show main --json",
+                                          "doctor --json",
+                                          "report --since 30d --json",
+                                          "snapshot show shop-1 --current --json"};
     struct world *world = *state;
 
     fake_load(world->fake, "dead_letters", "[]");
@@ -228,6 +232,19 @@ static void everything_has_a_view_for_people(void **state)
     }
     expect(*state, "tokens", EXIT_DONE, "", "no tokens but the bootstrap one\n");
     expect(*state, "jobs", EXIT_DONE, "", "no jobs\n");
+}
+
+static void the_report_says_how_old_what_could_be_restored_is(void **state)
+{
+    struct world *world = *state;
+
+    expect(world, "report", EXIT_DONE, NULL, "");
+    has(world->out, "nightly        2           1  1 d 3 h  shop-1");
+    has(world->out, "2 of 4 targets are backed up by no policy");
+    has(world->out, "    2  backup.create FAILED: no room");
+    has(world->out, "shop-1  alpha  1 d 3 h  –         late");
+    has(world->out, "db      beta   –        –         unprotected");
+    expect(world, "report --since never", EXIT_USAGE, "", NULL);
 }
 
 static void backups_are_chosen(void **state)
@@ -810,6 +827,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(snapshots_are_a_tree, make, destroy),
         cmocka_unit_test_setup_teardown(json_is_alone_on_standard_output, make, destroy),
         cmocka_unit_test_setup_teardown(everything_has_a_view_for_people, make, destroy),
+        cmocka_unit_test_setup_teardown(the_report_says_how_old_what_could_be_restored_is, make, destroy),
         cmocka_unit_test_setup_teardown(backups_are_chosen, make, destroy),
         cmocka_unit_test_setup_teardown(a_backup_is_waited_for, make, destroy),
         cmocka_unit_test_setup_teardown(no_wait_prints_the_id, make, destroy),
