@@ -109,7 +109,7 @@ int run_report(struct cli *cli, const struct invocation *invocation)
 
     if (code)
         return code;
-    text_add(&path, "/v1/report?");
+    text_add(&path, "/v1/report");
     call_query(&path, "since", *since ? since : NULL);
     code = call_get(cli, "report", &report, "%s", text_str(&path));
     text_free(&path);

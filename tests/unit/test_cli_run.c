@@ -244,6 +244,8 @@ static void the_report_says_how_old_what_could_be_restored_is(void **state)
     has(world->out, "    2  backup.create FAILED: no room");
     has(world->out, "shop-1  alpha  1 d 3 h  –         late");
     has(world->out, "db      beta   –        –         unprotected");
+    expect(world, "report --since 1h --json", EXIT_DONE, NULL, "");
+    has(world->out, "\"since_ms\":1795179600000"); /* as the fake was asked */
     expect(world, "report --since never", EXIT_USAGE, "", NULL);
 }
 
