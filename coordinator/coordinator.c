@@ -90,7 +90,9 @@ static void confirm_ended(struct coordinator *coordinator, struct ledger_node *n
 {
     const struct ledger_job *record = node->entry->job;
 
-    if (!node->quiet_end) {
+    if (node->bygone)
+        event_bygone(coordinator, record->job, name_index(job_state_names, record->outcome), why);
+    else if (!node->quiet_end) {
         /* Of a published job people may have been told LOST, with a number from the clock. */
         int64_t seq = record->published_at_ms ? clock_real_us() : EVENT_ENDED;
         event_send(coordinator, record->job, seq, name_index(job_state_names, record->outcome), NULL, why);

@@ -76,6 +76,12 @@ int coordinator_ended_jobs(struct coordinator *coordinator, const char *reposito
 /* The bundle of a host: derives its key of the current generation (or a new generation) and records it. out_key_file: text of the key file (caller frees, wipes). */
 int coordinator_enroll(struct coordinator *coordinator, const struct caller *caller, const char *host, bool rotate,
                        char **out_key_file, struct err *err);
+/* Records how the host stands from now on: enrolled, draining, removed. With "removed" its keys end, its open jobs end as EXPIRED, its machines and snapshots are gone from the lists. */
+int coordinator_set_host(struct coordinator *coordinator, const struct caller *caller, const char *host,
+                         const char *state, const char *why, struct err *err);
+/* The same ends for a host that goes on with another machine: a key of its own, as coordinator_enroll gives it. */
+int coordinator_replace_host(struct coordinator *coordinator, const struct caller *caller, const char *host,
+                             const char *why, char **out_key_file, struct err *err);
 /* The key with which the bearer of that token signs requests and deploy events on Kafka, sealed for the ledger. Caller frees. */
 int coordinator_topic_key(struct coordinator *coordinator, const char *token, char **out_sealed, struct err *err);
 /* One audit record for what only the API knows: refusals. */

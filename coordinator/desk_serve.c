@@ -253,6 +253,24 @@ static void serve_end(struct coordinator *coordinator, struct ledger_node *node,
     coordinator->replay_wanted = true;
 }
 
+/* PARKED stays PARKED, for nobody knows its outcome; but it is over. All else has expired. */
+static void serve_bygone(struct coordinator *coordinator, struct ledger_node *node, int state)
+{
+    const char *host = node->entry->job->job->host;
+    enum job_state end = state == STATE_PARKED ? STATE_PARKED : STATE_EXPIRED;
+    char why[256];
+    struct err err = {0};
+
+    if (node->stage != STAGE_IDLE || !ledger_job_bygone(coordinator->ledger, node))
+        return;
+    snprintf(why, sizeof why, "host %s was replaced or removed; what became of what it had begun, nobody will say",
+             host);
+    log_info(node->key, "%s: %s", job_state_names[end], why);
+    node->bygone = true;
+    if (dispatch_end(coordinator, node, (int)end, why, false, &err) < 0)
+        log_debug(node->key, "end is not recorded yet: %s", err.text); /* the keeper asks again */
+}
+
 static void serve_word_of_view(struct coordinator *coordinator, const struct view_word *word)
 {
     struct ledger_node *node = ledger_find_job(coordinator->ledger, word->job_id);
@@ -263,6 +281,7 @@ static void serve_word_of_view(struct coordinator *coordinator, const struct vie
     case WORD_NONE: event_published(coordinator, node); return;
     case WORD_FIRST: node->spoken = true; return;
     case WORD_LAST: serve_end(coordinator, node, word->state); return;
+    case WORD_BYGONE: serve_bygone(coordinator, node, word->state); return;
     }
 }
 

@@ -1,6 +1,8 @@
 /*
  * Enrolling a host: its key is derived, not stored; the ledger only says which generations there are and when one ended. A rotation leaves the old key a while, so that the
  * host can be given the new file before what it says is no longer believed. What is sent to it meanwhile is signed so that both files verify it (publisher.c).
+ *
+ * A host that is replaced or removed has a `since` in its record: with that one record its old keys have ended (ledger.c), and all that follows is done by whoever leads (bygone.h, view_hosts.c).
  */
 #include "base/clock.h"
 #include "base/err.h"
@@ -41,12 +43,33 @@ static int put_key(struct coordinator *coordinator, const struct caller *caller,
     return coordinator_put(coordinator, caller, &entry, err);
 }
 
-static int put_host(struct coordinator *coordinator, const struct caller *caller, const char *host, struct err *err)
+/* What is kept of the record before. One that was removed before there was a `since` gets it when it comes back: it does not get its old key. */
+static int64_t since_of(struct coordinator *coordinator, const char *host)
 {
-    struct ledger_host state = {.state = (char *)"enrolled"};
-    struct ledger_entry entry = {.kind = LEDGER_HOST, .id = (char *)host, .host = &state, .why = (char *)"enrolled"};
+    LOCK_SCOPE(&coordinator->lock);
+    const struct ledger_node *node = ledger_find(coordinator->ledger, LEDGER_HOST, host);
+    const struct ledger_host *known = node && node->entry ? node->entry->host : NULL;
+
+    if (known && !known->since_ms && strcmp(known->state, "removed") == 0)
+        return node->entry->at_ms;
+    return known ? known->since_ms : 0;
+}
+
+static int put_host(struct coordinator *coordinator, const struct caller *caller, const char *host, const char *state,
+                    int64_t since_ms, const char *why, struct err *err)
+{
+    struct ledger_host record = {.state = (char *)state, .since_ms = since_ms};
+    struct ledger_entry entry = {.kind = LEDGER_HOST, .id = (char *)host, .host = &record, .why = (char *)why};
 
     return coordinator_put(coordinator, caller, &entry, err);
+}
+
+int coordinator_set_host(struct coordinator *coordinator, const struct caller *caller, const char *host,
+                         const char *state, const char *why, struct err *err)
+{
+    int64_t since_ms = strcmp(state, "removed") == 0 ? clock_real_ms() : since_of(coordinator, host);
+
+    return put_host(coordinator, caller, host, state, since_ms, why, err);
 }
 
 static int format_ring(struct coordinator *coordinator, const char *host, char **out, struct err *err)
@@ -98,7 +121,19 @@ int coordinator_enroll(struct coordinator *coordinator, const struct caller *cal
             return -1;
     } else if (!count && put_key(coordinator, caller, host, next_generation(coordinator, host), 0, err) < 0)
         return -1;
-    if (put_host(coordinator, caller, host, err) < 0)
+    if (coordinator_set_host(coordinator, caller, host, "enrolled", "enrolled", err) < 0)
+        return -1;
+    return format_ring(coordinator, host, out_key_file, err);
+}
+
+/* The key first, and not younger than the cut: a crash in between leaves a key that nobody has, never a host without one. */
+int coordinator_replace_host(struct coordinator *coordinator, const struct caller *caller, const char *host,
+                             const char *why, char **out_key_file, struct err *err)
+{
+    int64_t since_ms = clock_real_ms();
+
+    if (put_key(coordinator, caller, host, next_generation(coordinator, host), 0, err) < 0 ||
+        put_host(coordinator, caller, host, "enrolled", since_ms, why ? why : "replaced", err) < 0)
         return -1;
     return format_ring(coordinator, host, out_key_file, err);
 }

@@ -51,6 +51,31 @@ void event_send(struct coordinator *coordinator, const struct job *job, int64_t 
     say(coordinator, job, seq, state, clock_real_ms(), note, error_text);
 }
 
+void event_bygone(struct coordinator *coordinator, const struct job *job, int state, const char *why)
+{
+    struct job_error error = {.kind = ERR_UNKNOWN, .text = (char *)why};
+    CLEANUP(freep) char *note = NULL;
+    CLEANUP(freep) char *resolved = NULL;
+    struct status status = {
+        .job_id = job->job_id,
+        .op = job->op,
+        .origin = ORIGIN_COORDINATOR,
+        .seq = clock_real_us(),
+        .state = state,
+        .host = job->host,
+        .target = job->target,
+        .error = &error,
+        .at_ms = clock_real_ms(),
+        .traceparent = job->traceparent,
+    };
+
+    if (asprintf(&note, NOTE_BYGONE ": %s", why) < 0 || asprintf(&resolved, "failed: %s", why) < 0)
+        return;
+    status.note = note;
+    status.resolved = state == STATE_PARKED ? resolved : NULL;
+    send_status(coordinator, job, &status);
+}
+
 void event_published(struct coordinator *coordinator, struct ledger_node *node)
 {
     const struct ledger_job *record = node->entry ? node->entry->job : NULL;

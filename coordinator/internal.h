@@ -168,6 +168,8 @@ bool dispatch_ready(const struct coordinator *coordinator,
 enum event_seq { EVENT_PLANNED = 1, EVENT_PUBLISHED, EVENT_ENDED };
 void event_send(struct coordinator *coordinator, const struct job *job, int64_t seq, int state, const char *note,
                 const char *error_text);
+/* The last word on a job whose host was replaced or removed. */
+void event_bygone(struct coordinator *coordinator, const struct job *job, int state, const char *why);
 /* PLANNED, once, of a job that is not published at once. */
 void event_planned(struct coordinator *coordinator, struct ledger_node *node);
 /* PUBLISHED, once, of a published job of which nothing was said yet. */

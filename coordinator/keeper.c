@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/log.h"
+#include "coordinator/bygone.h"
 #include "coordinator/epoch.h"
 #include "coordinator/holds.h"
 #include "coordinator/internal.h"
@@ -40,6 +41,7 @@ struct keeper {
     int64_t hint_sent_ms, poll_ms, tidy_ms, overdue_ms;
     int64_t epoch_changed_ms; /* real */
     struct holds_state holds;
+    uint64_t settled; /* version of the ledger's keys of which every host that is gone has no open job */
 };
 
 void keeper_state(struct keeper *keeper, struct keeper_state *out)
@@ -260,6 +262,7 @@ static int lead(struct keeper *keeper, int64_t term, struct err *err)
         keeper->reign = term;
         keeper->epoch = (struct epoch_state){.phase = EPOCH_UNKNOWN};
         keeper->hint_sent_ms = 0;
+        keeper->settled = 0;
     }
     if (raise_term(keeper, err) < 0)
         return -1;
@@ -285,6 +288,16 @@ static int64_t overdue_every_ms(const struct coordinator *coordinator)
     return grace_ms < OVERDUE_MS ? grace_ms : OVERDUE_MS;
 }
 
+/* Walks all open jobs, but only after a host was replaced or removed. */
+static void settle_bygone(struct keeper *keeper)
+{
+    pthread_mutex_lock(&keeper->coordinator->lock);
+    uint64_t version = ledger_keys_version(keeper->coordinator->ledger);
+    pthread_mutex_unlock(&keeper->coordinator->lock);
+    if (keeper->settled != version && bygone_judge(keeper->coordinator, keeper->redis) == 0)
+        keeper->settled = version;
+}
+
 static void keeper_round(struct keeper *keeper)
 {
     struct coordinator *coordinator = keeper->coordinator;
@@ -308,6 +321,8 @@ static void keeper_round(struct keeper *keeper)
         else if (term)
             heartbeats_judge(coordinator, keeper->redis, keeper->epoch_changed_ms);
     }
+    if (term && keeper->epoch.phase == EPOCH_FINE)
+        settle_bygone(keeper);
     if (term && keeper->epoch.phase == EPOCH_FINE && now_ms - keeper->overdue_ms >= overdue_every_ms(coordinator)) {
         keeper->overdue_ms = now_ms;
         overdue_judge(coordinator, keeper->redis);

@@ -461,9 +461,28 @@ static const struct ledger_node *find_generation(const struct ledger *ledger, co
     return ledger_find(ledger, LEDGER_KEY, id);
 }
 
+int64_t ledger_host_since(const struct ledger *ledger, const char *host)
+{
+    const struct ledger_node *node = ledger_find(ledger, LEDGER_HOST, host);
+
+    return node && node->entry && node->entry->host ? node->entry->host->since_ms : 0;
+}
+
+/* When a generation ended: by its own record, or with the machine that had it. */
+static int64_t generation_end(const struct ledger_node *node, int64_t since_ms)
+{
+    const struct ledger_key *key = node ? node->entry->key : NULL;
+    bool of_the_old = since_ms && (!key || key->created_at_ms < since_ms);
+
+    if (!key || !key->ended_at_ms)
+        return of_the_old ? since_ms : 0;
+    return of_the_old && since_ms < key->ended_at_ms ? since_ms : key->ended_at_ms;
+}
+
 bool ledger_generations(const struct ledger *ledger, const char *host, struct ledger_generation *out, size_t max,
                         size_t *out_count)
 {
+    int64_t since_ms = ledger_host_since(ledger, host);
     size_t count = 0;
     uint32_t hole = 0;
 
@@ -477,7 +496,7 @@ bool ledger_generations(const struct ledger *ledger, const char *host, struct le
             continue;
         count = count < max ? count + 1 : max;
         memmove(out + 1, out, (count - 1) * sizeof *out); /* newest first */
-        out[0] = (struct ledger_generation){generation, node ? node->entry->key->ended_at_ms : 0};
+        out[0] = (struct ledger_generation){generation, generation_end(node, since_ms)};
     }
     *out_count = count;
     return count > 0;
@@ -568,6 +587,13 @@ bool ledger_job_overdue(const struct ledger_node *node, int64_t now_ms, int64_t 
 
     return record && !record->outcome && record->published_at_ms && node->stage == STAGE_IDLE &&
            record->job->deadline_ms && now_ms - record->job->deadline_ms > grace_ms;
+}
+
+bool ledger_job_bygone(const struct ledger *ledger, const struct ledger_node *node)
+{
+    const struct ledger_job *record = node->entry ? node->entry->job : NULL;
+
+    return record && !record->outcome && record->prepared_at_ms < ledger_host_since(ledger, record->job->host);
 }
 
 static bool delete_is_open(const struct ledger *ledger, const char *repository)

@@ -48,11 +48,12 @@ struct ledger_node {
     enum ledger_stage stage;
     bool listed;
     bool cancel_flagged, control_written, lost; /* said to Redis, or on the status topic, by this leader */
-    unsigned words_on_their_way;                /* cancel, resolve: in the entry, not yet read back */
-    bool planned_said,                          /* PLANNED went to the status topic */
-        spoken,                                 /* so did PUBLISHED, or a word of its host */
-        quiet_end;                              /* the end that is being recorded needs no event of ours */
-    void *write;                                /* the request that waits for PREPARED; its owner is the desk */
+    bool bygone;                 /* the end that is being recorded is the last word, whatever its host said */
+    unsigned words_on_their_way; /* cancel, resolve: in the entry, not yet read back */
+    bool planned_said,           /* PLANNED went to the status topic */
+        spoken,                  /* so did PUBLISHED, or a word of its host */
+        quiet_end;               /* the end that is being recorded needs no event of ours */
+    void *write;                 /* the request that waits for PREPARED; its owner is the desk */
     /* Of a job: the entries of kind marks that say so, as long as no newer one does. Of marks: how many jobs they are still needed for. */
     struct ledger_node *published_in, *ended_in;
     size_t needed;
@@ -97,6 +98,8 @@ struct ledger_generation {
     uint32_t generation;
     int64_t ended_at_ms;
 };
+/* Since when what the host says and was given counts (struct ledger_host); 0: from the beginning. */
+int64_t ledger_host_since(const struct ledger *ledger, const char *host);
 bool ledger_generations(const struct ledger *ledger, const char *host, struct ledger_generation *out, size_t max,
                         size_t *out_count);
 uint32_t ledger_highest_generation(const struct ledger *ledger,
@@ -140,3 +143,5 @@ void ledger_job_control(const struct ledger_job *record, char *out, size_t size)
 enum ledger_duty ledger_job_duty(const struct ledger_node *node, int64_t now_ms);
 /* Published, not ended, and its deadline more than `grace_ms` ago: if no worker has it, the coordinator owes it an end (overdue.h). Pure. */
 bool ledger_job_overdue(const struct ledger_node *node, int64_t now_ms, int64_t grace_ms);
+/* Open, and given to its host before that was replaced or removed: nobody will do it any more. */
+bool ledger_job_bygone(const struct ledger *ledger, const struct ledger_node *node);

@@ -27,15 +27,15 @@ static const char schema[] =
     "CREATE TABLE IF NOT EXISTS events(id INTEGER PRIMARY KEY, job INTEGER NOT NULL, value BLOB NOT NULL);"
     "CREATE INDEX IF NOT EXISTS events_job ON events(job);"
     "CREATE TABLE IF NOT EXISTS points(id TEXT PRIMARY KEY, revision INTEGER, closed INTEGER, kind TEXT, target TEXT, host TEXT, repository TEXT, name TEXT, state INTEGER,"
-    " created_at INTEGER, size_bytes INTEGER, writer TEXT, value BLOB);"
+    " created_at INTEGER, size_bytes INTEGER, writer TEXT, value BLOB, appended INTEGER);"
     "CREATE INDEX IF NOT EXISTS points_target ON points(target, created_at);"
     "CREATE INDEX IF NOT EXISTS points_writer ON points(writer);"
     "CREATE INDEX IF NOT EXISTS points_created ON points(created_at DESC, id);"
-    "CREATE TABLE IF NOT EXISTS targets(key TEXT PRIMARY KEY, revision INTEGER, gone INTEGER, host TEXT, target TEXT, name TEXT, state TEXT, at INTEGER, value BLOB);"
+    "CREATE TABLE IF NOT EXISTS targets(key TEXT PRIMARY KEY, revision INTEGER, gone INTEGER, host TEXT, target TEXT, name TEXT, state TEXT, at INTEGER, value BLOB, appended INTEGER);"
     "CREATE INDEX IF NOT EXISTS targets_target ON targets(target);"
     "CREATE INDEX IF NOT EXISTS targets_name ON targets(name);"
     "CREATE TABLE IF NOT EXISTS hosts(host TEXT PRIMARY KEY, revision INTEGER DEFAULT 0, gone INTEGER DEFAULT 0, at INTEGER, value BLOB, heartbeat_at INTEGER DEFAULT 0,"
-    " alive INTEGER DEFAULT 0, enrolled INTEGER DEFAULT 0);"
+    " alive INTEGER DEFAULT 0, enrolled INTEGER DEFAULT 0, since INTEGER DEFAULT 0);"
     "CREATE TABLE IF NOT EXISTS records(kind INTEGER, id TEXT, value BLOB, PRIMARY KEY(kind, id)) WITHOUT ROWID;"
     "CREATE TABLE IF NOT EXISTS dlq(id INTEGER PRIMARY KEY, partition INTEGER, offset INTEGER, at INTEGER, source TEXT UNIQUE, value BLOB);";
 

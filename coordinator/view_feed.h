@@ -17,11 +17,12 @@ struct view;
 struct view_word {
     char job_id[UUID_TEXT];
     enum {
-        WORD_NONE,  /* nothing, by nobody; told in a replay only */
-        WORD_FIRST, /* its host has begun to speak of it */
-        WORD_LAST,  /* a worker's final word */
+        WORD_NONE,   /* nothing, by nobody; told in a replay only */
+        WORD_FIRST,  /* its host has begun to speak of it */
+        WORD_LAST,   /* a worker's final word */
+        WORD_BYGONE, /* none will come: its host was replaced or removed; the keeper says so */
     } kind;
-    int state; /* LAST: enum job_state */
+    int state; /* LAST, BYGONE: enum job_state */
 };
 
 /* Asked and told from the view thread. */

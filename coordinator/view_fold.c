@@ -15,12 +15,34 @@ static void note_times(struct view_job_row *row, const struct status *status)
         row->ended_at = status->at_ms;
 }
 
+/*
+ * The host was replaced or removed: what the coordinator says then is the last word on its job. A number that no worker reaches stands for that: events come by partitions, and the worker's may be
+ * read later, when the view is built anew.
+ */
+static void fold_bygone(struct view_job_row *row, const struct status *status)
+{
+    bool parked = row->state == STATE_PARKED && !row->resolved;
+
+    row->lost = false;
+    row->worker_seq = INT64_MAX;
+    if (parked && status->resolved) {
+        row->resolved = true;
+        note_times(row, status);
+    } else if (!job_state_terminal((enum job_state)row->state)) {
+        row->state = status->state;
+        row->resolved = status->resolved != NULL;
+        note_times(row, status);
+    }
+}
+
 static enum fold_verdict fold_coordinator(struct view_job_row *row, const struct status *status)
 {
     if (status->seq <= row->coordinator_seq)
         return FOLD_OLD;
     row->coordinator_seq = status->seq;
-    if (status->note && strncmp(status->note, "lost", 4) == 0)
+    if (status->note && strncmp(status->note, NOTE_BYGONE, strlen(NOTE_BYGONE)) == 0)
+        fold_bygone(row, status);
+    else if (status->note && strncmp(status->note, "lost", 4) == 0)
         row->lost = !job_state_terminal((enum job_state)row->state);
     else if (status->note && strncmp(status->note, "found", 5) == 0)
         row->lost = false;

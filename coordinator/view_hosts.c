@@ -41,6 +41,33 @@ int64_t view_host_heard_ms(struct view *view, const char *name)
     return host ? host->at_ms : 0;
 }
 
+int64_t view_host_since(struct view *view, const char *host)
+{
+    int64_t since_ms = 0;
+
+    view_bind_text(view->get_since, 1, host);
+    if (sqlite3_step(view->get_since) == SQLITE_ROW)
+        since_ms = sqlite3_column_int64(view->get_since, 0);
+    sqlite3_reset(view->get_since);
+    return since_ms;
+}
+
+/* Its machines and snapshots are gone with it; backups are in their repositories. What is read later of before is gone at once (view_records.c): the topics come in any order. */
+int view_drop_host(struct view *view, const char *host, int64_t since_ms, struct err *err)
+{
+    sqlite3_stmt *const statements[] = {view->set_since, view->drop_host, view->drop_targets, view->drop_snapshots};
+
+    if (since_ms <= view_host_since(view, host))
+        return 0;
+    for (size_t i = 0; i < sizeof statements / sizeof *statements; i++) {
+        view_bind_text(statements[i], 1, host);
+        sqlite3_bind_int64(statements[i], 2, since_ms);
+        if (view_step_done(view->db, statements[i], err) < 0)
+            return -1;
+    }
+    return 0;
+}
+
 int view_keep_notes(struct view *view, struct err *err)
 {
     int result = 0;

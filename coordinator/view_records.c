@@ -119,11 +119,18 @@ static int close_point(struct view *view, const struct kafka_record *record, con
     view_bind_text(view->set_point, 1, id);
     sqlite3_bind_int64(view->set_point, 2, revision);
     sqlite3_bind_int(view->set_point, 3, CLOSED);
-    for (int i = 4; i <= 13; i++)
+    for (int i = 4; i <= 14; i++)
         sqlite3_bind_null(view->set_point, i);
     view_bind_text(view->set_point, 5, known.target);
     view_bind_text(view->set_point, 7, known.repository);
     return view_step_done(view->db, view->set_point, err);
+}
+
+/* Not deleted, but gone with its machine, or with its repository. */
+static bool is_removed(struct view *view, const struct kafka_record *record, const struct restore_point *point)
+{
+    return point->removed_at_ms || (strcmp(point->kind, "snapshot") == 0 && point->host &&
+                                    record->timestamp_ms < view_host_since(view, point->host));
 }
 
 static int set_point(struct view *view, const struct kafka_record *record, const struct restore_point *point,
@@ -133,7 +140,10 @@ static int set_point(struct view *view, const struct kafka_record *record, const
 
     view_bind_text(statement, 1, point->id);
     sqlite3_bind_int64(statement, 2, point->revision);
-    sqlite3_bind_int(statement, 3, point->state == POINT_DELETED ? CLOSED : point->removed_at_ms ? REMOVED : 0);
+    sqlite3_bind_int(statement, 3,
+                     point->state == POINT_DELETED     ? CLOSED
+                     : is_removed(view, record, point) ? REMOVED
+                                                       : 0);
     view_bind_text(statement, 4, point->kind);
     view_bind_text(statement, 5, target);
     view_bind_text(statement, 6, point->host);
@@ -144,6 +154,7 @@ static int set_point(struct view *view, const struct kafka_record *record, const
     sqlite3_bind_int64(statement, 11, point->size_bytes);
     view_bind_text(statement, 12, point->writer);
     view_bind_blob(statement, 13, record->value, record->value_len);
+    sqlite3_bind_int64(statement, 14, record->timestamp_ms);
     return view_step_done(view->db, statement, err);
 }
 
@@ -203,9 +214,9 @@ static int64_t known_revision(sqlite3_stmt *statement, const char *key)
 }
 
 static int set_target(struct view *view, const struct kafka_record *record, const char *key,
-                      const struct inventory *inventory, struct err *err)
+                      const struct inventory *inventory, bool bygone, struct err *err)
 {
-    const struct inventory_target *target = inventory ? inventory->target : NULL;
+    const struct inventory_target *target = inventory && !bygone ? inventory->target : NULL;
     sqlite3_stmt *statement = view->set_target;
     char text[TARGET_TEXT] = "", host[64];
 
@@ -219,19 +230,21 @@ static int set_target(struct view *view, const struct kafka_record *record, cons
     view_bind_text(statement, 7, target ? target->state : NULL);
     sqlite3_bind_int64(statement, 8, inventory ? inventory->at_ms : record->timestamp_ms);
     view_bind_blob(statement, 9, target ? record->value : NULL, target ? record->value_len : 0);
+    sqlite3_bind_int64(statement, 10, record->timestamp_ms);
     return view_step_done(view->db, statement, err);
 }
 
 static int set_host(struct view *view, const struct kafka_record *record, const char *key,
-                    const struct inventory *inventory, struct err *err)
+                    const struct inventory *inventory, bool bygone, struct err *err)
 {
     sqlite3_stmt *statement = view->set_host;
+    bool gone = !inventory || bygone;
 
     view_bind_text(statement, 1, key);
     sqlite3_bind_int64(statement, 2, inventory ? inventory->revision : tombstone_revision(record));
-    sqlite3_bind_int(statement, 3, !inventory);
+    sqlite3_bind_int(statement, 3, gone);
     sqlite3_bind_int64(statement, 4, inventory ? inventory->at_ms : record->timestamp_ms);
-    view_bind_blob(statement, 5, inventory ? record->value : NULL, inventory ? record->value_len : 0);
+    view_bind_blob(statement, 5, gone ? NULL : record->value, gone ? 0 : record->value_len);
     return view_step_done(view->db, statement, err);
 }
 
@@ -251,7 +264,7 @@ static bool content_fits(const struct inventory *inventory, const char *key, con
 static int keep_inventory(struct view *view, const struct kafka_record *record, const char *key, const char *host,
                           const struct inventory *inventory, struct err *err)
 {
-    bool is_target = strchr(key, '/') != NULL;
+    bool is_target = strchr(key, '/') != NULL, bygone = record->timestamp_ms < view_host_since(view, host);
     int64_t revision = inventory ? inventory->revision : tombstone_revision(record);
 
     if (inventory && !content_fits(inventory, key, host)) {
@@ -261,7 +274,8 @@ static int keep_inventory(struct view *view, const struct kafka_record *record, 
     view_heard(view, host, record->timestamp_ms);
     if (revision <= known_revision(is_target ? view->get_target : view->get_host, key))
         return 0;
-    return is_target ? set_target(view, record, key, inventory, err) : set_host(view, record, key, inventory, err);
+    return is_target ? set_target(view, record, key, inventory, bygone, err)
+                     : set_host(view, record, key, inventory, bygone, err);
 }
 
 int view_read_inventory(struct view *view, const struct kafka_record *record, struct err *err)

@@ -12,11 +12,11 @@ int view_prepare(struct view *view, struct err *err)
         {&view->set_meta, "INSERT OR REPLACE INTO meta VALUES(?1, ?2)"},
         {&view->get_point, "SELECT revision, closed, target, repository FROM points WHERE id = ?1"},
         {&view->set_point,
-         "INSERT OR REPLACE INTO points(id, revision, closed, kind, target, host, repository, name, state, created_at, size_bytes, writer, value)"
-         " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)"},
+         "INSERT OR REPLACE INTO points(id, revision, closed, kind, target, host, repository, name, state, created_at, size_bytes, writer, value, appended)"
+         " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)"},
         {&view->get_target, "SELECT revision FROM targets WHERE key = ?1"},
         {&view->set_target,
-         "INSERT OR REPLACE INTO targets(key, revision, gone, host, target, name, state, at, value) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)"},
+         "INSERT OR REPLACE INTO targets(key, revision, gone, host, target, name, state, at, value, appended) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)"},
         {&view->get_host, "SELECT revision FROM hosts WHERE host = ?1"},
         {&view->set_host,
          "INSERT INTO hosts(host, revision, gone, at, value) VALUES(?1, ?2, ?3, ?4, ?5) ON CONFLICT(host) DO UPDATE SET revision = excluded.revision,"
@@ -24,6 +24,13 @@ int view_prepare(struct view *view, struct err *err)
         {&view->note_host,
          "INSERT INTO hosts(host, heartbeat_at, alive, enrolled) VALUES(?1, ?2, ?3, ?4) ON CONFLICT(host) DO UPDATE SET heartbeat_at = excluded.heartbeat_at,"
          " alive = excluded.alive, enrolled = excluded.enrolled"},
+        {&view->get_since, "SELECT since FROM hosts WHERE host = ?1"},
+        {&view->set_since,
+         "INSERT INTO hosts(host, since) VALUES(?1, ?2) ON CONFLICT(host) DO UPDATE SET since = excluded.since"},
+        {&view->drop_host, "UPDATE hosts SET gone = 1, value = NULL WHERE host = ?1 AND at < ?2"},
+        {&view->drop_targets, "UPDATE targets SET gone = 1, value = NULL WHERE host = ?1 AND appended < ?2"},
+        {&view->drop_snapshots,
+         "UPDATE points SET closed = 2 WHERE host = ?1 AND appended < ?2 AND kind = 'snapshot' AND closed = 0"},
         {&view->set_record, "INSERT OR REPLACE INTO records VALUES(?1, ?2, ?3)"},
         {&view->remove_record, "DELETE FROM records WHERE kind = ?1 AND id = ?2"},
         {&view->add_dead, "INSERT OR IGNORE INTO dlq(partition, offset, at, source, value) VALUES(?1, ?2, ?3, ?4, ?5)"},
@@ -37,9 +44,10 @@ int view_prepare(struct view *view, struct err *err)
 
 void view_finalize(struct view *view)
 {
-    sqlite3_stmt *statements[] = {view->set_position, view->set_meta,   view->get_point,     view->set_point,
-                                  view->get_target,   view->set_target, view->get_host,      view->set_host,
-                                  view->note_host,    view->set_record, view->remove_record, view->add_dead};
+    sqlite3_stmt *statements[] = {
+        view->set_position, view->set_meta,  view->get_point, view->set_point,    view->get_target,    view->set_target,
+        view->get_host,     view->set_host,  view->note_host, view->set_record,   view->remove_record, view->add_dead,
+        view->get_since,    view->set_since, view->drop_host, view->drop_targets, view->drop_snapshots};
     for (size_t i = 0; i < sizeof statements / sizeof *statements; i++)
         sqlite3_finalize(statements[i]);
 }

@@ -155,6 +155,9 @@ static int use_entry(struct view *view, const struct kafka_record *record, const
         return 0;
     if (entry->kind == LEDGER_JOB)
         return keep_job(view, record, entry, err);
+    if (entry->kind == LEDGER_HOST && entry->host && !entry->gone &&
+        view_drop_host(view, entry->id, entry->host->since_ms, err) < 0)
+        return -1;
     if (entry->kind == LEDGER_REPOSITORY || entry->kind == LEDGER_DEFAULT || entry->kind == LEDGER_HOST)
         return keep_record(view, record, entry, err);
     return 0;

@@ -65,6 +65,7 @@ const struct record_type ledger_repository_record = {"ledger_repository", sizeof
 
 static const struct field ledger_host_fields[] = {
     STRING(ledger_host, state, .max = 32),
+    TIME(ledger_host, since, OPTIONAL),
     {0},
 };
 const struct record_type ledger_host_record = {"ledger_host", sizeof(struct ledger_host), ledger_host_fields};

@@ -66,6 +66,7 @@ struct ledger_repository {
 
 struct ledger_host {
     char *state; /* enrolled, draining, removed */
+    int64_t since_ms; /* what it said and was given before counts no more: it was removed, or replaced, then; 0: all counts */
 };
 
 struct ledger_policy { /* id NAME/VERSION; the highest version that is not gone is the one that counts */

@@ -62,6 +62,8 @@ static const struct field run_fields[] = {
     INT(run, at_once, OPTIONAL),
     INT(run, start_within_ms, OPTIONAL),
     INT(run, group_limit_ms, OPTIONAL),
+    STRING(run, recovers, OPTIONAL, .max = 63),
+    ENUM(run, start, restore_start_names, OPTIONAL),
     {0},
 };
 const struct record_type run_record = {"run", sizeof(struct run), run_fields};

@@ -50,6 +50,9 @@ struct run {
     int64_t at_once;      /* so many jobs; 0: no limit */
     int64_t start_within_ms; /* a member whose turn has come and whose host takes no work for so long is refused; 0: it waits */
     int64_t group_limit_ms; /* its members are one consistency group (docs/groups.md); 0: they are none */
+    /* Of a recovery; policy is then "recover:HOST". */
+    char *recovers; /* the host whose machines are restored on others */
+    int start;      /* of what it restores; enum restore_start */
 };
 
 extern const struct record_type run_record, run_members_record, run_member_record;

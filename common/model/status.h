@@ -53,6 +53,9 @@ struct job_result { /* what was really done; one record for every op */
     struct list findings; /* struct job_finding: repository.check, repository.clean */
 };
 
+/* Begins the note of the coordinator's last word on a job whose host was replaced or removed. */
+#define NOTE_BYGONE "bygone"
+
 struct status {
     char *job_id;
     int op;

@@ -27,7 +27,8 @@ EMBED(schema_ledger_entry_4, "ledger_entry.4.avsc");
 EMBED(schema_ledger_entry_5, "ledger_entry.5.avsc");
 EMBED(schema_ledger_entry_6, "ledger_entry.6.avsc");
 EMBED(schema_ledger_entry_7, "ledger_entry.7.avsc");
-EMBED(schema_ledger_entry_8, "ledger_entry.avsc");
+EMBED(schema_ledger_entry_8, "ledger_entry.8.avsc");
+EMBED(schema_ledger_entry_9, "ledger_entry.avsc");
 EMBED(schema_restore_point_1, "restore_point.1.avsc");
 EMBED(schema_restore_point_2, "restore_point.avsc");
 EMBED(schema_inventory_1, "inventory.1.avsc");
@@ -67,7 +68,8 @@ const struct schema_entry schema_table[] = {
     {23, 7, "ledger_entry.7.avsc", &ledger_entry_record, schema_ledger_entry_7},
     {24, 2, "deploy_event.avsc", &deploy_event_record, schema_deploy_event_2},
     {25, 5, "job.avsc", &job_record, schema_job_5},
-    {26, 8, "ledger_entry.avsc", &ledger_entry_record, schema_ledger_entry_8},
+    {26, 8, "ledger_entry.8.avsc", &ledger_entry_record, schema_ledger_entry_8},
     {27, 2, "inventory.avsc", &inventory_record, schema_inventory_2},
+    {28, 9, "ledger_entry.avsc", &ledger_entry_record, schema_ledger_entry_9},
     {0},
 };

@@ -121,6 +121,16 @@ static json_t *bundle(const struct api_config *config, const char *host, const c
                      "redis_password", config->worker_redis_password);
 }
 
+/* Takes the key file over. */
+static int answer_bundle(struct api_request *request, struct api_response *response, const char *host, char *key_file)
+{
+    json_t *body = bundle(&request->context->config, host, key_file);
+
+    explicit_bzero(key_file, strlen(key_file));
+    free(key_file);
+    return api_answer(response, 201, body);
+}
+
 int api_hosts_enroll(struct api_request *request, struct api_response *response)
 {
     static const char *const members[] = {"rotate", NULL};
@@ -136,10 +146,7 @@ int api_hosts_enroll(struct api_request *request, struct api_response *response)
     if (coordinator_enroll(request->context->coordinator, &request->caller, host, api_flag(request, "rotate"),
                            &key_file, &err) < 0)
         return api_problem_err(response, host, &err);
-    json_t *body = bundle(&request->context->config, host, key_file);
-    explicit_bzero(key_file, strlen(key_file));
-    free(key_file);
-    return api_answer(response, 201, body);
+    return answer_bundle(request, response, host, key_file);
 }
 
 /* Records the state that the host shall have from now on. */
@@ -147,17 +154,12 @@ static int put_state(struct api_request *request, struct api_response *response,
 {
     static const char *const members[] = {"reason", NULL};
     const char *name = request->arguments[0];
-    CLEANUP(ledger_entry_clear) struct ledger_entry entry = {.kind = LEDGER_HOST};
     struct err err = {0};
 
     if (!api_members(request, response, members) || !api_scope_is_all(request, response))
         return 0;
-    entry.host = calloc(1, sizeof *entry.host);
-    if (!entry.host || string_set(&entry.host->state, state, &err) < 0 || string_set(&entry.id, name, &err) < 0 ||
-        string_set(&entry.who, request->caller.token, &err) < 0 ||
-        string_set(&entry.why, api_text(request, "reason"), &err) < 0)
-        return api_problem(response, 503, "retry", name, NULL, "out of memory");
-    if (coordinator_put(request->context->coordinator, &request->caller, &entry, &err) < 0)
+    if (coordinator_set_host(request->context->coordinator, &request->caller, name, state, api_text(request, "reason"),
+                             &err) < 0)
         return api_problem_err(response, name, &err);
     return api_answer(response, 200, json_pack("{s:s, s:s}", "host", name, "state", state));
 }
@@ -182,18 +184,42 @@ int api_hosts_resume(struct api_request *request, struct api_response *response)
     return change_state(request, response, "enrolled");
 }
 
+/* The host of the path, if nobody works there any more, or that is accepted. False: the response says why not. */
+static bool find_dead_host(struct api_request *request, struct api_response *response, bool force)
+{
+    json_t *host = find_host(request, response);
+    bool alive = json_is_true(json_object_get(host, "alive"));
+
+    json_decref(host);
+    if (!host || !alive || force)
+        return host != NULL;
+    api_problem(response, 409, "conflict", request->arguments[0],
+                "Stop its worker first (systemctl stop fleetsnap-worker), or --force",
+                "host %s is alive; its worker would be refused from now on", request->arguments[0]);
+    return false;
+}
+
 int api_hosts_remove(struct api_request *request, struct api_response *response)
 {
     const char *force = facts_get(&request->query, "force");
-    json_t *host = find_host(request, response);
 
-    if (!host)
+    if (!find_dead_host(request, response, force && strcmp(force, "true") == 0))
         return 0;
-    bool alive = json_is_true(json_object_get(host, "alive"));
-    json_decref(host);
-    if (alive && (!force || strcmp(force, "true") != 0))
-        return api_problem(response, 409, "conflict", request->arguments[0],
-                           "Stop its worker first (systemctl stop fleetsnap-worker), or --force",
-                           "host %s is alive; its worker would be refused from now on", request->arguments[0]);
     return put_state(request, response, "removed");
+}
+
+int api_hosts_replace(struct api_request *request, struct api_response *response)
+{
+    static const char *const members[] = {"reason", "force", NULL};
+    const char *host = request->arguments[0];
+    char *key_file = NULL;
+    struct err err = {0};
+
+    if (!api_members(request, response, members) || !api_scope_is_all(request, response) ||
+        !find_dead_host(request, response, api_flag(request, "force")))
+        return 0;
+    if (coordinator_replace_host(request->context->coordinator, &request->caller, host, api_text(request, "reason"),
+                                 &key_file, &err) < 0)
+        return api_problem_err(response, host, &err);
+    return answer_bundle(request, response, host, key_file);
 }

@@ -12,6 +12,8 @@ const struct api_route api_routes[] = {
     {"POST", "/v1/hosts/{host}/enroll", ROLE_ADMIN, api_hosts_enroll, "Make or rotate the key of a host"},
     {"POST", "/v1/hosts/{host}/drain", ROLE_OPERATOR, api_hosts_drain, "Let a host take no new jobs"},
     {"POST", "/v1/hosts/{host}/resume", ROLE_OPERATOR, api_hosts_resume, "Let a host take jobs again"},
+    {"POST", "/v1/hosts/{host}/replace", ROLE_ADMIN, api_hosts_replace,
+     "Begin anew with another machine under a host's name"},
     {"DELETE", "/v1/hosts/{host}", ROLE_ADMIN, api_hosts_remove, "Forget a host and end its key"},
 
     {"GET", "/v1/targets", ROLE_VIEWER, api_targets_list, "The machines of the fleet"},

@@ -1,5 +1,5 @@
 /*
- * host enroll: bundles of one host or of many. DIR/HOST/ gets host.key, redis.password (if Redis has one) and worker.yaml, all 0600, so that a host needs nothing else:
+ * host enroll: bundles of one host or of many; host replace: a bundle for another machine under a host's name. DIR/HOST/ gets host.key, redis.password (if Redis has one) and worker.yaml, all 0600, so that a host needs nothing else:
  * copy the folder anywhere, start the worker with --config. Lines of --from: NAME [OPTION=VALUE …], where OPTION is one of worker.yaml; libvirt_uri is libvirt.uri.
  */
 #include "base/cleanup.h"
@@ -216,25 +216,27 @@ static int write_bundle(const struct enroll_host *host, const json_t *bundle, co
     return write_secret(folder, "worker.yaml", text_str(&yaml), err);
 }
 
-static int enroll_one(struct cli *cli, const struct invocation *invocation, const struct enroll_host *host,
-                      const char *out, json_t *done)
+/* verb: of the path; takes the body over. */
+static int bundle_one(struct cli *cli, const struct invocation *invocation, const char *verb, json_t *body,
+                      const struct enroll_host *host, json_t *done)
 {
     CLEANUP(text_free) struct text path = {0};
-    char folder[PATH_MAX], key[300];
+    char folder[PATH_MAX], key[300], what[32];
     const char *id = invocation_value(invocation, "request-id");
-    json_t *bundle = NULL, *body = json_pack("{s:b}", "rotate", invocation_has(invocation, "rotate"));
+    json_t *bundle = NULL;
     struct err err = {0};
 
+    snprintf(what, sizeof what, "host %s", verb);
     text_add(&path, "/v1/hosts");
     call_path(&path, host->name);
-    text_add(&path, "/enroll");
+    text_addf(&path, "/%s", verb);
     snprintf(key, sizeof key, "%.100s-%s", id ? id : "", host->name);
-    if (join(folder, out, host->name, &err) < 0)
-        return json_decref(body), cli_fail_err(cli, EXIT_USAGE, "host enroll", &err);
-    int code = call_change(cli, "host enroll", "POST", text_str(&path), body, id ? key : NULL, &bundle);
+    if (join(folder, invocation_value(invocation, "out"), host->name, &err) < 0)
+        return json_decref(body), cli_fail_err(cli, EXIT_USAGE, what, &err);
+    int code = call_change(cli, what, "POST", text_str(&path), body, id ? key : NULL, &bundle);
     json_decref(body);
     if (code == 0 && write_bundle(host, bundle, folder, &err) < 0)
-        code = cli_fail_err(cli, EXIT_FAILED, "host enroll", &err);
+        code = cli_fail_err(cli, EXIT_FAILED, what, &err);
     if (code == 0) {
         json_array_append_new(done, json_pack("{s:s, s:s}", "host", host->name, "bundle", folder));
         if (!cli->json)
@@ -281,12 +283,35 @@ int run_host_enroll(struct cli *cli, const struct invocation *invocation)
             fprintf(cli->out, "%s  would get a bundle in %s/%s; nothing has been changed.\n", list.hosts[i].name, out,
                     list.hosts[i].name);
         else
-            code = enroll_one(cli, invocation, &list.hosts[i], out, done);
+            code = bundle_one(cli, invocation, "enroll",
+                              json_pack("{s:b}", "rotate", invocation_has(invocation, "rotate")), &list.hosts[i], done);
     }
     if (code == 0 && cli->json)
         cli_print_json(cli, done);
     else if (code == 0 && !invocation_has(invocation, "dry-run"))
         fprintf(cli->err, "The bundles hold secrets. On each host: fleetsnap-worker --config worker.yaml\n");
+    json_decref(done);
+    return code;
+}
+
+/* Without options of worker.yaml: those of the machine that was are on its backup, or in the file that --from of enroll read. */
+int run_host_replace(struct cli *cli, const struct invocation *invocation)
+{
+    struct enroll_host host = {.name = (char *)invocation_argument(invocation, "HOST")};
+    const char *out = invocation_value(invocation, "out"), *reason = invocation_value(invocation, "reason");
+
+    if (!out)
+        return cli_fail(cli, EXIT_USAGE, "host replace", NULL, "say where the bundle goes: --out DIR");
+    int code = confirm_departure(cli, invocation, "host replace", "is another machine from now on");
+    if (code || invocation_has(invocation, "dry-run"))
+        return code;
+    json_t *done = json_array(),
+           *body = json_pack("{s:b, s:s*}", "force", invocation_has(invocation, "force"), "reason", reason);
+    code = bundle_one(cli, invocation, "replace", body, &host, done);
+    if (code == 0 && cli->json)
+        cli_print_json(cli, json_array_get(done, 0));
+    else if (code == 0)
+        fprintf(cli->err, "The bundle holds secrets. On the new machine: fleetsnap-worker --config worker.yaml\n");
     json_decref(done);
     return code;
 }

@@ -3,6 +3,7 @@
 #include "base/text.h"
 #include "coordinator/cli/call.h"
 #include "coordinator/cli/commands.h"
+#include "coordinator/cli/enroll.h"
 #include "coordinator/cli/show.h"
 
 #include <stdlib.h>
@@ -169,21 +170,49 @@ int run_host_resume(struct cli *cli, const struct invocation *invocation)
     return change(cli, invocation, "resume", "would take jobs again", "takes jobs again");
 }
 
-static int confirm_removal(struct cli *cli, const struct invocation *invocation, const char *host)
+/* "2 open jobs end as EXPIRED, 3 snapshots are gone" */
+static int describe_loss(struct cli *cli, const char *what, const char *path, const char *host, struct text *out)
 {
+    CLEANUP(text_free) struct text query = {0};
+    json_t *known = NULL, *snapshots = NULL;
+
+    text_add(&query, "/v1/points?kind=snapshot");
+    call_query(&query, "host", host);
+    int code = call_get(cli, what, &known, "%s", path);
+    if (code == 0)
+        code = call_list(cli, what, 0, &snapshots, "%s", text_str(&query));
+    if (code == 0)
+        text_addf(out, "%lld open jobs end as EXPIRED, %zu snapshots are gone with it",
+                  (long long)member_int(known, "open_jobs"), json_array_size(snapshots));
+    json_decref(known);
+    json_decref(snapshots);
+    return code;
+}
+
+int confirm_departure(struct cli *cli, const struct invocation *invocation, const char *what, const char *becomes)
+{
+    const char *host = invocation_argument(invocation, "HOST");
+    CLEANUP(freep) char *path = host_path(invocation, "");
+    CLEANUP(text_free) struct text lost = {0};
     char line[16] = "";
 
+    int code = describe_loss(cli, what, path, host, &lost);
+    if (code)
+        return code;
+    if (invocation_has(invocation, "dry-run")) {
+        fprintf(cli->out, "host %s %s: its keys end, %s, its backups stay. Nothing has been changed.\n", host, becomes,
+                text_str(&lost));
+        return EXIT_DONE;
+    }
     if (invocation_has(invocation, "yes"))
-        return 0;
+        return EXIT_DONE;
     if (!cli->in_terminal || !cli->err_terminal)
-        return cli_fail(cli, EXIT_USAGE, "host remove", "Say --yes",
-                        "this takes a host out of the fleet, and nobody can be asked here");
-    fprintf(cli->err, "Host %s leaves the fleet: its key ends, its worker is refused, its backups stay. Do it? [y/N] ",
-            host);
+        return cli_fail(cli, EXIT_USAGE, what, "Say --yes", "host %s %s, and nobody can be asked here", host, becomes);
+    fprintf(cli->err, "Host %s %s: its keys end, %s, its backups stay. Do it? [y/N] ", host, becomes, text_str(&lost));
     fflush(cli->err);
     if (fgets(line, sizeof line, cli->in) && (*line == 'y' || *line == 'Y'))
-        return 0;
-    return cli_fail(cli, EXIT_DECLINED, "host remove", NULL, "not done; nothing was changed");
+        return EXIT_DONE;
+    return cli_fail(cli, EXIT_DECLINED, what, NULL, "not done; nothing was changed");
 }
 
 int run_host_remove(struct cli *cli, const struct invocation *invocation)
@@ -193,13 +222,8 @@ int run_host_remove(struct cli *cli, const struct invocation *invocation)
     const char *host = invocation_argument(invocation, "HOST");
     json_t *answer = NULL;
 
-    if (invocation_has(invocation, "dry-run"))
-        return fprintf(cli->out,
-                       "host %s would leave the fleet: its key ends, its backups stay; nothing has been changed.\n",
-                       host),
-               EXIT_DONE;
-    int code = confirm_removal(cli, invocation, host);
-    if (code)
+    int code = confirm_departure(cli, invocation, "host remove", "leaves the fleet");
+    if (code || invocation_has(invocation, "dry-run"))
         return code;
     if (asprintf(&full, "%s%s", path, invocation_has(invocation, "force") ? "?force=true" : "") < 0)
         return full = NULL, cli_fail(cli, EXIT_FAILED, "host remove", NULL, "out of memory");

@@ -25,6 +25,14 @@ static const struct option_row host_remove[] = {
     {.name = "force", .kind = OPT_FLAG, .doc = "although its worker is alive"},
     {.name = NULL},
 };
+static const struct option_row host_replace[] = {
+    {.name = "out",
+     .kind = OPT_TEXT,
+     .value = "DIR",
+     .doc = "where the bundle goes: DIR/HOST/{worker.yaml,host.key,redis.password}, mode 0600"},
+    {.name = "force", .kind = OPT_FLAG, .doc = "although its worker is alive"},
+    {.name = NULL},
+};
 static const struct option_row target_list[] = {
     OPTION_SELECTOR("only those with these labels, as in app=shop,tier!=db"),
     {.name = "host", .kind = OPT_TEXT, .value = "HOST", .doc = "only those on this host"},
@@ -195,13 +203,22 @@ const struct command commands_fleet[] = {
      "let a drained host take jobs again",
      {"host resume alpha"}},
     {"host",
+     "replace",
+     NULL,
+     COMMAND_CHANGES | COMMAND_DRY | COMMAND_DESTROYS,
+     {{"HOST", .complete = "hosts"}},
+     host_replace,
+     run_host_replace,
+     "another machine takes a host's name; keys and open jobs of the old one end, backups stay",
+     {"host replace alpha --out ./bundles --reason 'board burnt'"}},
+    {"host",
      "remove",
      NULL,
      COMMAND_CHANGES | COMMAND_DRY | COMMAND_DESTROYS,
      {{"HOST", .complete = "hosts"}},
      host_remove,
      run_host_remove,
-     "take a host out of the fleet; its key ends, its backups stay",
+     "take a host out of the fleet; its keys and open jobs end, its backups stay",
      {"host remove alpha"}},
 
     {"target",

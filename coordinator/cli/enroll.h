@@ -4,6 +4,8 @@
 
 #include <jansson.h>
 
+struct cli;
+struct invocation;
 struct text;
 
 struct enroll_host {
@@ -24,3 +26,6 @@ void enroll_list_clear(struct enroll_list *list);
  * the worker reads paths from the folder of its configuration.
  */
 int enroll_yaml(const struct enroll_host *host, const json_t *bundle, struct text *out, struct err *err);
+
+/* cmd_host.c: says what is lost with the machine of a host, and asks. With --dry-run it only says it. 0: go on; else the exit code. becomes: "leaves the fleet". */
+int confirm_departure(struct cli *cli, const struct invocation *invocation, const char *what, const char *becomes);

@@ -454,6 +454,26 @@ int coordinator_enroll(struct coordinator *fake, const struct caller *caller, co
     return asprintf(out_key_file, "%d key-of-%s\n", rotate ? 2 : 1, host) < 0 ? err_memory(err, "key") : 0;
 }
 
+int coordinator_set_host(struct coordinator *fake, const struct caller *caller, const char *host, const char *state,
+                         const char *why, struct err *err)
+{
+    struct ledger_host record = {.state = (char *)state};
+    const struct ledger_entry entry = {.kind = LEDGER_HOST, .id = (char *)host, .host = &record, .why = (char *)why};
+
+    return coordinator_put(fake, caller, &entry, err);
+}
+
+int coordinator_replace_host(struct coordinator *fake, const struct caller *caller, const char *host, const char *why,
+                             char **out_key_file, struct err *err)
+{
+    (void)caller;
+    (void)why;
+    LOCK_SCOPE(&fake->lock);
+    if (fails(fake, err) < 0)
+        return -1;
+    return asprintf(out_key_file, "3 key-of-%s\n", host) < 0 ? err_memory(err, "key") : 0;
+}
+
 void coordinator_audit(struct coordinator *fake, const struct caller *caller, const char *action, const char *subject,
                        const char *reason, const char *outcome)
 {

@@ -235,6 +235,68 @@ static void of_several_tokens_of_one_name_one_is_made(void **state)
     json_decref(again);
 }
 
+static size_t count_of(struct rig_scene *scene, const char *what)
+{
+    json_t *answer = rig_insist(scene->coordinator, 10000, "view %s", what);
+    size_t count = json_array_size(json_object_get(json_object_get(answer, "view"), "items"));
+
+    json_decref(answer);
+    return count;
+}
+
+static void wait_count(struct rig_scene *scene, const char *what, size_t wanted)
+{
+    for (int i = 0; i < 600 && count_of(scene, what) != wanted; i++)
+        poll(NULL, 0, 50);
+    assert_int_equal(count_of(scene, what), wanted);
+}
+
+/* The last one: the host has another key after it. */
+static void with_a_machine_that_is_replaced_its_jobs_end_and_what_it_says_later_counts_no_more(void **state)
+{
+    struct rig_scene *scene = *state;
+    char held[40], parked[40], fresh[40], detail[256];
+    int64_t token;
+    json_t *job = NULL;
+
+    rig_target(scene->rig, "t9", "app", "shop");
+    wait_count(scene, "targets", 1);
+    submit(scene, "-", held);
+    rig_wait_job(scene->rig, held, 10000);
+    assert_int_equal(rig_acquire(scene->rig, held, "null:t1", detail, &token), ACQUIRE_OK);
+    rig_say(scene->rig, held, &(struct rig_say){.state = STATE_RUNNING, .seq = 5});
+    submit(scene, "-", parked);
+    rig_wait_job(scene->rig, parked, 10000);
+    rig_say(scene->rig, parked, &(struct rig_say){.state = STATE_PARKED, .seq = 5});
+    rig_wait_state(scene->coordinator, parked, "PARKED", 10000, NULL);
+    rig_catalog(scene->rig, held, held, 1, false);
+    wait_count(scene, "points", 1);
+
+    json_decref(rig_insist(scene->coordinator, 10000, "replace alpha"));
+    rig_wait_state(scene->coordinator, held, "EXPIRED", 60000, NULL);
+    wait_count(scene, "targets", 0);
+    wait_count(scene, "points", 0);
+    for (int i = 0; i < 600; i++) {
+        json_decref(job);
+        rig_wait_state(scene->coordinator, parked, "PARKED", 10000, &job);
+        if (json_is_true(json_object_get(job, "resolved")) || json_is_string(json_object_get(job, "ended_at")))
+            break;
+        poll(NULL, 0, 50);
+    }
+    assert_true(json_is_string(json_object_get(job, "ended_at")));
+    json_decref(job);
+    assert_int_equal(rig_acquire(scene->rig, held, "null:t1", detail, &token), ACQUIRE_TERMINAL);
+
+    rig_say(scene->rig, held, &(struct rig_say){.state = STATE_SUCCEEDED, .seq = 6}); /* with the old key */
+    rig_use_key(scene->rig, 2);
+    submit(scene, "-", fresh);
+    rig_wait_job(scene->rig, fresh, 10000); /* so it was signed with the new one */
+    assert_int_equal(rig_acquire(scene->rig, fresh, "null:t1", detail, &token), ACQUIRE_OK);
+    rig_say(scene->rig, fresh, &(struct rig_say){.state = STATE_SUCCEEDED, .seq = 5});
+    rig_wait_state(scene->coordinator, fresh, "SUCCEEDED", 10000, NULL);
+    rig_wait_state(scene->coordinator, held, "EXPIRED", 10000, NULL);
+}
+
 int main(int argc, char **argv)
 {
     rig_child(argc, argv);
@@ -249,6 +311,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_failed_job_can_be_retried_and_names_the_old_one),
         cmocka_unit_test(a_parked_job_waits_for_a_person),
         cmocka_unit_test(of_several_tokens_of_one_name_one_is_made),
+        cmocka_unit_test(with_a_machine_that_is_replaced_its_jobs_end_and_what_it_says_later_counts_no_more),
     };
 
     return cmocka_run_group_tests(tests, rig_scene_set_up, rig_scene_tear_down);

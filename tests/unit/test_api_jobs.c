@@ -441,7 +441,12 @@ static void hosts_are_enrolled_drained_removed(void **state)
     assert_int_equal(ask(world, NULL, "POST", "/v1/hosts/alpha/drain", "{\"reason\":\"kernel\"}"), 200);
     assert_string_equal(at(world->response.body, "state"), "draining");
     assert_int_equal(ask(world, NULL, "POST", "/v1/hosts/nobody/drain", "{}"), 404);
-    assert_int_equal(ask(world, NULL, "DELETE", "/v1/hosts/alpha", NULL), 409); /* alive */
+    assert_int_equal(ask(world, NULL, "DELETE", "/v1/hosts/alpha", NULL), 409);       /* alive */
+    assert_int_equal(ask(world, NULL, "POST", "/v1/hosts/alpha/replace", "{}"), 409); /* likewise */
+    assert_int_equal(ask(world, NULL, "POST", "/v1/hosts/nobody/replace", "{}"), 404);
+    assert_int_equal(ask(world, NULL, "POST", "/v1/hosts/beta/replace", "{\"reason\":\"burnt\"}"), 201);
+    assert_string_equal(at(world->response.body, "key_file"), "3 key-of-beta\n");
+    assert_int_equal(ask(world, NULL, "POST", "/v1/hosts/alpha/replace", "{\"force\":true}"), 201);
     assert_int_equal(ask(world, NULL, "DELETE", "/v1/hosts/beta", NULL), 200);
 }
 

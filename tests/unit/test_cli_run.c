@@ -749,7 +749,24 @@ static void names_are_completed(void **state)
     expect(*state, "__complete -- backup create shop-1 --kind @", EXIT_DONE, "auto\nfull\nincremental\ndifferential\n",
            "");
     expect(*state, "__complete -- repository init x --host @", EXIT_DONE, "alpha\nbeta\n", "");
-    expect(*state, "__complete -- host @", EXIT_DONE, "list\nshow\nenroll\ndrain\nresume\nremove\n", "");
+    expect(*state, "__complete -- host @", EXIT_DONE, "list\nshow\nenroll\ndrain\nresume\nreplace\nremove\n", "");
+}
+
+static void what_is_lost_with_a_host_is_said_first(void **state)
+{
+    struct world *world = *state;
+    char command[300];
+
+    expect(world, "host remove beta --dry-run", EXIT_DONE, NULL, "");
+    has(world->out, "host beta leaves the fleet: its keys end, 2 open jobs end as EXPIRED");
+    expect(world, "host replace beta", EXIT_USAGE, "", NULL);
+    snprintf(command, sizeof command, "host replace beta --out %s", world->folder);
+    expect(world, command, EXIT_USAGE, "", NULL); /* nobody can be asked */
+    strcat(command, " --yes");
+    expect(world, command, EXIT_DONE, NULL, NULL);
+    snprintf(command, sizeof command, "grep -qx '3 key-of-beta' %s/beta/host.key && rm -r %s/beta", world->folder,
+             world->folder);
+    assert_int_equal(system(command), 0);
 }
 
 static void an_interrupt_detaches(void **state)
@@ -851,6 +868,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_parked_job_shows_what_is_known_of_it, make, destroy),
         cmocka_unit_test_setup_teardown(bundles_of_many_hosts, make, destroy),
         cmocka_unit_test_setup_teardown(names_are_completed, make, destroy),
+        cmocka_unit_test_setup_teardown(what_is_lost_with_a_host_is_said_first, make, destroy),
         cmocka_unit_test_setup_teardown(an_interrupt_detaches, make, destroy),
         cmocka_unit_test_setup_teardown(an_interrupted_look_ahead_changes_nothing, make, destroy),
         cmocka_unit_test_setup_teardown(an_interrupt_cancels_what_has_not_begun_to_destroy, make, destroy),

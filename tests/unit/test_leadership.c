@@ -177,6 +177,30 @@ static void parked_ends_when_it_is_resolved(void **state)
     assert_true(row.resolved);
 }
 
+static void of_a_host_that_is_gone_the_coordinator_has_the_last_word(void **state)
+{
+    struct view_job_row row = {0}, parked = {0}, first = {0}, done = {0};
+
+    (void)state;
+    say(&row, ORIGIN_WORKER, 100, STATE_RUNNING, NULL, NULL);
+    assert_int_equal(say(&row, ORIGIN_COORDINATOR, 900, STATE_EXPIRED, NOTE_BYGONE ": replaced", NULL), FOLD_NEWS);
+    assert_int_equal(row.state, STATE_EXPIRED);
+    assert_int_equal(row.ended_at, 900);
+    assert_int_equal(say(&row, ORIGIN_WORKER, 1000, STATE_SUCCEEDED, NULL, NULL), FOLD_OLD);
+    assert_int_equal(row.state, STATE_EXPIRED);
+    say(&parked, ORIGIN_WORKER, 1, STATE_PARKED, NULL, NULL);
+    say(&parked, ORIGIN_COORDINATOR, 900, STATE_PARKED, NOTE_BYGONE ": replaced", "failed: replaced");
+    assert_int_equal(parked.state, STATE_PARKED); /* that nobody knows its outcome stays true */
+    assert_true(parked.resolved);
+    assert_int_equal(parked.ended_at, 900);
+    say(&first, ORIGIN_COORDINATOR, 900, STATE_EXPIRED, NOTE_BYGONE ": removed", NULL); /* read before the worker's */
+    assert_int_equal(say(&first, ORIGIN_WORKER, 100, STATE_RUNNING, NULL, NULL), FOLD_OLD);
+    assert_int_equal(first.state, STATE_EXPIRED);
+    say(&done, ORIGIN_WORKER, 100, STATE_SUCCEEDED, NULL, NULL);
+    say(&done, ORIGIN_COORDINATOR, 900, STATE_EXPIRED, NOTE_BYGONE ": replaced", NULL);
+    assert_int_equal(done.state, STATE_SUCCEEDED);
+}
+
 static void who_was_just_elected_gets_the_time_to_say_so(void **state)
 {
     (void)state;
@@ -198,6 +222,7 @@ int main(void)
         cmocka_unit_test(holders_have_their_time_and_the_server_must_stay),
         cmocka_unit_test(a_host_is_silent_only_without_any_sign),
         cmocka_unit_test(a_workers_word_outranks_the_coordinators),
+        cmocka_unit_test(of_a_host_that_is_gone_the_coordinator_has_the_last_word),
         cmocka_unit_test(parked_ends_when_it_is_resolved),
         cmocka_unit_test(who_was_just_elected_gets_the_time_to_say_so),
     };

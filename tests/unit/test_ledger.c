@@ -362,6 +362,37 @@ static void only_enrolled_hosts_have_keys_and_rotation_adds_one(void **state)
     ledger_free(ledger);
 }
 
+/* A machine that is another now, or comes back, gets a key of its own; what the old one had ends with it. */
+static void a_replaced_host_has_none_of_its_old_keys_and_jobs(void **state)
+{
+    struct ledger *ledger = fresh();
+    struct ledger_generation found[4];
+    size_t count = 0;
+
+    (void)state;
+    put_host(ledger, "enrolled", 1);
+    put_key(ledger, 2, 0, 2);
+    struct ledger_node *old = apply(ledger, job_entry(1, 3)), *host = ledger_find(ledger, LEDGER_HOST, "alpha");
+    old->entry->job->prepared_at_ms = 499;
+    assert_false(ledger_job_bygone(ledger, old));
+    host->entry->host->since_ms = 500;
+    put_key(ledger, 3, 0, 4);
+    ledger_find(ledger, LEDGER_KEY, "alpha/3")->entry->key->created_at_ms = 500;
+    assert_true(ledger_generations(ledger, "alpha", found, 4, &count));
+    assert_int_equal(count, 3);
+    assert_int_equal(found[0].generation, 3);
+    assert_int_equal(found[0].ended_at_ms, 0);
+    assert_int_equal(found[1].ended_at_ms, 500);
+    assert_int_equal(found[2].ended_at_ms, 500); /* the first, of which there is no record */
+    ledger_find(ledger, LEDGER_KEY, "alpha/2")->entry->key->ended_at_ms = 77;
+    assert_true(ledger_generations(ledger, "alpha", found, 4, &count));
+    assert_int_equal(found[1].ended_at_ms, 77); /* what had ended before stays so */
+    assert_true(ledger_job_bygone(ledger, old));
+    old->entry->job->prepared_at_ms = 500;
+    assert_false(ledger_job_bygone(ledger, old));
+    ledger_free(ledger);
+}
+
 static struct ledger_entry *marks_entry(int64_t n, const char *outcome)
 {
     char id[32];
@@ -462,6 +493,7 @@ int main(void)
         cmocka_unit_test(marks_of_unknown_jobs_are_idle_and_a_fuller_record_replaces_a_mark),
         cmocka_unit_test(marks_that_vanish_early_leave_the_job_as_it_was),
         cmocka_unit_test(only_enrolled_hosts_have_keys_and_rotation_adds_one),
+        cmocka_unit_test(a_replaced_host_has_none_of_its_old_keys_and_jobs),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

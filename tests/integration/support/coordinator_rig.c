@@ -172,6 +172,8 @@ static void command_view(struct coordinator *coordinator, const char *what, cons
         result = view_jobs(reader, &filter, &out, &err);
     else if (result == 0 && strcmp(what, "hosts") == 0)
         result = view_hosts(reader, &filter, &out, &err);
+    else if (result == 0 && strcmp(what, "targets") == 0)
+        result = view_targets(reader, &filter, &out, &err);
     else if (result == 0 && strcmp(what, "points") == 0)
         result = view_points(reader, &filter, &out, &err);
     else if (result == 0 && strcmp(what, "dlq") == 0)
@@ -324,6 +326,10 @@ static void serve_line(struct coordinator *coordinator, char *line)
     else if (strcmp(verb, "enroll") == 0 || strcmp(verb, "rotate") == 0) {
         CLEANUP(freep) char *file = NULL;
         int result = coordinator_enroll(coordinator, &tester, a, *verb == 'r', &file, &err);
+        say_result(result, &err, json_pack("{s:s?}", "key_file", file));
+    } else if (strcmp(verb, "replace") == 0) {
+        CLEANUP(freep) char *file = NULL;
+        int result = coordinator_replace_host(coordinator, &tester, a, "burnt", &file, &err);
         say_result(result, &err, json_pack("{s:s?}", "key_file", file));
     } else if (strcmp(verb, "submit") == 0 || strcmp(verb, "destroy") == 0) {
         int result = submit(coordinator, a, b, c, *verb == 'd', 0, id, &err);
@@ -630,6 +636,15 @@ static void open_kafka(struct rig *rig)
     must(kafka_watermarks(rig->consumer, topic_table[TOPIC_AUDIT].name, 0, &low, &rig->audit_from, 5000, &err), &err);
 }
 
+void rig_use_key(struct rig *rig, uint32_t generation)
+{
+    struct err err = {0};
+
+    rig->ring = (struct key_ring){.count = 1};
+    rig->ring.items[0].generation = generation;
+    must(key_derive_host(rig->master, generation, rig->host, rig->ring.items[0].key, &err), &err);
+}
+
 static void open_keys(struct rig *rig)
 {
     char path[256];
@@ -638,9 +653,7 @@ static void open_keys(struct rig *rig)
     snprintf(path, sizeof path, "%s/master.key", rig->directory);
     must(key_master_create(path, &err), &err);
     must(key_master_load(path, rig->master, &err), &err);
-    rig->ring = (struct key_ring){.count = 1};
-    rig->ring.items[0].generation = 1;
-    must(key_derive_host(rig->master, 1, rig->host, rig->ring.items[0].key, &err), &err);
+    rig_use_key(rig, 1);
     must(wire_new(&rig->wire, &err), &err);
     must(mac_new(&rig->mac, &err), &err);
 }

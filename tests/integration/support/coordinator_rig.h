@@ -53,6 +53,8 @@ struct rig_say {
     const char *as_host; /* fs-host and key of another; NULL: ours */
 };
 void rig_say(struct rig *rig, const char *job_id, const struct rig_say *what); /* a status event of the job */
+/* From now on our host signs with the key of that generation, and knows no other. */
+void rig_use_key(struct rig *rig, uint32_t generation);
 /* A record of fleetsnap.catalog, written by that job: a revision of the point, or its tombstone. */
 void rig_catalog(struct rig *rig, const char *job_id, const char *point_id, int64_t revision, bool tombstone);
 /* The audit since rig_open, oldest first, as JSON; each names the one before it. Caller decrefs. */
