@@ -312,7 +312,7 @@ static void new_base(void)
 
 static void test_incremental(void **state)
 {
-    static const char *const steps[] = {"folder", "backup-begin", "push", "link", "complete"};
+    static const char *const steps[] = {"folder", "images", "backup-begin", "push", "complete"};
 
     (void)state;
     for (size_t i = 0; i < sizeof steps / sizeof *steps; i++)

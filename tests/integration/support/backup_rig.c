@@ -414,6 +414,28 @@ void rig_boot_sector(struct rig *rig)
         fail_msg("%s", err.text);
 }
 
+static void *watch(void *context)
+{
+    struct rig *rig = context;
+
+    while (rig->watched) {
+        virDomainStatsRecordPtr *records = NULL;
+
+        if (virConnectGetAllDomainStats(rig->connection, VIR_DOMAIN_STATS_BLOCK, &records, 0) > 0)
+            virDomainStatsRecordListFree(records);
+    }
+    return NULL;
+}
+
+void rig_watched(struct rig *rig, bool watched)
+{
+    rig->watched = watched;
+    if (watched)
+        assert_int_equal(pthread_create(&rig->watcher, NULL, watch, rig), 0);
+    else
+        pthread_join(rig->watcher, NULL);
+}
+
 void rig_kill_qemu(struct rig *rig)
 {
     char path[PATH_MAX];

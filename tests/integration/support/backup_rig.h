@@ -12,6 +12,8 @@
 
 #include <libvirt/libvirt.h>
 #include <limits.h>
+#include <pthread.h>
+#include <stdatomic.h>
 
 struct rig {
     char root[32]; /* of everything */
@@ -35,6 +37,8 @@ struct rig {
     char crash_step[32];       /* kills this process around the step of that name … */
     int crash_when;            /* … enum rig_crash */
     char *plan;                /* of the running job */
+    pthread_t watcher;
+    atomic_bool watched;
 };
 
 enum rig_crash { CRASH_BEFORE_INTENT, CRASH_AFTER_INTENT, CRASH_BEFORE_DONE, CRASH_AFTER_DONE, CRASH_KINDS };
@@ -52,6 +56,8 @@ void rig_stop(struct rig *rig);
 void rig_power(struct rig *rig, bool on);
 /* Writes `bytes` of `pattern` at `offset` of a running guest's disk. */
 void rig_write(struct rig *rig, const char *disk, int pattern, const char *offset, const char *bytes);
+/* From true to false: somebody asks all the time about all disks, as tools do that watch a host. */
+void rig_watched(struct rig *rig, bool watched);
 void rig_kill_qemu(struct rig *rig);          /* kill -9, and wait until libvirt has seen it */
 void rig_forget_checkpoints(struct rig *rig); /* libvirt's metadata only, as after a move of the domain */
 void rig_small_repository(struct rig *rig, int mib);

@@ -187,7 +187,8 @@ static void define_real(struct snap_rig *rig)
     text_addf(
         &xml,
         "<domain type='qemu'><name>web-1</name><uuid>%s</uuid><memory unit='MiB'>192</memory><vcpu>1</vcpu><os><type arch='x86_64' machine='pc'>hvm</type>"
-        "<kernel>%s/disks/vmlinuz</kernel><initrd>%s/disks/initrd</initrd><cmdline>console=ttyS0 quiet panic=-1 nokaslr</cmdline></os>"
+        "<kernel>%s/disks/vmlinuz</kernel><initrd>%s/disks/initrd</initrd><cmdline>console=ttyS0 quiet panic=-1 mitigations=off nokaslr cryptomgr.notests "
+        "initcall_blacklist=load_system_certificate_list,init_blk_tracer</cmdline></os>"
         "<features><acpi/></features><cpu mode='maximum'/><devices><disk type='file' device='disk'><driver name='qemu' type='qcow2'/>"
         "<source file='%s/disks/vda.img'/><target dev='vda' bus='virtio'/></disk><controller type='usb' model='none'/>"
         "<channel type='unix'><target type='virtio' name='org.qemu.guest_agent.0'/></channel></devices></domain>",

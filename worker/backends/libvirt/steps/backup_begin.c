@@ -19,7 +19,7 @@ static int render(const struct step_run *run, const struct step *step, struct te
 
     (void)lost;
     (void)err;
-    text_addf(command, "virsh backup-begin '%s' backup.xml%s\n# backup.xml\n%s", step_subject(run),
+    text_addf(command, "virsh backup-begin '%s' backup.xml%s --reuse-external\n# backup.xml\n%s", step_subject(run),
               checkpoint ? " checkpoint.xml" : "", step_arg(step, "backup_xml"));
     if (checkpoint)
         text_addf(command, "# checkpoint.xml\n%s", checkpoint);
@@ -77,13 +77,15 @@ static int begin(virDomainPtr domain, const struct step *step, const char *subje
 
     if (libvirt_slot_free(domain, err) < 0)
         return -1;
-    if (virDomainBackupBegin(domain, xml, checkpoint, 0) == 0)
+    if (virDomainBackupBegin(domain, xml, checkpoint, VIR_DOMAIN_BACKUP_BEGIN_REUSE_EXTERNAL) == 0)
         return 0;
     libvirt_err(err, "backup of %s", subject);
     if (err->code != VIR_ERR_INTERNAL_ERROR || !backup_remove_left(domain, step))
         return -1;
     *err = (struct err){0};
-    return virDomainBackupBegin(domain, xml, checkpoint, 0) == 0 ? 0 : libvirt_err(err, "backup of %s", subject);
+    return virDomainBackupBegin(domain, xml, checkpoint, VIR_DOMAIN_BACKUP_BEGIN_REUSE_EXTERNAL) == 0
+               ? 0
+               : libvirt_err(err, "backup of %s", subject);
 }
 
 static int execute(const struct step_run *run, const struct step *step, struct facts *learned, struct err *err)

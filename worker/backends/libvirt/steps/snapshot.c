@@ -1,7 +1,7 @@
 /*
  * snapshot: virDomainSnapshotCreateXML with the XML and flags of the plan. The mark with job and level goes into the description here, because the level is known only now (a
  * freeze may have failed). A repeat finds its own snapshot by that mark, or, where there is no metadata, its own overlay in the chain.
- * args: name, xml, flags, level, kind (internal, external), top:<disk>, base:<disk>, format:<disk>, memory (file), reuse, halt
+ * args: name, xml, flags, level, kind (internal, external), top:<disk>, base:<disk>, format:<disk>, memory (file), reuse (files that were there), made (files of the plan's own steps), halt
  */
 #include "worker/backends/libvirt/commit.h"
 #include "worker/backends/libvirt/image.h"
@@ -66,7 +66,7 @@ static int render_snapshot(const struct step_run *run, const struct step *step, 
     text_addf(command, "\n%s", arg(step, "xml"));
     if (flags & VIR_DOMAIN_SNAPSHOT_CREATE_HALT)
         text_add(lost, "the running state: the guest is off afterwards");
-    if (flags & VIR_DOMAIN_SNAPSHOT_CREATE_REUSE_EXT)
+    if (*arg(step, "reuse"))
         text_add(lost, "what is in the files that are reused");
     return 0;
 }
@@ -138,7 +138,7 @@ static int remove_leftovers(const struct step *step, struct err *err)
 
     if (*arg(step, "reuse"))
         return 0;
-    for (size_t at = 0; (top = next_top(step, &at, &disk));)
+    for (size_t at = 0; !*arg(step, "made") && (top = next_top(step, &at, &disk));)
         if (file_exists(top) &&
             (image_in_use(top) ? err_set(err, ERR_UNKNOWN, "%s: in use, but in no chain that libvirt knows", top)
                                : file_remove(top, err)) < 0)
@@ -262,7 +262,7 @@ static int remove_files(const struct step *step, struct err *err)
     const char *disk, *top;
 
     for (size_t at = 0; (top = next_top(step, &at, &disk));)
-        if (!*arg(step, "reuse") && file_remove(top, err) < 0)
+        if (!*arg(step, "reuse") && !*arg(step, "made") && file_remove(top, err) < 0)
             return -1;
     return *arg(step, "memory") ? file_remove(arg(step, "memory"), err) : 0;
 }

@@ -2,7 +2,7 @@
  * backup.create. A guest that runs (or is paused) is read by the hypervisor: one push job over all disks, begun inside the freeze, with a checkpoint for the next
  * incremental. A guest that is off is read by qemu-img, one disk after the other, and is always a full.
  *
- *     space · folder · [redefine] · [freeze] begin [thaw] · push · link …   │ complete · prune
+ *     space · folder · [redefine] · images · [freeze] begin [thaw] · push   │ complete · prune
  *     space · folder · convert …                                            │
  *
  * The manifest of the new point is drafted here, written incomplete by "folder" and finished by "complete".
@@ -284,22 +284,35 @@ static int add_push(struct create *create, struct plan *plan, struct err *err)
                : -1;
 }
 
-/* A push of what changed has no backing file: with the link, qemu-img reads the whole chain through its newest file. */
-static int add_links(struct create *create, struct plan *plan, struct err *err)
+static int add_image(const struct create *create, const struct point_disk *disk, struct step *step, struct err *err)
 {
+    char key[160], value[PATH_MAX];
+
+    snprintf(key, sizeof key, "file:%s", disk->name);
+    if (snprintf(value, sizeof value, "%s/%s", create->folder, disk->file) >= PATH_MAX)
+        return err_set(err, ERR_PERMANENT, "repository %s: its path is too long", create->repository.name);
+    if (facts_set(&step->args, key, value, err) < 0)
+        return -1;
+    snprintf(key, sizeof key, "size:%s", disk->name);
+    if (facts_set_int(&step->args, key, disk->size_bytes, err) < 0)
+        return -1;
+    if (strcmp(disk->mode, "incremental") != 0)
+        return 0;
+    snprintf(key, sizeof key, "backing:%s", disk->name);
+    snprintf(value, sizeof value, "../%s/%s", create->choice.parent->id, disk->file);
+    return facts_set(&step->args, key, value, err);
+}
+
+static int add_images(const struct create *create, struct plan *plan, struct err *err)
+{
+    struct step *step = plan_add(plan, &step_backup_images, err, NULL);
+
+    if (!step)
+        return -1;
     for (size_t i = 0; i < create->draft.disks.count; i++) {
         const struct point_disk *disk = list_at(&create->draft.disks, struct point_disk, i);
-        struct text file = {0}, backing = {0};
-        struct step *step;
 
-        if (strcmp(disk->mode, "incremental") != 0)
-            continue;
-        text_addf(&file, "%s/%s", create->folder, disk->file);
-        text_addf(&backing, "../%s/%s", create->choice.parent->id, disk->file);
-        step = plan_add(plan, &step_backup_link, err, "file", text_str(&file), "backing", text_str(&backing), NULL);
-        text_free(&file);
-        text_free(&backing);
-        if (!step)
+        if (strcmp(disk->mode, "excluded") != 0 && add_image(create, disk, step, err) < 0)
             return -1;
     }
     return 0;
@@ -309,12 +322,13 @@ static int add_running(struct create *create, struct plan *plan, struct err *err
 {
     bool frozen = false;
 
-    if (plan_freeze(create->backend, create->domain, create->params->quiesce, plan, &frozen, err) < 0 ||
+    if (add_images(create, plan, err) < 0 ||
+        plan_freeze(create->backend, create->domain, create->params->quiesce, plan, &frozen, err) < 0 ||
         add_begin(create, plan, err) < 0 ||
         (frozen && !plan_add(plan, &step_thaw, err, "quiesce", quiesce_names[create->params->quiesce], NULL)) ||
         facts_set(&plan->facts, "level", frozen ? "filesystem" : "crash", err) < 0 || add_push(create, plan, err) < 0)
         return -1;
-    return add_links(create, plan, err);
+    return 0;
 }
 
 static int add_converts(struct create *create, struct plan *plan, struct err *err)

@@ -1,4 +1,4 @@
-/* snapshot.create: [barrier] → [freeze] → [barrier] → snapshot → [thaw], or redefine. What kind of snapshot is decided in create_choice.c. */
+/* snapshot.create: [overlay …] → [barrier] → [freeze] → [barrier] → snapshot → [thaw], or redefine. What kind of snapshot is decided in create_choice.c. */
 #include "worker/backends/libvirt/create_choice.h"
 #include "worker/backends/libvirt/definition.h"
 #include "worker/backends/libvirt/image.h"
@@ -114,8 +114,37 @@ static int set_disk_args(struct step *step, const struct create_disk *disk, stru
     return facts_set(&step->args, key, disk->disk->format, err);
 }
 
+/*
+ * The empty overlays are ours: QEMU (7.2) aborts, and its guest with it, when anybody asks about its images in the moment in which it creates one. Where a disk is no file or
+ * device of this host they are left to libvirt.
+ */
+static bool overlays_by_hand(const struct create_choice *choice, const struct params_snapshot_create *params)
+{
+    bool any = false;
+
+    for (size_t i = 0; i < choice->disk_count; i++) {
+        if (choice->disks[i].file && choice->disks[i].disk->source[0] != '/')
+            return false;
+        any = any || choice->disks[i].file;
+    }
+    return any && !params->reuse_external && strcmp(choice->level, "off") != 0;
+}
+
+static int add_overlays(const struct create_choice *choice, struct plan *plan, struct err *err)
+{
+    for (size_t i = 0; i < choice->disk_count; i++) {
+        const struct domain_disk *disk = choice->disks[i].disk;
+
+        if (choice->disks[i].file &&
+            !plan_add(plan, &step_overlay, err, "disk", disk->name, "file", choice->disks[i].file, "base", disk->source,
+                      "format", disk->format, "like", disk->source, NULL))
+            return -1;
+    }
+    return 0;
+}
+
 static int add_snapshot(const struct params_snapshot_create *params, const char *name,
-                        const struct create_choice *choice, struct plan *plan, struct err *err)
+                        const struct create_choice *choice, bool made, struct plan *plan, struct err *err)
 {
     CLEANUP(freep) char *xml = NULL;
     bool halt = choice->flags & VIR_DOMAIN_SNAPSHOT_CREATE_HALT;
@@ -124,10 +153,10 @@ static int add_snapshot(const struct params_snapshot_create *params, const char 
 
     if (create_xml(params, name, choice, &xml, err) < 0)
         return -1;
-    snprintf(flags, sizeof flags, "%u", choice->flags);
+    snprintf(flags, sizeof flags, "%u", choice->flags | (made ? VIR_DOMAIN_SNAPSHOT_CREATE_REUSE_EXT : 0));
     step = plan_add(plan, &step_snapshot, err, "name", name, "xml", xml, "flags", flags, "level", choice->level, "kind",
                     choice->internal ? "internal" : "external", "memory", choice->memory_file, "reuse",
-                    params->reuse_external ? "1" : NULL, "halt", halt ? "1" : NULL, NULL);
+                    params->reuse_external ? "1" : NULL, "made", made ? "1" : NULL, "halt", halt ? "1" : NULL, NULL);
     if (!step)
         return -1;
     if (halt || params->reuse_external)
@@ -153,19 +182,22 @@ static int check_group(const struct job *job, const struct create_choice *choice
                : err_set(err, ERR_PERMANENT, "in a consistency group quiesce is require: every guest stands still");
 }
 
+/* `ours`: an earlier attempt has made it, and it will be found. */
 static int add_steps(struct libvirt_backend *backend, virDomainPtr domain, const struct job *job, const char *name,
-                     const struct create_choice *choice, struct plan *plan, struct err *err)
+                     const struct create_choice *choice, bool ours, struct plan *plan, struct err *err)
 {
     const struct params_snapshot_create *params = job->params;
-    bool frozen = false;
+    bool frozen = false, made = !ours && overlays_by_hand(choice, params);
 
     if (check_group(job, choice, err) < 0 ||
         (choice->reason && facts_set(&plan->facts, "kind_reason", choice->reason, err) < 0))
         return -1;
+    if (made && add_overlays(choice, plan, err) < 0)
+        return -1;
     if (plan_barrier(plan, job, "ready", err) < 0 ||
         (!choice->memory && plan_freeze(backend, domain, params->quiesce, plan, &frozen, err) < 0))
         return -1;
-    if (plan_barrier(plan, job, "frozen", err) < 0 || add_snapshot(params, name, choice, plan, err) < 0)
+    if (plan_barrier(plan, job, "frozen", err) < 0 || add_snapshot(params, name, choice, made, plan, err) < 0)
         return -1;
     return frozen && !plan_add(plan, &step_thaw, err, "quiesce", quiesce_names[params->quiesce], NULL) ? -1 : 0;
 }
@@ -203,7 +235,7 @@ static int plan_new(struct libvirt_backend *backend, virDomainPtr domain, const 
         return err_wrap(err, "%s", virDomainGetName(domain));
     if (!ours && check_places(backend, params, name, &choice, err) < 0)
         return -1;
-    return add_steps(backend, domain, job, name, &choice, plan, err);
+    return add_steps(backend, domain, job, name, &choice, ours, plan, err);
 }
 
 /* ---- redefine ---- */
