@@ -28,7 +28,9 @@ bool deploy_settled(const struct deploy *deploy)
 
 bool deploy_is_old(const struct deploy *deploy, int64_t now_ms)
 {
-    return (deploy_settled(deploy) || (deploy->state == DEPLOY_REVERT_FAILED && !deploy->cleaning)) &&
+    bool kept = deploy->standing && deploy_ended(deploy) && !deploy->ttl_ms;
+
+    return (deploy_settled(deploy) || ((deploy->state == DEPLOY_REVERT_FAILED || kept) && !deploy->cleaning)) &&
            now_ms - deploy->state_at_ms >= KEPT_MS && now_ms - deploy->cleaned_at_ms >= KEPT_MS;
 }
 
@@ -51,7 +53,7 @@ static void begin_cleaning(struct deploy *next, int64_t now_ms)
     next->delete_at_ms = now_ms;
 }
 
-/* The snapshots stay for ttl from its end on. */
+/* The snapshots stay for ttl from its end on; those of a group that is to stay have no end. */
 static void enter(struct deploy_move *out, enum deploy_state state, int64_t now_ms, const char *why)
 {
     struct deploy *next = change(out);
@@ -61,7 +63,8 @@ static void enter(struct deploy_move *out, enum deploy_state state, int64_t now_
     next->why = (char *)why;
     if (state == DEPLOY_UNDOING)
         begin_cleaning(next, now_ms);
-    if (state == DEPLOY_SUCCEEDED || state == DEPLOY_FAILED || state == DEPLOY_REVERTED || state == DEPLOY_EXPIRED)
+    if (next->ttl_ms &&
+        (state == DEPLOY_SUCCEEDED || state == DEPLOY_FAILED || state == DEPLOY_REVERTED || state == DEPLOY_EXPIRED))
         next->expires_at_ms = next->expires_at_ms ? next->expires_at_ms : now_ms + next->ttl_ms;
 }
 
@@ -103,6 +106,9 @@ static void decide_planning(const struct deploy *deploy, const struct deploy_sig
     } else if (sight->blocked) {
         if (deploy->overlap == DEPLOY_OVERLAP_REFUSE || now_ms - deploy->begun_at_ms >= deploy->timeout_ms)
             enter(out, DEPLOY_REFUSED, now_ms, sight->blocked);
+    } else if (sight->crowded) {
+        if (now_ms - deploy->begun_at_ms >= deploy->within_ms)
+            enter(out, DEPLOY_REFUSED, now_ms, sight->crowded);
     } else if (!sight->unfit) {
         out->act = DEPLOY_START;
     } else if (now_ms - sight->unfit_since_ms >= HOSTS_MS) { /* a new leader hears of its hosts one after the other */
@@ -122,7 +128,7 @@ static void decide_snapshotting(const struct deploy_sight *sight, int64_t now_ms
         enter(out, DEPLOY_UNDOING, now_ms, "it was said to have failed before all snapshots were there");
         take_word(out);
     } else if (sight->run == RUN_DONE) {
-        enter(out, DEPLOY_READY, now_ms, NULL);
+        enter(out, out->next.standing ? DEPLOY_SUCCEEDED : DEPLOY_READY, now_ms, NULL);
     } else {
         enter(out, DEPLOY_UNDOING, now_ms, "not every target got its snapshot");
     }
@@ -186,9 +192,13 @@ static void decide_cleaning(const struct deploy *deploy, const struct deploy_sig
     out->warns = !run_went_well(sight->run);
 }
 
+/* A group that was asked for by itself is there to go back to, as often as wanted. */
 static bool may_still_revert(const struct deploy *deploy)
 {
-    return (deploy->state == DEPLOY_FAILED || deploy->state == DEPLOY_EXPIRED || deploy->state == DEPLOY_REVERT_FAILED) &&
+    bool again = deploy->standing && (deploy->state == DEPLOY_SUCCEEDED || deploy->state == DEPLOY_REVERTED);
+
+    return (again || deploy->state == DEPLOY_FAILED || deploy->state == DEPLOY_EXPIRED ||
+            deploy->state == DEPLOY_REVERT_FAILED) &&
            !deploy->cleaned_at_ms && !deploy->cleaning;
 }
 
@@ -258,6 +268,8 @@ static enum deploy_hears hears_success(const struct deploy *deploy)
 
 static enum deploy_hears hears_failure(const struct deploy *deploy, bool revert)
 {
+    if (deploy->standing && revert && may_still_revert(deploy))
+        return DEPLOY_HEARS;
     switch ((enum deploy_state)deploy->state) {
     case DEPLOY_PLANNING:
     case DEPLOY_SNAPSHOTTING:

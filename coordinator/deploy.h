@@ -16,6 +16,7 @@ extern const char *const deploy_run_names[]; /* as the schedule of the run */
 
 struct deploy_sight {
     const char *blocked; /* while it is planning: another deploy has one of its targets, in words; NULL: none has */
+    const char *crowded; /* and: another group is being made on one of its hosts, in words; NULL: none is */
     const char *unfit;   /* and: a target can have no snapshot now, in words; NULL: all can */
     int64_t unfit_since_ms;
     bool may_revert;                /* its token is still there and allows class C */

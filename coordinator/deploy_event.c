@@ -1,6 +1,7 @@
 #include "coordinator/deploy_event.h"
 
 #include "base/err.h"
+#include "model/job.h"
 #include "model/ledger_entry.h"
 
 #include <string.h>
@@ -41,8 +42,8 @@ const char *deploy_event_refused(const struct deploy_event *event, const struct 
         return "its event is none of begin, succeeded, failed";
     if (!deploy_id_valid(event->deploy_id))
         return "its deploy_id is no id of a deploy";
-    if (event->group)
-        return "consistency groups cannot be asked for in this version";
+    if (event->group && !deploy_event_begins(event))
+        return "only begin can ask for a group";
     if (skew_ms > DEPLOY_EVENT_SKEW_MS || skew_ms < -DEPLOY_EVENT_SKEW_MS)
         return "its time is not that at which it was written: written again, or by a wrong clock";
     if (event->revert && !is_event(event, "failed"))
@@ -68,7 +69,8 @@ int deploy_event_deploy(const struct deploy_event *event, const struct ledger_to
                             .within_ms = event->within_ms,
                             .overlap = event->overlap,
                             .quiesce = event->quiesce,
-                            .auto_revert = event->auto_revert};
+                            .auto_revert = event->auto_revert,
+                            .group_limit_ms = event->group ? GROUP_LIMIT_MS : 0};
 
     if (string_set(&deploy.reason, event->reason, err) < 0 ||
         deploy_complete(&deploy, event->deploy_id, event->selector, own, token->name, err) < 0) {

@@ -2,6 +2,8 @@
 
 #include "base/err.h"
 #include "base/uuid.h"
+#include "coordinator/group.h"
+#include "coordinator/internal.h"
 #include "coordinator/runs.h"
 #include "model/job.h"
 #include "model/ledger_entry.h"
@@ -82,6 +84,11 @@ int deploy_plan_begin(struct coordinator *coordinator, struct view_reader *reade
         if (fill_member(list_at(&members.members, struct run_member, i), deploy, world, err) < 0)
             return -1;
     run.quiesce = deploy->quiesce;
+    if (deploy->group_limit_ms && group_plan(&run, &members.members, deploy->group_limit_ms, world,
+                                             &(struct run_limits){.jobs = coordinator->options.limits_jobs,
+                                                                  .per_host = coordinator->options.limits_per_host},
+                                             err) < 0)
+        return -1;
     run.stop_on_failure = true;
     run.start_within_ms = BEGIN_START_MS;
     run.window_end_at_ms = now_ms + deploy->within_ms;

@@ -59,10 +59,14 @@ static json_t *job_json(struct view_reader *reader, const struct run *run, const
                                         : "OPEN";
     bool failed = word->known && !(word->ended && word->state == STATE_SUCCEEDED);
 
-    return json_pack("{s:o, s:s, s:o}", "job_id", word->known ? json_string(job_id) : json_null(), "state", state, "why",
-                     member->skipped ? json_string(member->skipped)
-                     : failed        ? why_of(reader, job_id)
-                                     : json_null());
+    json_t *item = json_pack("{s:o, s:s, s:o}", "job_id", word->known ? json_string(job_id) : json_null(), "state",
+                             state, "why",
+                             member->skipped ? json_string(member->skipped)
+                             : failed        ? why_of(reader, job_id)
+                                             : json_null());
+    if (run->group_limit_ms && word->known)
+        plans_add_group(reader, job_id, item);
+    return item;
 }
 
 static json_t *find_target(json_t *targets, const struct run_member *member)

@@ -185,6 +185,13 @@ int plan_job(const struct run *run, const char *run_id, const struct policy *pol
         if (job->deadline_ms < job->start_by_ms)
             job->deadline_ms = job->start_by_ms;
     }
+    if (run->group_limit_ms) { /* one point in time is not made twice: who fails ends it for all */
+        job->group_members = run->members;
+        job->group_limit_ms = run->group_limit_ms;
+        job->max_attempts = 1;
+        if (string_set(&job->group, run_id, err) < 0)
+            return -1;
+    }
     if (fill_names(run, run_id, member, job, err) < 0 || fill_params(run, policy, member, world, job, err) < 0)
         return -1;
     *out = TAKE_PTR(job);

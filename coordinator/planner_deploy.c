@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "coordinator/deploy_plan.h"
 #include "coordinator/deploys.h"
+#include "coordinator/group.h"
 #include "coordinator/planner.h"
 #include "coordinator/world.h"
 #include "model/job_state.h"
@@ -24,7 +25,7 @@ struct looking { /* at one deploy */
     struct ledger_entry *head, *word; /* of its run; the next word */
     struct run begin;                 /* while it is planning: what would be done */
     struct run_members members;
-    char blocked[300], unfit[300];
+    char blocked[300], crowded[300], unfit[300];
     struct deploy_sight sight;
 };
 
@@ -55,6 +56,29 @@ static int look_at_run(struct looking *looking, struct err *err)
     return 0;
 }
 
+struct crowd {
+    struct coordinator *coordinator;
+    const struct list *members;
+    char *why; /* 300 bytes */
+};
+
+/* Two groups on one host could wait for each other's executors. A run that is written counts, whatever its deploy says yet. */
+static int look_at_group(void *context, const char *id, const struct ledger_entry *head, struct err *err)
+{
+    struct crowd *crowd = context;
+    CLEANUP(run_members_clear) struct run_members others = {0};
+
+    if (!head->run->group_limit_ms || head->run->ended_at_ms || *crowd->why)
+        return 0;
+    if (run_load_members(crowd->coordinator, id, head->run, &others.members, err) < 0)
+        return -1;
+    const struct run_member *common = group_same_host(crowd->members, &others.members);
+    if (common)
+        snprintf(crowd->why, 300, "another consistency group is being made on host %.63s: %.100s", common->host,
+                 head->run->deploy ? head->run->deploy : id);
+    return 0;
+}
+
 /* What its snapshots would be; that it selects nothing may change while a new leader reads on. */
 static int look_at_targets(struct looking *looking, struct err *err)
 {
@@ -82,7 +106,13 @@ static int look_at_targets(struct looking *looking, struct err *err)
     sight->blocked = blocked > 0 ? looking->blocked : NULL;
     if (deploy_plan_refused(&looking->members.members, looking->unfit))
         sight->unfit = looking->unfit;
-    return blocked < 0 ? -1 : 0;
+    if (blocked < 0 || !looking->deploy->group_limit_ms)
+        return blocked < 0 ? -1 : 0;
+    struct crowd crowd = {planner->coordinator, &looking->members.members, looking->crowded};
+    if (runs_each(planner->coordinator, true, look_at_group, &crowd, err) < 0)
+        return -1;
+    sight->crowded = *looking->crowded ? looking->crowded : NULL;
+    return 0;
 }
 
 static int look_at_token(struct looking *looking, struct err *err)

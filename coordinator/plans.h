@@ -40,8 +40,10 @@ int plans_annotate(struct coordinator *coordinator, json_t *items, bool unprotec
 /* Newest first: [{run_id, policy, …, outcome, counts}]; policy NULL, open_only false: all. limit 0: 100. */
 int plans_runs(struct coordinator *coordinator, const char *policy, bool open_only, int64_t limit, json_t **out,
                struct err *err);
-/* One by id or an unambiguous beginning: the same and members: [{target, name, host, job_id, state, due_at, skipped …}]. 1, 0, -1; ERR_CONFLICT: ambiguous. */
-int plans_run_show(struct coordinator *coordinator, const char *prefix, json_t **out, struct err *err);
+/* One by id or an unambiguous beginning: the same and members: [{target, name, host, job_id, state, due_at, skipped …}]; of a consistency group with frozen_ms,
+ * skew_ms, spread_ms. 1, 0, -1; ERR_CONFLICT: ambiguous. */
+int plans_run_show(struct coordinator *coordinator, struct view_reader *reader, const char *prefix, json_t **out,
+                   struct err *err);
 int plans_run_cancel(struct coordinator *coordinator, const struct caller *caller, const char *prefix,
                      const char *reason, char *out_run_id, struct err *err);
 

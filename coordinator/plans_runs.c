@@ -8,6 +8,7 @@
 #include "coordinator/plans.h"
 #include "coordinator/plans_json.h"
 #include "coordinator/runs.h"
+#include "coordinator/view.h"
 #include "model/job_state.h"
 
 #include <stdio.h>
@@ -93,6 +94,30 @@ int plans_runs(struct coordinator *coordinator, const char *policy, bool open_on
     return 0;
 }
 
+/* ---- consistency groups ---- */
+
+static void add_number(const json_t *facts, const char *fact, json_t *item, const char *member)
+{
+    const char *text = json_string_value(json_object_get(facts, fact));
+    int64_t number;
+
+    if (text && parse_int(text, 0, INT64_MAX, &number, NULL) == 0)
+        json_object_set_new(item, member, json_integer(number));
+}
+
+void plans_add_group(struct view_reader *reader, const char *job_id, json_t *item)
+{
+    json_t *job = NULL;
+
+    if (!reader || view_job(reader, job_id, &job, NULL) < 0 || !job)
+        return;
+    const json_t *facts = json_object_get(json_object_get(job, "result"), "facts");
+    add_number(facts, "frozen_ms", item, "frozen_ms");
+    add_number(facts, "group_skew_ms", item, "skew_ms");
+    add_number(facts, "group_spread_ms", item, "spread_ms");
+    json_decref(job);
+}
+
 /* ---- one ---- */
 
 struct search {
@@ -143,8 +168,8 @@ static const char *state_text(const struct run *run, const struct run_member *me
     return word->ended ? job_state_names[word->state] : "OPEN";
 }
 
-static json_t *members_json(struct coordinator *coordinator, const struct run *run, const struct list *members,
-                            char (*ids)[UUID_TEXT], struct job_word *words)
+static json_t *members_json(struct coordinator *coordinator, struct view_reader *reader, const struct run *run,
+                            const struct list *members, char (*ids)[UUID_TEXT], struct job_word *words)
 {
     json_t *items = json_array();
 
@@ -156,12 +181,15 @@ static json_t *members_json(struct coordinator *coordinator, const struct run *r
         json_t *item = plans_record(&run_member_record, member);
         json_object_set_new(item, "job_id", words[i].known ? json_string(ids[i]) : json_null());
         json_object_set_new(item, "state", json_string(state_text(run, member, &words[i])));
+        if (run->group_limit_ms && words[i].known)
+            plans_add_group(reader, ids[i], item);
         json_array_append_new(items, item);
     }
     return items;
 }
 
-int plans_run_show(struct coordinator *coordinator, const char *prefix, json_t **out, struct err *err)
+int plans_run_show(struct coordinator *coordinator, struct view_reader *reader, const char *prefix, json_t **out,
+                   struct err *err)
 {
     CLEANUP(ledger_entry_freep) struct ledger_entry *head = NULL;
     CLEANUP(run_members_clear) struct run_members members = {0};
@@ -177,7 +205,7 @@ int plans_run_show(struct coordinator *coordinator, const char *prefix, json_t *
     if (!ids || !words)
         return err_memory(err, "run");
     json_t *item = plans_run_json(id, head->run);
-    json_t *list = members_json(coordinator, head->run, &members.members, ids, words);
+    json_t *list = members_json(coordinator, reader, head->run, &members.members, ids, words);
     json_object_set_new(item, "members", json_integer((json_int_t)members.members.count));
     json_object_set_new(item, "jobs", list);
     *out = item;

@@ -1,6 +1,7 @@
 #include "coordinator/run.h"
 
 #include "base/err.h"
+#include "coordinator/group.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -167,6 +168,8 @@ void run_decide(const struct run *run, const struct run_limits *limits, int64_t 
         seat->move = move_of(run, limits, now_ms, seat, load);
         blocked |= run->in_order && seat->state == MEMBER_PENDING && seat->move != MOVE_SUBMIT;
     }
+    if (run->group_limit_ms)
+        group_decide(seats, count);
 }
 
 /* ---- how far it is ---- */

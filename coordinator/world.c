@@ -16,6 +16,7 @@ enum { KEY = 600 };
 struct host {
     UT_hash_handle hh;
     bool ready;
+    int64_t group_room;      /* members of one consistency group */
     size_t places;           /* how many repositories it has */
     struct world_place *any; /* one of them */
     char name[];
@@ -107,6 +108,16 @@ int world_add_host(struct world *world, const char *name, bool ready, struct err
     return 0;
 }
 
+int world_set_group_room(struct world *world, const char *name, int64_t members, struct err *err)
+{
+    struct host *host = find_host(world, name);
+
+    if (!host)
+        return err_set(err, ERR_PERMANENT, "no host %s", name);
+    host->group_room = members;
+    return 0;
+}
+
 static struct spot *find_spot(const struct world *world, const char *host, const char *repository)
 {
     char key[KEY];
@@ -187,6 +198,13 @@ bool world_host_ready(const struct world *world, const char *name)
     return host && host->ready;
 }
 
+int64_t world_group_room(const struct world *world, const char *name)
+{
+    const struct host *host = find_host(world, name);
+
+    return host ? host->group_room : 0;
+}
+
 const struct world_place *world_repository(const struct world *world, const char *name, const char *target,
                                            const char *host, char why[200])
 {
@@ -244,7 +262,8 @@ static int note_host(void *context, const struct inventory_host *host, bool aliv
 {
     const struct reading *reading = context;
 
-    if (world_add_host(reading->world, host->host, alive && host_takes_work(reading->coordinator, host->host), err) < 0)
+    if (world_add_host(reading->world, host->host, alive && host_takes_work(reading->coordinator, host->host), err) < 0 ||
+        world_set_group_room(reading->world, host->host, host->group_members, err) < 0)
         return -1;
     for (size_t i = 0; i < host->repositories.count; i++) {
         const struct inventory_space *space = list_at(&host->repositories, struct inventory_space, i);

@@ -4,6 +4,7 @@
  * on any thread.
  */
 #include <stdbool.h>
+#include <stdint.h>
 
 struct coordinator;
 struct err;
@@ -23,6 +24,8 @@ static inline void world_freep(struct world **world)
     world_free(*world);
 }
 
+/* So many members of one consistency group it holds at once; 0: it is not there, or does not know groups. */
+int64_t world_group_room(const struct world *world, const char *host);
 bool world_host_ready(const struct world *world, const char *host); /* heartbeat, enrolled, not draining */
 /* The repository `name` (name or UUID; NULL: the default of the target, else the only one) on that host. NULL: there is none, and why. */
 const struct world_place *world_repository(const struct world *world, const char *name, const char *target,
@@ -34,6 +37,8 @@ const struct world_place *world_place_of_point(const struct world *world, const 
 /* For tests: a world made by hand. */
 int world_new(struct world **out, struct err *err);
 int world_add_host(struct world *world, const char *host, bool ready, struct err *err);
+int world_set_group_room(struct world *world, const char *host, int64_t members,
+                         struct err *err); /* of one that was added */
 int world_add_place(struct world *world, const char *host, const char *id, const char *name, const char *path,
                     struct err *err);
 int world_add_default(struct world *world, const char *target, const char *repository, struct err *err);

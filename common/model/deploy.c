@@ -96,6 +96,26 @@ static int complete_selector(struct deploy *deploy, const char *selector, const 
     return string_set(&deploy->selector, both, err);
 }
 
+static bool kept_for_good(const struct deploy *deploy)
+{
+    return deploy->standing && !deploy->ttl_ms;
+}
+
+static int complete_group(const struct deploy *deploy, struct err *err)
+{
+    if (!deploy->group_limit_ms)
+        return deploy->standing ? err_set(err, ERR_PERMANENT, "standing: is for a group: say group") : 0;
+    if (deploy->group_limit_ms < GROUP_LIMIT_MIN_MS || deploy->group_limit_ms > GROUP_LIMIT_MAX_MS)
+        return err_set(err, ERR_PERMANENT, "group_limit: must be from %d s to %d s", GROUP_LIMIT_MIN_MS / 1000,
+                       GROUP_LIMIT_MAX_MS / 1000);
+    if (deploy->quiesce == QUIESCE_NEVER)
+        return err_set(err, ERR_PERMANENT, "quiesce: never is no group: each of its guests stands still for the moment");
+    if (deploy->standing && deploy->auto_revert)
+        return err_set(err, ERR_PERMANENT,
+                       "auto_revert: is for a deploy that somebody says ended, not for a group alone");
+    return 0;
+}
+
 int deploy_complete(struct deploy *deploy, const char *id, const char *selector, const char *own, const char *token,
                     struct err *err)
 {
@@ -104,9 +124,9 @@ int deploy_complete(struct deploy *deploy, const char *id, const char *selector,
     if (!id || !deploy_id_valid(id))
         return err_set(err, ERR_PERMANENT,
                        "id: a deploy needs an id of its own, of 1 to %d letters, digits and . _ : + -", DEPLOY_ID_MAX);
-    snprintf(snapshot, sizeof snapshot, "deploy-%s", id);
-    if (complete_selector(deploy, selector, own, err) < 0 ||
-        complete_time(&deploy->ttl_ms, DAY_MS, 365 * DAY_MS, "ttl", err) < 0 ||
+    snprintf(snapshot, sizeof snapshot, "%s%s", deploy->standing ? "" : "deploy-", id);
+    if (complete_selector(deploy, selector, own, err) < 0 || complete_group(deploy, err) < 0 ||
+        (!kept_for_good(deploy) && complete_time(&deploy->ttl_ms, DAY_MS, 365 * DAY_MS, "ttl", err) < 0) ||
         complete_time(&deploy->timeout_ms, DAY_MS, 30 * DAY_MS, "timeout", err) < 0 ||
         complete_time(&deploy->within_ms, HOUR_MS / 6, DAY_MS, "within", err) < 0 ||
         string_set(&deploy->snapshot, snapshot, err) < 0)

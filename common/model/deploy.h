@@ -29,8 +29,8 @@ struct deploy {
     int quiesce;    /* enum quiesce */
     int overlap;    /* enum deploy_overlap */
     bool auto_revert;
-    char *token;         /* of whoever began it */
-    int64_t ttl_ms;      /* snapshots are kept so long after its end */
+    char *token;    /* of whoever began it */
+    int64_t ttl_ms; /* snapshots are kept so long after its end; 0, of a standing one: until somebody deletes them */
     int64_t timeout_ms;  /* from ready to the word how it ended */
     int64_t within_ms;   /* for the snapshots */
     int64_t begun_at_ms; /* never twice for one id */

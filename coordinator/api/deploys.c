@@ -84,13 +84,30 @@ static bool may_begin(struct api_request *request, struct api_response *response
     return false;
 }
 
+/* group_limit means nothing without the wish. */
+static bool take_group(struct api_request *request, struct api_response *response, struct deploy *deploy)
+{
+    bool group = api_flag(request, "group");
+
+    if (json_object_get(request->json, "group_limit") && !group)
+        return api_problem(response, 400, "usage", "group_limit", NULL,
+                           "group_limit: is the limit of a group, but group is not asked"),
+               false;
+    deploy->standing = api_flag(request, "standing");
+    if (!take_duration(request, response, "group_limit", &deploy->group_limit_ms))
+        return false;
+    if (group && !deploy->group_limit_ms)
+        deploy->group_limit_ms = GROUP_LIMIT_MS;
+    return true;
+}
+
 static bool take_deploy(struct api_request *request, struct api_response *response, struct deploy *deploy)
 {
-    static const char *const flags[] = {"auto_revert", "dry_run", NULL};
+    static const char *const flags[] = {"auto_revert", "group", "standing", "dry_run", NULL};
     struct err err = {0};
 
-    if (!take_flags(request, response, flags) || !take_reason(request, response, &deploy->reason) ||
-        !take_duration(request, response, "ttl", &deploy->ttl_ms) ||
+    if (!take_flags(request, response, flags) || !take_group(request, response, deploy) ||
+        !take_reason(request, response, &deploy->reason) || !take_duration(request, response, "ttl", &deploy->ttl_ms) ||
         !take_duration(request, response, "timeout", &deploy->timeout_ms) ||
         !take_duration(request, response, "within", &deploy->within_ms) ||
         !take_choice(request, response, "overlap", deploy_overlap_names, &deploy->overlap) ||
@@ -105,8 +122,9 @@ static bool take_deploy(struct api_request *request, struct api_response *respon
 
 int api_deploys_begin(struct api_request *request, struct api_response *response)
 {
-    static const char *const members[] = {"id",      "selector",    "ttl",    "timeout", "within", "overlap",
-                                          "quiesce", "auto_revert", "reason", "dry_run", NULL};
+    static const char *const members[] = {"id",       "selector", "ttl",         "timeout", "within",
+                                          "overlap",  "quiesce",  "auto_revert", "group",   "group_limit",
+                                          "standing", "reason",   "dry_run",     NULL};
     CLEANUP(deploy_clear) struct deploy deploy = {0};
     const char *id = api_text(request, "id");
     bool dry_run = api_flag(request, "dry_run");

@@ -30,7 +30,7 @@ int api_runs_show(struct api_request *request, struct api_response *response)
 
     if (!api_scope_is_all(request, response))
         return 0;
-    int found = plans_run_show(request->context->coordinator, id, &run, &err);
+    int found = plans_run_show(request->context->coordinator, request->reader, id, &run, &err);
     if (found < 0)
         return api_problem_err(response, id, &err);
     return found ? api_answer(response, 200, run) : no_run(response, id);

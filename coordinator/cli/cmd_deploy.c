@@ -22,15 +22,7 @@ static bool is_state(const json_t *deploy, const char *state)
 
 /* ---- waiting ---- */
 
-/* What is said, and where, when a state is reached that needs no more waiting. */
-struct finish {
-    const char *state;
-    int code;
-    const char *phase; /* whose failures are told; NULL: none */
-    const char *text;
-};
-
-static const struct finish begin_finishes[] = {
+static const struct deploy_finish begin_finishes[] = {
     {"ready", EXIT_DONE, NULL, "every target has its snapshot"},
     {"succeeded", EXIT_DONE, NULL, "it has succeeded already"},
     {"refused", EXIT_FAILED, NULL, "refused, nothing was done"},
@@ -38,7 +30,7 @@ static const struct finish begin_finishes[] = {
     {"", EXIT_FAILED, NULL, "it cannot begin any more"}, /* any other end */
     {NULL, 0, NULL, NULL},
 };
-static const struct finish revert_finishes[] = {
+const struct deploy_finish deploy_reverts[] = {
     {"reverted", EXIT_DONE, NULL, "every target is back"},
     {"revert_failed", EXIT_SOME, "revert", "not every target is back; its snapshots are kept"},
     {"refused", EXIT_DONE, NULL, "nothing had been done"},
@@ -47,7 +39,7 @@ static const struct finish revert_finishes[] = {
     {NULL, 0, NULL, NULL},
 };
 
-static const struct finish *finish_of(const struct finish *finishes, const json_t *deploy)
+static const struct deploy_finish *finish_of(const struct deploy_finish *finishes, const json_t *deploy)
 {
     if (member_true(deploy, "pending"))
         return NULL;
@@ -58,7 +50,7 @@ static const struct finish *finish_of(const struct finish *finishes, const json_
 }
 
 /* None at all, or an outcome that nobody knows, is more than some. */
-static int exit_of(const struct finish *finish, const json_t *deploy)
+static int exit_of(const struct deploy_finish *finish, const json_t *deploy)
 {
     if (finish->code != EXIT_SOME)
         return finish->code;
@@ -67,7 +59,7 @@ static int exit_of(const struct finish *finish, const json_t *deploy)
     return deploy_count_state(deploy, "revert", "SUCCEEDED") ? EXIT_SOME : EXIT_FAILED;
 }
 
-static int finished(struct cli *cli, const struct finish *finish, const json_t *deploy)
+static int finished(struct cli *cli, const char *noun, const struct deploy_finish *finish, const json_t *deploy)
 {
     const char *id = member_text(deploy, "deploy_id"), *why = member_text(deploy, "why");
     int code = exit_of(finish, deploy);
@@ -75,7 +67,7 @@ static int finished(struct cli *cli, const struct finish *finish, const json_t *
     if (cli->json)
         cli_print_json(cli, deploy);
     else
-        fprintf(code ? cli->err : cli->out, "deploy %s: %s: %s%s%s\n", id, member_text(deploy, "state"),
+        fprintf(code ? cli->err : cli->out, "%s %s: %s: %s%s%s\n", noun, id, member_text(deploy, "state"),
                 code && *why ? why : finish->text, code && *why ? "; " : "", code && *why ? finish->text : "");
     if (finish->phase)
         deploy_say_failures(cli, deploy, finish->phase);
@@ -84,7 +76,7 @@ static int finished(struct cli *cli, const struct finish *finish, const json_t *
     return code;
 }
 
-static void say_change(struct cli *cli, const json_t *deploy, char **last)
+static void say_change(struct cli *cli, const char *noun, const json_t *deploy, char **last)
 {
     const char *state = member_text(deploy, "state");
     const char *phase = strcmp(state, "undoing") == 0     ? "delete"
@@ -98,34 +90,34 @@ static void say_change(struct cli *cli, const json_t *deploy, char **last)
                   deploy_count_targets(deploy, phase));
     if (*last && strcmp(*last, text_str(&now)) == 0)
         return;
-    fprintf(cli->err, "deploy %s: %s\n", member_text(deploy, "deploy_id"), text_str(&now));
+    fprintf(cli->err, "%s %s: %s\n", noun, member_text(deploy, "deploy_id"), text_str(&now));
     free(*last);
     *last = text_take(&now);
 }
 
-/* Takes the first picture over. */
-static int wait_for(struct cli *cli, const char *subject, const char *id, const struct finish *finishes, json_t *deploy)
+int deploy_wait(struct cli *cli, const char *subject, const char *noun, const struct deploy_finish *finishes,
+                json_t *deploy)
 {
-    CLEANUP(freep) char *last = NULL;
+    CLEANUP(freep) char *last = NULL, *id = strdup(member_text(deploy, "deploy_id"));
     const struct timespec pause = {0, POLL_MS * 1000000L};
 
     cli_catch_interrupts();
     for (;;) {
-        const struct finish *finish = finish_of(finishes, deploy);
-        int code = finish ? finished(cli, finish, deploy) : 0;
+        const struct deploy_finish *finish = finish_of(finishes, deploy);
+        int code = finish ? finished(cli, noun, finish, deploy) : 0;
         if (!finish && !cli->json)
-            say_change(cli, deploy, &last);
+            say_change(cli, noun, deploy, &last);
         json_decref(deploy);
         if (finish)
             return code;
         if (cli_interrupted()) {
-            fprintf(cli->err, "detached; the deploy goes on.   fleetsnap deploy status %s\n", id);
+            fprintf(cli->err, "detached; the %s goes on.   fleetsnap deploy status %s\n", noun, id);
             return EXIT_UNSEEN;
         }
         nanosleep(&pause, NULL);
         code = deploy_fetch(cli, subject, id, &deploy);
         if (code) {
-            fprintf(cli->err, "The deploy goes on. The same command again waits on; it begins nothing twice.\n");
+            fprintf(cli->err, "It goes on. The same command again waits on; it begins nothing twice.\n");
             return code;
         }
     }
@@ -168,21 +160,24 @@ int run_deploy_begin(struct cli *cli, const struct invocation *invocation)
 
     if (!id || !invocation_value(invocation, "selector"))
         return cli_fail(cli, EXIT_USAGE, "deploy begin", NULL, "say which: --id ID and -l SELECTOR");
+    if (invocation_has(invocation, "group-limit") && !invocation_has(invocation, "group"))
+        return cli_fail(cli, EXIT_USAGE, "deploy begin", NULL, "--group-limit is the limit of a group: add --group");
     if (invocation_has(invocation, "wait") && invocation_has(invocation, "no-wait"))
         return cli_fail(cli, EXIT_USAGE, "deploy begin", NULL, "--wait and --no-wait exclude each other");
     json_t *body = json_pack(
-        "{s:s, s:s, s:s*, s:s*, s:s*, s:s*, s:s*, s:b, s:s*, s:b}", "id", id, "selector",
+        "{s:s, s:s, s:s*, s:s*, s:s*, s:s*, s:s*, s:b, s:b, s:s*, s:s*, s:b}", "id", id, "selector",
         invocation_value(invocation, "selector"), "ttl", invocation_value(invocation, "ttl"), "timeout",
         invocation_value(invocation, "timeout"), "within", invocation_value(invocation, "within"), "overlap",
         invocation_value(invocation, "overlap"), "quiesce", invocation_value(invocation, "quiesce"), "auto_revert",
-        invocation_has(invocation, "auto-revert"), "reason", invocation_value(invocation, "reason"), "dry_run", dry);
+        invocation_has(invocation, "auto-revert"), "group", invocation_has(invocation, "group"), "group_limit",
+        invocation_value(invocation, "group-limit"), "reason", invocation_value(invocation, "reason"), "dry_run", dry);
     int code = call_change(cli, "deploy begin", "POST", "/v1/deploys", body, invocation_value(invocation, "request-id"),
                            &deploy);
     json_decref(body);
     if (code)
         return code;
     if (!dry && !invocation_has(invocation, "no-wait"))
-        return wait_for(cli, "deploy begin", id, begin_finishes, deploy);
+        return deploy_wait(cli, "deploy begin", "deploy", begin_finishes, deploy);
     if (dry)
         code = begin_dry(cli, deploy);
     else if (cli->json)
@@ -324,7 +319,7 @@ int run_deploy_failed(struct cli *cli, const struct invocation *invocation)
         if (code)
             return code;
         if (!invocation_has(invocation, "no-wait"))
-            return wait_for(cli, "deploy failed", id, revert_finishes, deploy);
+            return deploy_wait(cli, "deploy failed", "deploy", deploy_reverts, deploy);
     }
     if (cli->json)
         cli_print_json(cli, deploy);

@@ -1,5 +1,6 @@
 /* deploy status, deploy list, and how the targets of a deploy are shown. */
 #include "base/cleanup.h"
+#include "base/parse.h"
 #include "base/text.h"
 #include "coordinator/cli/call.h"
 #include "coordinator/cli/commands.h"
@@ -101,6 +102,29 @@ void deploy_show_targets(struct cli *cli, const json_t *deploy)
     table_free(&table);
 }
 
+void deploy_group_text(const json_t *items, const char *member, struct text *out)
+{
+    const json_t *item;
+    size_t index;
+    int64_t longest = -1, spread = -1;
+    char first[32], second[32];
+
+    json_array_foreach(items, index, item)
+    {
+        const json_t *job = member ? json_object_get(item, member) : item;
+        if (member_int(job, "frozen_ms") > longest && json_object_get(job, "frozen_ms"))
+            longest = member_int(job, "frozen_ms");
+        if (json_object_get(job, "spread_ms"))
+            spread = member_int(job, "spread_ms");
+    }
+    if (spread < 0)
+        return;
+    text_addf(out, "one point in time; the last was ready for it %s after the first",
+              format_duration(spread, first, sizeof first));
+    if (longest >= 0)
+        text_addf(out, ", none stood still for longer than %s", format_duration(longest, second, sizeof second));
+}
+
 /* ---- status, list ---- */
 
 static void show_deploy(struct cli *cli, const json_t *deploy)
@@ -113,6 +137,11 @@ static void show_deploy(struct cli *cli, const json_t *deploy)
     show_pair(cli, "begun", "%s by %s", show_time(cli, deploy, "begun_at", time, sizeof time),
               member_text(deploy, "by"));
     show_pair(cli, "snapshots", "%s", member_text(deploy, "snapshot"));
+    if (member_int(deploy, "group_limit_ms")) {
+        CLEANUP(text_freep) struct text group = {0};
+        deploy_group_text(json_object_get(deploy, "targets"), "snapshot", &group);
+        show_pair(cli, "group", "%s", group.len ? text_str(&group) : "one point in time, or none");
+    }
     if (member_time(deploy, "deadline_at"))
         show_pair(cli, "waits until", "%s%s", show_time(cli, deploy, "deadline_at", time, sizeof time),
                   member_true(deploy, "auto_revert") ? ", then it is reverted" : ", then it expires");

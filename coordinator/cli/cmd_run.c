@@ -4,6 +4,7 @@
 #include "base/text.h"
 #include "coordinator/cli/call.h"
 #include "coordinator/cli/commands.h"
+#include "coordinator/cli/deploy_show.h"
 #include "coordinator/cli/run_watch.h"
 #include "coordinator/cli/show.h"
 
@@ -102,17 +103,25 @@ static int fetch(struct cli *cli, const char *subject, const char *id, json_t **
     return code;
 }
 
+static void add_time(struct table *table, const json_t *job, const char *member)
+{
+    char text[32];
+
+    table_cell(table, json_object_get(job, member) ? format_duration(member_int(job, member), text, sizeof text) : "–");
+}
+
 static void show_jobs(struct cli *cli, const json_t *run)
 {
     static const struct table_column columns[] = {
-        {"TARGET", COLUMN_SHRINK}, {"HOST", COLUMN_SHRINK}, {"STATE", 0},
-        {"JOB", COLUMN_DROP},      {"TURN", COLUMN_DROP},   {"WHY NOT", COLUMN_SHRINK}};
+        {"TARGET", COLUMN_SHRINK}, {"HOST", COLUMN_SHRINK},    {"STATE", 0},  {"JOB", COLUMN_DROP},
+        {"TURN", COLUMN_DROP},     {"WHY NOT", COLUMN_SHRINK}, {"FROZEN", 0}, {"SKEW", 0}};
+    bool group = member_int(run, "group_limit_ms") > 0;
     const json_t *job;
     struct table table;
     size_t index;
     char time[48];
 
-    table_init(&table, columns, sizeof columns / sizeof *columns);
+    table_init(&table, columns, sizeof columns / sizeof *columns - (group ? 0 : 2));
     json_array_foreach(json_object_get(run, "jobs"), index, job)
     {
         const char *point = member_text(job, "point"), *name = member_text(job, "name");
@@ -122,6 +131,8 @@ static void show_jobs(struct cli *cli, const json_t *run)
         table_cellf(&table, cli->verbose ? "%s" : "%.8s", show_or(member_text(job, "job_id"), "–"));
         table_cell(&table, show_time(cli, job, "due_at", time, sizeof time));
         table_cell(&table, member_text(job, "skipped"));
+        for (size_t i = 0; group && i < 2; i++)
+            add_time(&table, job, i ? "skew_ms" : "frozen_ms");
     }
     show_table(cli, &table, "it selected nothing");
     table_free(&table);
@@ -135,6 +146,11 @@ static void show_run(struct cli *cli, const json_t *run)
     add_counts(run, &counts);
     fprintf(cli->out, "%s  %s of policy %s, %s\n", member_text(run, "run_id"), member_text(run, "operation"),
             member_text(run, "policy"), member_text(run, "schedule"));
+    if (member_int(run, "group_limit_ms")) {
+        CLEANUP(text_freep) struct text group = {0};
+        deploy_group_text(json_object_get(run, "jobs"), NULL, &group);
+        show_pair(cli, "group", "%s", group.len ? text_str(&group) : "one point in time, or none");
+    }
     show_pair(cli, "slot", "%s", show_time(cli, run, "slot", time, sizeof time));
     show_pair(cli, "asked by", "%s", show_or(member_text(run, "requested_by"), "its schedule"));
     show_pair(cli, "outcome", "%s: %s", member_text(run, "outcome"), text_str(&counts));

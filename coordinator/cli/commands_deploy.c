@@ -31,6 +31,13 @@ static const struct option_row deploy_begin[] = {
      .value = "HOW",
      .choices = "require|prefer|never",
      .doc = "freeze the guests' file systems by their agents; default prefer"},
+    {.name = "group",
+     .kind = OPT_FLAG,
+     .doc = "all snapshots are one point in time: every guest stands still until the last one does"},
+    {.name = "group-limit",
+     .kind = OPT_TEXT,
+     .value = "DURATION",
+     .doc = "with --group: no guest stands still for longer, else there are no snapshots; default 10s"},
     {.name = "auto-revert", .kind = OPT_FLAG, .doc = "revert instead of expiring; needs a token for class C"},
     {.name = NULL},
 };

@@ -4,6 +4,20 @@
 
 struct text;
 
+/* What is said, and where, when a state is reached that needs no more waiting. A table of them ends with state NULL; state "" is any other end. */
+struct deploy_finish {
+    const char *state;
+    int code;
+    const char *phase; /* whose failures are told; NULL: none */
+    const char *text;
+};
+/* Waits until `deploy`, which it takes over, needs no more waiting, and says what became of it. noun: "deploy", "group". Returns the exit code. */
+int deploy_wait(struct cli *cli, const char *subject, const char *noun, const struct deploy_finish *finishes,
+                json_t *deploy);
+extern const struct deploy_finish deploy_reverts[];
+/* "the last stood still 12 ms after the first, none for longer than 80 ms", of a consistency group; members: frozen_ms, spread_ms. "": nothing is known. */
+void deploy_group_text(const json_t *items, const char *member, struct text *out);
+
 void deploy_path(struct text *path, const char *id, const char *verb);                /* verb NULL: the deploy itself */
 int deploy_fetch(struct cli *cli, const char *subject, const char *id, json_t **out); /* 0, or an exit code */
 const char *deploy_target_name(const json_t *target);

@@ -314,7 +314,7 @@ static int find_command(int argc, const char *const argv[], int at[2], struct in
 static int check_arguments(const struct invocation *invocation, struct err *err)
 {
     const struct argument_row *rows = invocation->command->arguments;
-    bool selected = invocation_has(invocation, "selector");
+    bool selected = invocation_has(invocation, "selector") || invocation_has(invocation, "group");
     size_t least = 0, most = 0;
     char name[64];
 

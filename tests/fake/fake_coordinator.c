@@ -949,8 +949,10 @@ int plans_runs(struct coordinator *fake, const char *policy, bool open_only, int
     return copy_table(fake, "runs", out, err);
 }
 
-int plans_run_show(struct coordinator *fake, const char *prefix, json_t **out, struct err *err)
+int plans_run_show(struct coordinator *fake, struct view_reader *reader, const char *prefix, json_t **out,
+                   struct err *err)
 {
+    (void)reader;
     return copy_item(fake, "runs", "run_id", prefix, out, err);
 }
 

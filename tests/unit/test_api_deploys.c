@@ -31,6 +31,22 @@ static void begin_says_what_was_asked(void **state)
     assert_int_equal(json_int(world->response.body, "ttl_ms"), 24 * 3600 * 1000);
 }
 
+static void a_group_is_a_deploy_of_one_point_in_time(void **state)
+{
+    struct world *world = *state;
+
+    assert_int_equal(begin(world, "{\"id\": \"7\", \"selector\": \"app=shop\", \"group\": true}"), 202);
+    assert_int_equal(json_int(world->response.body, "group_limit_ms"), 10000);
+    assert_int_equal(begin(world, "{\"id\": \"8\", \"selector\": \"app=shop\", \"group\": true, \"group_limit\": \"3s\","
+                                  " \"standing\": true}"),
+                     202);
+    assert_int_equal(json_int(world->response.body, "group_limit_ms"), 3000);
+    assert_string_equal(member(world, "snapshot"), "8");
+    assert_int_equal(json_int(world->response.body, "ttl_ms"), 0); /* until somebody deletes it */
+    assert_int_equal(begin(world, "{\"id\": \"9\", \"selector\": \"app=shop\"}"), 202);
+    assert_int_equal(json_int(world->response.body, "group_limit_ms"), 0);
+}
+
 static void begin_refuses_what_it_cannot_mean(void **state)
 {
     static const char *const bodies[] = {
@@ -44,7 +60,13 @@ static void begin_refuses_what_it_cannot_mean(void **state)
         "{\"id\": \"7\", \"selector\": \"app=shop\", \"timeout\": \"9999h\"}",
         "{\"id\": \"7\", \"selector\": \"app=shop\", \"overlap\": \"perhaps\"}",
         "{\"id\": \"7\", \"selector\": \"app=shop\", \"auto_revert\": \"yes\"}",
-        "{\"id\": \"7\", \"selector\": \"app=shop\", \"group\": true}",
+        "{\"id\": \"7\", \"selector\": \"app=shop\", \"group\": \"yes\"}",
+        "{\"id\": \"7\", \"selector\": \"app=shop\", \"group_limit\": \"5s\"}",
+        "{\"id\": \"7\", \"selector\": \"app=shop\", \"group\": true, \"group_limit\": \"2h\"}",
+        "{\"id\": \"7\", \"selector\": \"app=shop\", \"group\": true, \"group_limit\": \"1ms\"}",
+        "{\"id\": \"7\", \"selector\": \"app=shop\", \"group\": true, \"quiesce\": \"never\"}",
+        "{\"id\": \"7\", \"selector\": \"app=shop\", \"standing\": true}",
+        "{\"id\": \"7\", \"selector\": \"app=shop\", \"group\": true, \"standing\": true, \"auto_revert\": true}",
     };
     struct world *world = *state;
 
@@ -115,8 +137,14 @@ static void a_contradiction_is_a_conflict(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(begin_says_what_was_asked), TEST(begin_refuses_what_it_cannot_mean), TEST(classes_are_needed),
-        TEST(how_it_is_reverted),        TEST(a_contradiction_is_a_conflict),
+        TEST(begin_says_what_was_asked),
+        TEST(begin_refuses_what_it_cannot_mean),
+        TEST(classes_are_needed),
+        TEST(a_group_is_a_deploy_of_one_point_in_time),
+        TEST(begin_refuses_what_it_cannot_mean),
+        TEST(classes_are_needed),
+        TEST(how_it_is_reverted),
+        TEST(a_contradiction_is_a_conflict),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

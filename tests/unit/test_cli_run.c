@@ -543,6 +543,38 @@ static void a_revert_says_what_is_not_back(void **state)
     expect(world, "deploy failed 7 --revert", EXIT_DECLINED, NULL, NULL);
 }
 
+static void a_group_is_made_and_gone_back_to(void **state)
+{
+    struct world *world = *state;
+
+    fake_load(world->fake, "deploys", "[" DEPLOY("succeeded", "true", DEPLOY_TARGETS("SUCCEEDED", "")) "]");
+    expect(world, "snapshot create -l app=shop --group --name 7 --group-limit 5s", EXIT_DONE,
+           "group 7: succeeded: every machine has its snapshot, all of one point in time\n", "");
+    expect(world, "snapshot create -l app=shop --group --name 7 --no-wait", EXIT_DONE, "7\n", "");
+    expect(world, "snapshot create -l app=shop --group --name 8 --dry-run", EXIT_DONE, NULL, "");
+    has(world->out, "group 8 would be the snapshot 8 of");
+    expect(world, "snapshot create shop-1 --group --name 7", EXIT_USAGE, "", NULL);
+    expect(world, "snapshot create -l app=shop --group", EXIT_USAGE, "", NULL);
+    expect(world, "snapshot create -l app=shop --group --name 7 --halt", EXIT_USAGE, "",
+           "snapshot create: --halt cannot be said of a group\n");
+    expect(world, "snapshot create -l app=shop --name 7 --group-ttl 1h", EXIT_USAGE, "", NULL);
+    expect(world, "deploy begin --id 7 -l app=shop --group-limit 5s", EXIT_USAGE, "", NULL);
+    fake_load(world->fake, "deploys", "[" DEPLOY("undone", "true", DEPLOY_TARGETS("FAILED", "")) "]");
+    expect(world, "snapshot create -l app=shop --group --name 7", EXIT_FAILED, "",
+           "group 7: undone: there is no point in time; the snapshots that were made are deleted\n"
+           "  shop-2 on beta: snapshot FAILED: no room\nTarget by target: fleetsnap deploy status 7\n");
+    fake_load(world->fake, "deploys", "[" DEPLOY("reverted", "true", DEPLOY_TARGETS("SUCCEEDED", "SUCCEEDED")) "]");
+    expect(world, "snapshot revert --group 7", EXIT_USAGE, "", NULL); /* nobody can be asked */
+    expect(world, "snapshot revert --group 7 --yes", EXIT_DONE, "group 7: reverted: every target is back\n", "");
+    expect(world, "snapshot revert --group 7 --dry-run", EXIT_DONE, NULL, "");
+    expect(world, "snapshot revert --group 9 --yes", EXIT_USAGE, "", NULL);
+    expect(world, "snapshot revert --group 7 --yes --running", EXIT_USAGE, "", NULL);
+    expect(world, "snapshot revert shop-1 --group 7 --yes", EXIT_USAGE, "", NULL);
+    world->terminal = true;
+    world->answer = "n\n";
+    expect(world, "snapshot revert --group 7", EXIT_DECLINED, NULL, NULL);
+}
+
 static void policies_and_runs_are_shown(void **state)
 {
     struct world *world = *state;
@@ -861,6 +893,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(policies_and_runs_are_shown, make, destroy),
         cmocka_unit_test_setup_teardown(a_deploy_is_a_gate, make, destroy),
         cmocka_unit_test_setup_teardown(a_revert_says_what_is_not_back, make, destroy),
+        cmocka_unit_test_setup_teardown(a_group_is_made_and_gone_back_to, make, destroy),
         cmocka_unit_test_setup_teardown(policies_are_changed, make, destroy),
         cmocka_unit_test_setup_teardown(tokens_decide, make, destroy),
         cmocka_unit_test_setup_teardown(jobs_are_watched_cancelled_resolved, make, destroy),

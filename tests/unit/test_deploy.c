@@ -115,6 +115,48 @@ static void an_overlap_is_refused_or_waited_for(void **state)
     assert_int_equal(decide(deploy, blocked, BEGUN + HOUR).next.state, DEPLOY_REFUSED);
 }
 
+/* Groups on one host are made one after the other: that takes seconds, so each waits. */
+static void a_group_waits_for_another_on_its_hosts(void **state)
+{
+    struct deploy deploy = at(DEPLOY_PLANNING);
+    const struct deploy_sight crowded = {.crowded = "another consistency group is being made on host alpha: 7"};
+
+    (void)state;
+    deploy.group_limit_ms = 10000;
+    deploy.within_ms = 600;
+    assert_int_equal(decide(deploy, crowded, BEGUN + 599).act, DEPLOY_REST);
+    assert_int_equal(decide(deploy, SIGHT(0), BEGUN + 599).act, DEPLOY_START);
+    assert_int_equal(decide(deploy, crowded, BEGUN + 600).next.state, DEPLOY_REFUSED);
+}
+
+static void a_group_alone_is_kept_and_gone_back_to_as_often_as_wanted(void **state)
+{
+    struct deploy group = at(DEPLOY_SNAPSHOTTING);
+
+    (void)state;
+    group.group_limit_ms = 10000;
+    group.standing = true;
+    group.ttl_ms = 0;
+    struct deploy made = decide(group, SIGHT(RUN_IS(RUN_DONE)), BEGUN).next;
+    assert_int_equal(made.state, DEPLOY_SUCCEEDED);
+    assert_int_equal(made.expires_at_ms, 0);
+    assert_int_equal(decide(made, SIGHT(0), BEGUN + 40LL * 24 * HOUR).act, DEPLOY_REST);
+    for (int times = 0; times < 2; times++) {
+        assert_int_equal(deploy_hears(&made, NULL, &revert), DEPLOY_HEARS);
+        struct deploy back = decide(made, SIGHT(.word = &revert), BEGUN + 1).next;
+        assert_int_equal(back.state, DEPLOY_REVERTING);
+        made = decide(back, SIGHT(RUN_IS(RUN_DONE)), BEGUN + 2).next;
+        assert_int_equal(made.state, DEPLOY_REVERTED);
+        assert_int_equal(made.expires_at_ms, 0);
+    }
+    assert_int_equal(deploy_hears(&made, NULL, &failed), DEPLOY_KNOWS);
+    assert_int_equal(decide(made, SIGHT(0), BEGUN + 42LL * 24 * HOUR).act, DEPLOY_FORGET); /* its snapshots stay */
+    assert_int_equal(decide(group, SIGHT(RUN_IS(RUN_FAILED)), BEGUN).next.state, DEPLOY_UNDOING);
+    group.ttl_ms = HOUR;
+    made = decide(group, SIGHT(RUN_IS(RUN_DONE)), BEGUN).next;
+    assert_int_equal(made.expires_at_ms, BEGUN + HOUR);
+}
+
 static void only_who_may_is_reverted_by_itself(void **state)
 {
     struct deploy deploy = at(DEPLOY_READY);
@@ -383,6 +425,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_each_state_does),
         cmocka_unit_test(an_overlap_is_refused_or_waited_for),
+        cmocka_unit_test(a_group_waits_for_another_on_its_hosts),
+        cmocka_unit_test(a_group_alone_is_kept_and_gone_back_to_as_often_as_wanted),
         cmocka_unit_test(only_who_may_is_reverted_by_itself),
         cmocka_unit_test(snapshots_are_kept_for_their_time),
         cmocka_unit_test(a_word_counts_once_and_the_first_one_stands),

@@ -44,7 +44,10 @@ static void what_may_be_said(void **state)
     assert_non_null(deploy_event_refused(&event, &all, NOW));
     event = event_of("begin");
     event.group = true;
-    assert_non_null(strstr(deploy_event_refused(&event, &all, NOW), "groups"));
+    assert_null(deploy_event_refused(&event, &all, NOW));
+    event = event_of("failed");
+    event.group = true;
+    assert_non_null(strstr(deploy_event_refused(&event, &all, NOW), "group"));
     event = event_of("begin");
     event.deploy_id = (char *)"a/b";
     assert_non_null(deploy_event_refused(&event, &all, NOW));

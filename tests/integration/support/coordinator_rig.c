@@ -287,7 +287,7 @@ static void command_plans(struct coordinator *coordinator, const char *what, con
     else if (result == 0 && strcmp(what, "runs") == 0)
         result = plans_runs(coordinator, a, false, 0, &out, &err);
     else if (result == 0)
-        result = plans_run_show(coordinator, a, &out, &err);
+        result = plans_run_show(coordinator, NULL, a, &out, &err);
     view_reader_close(reader);
     say_result(result < 0 ? -1 : 0, &err, json_pack("{s:s, s:o}", "run_id", id, "found", out ? out : json_null()));
 }

@@ -1,0 +1,104 @@
+#!/bin/bash
+# Consistency groups: one point in time of two machines on two hosts, or none, whatever dies; and back to it as a whole.
+. "$(dirname "$(readlink -f "$0")")/lib/e2e.sh"
+id=g$$
+
+snapshots_of() { fleetsnap snapshot list "$1" --json --live | jq -r --arg id "$id" '[.[] | select(.name | contains($id)) | .name] | sort | join(" ")'; } # TARGET
+last_number() { GUEST_TIMEOUT=90 guest "$1" "$2" 'tail -n 1 /data/numbers'; }                                                                    # HOST VM
+group_is() { [[ $(fleetsnap deploy status "$1" --json 2>/dev/null | jq -r .state) == "$2" ]]; } # GROUP STATE
+
+# The next number is written to one machine, then the same to the other: so the first is never behind, nor ahead by more than one.
+write_alternately() {
+    local n
+    for ((n = 1; ; n++)); do
+        [[ ! -e $1.stop ]] || return 0
+        guest "$embed" shop-1 "echo $n >>/data/numbers" && guest "$libvirtd" shop-2 "echo $n >>/data/numbers" || return
+        printf '%s\n' "$n" >"$1"
+    done
+}
+waits() { job_json "$(fleetsnap deploy status "$1" --json | jq -r --arg host "$2" '.targets[] | select(.host == $host) | .snapshot.job_id')" | jq -e '.state == "RUNNING" and .phase == "barrier"' >/dev/null; } # GROUP HOST
+written() { (($(cat "$1" 2>/dev/null || echo 0) >= $2)); } # FILE NUMBER
+
+test_one_point_in_time_of_two_hosts() {
+    local progress=$DIR/groups.progress writer first second early n
+    rm -f "$progress" "$progress.stop"
+    GUEST_TIMEOUT=90 write_alternately "$progress" &
+    writer=$!
+    trap 'touch "$progress.stop"; "$stack" signal "$DIR" "worker-$libvirtd" CONT' EXIT # the test has a shell of its own
+    eventually 60 "the writer writes" written "$progress" 3
+    "$stack" signal "$DIR" "worker-$libvirtd" STOP # so that one is ready long before the other
+    expect 0 snapshot create -l app=shop --group --group-limit 30s --name "$id-1" --no-wait
+    eventually 60 "the first waits for the second" waits "$id-1" "$embed"
+    early=$(cat "$progress")
+    eventually 60 "the writer writes meanwhile" written "$progress" $((early + 3))
+    "$stack" signal "$DIR" "worker-$libvirtd" CONT
+    expect_json 0 snapshot create -l app=shop --group --name "$id-1" # the same again waits for it
+    holds '.state == "succeeded" and (.targets | length) == 2 and all(.targets[].snapshot; .state == "SUCCEEDED" and .frozen_ms > 0 and .spread_ms >= .skew_ms)'
+    n=$(cat "$progress")
+    expect_json 0 run show "$(json .runs.begin)"
+    holds '.group_limit_ms == 30000 and all(.jobs[]; .frozen_ms > 0 and .frozen_ms < 30000)'
+    eventually 60 "the writer writes on" written "$progress" $((n + 2))
+    touch "$progress.stop"
+    wait "$writer" || fail "the writer failed"
+    trap - EXIT
+    expect 2 snapshot revert --group "$id-1"
+    says "say --yes"
+    expect_json 0 snapshot revert --group "$id-1" --yes
+    holds '.state == "reverted" and all(.targets[].revert; .state == "SUCCEEDED")'
+    first=$(last_number "$embed" shop-1) second=$(last_number "$libvirtd" shop-2)
+    ((first - second >= 0 && first - second <= 1)) || fail "not one point in time: $first here, $second there"
+    ((second >= early + 2)) || fail "the point in time was before both were ready: $second, not after $early"
+    ((first <= n + 1)) || fail "$first was written after the point in time ($n)"
+}
+
+test_all_or_nothing() {
+    expect 0 snapshot create "$libvirtd/shop-2" --name "$id-2" # its own: in the way, and left alone
+    expect 1 snapshot create -l app=shop --group --name "$id-2"
+    says "shop-2 on $libvirtd: snapshot FAILED" "exists already" "there is no point in time"
+    equal "snapshots of the one" "$id-1" "$(snapshots_of "$embed/shop-1")"
+    equal "snapshots of the other" "$id-1 $id-2" "$(snapshots_of "$libvirtd/shop-2")"
+    expect 0 snapshot delete "$libvirtd/shop-2" "$id-2" --yes
+}
+
+test_what_a_group_cannot_be() {
+    expect 2 snapshot create "$embed/shop-1" --group --name "$id-3"
+    expect 2 snapshot create -l app=shop --group
+    expect 2 snapshot create -l app=shop --group --name "$id-3" --memory
+    says "--memory cannot be said of a group"
+    expect 2 snapshot create -l app=shop --group --name "$id-3" --group-limit 2h
+    expect 2 snapshot create -l app=shop --group-limit 2s --name "$id-3"
+    expect 2 deploy begin --id "$id-3" -l app=shop --group --quiesce never
+    expect 2 snapshot revert --group "$id-3" --yes
+    expect_json 0 snapshot create -l app=shop --group --name "$id-3" --dry-run
+    holds '.refused == null and (.targets | length) == 2'
+}
+
+# One worker dies while all stand still, and Redis is silent: the other thaws by its own clock. When they are back there is nothing left.
+test_deaths_leave_nobody_frozen() {
+    "$stack" worker stop "$DIR" "$libvirtd"
+    FLEETSNAP_CRASH=effect.after:freeze "$stack" worker start "$DIR" "$libvirtd" || fail "the worker does not start"
+    eventually 60 "the host is there again" host_is_ready "$libvirtd"
+    expect 0 snapshot create -l app=shop --group --name "$id-4" --group-limit 3s --no-wait
+    eventually 60 "the worker dies" worker_ended "$libvirtd"
+    "$stack" signal "$DIR" redis STOP # it is not lost, it does not answer
+    trap '"$stack" signal "$DIR" redis CONT' EXIT
+    eventually 60 "the other machine writes without Redis" writes "$embed" shop-1
+    trap - EXIT
+    "$stack" signal "$DIR" redis CONT
+    "$stack" worker start "$DIR" "$libvirtd" || fail "the worker does not start again"
+    eventually 60 "the machine of the dead worker writes" writes "$libvirtd" shop-2
+    eventually 90 "the group comes to nothing" group_is "$id-4" undone
+    equal "snapshots of the one" "$id-1" "$(snapshots_of "$embed/shop-1")"
+    equal "snapshots of the other" "$id-1" "$(snapshots_of "$libvirtd/shop-2")"
+}
+host_is_ready() { [[ $(fleetsnap snapshot create -l app=shop --group --name "$id-0" --dry-run --json | jq -r .refused) == null ]]; }
+
+test_as_before() {
+    local target
+    for target in "$embed/shop-1" "$libvirtd/shop-2"; do
+        expect 0 snapshot delete "$target" "$id-1" --yes
+        guest "${target%/*}" "${target#*/}" 'rm -f /data/numbers'
+    done
+}
+
+e2e_main "$@"
