@@ -883,6 +883,52 @@ static void test_the_guest_may_be_looked_at_while_a_backup_begins(void **state)
     assert_int_equal(virDomainIsActive(rig.domain), 1);
 }
 
+static void make_snapshot(const char *name)
+{
+    struct job *job = rig_job(&rig, OP_SNAPSHOT_CREATE);
+    struct params_snapshot_create *params = job->params;
+
+    string_set(&params->name, name, NULL);
+    params->quiesce = QUIESCE_NEVER;
+    struct snapshot_disk *raw = list_add(&params->disks, &snapshot_disk_record,
+                                         NULL); /* it would become a qcow2 file, which is another set of disks */
+    string_set(&raw->name, "vdc", NULL);
+    string_set(&raw->mode, "no", NULL);
+    rig_succeed(&rig, job, NULL);
+}
+
+static void assert_next_is(const char *kind, int64_t dirty_bytes)
+{
+    struct restore_point point;
+    char id[37];
+
+    back_up(BACKUP_AUTO, id);
+    rig_manifest(&rig, id, &point);
+    assert_string_equal(point.backup_kind, kind);
+    assert_int_equal(point.dirty_bytes, dirty_bytes);
+    restore_point_clear(&point);
+}
+
+/* libvirt gives the new overlays their bitmaps, also those that it did not make. And of a guest that is off and has checkpoints it makes no snapshot: they are forgotten, and defined again. */
+static void test_snapshots_do_not_end_the_chain(void **state)
+{
+    char id[37];
+
+    (void)state;
+    rig_power(&rig, false);
+    back_up(BACKUP_AUTO, id);
+    rig_power(&rig, true);
+    back_up(BACKUP_FULL, id);
+    make_snapshot("live");
+    rig_write(&rig, "vda", 0x33, "2M", "64k");
+    assert_next_is("incremental", 64 << 10);
+    rig_write(&rig, "vda", 0x34, "4M", "64k");
+    rig_power(&rig, false);
+    make_snapshot("off");
+    rig_power(&rig, true);
+    assert_next_is("full", 0);
+}
+
 static void test_merge_without_the_machine(void **state)
 {
     struct job *job = merge_job(chain_of[2]);
@@ -934,6 +980,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_full_repository_never_stops_the_guest),
         cmocka_unit_test(test_qemu_says_when_a_push_has_taken_its_room),
         cmocka_unit_test(test_the_guest_may_be_looked_at_while_a_backup_begins),
+        cmocka_unit_test(test_snapshots_do_not_end_the_chain),
         cmocka_unit_test(test_merge_without_the_machine),
         cmocka_unit_test(test_delete_the_rest_without_the_guest),
     };

@@ -134,7 +134,13 @@ static bool not_internal(const struct params_snapshot_create *params, const stru
     for (size_t i = 0; i < scene->disks->count; i++) {
         const struct domain_disk *disk = &scene->disks->items[i];
 
-        if (left_out(params, disk) || strcmp(disk->format, "qcow2") == 0)
+        if (!domain_disk_writable(disk))
+            continue;
+        if (left_out(params, disk)) {
+            snprintf(why, 160, "disk %.32s is left out, and libvirt takes all disks into an internal one", disk->name);
+            return true;
+        }
+        if (strcmp(disk->format, "qcow2") == 0)
             continue;
         snprintf(why, 160, "disk %.32s is %.32s, and only qcow2 can hold snapshots", disk->name, disk->format);
         return true;

@@ -2,6 +2,8 @@
 #include "worker/backends/libvirt/create_choice.h"
 #include "worker/backends/libvirt/definition.h"
 #include "worker/backends/libvirt/image.h"
+#include "worker/backends/libvirt/inventory.h"
+#include "worker/backends/libvirt/revert_hand.h"
 #include "worker/backends/libvirt/snapshots.h"
 #include "worker/backends/libvirt/steps/steps.h"
 #include "worker/backends/libvirt/verbs/verbs.h"
@@ -182,6 +184,38 @@ static int check_group(const struct job *job, const struct create_choice *choice
                : err_set(err, ERR_PERMANENT, "in a consistency group quiesce is require: every guest stands still");
 }
 
+/*
+ * Of a guest that is off and has checkpoints libvirt (9.0) makes no snapshot. Ours are forgotten, and the next backup defines them again from its manifest, where the bitmaps are
+ * still in the disk: below a new overlay they are not.
+ */
+static int add_forget(virDomainPtr domain, const struct create_choice *choice, struct plan *plan, struct err *err)
+{
+    CLEANUP(checkpoints_clear) struct list checkpoints = {0};
+    struct step *step;
+
+    if (strcmp(choice->level, "off") != 0)
+        return 0;
+    if (checkpoints_read(domain, &checkpoints, err) < 0)
+        return -1;
+    for (size_t i = 0; i < checkpoints.count; i++) {
+        const struct inventory_checkpoint *each = list_at(&checkpoints, struct inventory_checkpoint, i);
+
+        if (each->owner)
+            continue;
+        err_set(err, ERR_PERMANENT,
+                "%s is off and has the checkpoint %s of somebody else: libvirt makes no snapshot of it",
+                virDomainGetName(domain), each->name);
+        return err_hint(err, "start the machine first, or remove the checkpoint (virsh checkpoint-delete --metadata)");
+    }
+    if (plan_forget_checkpoints(domain, &checkpoints, plan, err) < 0)
+        return -1;
+    if (checkpoints.count == 0)
+        return 0;
+    step = &plan->steps[plan->count - 1];
+    step->class = STEP_ADDS; /* what can be defined again is not taken away */
+    return choice->internal ? facts_set(&step->args, "stays", "1", err) : 0;
+}
+
 /* `ours`: an earlier attempt has made it, and it will be found. */
 static int add_steps(struct libvirt_backend *backend, virDomainPtr domain, const struct job *job, const char *name,
                      const struct create_choice *choice, bool ours, struct plan *plan, struct err *err)
@@ -192,7 +226,7 @@ static int add_steps(struct libvirt_backend *backend, virDomainPtr domain, const
     if (check_group(job, choice, err) < 0 ||
         (choice->reason && facts_set(&plan->facts, "kind_reason", choice->reason, err) < 0))
         return -1;
-    if (made && add_overlays(choice, plan, err) < 0)
+    if (add_forget(domain, choice, plan, err) < 0 || (made && add_overlays(choice, plan, err) < 0))
         return -1;
     if (plan_barrier(plan, job, "ready", err) < 0 ||
         (!choice->memory && plan_freeze(backend, domain, params->quiesce, plan, &frozen, err) < 0))
