@@ -195,8 +195,14 @@ static int find_same(struct coordinator *coordinator, const char *id, const stru
 
     if (find(coordinator, id, &entry, err) < 0 || !entry)
         return err && err->kind ? -1 : 0;
-    if (strcmp(entry->deploy->selector, asked->selector) == 0 && strcmp(entry->deploy->token, asked->token) == 0)
+    bool same = strcmp(entry->deploy->selector, asked->selector) == 0 && strcmp(entry->deploy->token, asked->token) == 0;
+    if (same && !entry->deploy->group_limit_ms == !asked->group_limit_ms && entry->deploy->standing == asked->standing)
         return 1;
+    if (same)
+        return err_set(err, ERR_CONFLICT, "there is \"%s\" already: %s", id,
+                       entry->deploy->standing         ? "a group for itself"
+                       : entry->deploy->group_limit_ms ? "a deploy of one point in time"
+                                                       : "a deploy that is no group");
     err_set(err, ERR_CONFLICT, "there is another deploy \"%s\": begun by %s, for %s", id, entry->deploy->token,
             entry->deploy->selector);
     return err_hint(err, "Every deploy needs an id of its own: the number of the pipeline's run, or a commit");

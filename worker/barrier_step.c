@@ -44,28 +44,35 @@ static int learn(const struct step *step, const struct barrier_result *heard, st
     return facts_set_int(learned, "group_spread_ms", heard->spread_ms, err);
 }
 
+/* The host thaws its guests by its own limit, if that is shorter. */
+static int64_t limit_ms(const struct step_run *run)
+{
+    int64_t host_ms = run->backend->config ? run->backend->config->frozen_limit_ms : 0,
+            group_ms = run->job->group_limit_ms;
+
+    return host_ms && host_ms < group_ms ? host_ms : group_ms;
+}
+
 static int execute_barrier(const struct step_run *run, const struct step *step, struct facts *learned, struct err *err)
 {
     const struct attempt *attempt = run->attempt;
-    struct barrier_result heard;
+    struct barrier_result heard = {.answer = BARRIER_WAIT};
     struct barrier_wait wait;
+    enum barrier_move move;
 
     if (!attempt || !attempt->env->barrier)
         return err_set(err, ERR_PERMANENT, "there are no consistency groups here");
     if (at_frozen(step))
-        barrier_freeze(&wait, facts_get_int(run->known, "group_go", 0), run->job->group_limit_ms);
+        barrier_freeze(&wait, facts_get_int(run->known, "group_go", 0), limit_ms(run));
     else
         barrier_gather(&wait, clock_monotonic_ms());
-    for (;;) {
+    /* Who is late does not even vote: the others would count on it. */
+    while ((move = barrier_next(&wait, &heard, clock_monotonic_ms(), attempt_cancelled(attempt), err)) == BARRIER_ASK) {
         attempt->env->barrier(attempt->env->context, run->job, wait.vote, NULL, &heard);
-        switch (barrier_next(&wait, &heard, clock_monotonic_ms(), attempt_cancelled(attempt), err)) {
-        case BARRIER_THROUGH: return learn(step, &heard, learned, err);
-        case BARRIER_GIVEN_UP: return -1;
-        case BARRIER_ASK: break;
-        }
-        if (heard.answer != BARRIER_ON)
+        if (heard.answer == BARRIER_WAIT || heard.answer == BARRIER_NO_ANSWER)
             attempt_pause(attempt, barrier_pause_ms(&wait));
     }
+    return move == BARRIER_THROUGH ? learn(step, &heard, learned, err) : -1;
 }
 
 const struct step_type step_barrier = {

@@ -171,6 +171,9 @@ static int revert_group(struct cli *cli, const struct invocation *invocation)
         code = cli_fail(cli, EXIT_USAGE, "snapshot revert", NULL, "--group says which machines: leave out -l");
     if (code == 0)
         code = say_revert(cli, invocation, true, &group); /* first whether it can be */
+    if (code == 0 && !member_true(group, "standing"))
+        code = cli_fail(cli, EXIT_USAGE, "snapshot revert", "fleetsnap deploy failed --revert takes a deploy back",
+                        "%s is a deploy, not a group for itself", member_text(group, "deploy_id"));
     if (code == 0 && dry && cli->json)
         cli_print_json(cli, group);
     else if (code == 0 && dry)

@@ -69,6 +69,8 @@ test_what_a_group_cannot_be() {
     expect 2 snapshot create -l app=shop --group-limit 2s --name "$id-3"
     expect 2 deploy begin --id "$id-3" -l app=shop --group --quiesce never
     expect 2 snapshot revert --group "$id-3" --yes
+    expect 1 deploy begin --id "$id-1" -l app=shop
+    says "there is \"$id-1\" already"
     expect_json 0 snapshot create -l app=shop --group --name "$id-3" --dry-run
     holds '.refused == null and (.targets | length) == 2'
 }

@@ -563,13 +563,18 @@ static void a_group_is_made_and_gone_back_to(void **state)
     expect(world, "snapshot create -l app=shop --group --name 7", EXIT_FAILED, "",
            "group 7: undone: there is no point in time; the snapshots that were made are deleted\n"
            "  shop-2 on beta: snapshot FAILED: no room\nTarget by target: fleetsnap deploy status 7\n");
-    fake_load(world->fake, "deploys", "[" DEPLOY("reverted", "true", DEPLOY_TARGETS("SUCCEEDED", "SUCCEEDED")) "]");
+    fake_load(world->fake, "deploys",
+              "[" DEPLOY("reverted", "true", "\"standing\": true, " DEPLOY_TARGETS("SUCCEEDED", "SUCCEEDED")) "]");
     expect(world, "snapshot revert --group 7", EXIT_USAGE, "", NULL); /* nobody can be asked */
     expect(world, "snapshot revert --group 7 --yes", EXIT_DONE, "group 7: reverted: every target is back\n", "");
     expect(world, "snapshot revert --group 7 --dry-run", EXIT_DONE, NULL, "");
     expect(world, "snapshot revert --group 9 --yes", EXIT_USAGE, "", NULL);
     expect(world, "snapshot revert --group 7 --yes --running", EXIT_USAGE, "", NULL);
     expect(world, "snapshot revert shop-1 --group 7 --yes", EXIT_USAGE, "", NULL);
+    fake_load(world->fake, "deploys", "[" DEPLOY("ready", "false", DEPLOY_TARGETS("SUCCEEDED", "")) "]");
+    expect(world, "snapshot revert --group 7 --yes", EXIT_USAGE, "", NULL); /* a deploy is ended by who began it */
+    fake_load(world->fake, "deploys",
+              "[" DEPLOY("reverted", "true", "\"standing\": true, " DEPLOY_TARGETS("SUCCEEDED", "SUCCEEDED")) "]");
     world->terminal = true;
     world->answer = "n\n";
     expect(world, "snapshot revert --group 7", EXIT_DECLINED, NULL, NULL);
