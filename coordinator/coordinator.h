@@ -31,6 +31,9 @@ struct coordinator_state {
     char kafka_problem[256];
     int64_t jobs_open, ledger_lag;
     int64_t started_at_ms;
+    /* Webhooks: how many are configured; events that are not told yet, that were given up, and that were too many to be kept. */
+    int64_t notify_webhooks, notify_waiting, notify_given_up, notify_not_kept;
+    char notify_problem[256];
 };
 
 void coordinator_state(struct coordinator *coordinator, struct coordinator_state *out);

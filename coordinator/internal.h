@@ -28,6 +28,7 @@ struct desk_write;
 struct flight;
 struct keeper;
 struct mac;
+struct notifier;
 struct planner;
 struct publisher;
 struct queue;
@@ -97,6 +98,7 @@ struct coordinator {
     struct bucket strangers, callers,
         letters; /* audit records of refusals without and with a known token; dead letters, by 4 KiB */
     struct planner *planner;
+    struct notifier *notifier; /* NULL: no webhooks */
 
     /* main loop */
     struct kafka_consumer *consumer;

@@ -7,6 +7,7 @@
 #include "base/text.h"
 #include "base/uuid.h"
 #include "coordinator/internal.h"
+#include "coordinator/notifier.h"
 #include "coordinator/publisher.h"
 #include "coordinator/trust.h"
 #include "coordinator/view_feed.h"
@@ -316,7 +317,9 @@ static int open_all(struct coordinator *coordinator, struct err *err)
         return -1;
     if (start_view(coordinator, err) < 0 || keeper_start(coordinator, &coordinator->keeper, err) < 0)
         return -1;
-    return planner_start(coordinator, &coordinator->planner, err);
+    if (planner_start(coordinator, &coordinator->planner, err) < 0)
+        return -1;
+    return notifier_start(coordinator, &coordinator->notifier, err);
 }
 
 DEFINE_FREEP(struct coordinator, coordinator_free)
@@ -356,6 +359,7 @@ void coordinator_free(struct coordinator *coordinator)
         log_drop_drafts(coordinator, ERR_UNKNOWN, "the coordinator stops");
         desk_refuse_all(coordinator);
     }
+    notifier_stop(coordinator->notifier);
     planner_stop(coordinator->planner);
     keeper_stop(coordinator->keeper);
     view_stop(coordinator->view);

@@ -28,6 +28,10 @@ struct coordinator_options {
     int64_t http_threads;
     int64_t limits_jobs, limits_per_host, limits_per_repository; /* of jobs that policies start; 0: no limit */
     int64_t retention_every_ms;
+    struct facts notify_webhooks; /* name → URL */
+    char *notify_secret_file;
+    struct option_strings notify_rules;
+    int64_t notify_every_ms, notify_timeout_ms, notify_attempts, notify_filling_within_ms;
     /* What `host enroll` writes into the bundle of a worker; absent: what the coordinator itself uses. */
     char *worker_kafka_brokers;
     char *worker_redis_address, *worker_redis_user, *worker_redis_password_file;

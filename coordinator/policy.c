@@ -144,6 +144,18 @@ struct retention_rules policy_rules(const struct policy_retention *retention)
     };
 }
 
+static int check_notification(struct check *check)
+{
+    const struct policy_notification *notification = check->policy->notification;
+
+    for (size_t i = 0; notification && i < notification->rules.count; i++) {
+        const char *rule = notification->rules.items[i];
+        if (strcmp(rule, "failed") != 0 && strcmp(rule, "late") != 0 && strcmp(rule, "parked") != 0)
+            return at(check, "a policy is told of failed, late or parked", "notification.rules[%zu]", i);
+    }
+    return 0;
+}
+
 int policy_check(const struct policy *policy, char *out_path, struct err *err)
 {
     struct check check = {policy, out_path, err};
@@ -162,7 +174,7 @@ int policy_check(const struct policy *policy, char *out_path, struct err *err)
             return -1;
     if (policy->priority < 0 || policy->priority > 9)
         return at(&check, "must be within 0 to 9", "priority");
-    return check_retention(&check);
+    return check_retention(&check) < 0 ? -1 : check_notification(&check);
 }
 
 /* ---- files ---- */

@@ -328,18 +328,22 @@ static int count_goal(const struct readiness *readiness, struct subject *subject
 }
 
 /* What the strictest policy that backs it up allows. False: there is none. */
-static bool strictest(const struct readiness *readiness, const struct goal *goal, int64_t *out_max_age_ms)
+static bool strictest(const struct readiness *readiness, const struct goal *goal, int64_t *out_max_age_ms,
+                      const char **out_name)
 {
     bool backed_up = false;
 
     *out_max_age_ms = 0;
+    *out_name = NULL;
     for (size_t i = 0; i < readiness->policy_count; i++) {
         const struct subject *policy = &readiness->policies[i];
         if (!goal->selected[i] || !policy->backs_up || policy->paused)
             continue;
         backed_up = true;
-        if (policy->max_age_ms && (!*out_max_age_ms || policy->max_age_ms < *out_max_age_ms))
+        if (policy->max_age_ms && (!*out_max_age_ms || policy->max_age_ms < *out_max_age_ms)) {
             *out_max_age_ms = policy->max_age_ms;
+            *out_name = policy->name;
+        }
     }
     return backed_up;
 }
@@ -347,11 +351,12 @@ static bool strictest(const struct readiness *readiness, const struct goal *goal
 static int add_up(struct readiness *readiness, struct err *err)
 {
     int64_t max_age_ms;
+    const char *name;
 
     for (struct goal *goal = readiness->goals; goal; goal = goal->hh.next) {
         if (goal->point_ms)
             goal->worst_gap_ms = later(goal->worst_gap_ms, readiness->now_ms - goal->point_ms);
-        readiness->unprotected += !strictest(readiness, goal, &max_age_ms);
+        readiness->unprotected += !strictest(readiness, goal, &max_age_ms, &name);
         if (count_goal(readiness, &readiness->fleet, goal, max_age_ms, err) < 0)
             return -1;
         for (size_t i = 0; i < readiness->policy_count; i++)
@@ -416,17 +421,19 @@ static json_t *goal_json(const struct readiness *readiness, const struct goal *g
 {
     json_t *names = json_array();
     int64_t max_age_ms;
+    const char *name;
 
     for (size_t i = 0; i < readiness->policy_count; i++)
         if (goal->selected[i])
             json_array_append_new(names, json_string(readiness->policies[i].name));
-    bool backed_up = strictest(readiness, goal, &max_age_ms), any = goal->point_ms != 0;
-    return json_pack("{s:s, s:s, s:s?, s:o, s:s?, s:s?, s:o, s:o, s:o, s:o, s:o, s:s}", "target", goal->key, "name",
-                     goal->name, "host", goal->host, "policies", names, "point", any ? goal->point : NULL,
+    bool backed_up = strictest(readiness, goal, &max_age_ms, &name), any = goal->point_ms != 0;
+    return json_pack("{s:s, s:s, s:s?, s:o, s:s?, s:s?, s:o, s:o, s:o, s:o, s:o, s:s?, s:I, s:s}", "target", goal->key,
+                     "name", goal->name, "host", goal->host, "policies", names, "point", any ? goal->point : NULL,
                      "backup_kind", any && *goal->kind ? goal->kind : NULL, "point_at", plans_time(goal->point_ms),
                      "age_ms", number_or_null(any, readiness->now_ms - goal->point_ms), "worst_gap_ms",
                      number_or_null(any, goal->worst_gap_ms), "verified_at", plans_time(goal->verified_at_ms),
-                     "verified_point_at", plans_time(goal->verified_point_ms), "protection",
+                     "verified_point_at", plans_time(goal->verified_point_ms), "strictest", name, "max_age_ms",
+                     (json_int_t)max_age_ms, "protection",
                      !backed_up                             ? "unprotected"
                      : is_late(readiness, goal, max_age_ms) ? "late"
                                                             : "protected");

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <openssl/evp.h>
+#include <openssl/hmac.h>
 #include <openssl/sha.h>
 #include <stdlib.h>
 
@@ -30,6 +31,14 @@ void digest_bytes(const void *data, size_t len, char out[DIGEST_TEXT])
     unsigned char digest[SHA256_DIGEST_LENGTH];
 
     SHA256(data, len, digest);
+    to_hex(digest, out);
+}
+
+void digest_hmac(const void *key, size_t key_len, const void *data, size_t len, char out[DIGEST_TEXT])
+{
+    unsigned char digest[SHA256_DIGEST_LENGTH];
+
+    HMAC(EVP_sha256(), key, (int)key_len, data, len, digest, NULL);
     to_hex(digest, out);
 }
 

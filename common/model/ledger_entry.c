@@ -2,8 +2,8 @@
 
 #include "model/fields.h"
 
-const char *const ledger_kind_names[] = {"term", "epoch",   "job",    "key", "token", "repository", "host", "hold",
-                                         "pin",  "default", "policy", "run", "marks", "deploy",     NULL};
+const char *const ledger_kind_names[] = {"term", "epoch",   "job",    "key", "token", "repository", "host",   "hold",
+                                         "pin",  "default", "policy", "run", "marks", "deploy",     "notice", NULL};
 
 static const struct field ledger_job_fields[] = {
     RECORD(ledger_job, job, job_record),

@@ -19,7 +19,8 @@ enum ledger_kind {
     LEDGER_POLICY,
     LEDGER_RUN,
     LEDGER_MARKS,
-    LEDGER_DEPLOY
+    LEDGER_DEPLOY,
+    LEDGER_NOTICE
 };
 
 enum { RATE_NONE = -1 };
@@ -92,7 +93,7 @@ struct ledger_entry {
     struct ledger_token *token;
     struct ledger_repository *repository;
     struct ledger_host *host;
-    struct facts values; /* HOLD, PIN, DEFAULT; later kinds have records of their own */
+    struct facts values; /* HOLD, PIN, DEFAULT, NOTICE; later kinds have records of their own */
     struct ledger_policy *policy;
     struct run *run;             /* RUN: id is the run's, or */
     struct run_members *members; /* RUN/N */

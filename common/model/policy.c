@@ -94,6 +94,14 @@ static const struct field limits_fields[] = {
 };
 static const struct record_type policy_limits_record = {"policy_limits", sizeof(struct policy_limits), limits_fields};
 
+static const struct field notification_fields[] = {
+    STRINGS(policy_notification, rules, OPTIONAL, .max = 16),
+    STRINGS(policy_notification, to, OPTIONAL, .max = GLOBS_MAX),
+    {0},
+};
+static const struct record_type policy_notification_record = {"policy_notification", sizeof(struct policy_notification),
+                                                              notification_fields};
+
 static const struct field policy_fields[] = {
     STRING(policy, name, .max = 64),
     STRING(policy, description, OPTIONAL),
@@ -111,6 +119,7 @@ static const struct field policy_fields[] = {
     ENUM(policy, overlap, policy_overlap_names, OPTIONAL),
     INT(policy, priority, OPTIONAL, .fallback = 3),
     INT(policy, max_age_ms, OPTIONAL),
+    RECORD(policy, notification, policy_notification_record, OPTIONAL),
     {0},
 };
 const struct record_type policy_record = {"policy", sizeof(struct policy), policy_fields};
@@ -136,6 +145,10 @@ static const struct {
      "A target that still has a job of this policy: skip leaves it out of the new run, queue lets it wait its turn."},
     {"policy", "priority", "0 to 9, 9 first; default 3."},
     {"policy", "max_age", "A target whose newest complete backup is older, or that has none, is shown as late."},
+    {"policy", "notification",
+     "Who is told by webhook of what goes wrong with it; without it all webhooks, of everything."},
+    {"policy_notification", "rules", "Only of these: failed, late, parked."},
+    {"policy_notification", "to", "Only these webhooks, by their names in coordinator.yaml."},
     {"policy_select", "labels", "Label selector as in kubectl: app=shop,tier!=db."},
     {"policy_select", "names", "Names of targets with * and ?; one of them must fit."},
     {"policy_select", "hosts", "Names of hosts with * and ?; one of them must fit."},

@@ -56,6 +56,11 @@ struct policy_limits { /* jobs of this policy at a time; 0: no limit */
     int64_t jobs, per_host, per_repository;
 };
 
+struct policy_notification { /* of what goes wrong with it; empty: all */
+    struct strings rules;    /* failed, late, parked */
+    struct strings to;       /* names of webhooks */
+};
+
 struct policy {
     char *name, *description, *owner;
     struct policy_select select;
@@ -68,9 +73,10 @@ struct policy {
     struct list schedules; /* struct policy_schedule */
     struct policy_retention *retention;
     struct policy_limits limits;
-    int overlap;        /* enum policy_overlap */
-    int64_t priority;   /* 0–9 */
-    int64_t max_age_ms; /* of the newest complete backup; 0: no alarm */
+    int overlap;                              /* enum policy_overlap */
+    int64_t priority;                         /* 0–9 */
+    int64_t max_age_ms;                       /* of the newest complete backup; 0: no alarm */
+    struct policy_notification *notification; /* absent: all webhooks are told all */
 };
 
 extern const struct record_type policy_record, policy_match_record, policy_schedule_record, policy_retention_record;

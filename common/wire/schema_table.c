@@ -28,7 +28,8 @@ EMBED(schema_ledger_entry_5, "ledger_entry.5.avsc");
 EMBED(schema_ledger_entry_6, "ledger_entry.6.avsc");
 EMBED(schema_ledger_entry_7, "ledger_entry.7.avsc");
 EMBED(schema_ledger_entry_8, "ledger_entry.8.avsc");
-EMBED(schema_ledger_entry_9, "ledger_entry.avsc");
+EMBED(schema_ledger_entry_9, "ledger_entry.9.avsc");
+EMBED(schema_ledger_entry_10, "ledger_entry.avsc");
 EMBED(schema_restore_point_1, "restore_point.1.avsc");
 EMBED(schema_restore_point_2, "restore_point.avsc");
 EMBED(schema_inventory_1, "inventory.1.avsc");
@@ -70,6 +71,7 @@ const struct schema_entry schema_table[] = {
     {25, 5, "job.avsc", &job_record, schema_job_5},
     {26, 8, "ledger_entry.8.avsc", &ledger_entry_record, schema_ledger_entry_8},
     {27, 2, "inventory.avsc", &inventory_record, schema_inventory_2},
-    {28, 9, "ledger_entry.avsc", &ledger_entry_record, schema_ledger_entry_9},
+    {28, 9, "ledger_entry.9.avsc", &ledger_entry_record, schema_ledger_entry_9},
+    {29, 10, "ledger_entry.avsc", &ledger_entry_record, schema_ledger_entry_10},
     {0},
 };

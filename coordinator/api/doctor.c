@@ -70,6 +70,23 @@ static void check_kafka(const struct api_config *config, const struct coordinato
         doctor_add(checks, "ok", "kafka", NULL, "answers");
 }
 
+void doctor_webhooks(const struct coordinator_state *state, json_t *checks)
+{
+    long long waiting = state->notify_waiting, given_up = state->notify_given_up, not_kept = state->notify_not_kept;
+
+    if (!state->notify_webhooks)
+        return;
+    if (*state->notify_problem)
+        doctor_add(checks, "warn", "webhooks", "Is the receiver up? docs/monitoring.md says what it must answer",
+                   "%s; %lld events wait", state->notify_problem, waiting);
+    if (given_up || not_kept)
+        doctor_add(checks, "warn", "webhooks", "What is wrong now: fleetsnap doctor, fleetsnap report, fleetsnap jobs",
+                   "%lld events were given up since the start, %lld are too many to be told", given_up, not_kept);
+    else if (!*state->notify_problem)
+        doctor_add(checks, "ok", "webhooks", NULL, "%lld told of what goes wrong, %lld events wait",
+                   (long long)state->notify_webhooks, waiting);
+}
+
 static int add_made(void *context, const struct ledger_entry *entry, struct err *err)
 {
     const struct ledger_repository *repository = entry->gone ? NULL : entry->repository;
@@ -210,6 +227,7 @@ int api_doctor(struct api_request *request, struct api_response *response)
     check_leader(&state, checks);
     check_kafka(config, &state, checks);
     check_redis(config, &state, checks);
+    doctor_webhooks(&state, checks);
     json_t *jobs = doctor_jobs(request);
     check_all_hosts(request, jobs, checks);
     doctor_job_lines(jobs, checks);

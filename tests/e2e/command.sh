@@ -202,7 +202,7 @@ test_the_status_topic_is_followed_and_checked() {
     "$tools/kafka_record" again fleetsnap.status "$(jq .partition <<<"$offset")" "$(jq .offset <<<"$offset")" --header fs-host=gamma
     fleetsnap status tail --config "$config" --since 1h --host gamma >"$DIR/logs/tail.out" 2>"$DIR/logs/tail.err" &
     local tail=$!
-    trap 'kill $tail 2>/dev/null' EXIT
+    trap "kill $tail 2>/dev/null" EXIT
     eventually 60 'the forged event is refused' grep -q 'is not believed: fs-host is not the host of the job' "$DIR/logs/tail.err"
     kill -INT $tail
     wait $tail
@@ -230,7 +230,7 @@ test_a_consumer_in_python() {
     "$python" "$examples/follow_status.py" "$FLEETSNAP_KAFKA" "$DIR/coordinator/master.key" "$e2e_here/../../schemas" \
         >"$DIR/logs/python.out" 2>"$DIR/logs/python.err" &
     consumer=$!
-    trap 'kill $consumer 2>/dev/null' EXIT
+    trap "kill $consumer 2>/dev/null" EXIT # now: later the variable is gone
     eventually 60 'the consumer shows the job' grep -q "^$job alpha snapshot.create shop-1 SUCCEEDED" "$DIR/logs/python.out"
     eventually 60 'the consumer doubts the forged event' grep -q '^not believed' "$DIR/logs/python.err"
     expect 0 snapshot delete shop-1 for-python --yes

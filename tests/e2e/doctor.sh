@@ -77,6 +77,41 @@ test_words_wrap_on_a_terminal() {
     truth "a line of $longest columns" test "$longest" -le 80
 }
 
+heard() { jq -s -e "$1" "$DIR/logs/webhook.out" >/dev/null 2>&1; } # FILTER: over all lines, the port first
+leads() { fleetsnap doctor --json 2>/dev/null | jq -e '.checks[] | select((.subject | startswith("coordinator")) and .status == "ok")' >/dev/null; }
+told_webhooks() { [[ $(fleetsnap doctor --json 2>/dev/null | jq -r '.checks[] | select(.subject == "webhooks") | .text') == *' 0 events wait'* ]]; }
+
+test_a_webhook_is_told_once_whoever_leads() {
+    local plain=$COORDINATOR_ARGS receiver policy=late-$$ failed
+    (umask 077 && echo 'a secret of the test' >"$DIR/webhook.secret")
+    rm -f "$DIR/logs/webhook.out"
+    "$e2e_here/tools/webhook_receiver.py" "$DIR/webhook.secret" 1 >"$DIR/logs/webhook.out" &
+    receiver=$!
+    trap "kill $receiver 2>/dev/null" EXIT # now: later the variable is gone
+    eventually 60 'the receiver listens' test -s "$DIR/logs/webhook.out"
+    export COORDINATOR_ARGS="$plain --notify.webhooks.ops=http://127.0.0.1:$(head -1 "$DIR/logs/webhook.out") --notify.secret_file=$DIR/webhook.secret --notify.every=500ms"
+    "$stack" coordinator restart "$DIR" || fail 'the coordinator does not start with a webhook'
+    eventually 60 'the coordinator leads' leads
+    expect 0 snapshot create gamma/twin --name told
+    expect 1 snapshot create gamma/twin --name told --quiesce require
+    failed=$(fleetsnap jobs --state FAILED --json | jq -r '.[0].job_id')
+    printf '%s\n' "name: $policy" "select: {names: [twin], hosts: [gamma]}" "operation: backup.create" "time_zone: UTC" "max_age: 1h" >"$DIR/late.yaml"
+    expect 0 policy apply "$DIR/late.yaml"
+    eventually 60 'the target is told to be late' heard 'any(.rule? == "late" and .state == "open" and .policy == "'"$policy"'")'
+    eventually 60 'what the first answer refused is told' heard 'any(.refused?) and (any(.forged?) | not)'
+    "$stack" coordinator kill "$DIR"
+    "$stack" coordinator start "$DIR" || fail 'the coordinator does not start again'
+    expect 0 policy delete "$policy" --yes
+    eventually 60 'it is told that this is over' heard 'any(.rule? == "late" and .state == "over" and .policy == "'"$policy"'")'
+    eventually 60 'all is told' told_webhooks
+    expect 0 snapshot delete gamma/twin told --yes
+    truth 'something was told twice' heard '[.[] | .id? // empty] | length == (unique | length)'
+    truth 'the job that failed is not told' heard 'any(.rule? == "failed" and .subject == "job/'"$failed"'")'
+    export COORDINATOR_ARGS=$plain
+    "$stack" coordinator restart "$DIR" || fail 'the coordinator does not start without it'
+    eventually 60 "the doctor is green again" doctor_green
+}
+
 test_kafka_is_down() {
     "$stack" kafka stop "$DIR"
     eventually 60 "the doctor names kafka" finds fail kafka

@@ -196,11 +196,38 @@ static void redis(void **state)
     assert_int_equal(redis_says("", "fail"), 2);
 }
 
+static void webhooks_that_do_not_answer_are_named(void **state)
+{
+    struct coordinator_state none = {0}, fine = {.notify_webhooks = 2},
+                             deaf = {.notify_webhooks = 1,
+                                     .notify_waiting = 3,
+                                     .notify_problem = "webhook ops: it answers 503"},
+                             lost = {.notify_webhooks = 1, .notify_given_up = 7};
+    const struct coordinator_state *const states[] = {&none, &fine, &deaf, &lost};
+    static const char *const said[] = {NULL, "2 told of what goes wrong", "webhook ops: it answers 503; 3 events wait",
+                                       "7 events were given up"};
+
+    (void)state;
+    for (size_t i = 0; i < 4; i++) {
+        json_t *checks = json_array();
+        doctor_webhooks(states[i], checks);
+        assert_int_equal(json_array_size(checks), said[i] ? 1 : 0);
+        const char *text = json_string_value(json_object_get(json_array_get(checks, 0), "text"));
+        if (said[i] && !strstr(text, said[i]))
+            fail_msg("%s: not in: %s", said[i], text);
+        json_decref(checks);
+    }
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(hosts),        cmocka_unit_test(repositories),
-                                       cmocka_unit_test(jobs),         cmocka_unit_test(many_jobs_are_counted),
-                                       cmocka_unit_test(dead_letters), cmocka_unit_test(a_rebuild_of_redis_is_said),
+    const struct CMUnitTest tests[] = {cmocka_unit_test(webhooks_that_do_not_answer_are_named),
+                                       cmocka_unit_test(hosts),
+                                       cmocka_unit_test(repositories),
+                                       cmocka_unit_test(jobs),
+                                       cmocka_unit_test(many_jobs_are_counted),
+                                       cmocka_unit_test(dead_letters),
+                                       cmocka_unit_test(a_rebuild_of_redis_is_said),
                                        cmocka_unit_test(redis)};
 
     return cmocka_run_group_tests(tests, NULL, NULL);
