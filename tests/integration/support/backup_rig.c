@@ -14,8 +14,10 @@
 #include "worker/backends/libvirt/verbs/verbs.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <ftw.h>
 #include <libvirt/libvirt-qemu.h>
+#include <linux/fs.h>
 #include <sched.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -23,6 +25,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
@@ -122,7 +125,7 @@ static int save_steps(void *context, const struct step_change *changes, size_t c
 
 /* ---- surroundings: what is not here says yes ---- */
 
-static void fill(struct rig *rig)
+void rig_fill_repository(struct rig *rig)
 {
     char path[PATH_MAX], block[65536] = {0};
     FILE *file;
@@ -143,7 +146,7 @@ static void phase(void *context, const char *name)
     if (getenv("RIG_VERBOSE"))
         fprintf(stderr, "  %s\n", name);
     if (rig->fill_at_phase && strcmp(name, rig->fill_at_phase) == 0)
-        fill(rig);
+        rig_fill_repository(rig);
     if (rig->cancel_at_phase && strcmp(name, rig->cancel_at_phase) == 0)
         rig->cancelled = true;
     if (rig->on_phase)
@@ -248,9 +251,10 @@ static void define(struct rig *rig, const char *name)
               name, rig->uuid);
     for (int i = 0; i < 3; i++)
         text_addf(&xml,
-                  "<disk type='file' device='disk'><driver name='qemu' type='%s' discard='unmap'/>"
+                  "<disk type='file' device='disk'><driver name='qemu' type='%s' discard='unmap' error_policy='%s'/>"
                   "<source file='%s/disks/vd%c.img'/><target dev='vd%c' bus='virtio'/></disk>",
-                  i == 2 ? "raw" : "qcow2", rig->root, 'a' + i, 'a' + i);
+                  i == 2 ? "raw" : "qcow2", rig->error_policy ? rig->error_policy : "enospace", rig->root, 'a' + i,
+                  'a' + i);
     text_add(&xml, "<disk type='file' device='cdrom'><target dev='sda' bus='sata'/><readonly/></disk>"
                    "</devices></domain>");
     rig->domain = virDomainDefineXML(rig->connection, text_str(&xml));
@@ -392,7 +396,13 @@ void rig_write(struct rig *rig, const char *disk, int pattern, const char *offse
 static const unsigned char sector[] =
     "\x31\xc0\x8e\xd8\xba\xf8\x03\xbe\x18\x7c\xac\x84\xc0\x74\x03\xee\xeb\xf8\xf4\xeb\xfd\x90\x90\x90" RIG_SAYS "\r\n";
 
-void rig_boot_sector(struct rig *rig)
+/* What it writes is itself. sti; next: hlt; int 13h, extended write of the packet at 7c31h; its block += 16, from 100000h on e0000h again; jmp next */
+static const unsigned char writer[] =
+    "\x31\xc0\x8e\xd8\x8e\xd0\xbc\x00\x7c\xfb\xf4\xbe\x31\x7c\xb2\x80\xb8\x00\x43\xcd\x13\x66\x83\x06"
+    "\x39\x7c\x10\x66\x81\x3e\x39\x7c\x00\x00\x10\x00\x72\xe4\x66\xc7\x06\x39\x7c\x00\x00\x0e\x00\xeb"
+    "\xd9\x10\x00\x10\x00\x00\x7c\x00\x00\x00\x00\x0e\x00\x00\x00\x00\x00";
+
+static void boot_with(struct rig *rig, const unsigned char *program, size_t size)
 {
     char path[PATH_MAX], disk[PATH_MAX], command[PATH_MAX + 32];
     unsigned char whole[512] = {0};
@@ -401,7 +411,7 @@ void rig_boot_sector(struct rig *rig)
     struct err err = {0};
     FILE *file;
 
-    memcpy(whole, sector, sizeof sector);
+    memcpy(whole, program, size);
     whole[510] = 0x55;
     whole[511] = 0xaa;
     snprintf(path, sizeof path, "%s/sector", rig->root);
@@ -412,6 +422,35 @@ void rig_boot_sector(struct rig *rig)
     snprintf(command, sizeof command, "write -s %s 0 512", path);
     if (process_run(argv, &options, NULL, NULL, &err) < 0)
         fail_msg("%s", err.text);
+}
+
+void rig_boot_sector(struct rig *rig)
+{
+    boot_with(rig, sector, sizeof sector);
+}
+
+void rig_boot_writer(struct rig *rig)
+{
+    boot_with(rig, writer, sizeof writer);
+}
+
+static long long writes(struct rig *rig)
+{
+    virDomainBlockStatsStruct stats;
+
+    if (virDomainBlockStats(rig->domain, "vda", &stats, sizeof stats) < 0)
+        fail_msg("%s", virGetLastErrorMessage());
+    return stats.wr_req;
+}
+
+void rig_wait_for_writes(struct rig *rig, int count)
+{
+    long long before = writes(rig);
+
+    for (int64_t until = clock_monotonic_ms() + 60000; writes(rig) < before + count;) {
+        assert_true(clock_monotonic_ms() < until);
+        nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL);
+    }
 }
 
 static void *watch(void *context)
@@ -473,10 +512,48 @@ void rig_small_repository(struct rig *rig, int mib)
 
     snprintf(rig->small, sizeof rig->small, "%s/small", rig->root);
     snprintf(options, sizeof options, "size=%dM,mode=0755", mib);
-    assert_int_equal(mkdir(rig->small, 0755), 0);
+    mkdir(rig->small, 0755);
     assert_int_equal(mount("rig", rig->small, "tmpfs", 0, options), 0);
     if (repository_init(rig->small, rig->repository_id, "rig", 10, &err) < 0)
         fail_msg("%s", err.text);
+}
+
+void rig_disk_repository(struct rig *rig)
+{
+    char image[PATH_MAX];
+    struct err err = {0};
+
+    snprintf(rig->small, sizeof rig->small, "%s/small", rig->root);
+    snprintf(image, sizeof image, "%s/small.img", rig->root);
+    mkdir(rig->small, 0755);
+    tool((const char *[]){"qemu-img", "create", "-q", "-f", "raw", image, "1G", NULL});
+    tool((const char *[]){"mkfs.ext4", "-q", "-F", image, NULL});
+    tool((const char *[]){"mount", "-o", "loop", image, rig->small, NULL});
+    if (repository_init(rig->small, rig->repository_id, "rig", 10, &err) < 0)
+        fail_msg("%s", err.text);
+}
+
+static void tell_file_system(struct rig *rig, unsigned long request, void *argument)
+{
+    int fd = open(rig->small, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+    assert_true(fd >= 0);
+    assert_int_equal(ioctl(fd, request, argument), 0);
+    close(fd);
+}
+
+void rig_break_repository(struct rig *rig)
+{
+    uint32_t at_once = 2; /* nothing is written back */
+
+    tell_file_system(rig, _IOR('X', 125, uint32_t), &at_once); /* EXT4_IOC_SHUTDOWN */
+}
+
+void rig_hang_repository(struct rig *rig, bool hang)
+{
+    int level = 0;
+
+    tell_file_system(rig, hang ? FIFREEZE : FITHAW, &level);
 }
 
 void rig_drop_small_repository(struct rig *rig)

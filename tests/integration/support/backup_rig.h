@@ -27,13 +27,14 @@ struct rig {
     struct backend *backend;
     virConnectPtr connection; /* the test's own */
     virDomainPtr domain;
+    const char *error_policy;    /* of the disks, before they are defined; NULL: libvirt's own default */
     bool cancelled;              /* asked by a person */
     const char *cancel_at_phase; /* cancels when this step begins; NULL: never. By bytes it would be a race: a small push has ended before it is looked at */
     void (*on_phase)(struct rig *rig, const char *name); /* when a step begins; NULL: nobody looks */
     int64_t rate_limit;
     void (*on_progress)(struct rig *rig, int64_t done, int64_t total); /* NULL: nobody looks */
     const char *fill_at_phase; /* fills the small repository when this step begins; NULL: never */
-    char small[64];            /* a repository of a few MiB, with a file system of its own */
+    char small[64];            /* a repository with a file system of its own */
     char crash_step[32];       /* kills this process around the step of that name … */
     int crash_when;            /* … enum rig_crash */
     char *plan;                /* of the running job */
@@ -52,6 +53,10 @@ void rig_redefine(struct rig *rig);                  /* the domain that was unde
 /* The domain's first disk gets an operating system: a sector that says RIG_SAYS on the first serial port. While it is off. */
 #define RIG_SAYS "fleetsnap is up"
 void rig_boot_sector(struct rig *rig);
+/* Or one that writes 8 KiB to the first disk at every tick of its clock (18 a second), over and over from 448 MiB to 512 MiB. */
+void rig_boot_writer(struct rig *rig);
+/* Until the guest has written this often since it was asked; fails after a minute. */
+void rig_wait_for_writes(struct rig *rig, int count);
 void rig_stop(struct rig *rig);
 void rig_power(struct rig *rig, bool on);
 /* Writes `bytes` of `pattern` at `offset` of a running guest's disk. */
@@ -61,6 +66,11 @@ void rig_watched(struct rig *rig, bool watched);
 void rig_kill_qemu(struct rig *rig);          /* kill -9, and wait until libvirt has seen it */
 void rig_forget_checkpoints(struct rig *rig); /* libvirt's metadata only, as after a move of the domain */
 void rig_small_repository(struct rig *rig, int mib);
+/* A repository in a file system of its own that can fail: ext4 of 1 GiB on a loop device, dropped like the small one. */
+void rig_disk_repository(struct rig *rig);
+void rig_break_repository(struct rig *rig);           /* from now on everything there is EIO */
+void rig_hang_repository(struct rig *rig, bool hang); /* every write there waits */
+void rig_fill_repository(struct rig *rig);            /* the small one: until nothing goes in */
 void rig_drop_small_repository(struct rig *rig);
 char *rig_disk(struct rig *rig, const char *file, char out[PATH_MAX]);
 

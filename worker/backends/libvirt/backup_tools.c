@@ -19,7 +19,13 @@
 #include <sys/stat.h>
 #include <time.h>
 
-enum { LEASE_RENEW_MS = 10000, LEASE_WAIT_MS = 60000, LEASE_PAUSE_MS = 200, ABORT_WAIT_MS = 20000 };
+enum {
+    LEASE_RENEW_MS = 10000,
+    LEASE_WAIT_MS = 60000,
+    LEASE_PAUSE_MS = 200,
+    STOPS_LATE_MS = 300,
+    ABORT_WAIT_MS = 20000
+};
 
 int backup_repository(struct backend *backend, const struct repository_ref *ref, struct repository *out, struct err *err)
 {
@@ -181,23 +187,52 @@ void backup_set_rate(virDomainPtr domain, const char *disks, int64_t rate)
         virDomainBlockJobSetSpeed(domain, disk, each, VIR_DOMAIN_BLOCK_JOB_SPEED_BANDWIDTH_BYTES);
 }
 
-int backup_abort(virDomainPtr domain, const char *folder, struct err *err)
+static int end_job(virDomainPtr domain, const char *folder, bool *asked, struct err *err)
 {
     int64_t until = clock_monotonic_ms() + ABORT_WAIT_MS;
     enum running_backup running;
-    bool asked = false;
 
     do {
         if (backup_running(domain, folder, &running, err) < 0)
             return -1;
         if (running != BACKUP_OURS)
             return 0;
-        if (!asked && virDomainAbortJob(domain) < 0 && libvirt_code() != VIR_ERR_OPERATION_INVALID)
+        if (!*asked && virDomainAbortJob(domain) < 0 && libvirt_code() != VIR_ERR_OPERATION_INVALID)
             return libvirt_err(err, "abort the backup job");
-        asked = true;
+        *asked = true;
         pause_ms(50);
     } while (clock_monotonic_ms() < until);
     return err_set(err, ERR_RETRY, "the backup job does not end though it was asked to");
+}
+
+bool backup_stopped_guest(virDomainPtr domain)
+{
+    int state, reason;
+
+    return virDomainGetState(domain, &state, &reason, 0) == 0 && state == VIR_DOMAIN_PAUSED &&
+           reason == VIR_DOMAIN_PAUSED_IOERROR;
+}
+
+/* Its write is repeated by the device. QEMU may say that it has stopped the guest only after the job has ended. */
+static int set_guest_free(virDomainPtr domain, int64_t wait_ms, struct err *err)
+{
+    int64_t until = clock_monotonic_ms() + wait_ms;
+
+    while (!backup_stopped_guest(domain)) {
+        if (clock_monotonic_ms() >= until)
+            return 0;
+        pause_ms(30);
+    }
+    return virDomainResume(domain) < 0 ? libvirt_err(err, "resume the guest after the backup stopped it") : 0;
+}
+
+int backup_abort(virDomainPtr domain, const char *folder, struct err *err)
+{
+    bool asked = false;
+
+    if (end_job(domain, folder, &asked, err) < 0)
+        return -1;
+    return set_guest_free(domain, asked ? STOPS_LATE_MS : 0, err);
 }
 
 /* ---- checkpoints ---- */

@@ -45,8 +45,9 @@ int step_domain(const struct step_run *run, virDomainPtr *out, struct err *err);
 /* The backup job that runs on a domain, by the folder that it writes to. */
 enum running_backup { BACKUP_NONE, BACKUP_OURS, BACKUP_FOREIGN };
 int backup_running(virDomainPtr domain, const char *folder, enum running_backup *out, struct err *err);
-/* Asks the running job to end if it is ours, and waits for that. None is success. */
+/* Asks the running job to end if it is ours, and waits for that; none is success. A guest that it has stopped, by a write that the repository did not take, goes on. */
 int backup_abort(virDomainPtr domain, const char *folder, struct err *err);
+bool backup_stopped_guest(virDomainPtr domain); /* by an I/O error */
 
 /* Bytes per second for the whole push, shared by its disks ("vda vdb"); 0: no limit. A disk whose part has ended has no job: its refusal is no failure. */
 void backup_set_rate(virDomainPtr domain, const char *disks, int64_t rate);

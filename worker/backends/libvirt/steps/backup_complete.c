@@ -194,7 +194,9 @@ static int undo(const struct step_run *run, const struct step *step, const struc
 
     (void)run;
     (void)learned;
-    if (manifest_read(step_arg(step, "folder"), &point, NULL) < 0 || point.state != POINT_COMPLETE)
+    if (manifest_read(step_arg(step, "folder"), &point, err) < 0)
+        return err->kind == ERR_RETRY ? -1 : 0; /* it cannot be read now, and may say complete; or it is not there */
+    if (point.state != POINT_COMPLETE)
         return 0;
     point.state = POINT_INCOMPLETE;
     return manifest_write(step_arg(step, "folder"), &point, err);

@@ -1,5 +1,6 @@
 /*
  * folder: makes the folder of the new restore point with its manifest in state incomplete: from here on whatever lies in it has a name, and clean knows whose it is.
+ * Where the repository fails it cannot be taken back, and need not be: what lies there says of itself that it is incomplete. The target stays open for the next backup.
  * A parent is looked at again here, after our own manifest names it: a delete of the parent sees either ours, or we see that it is gone.
  */
 #include "base/clock.h"
@@ -60,9 +61,10 @@ static int undo(const struct step_run *run, const struct step *step, const struc
     char target[PATH_MAX];
 
     (void)learned;
+    (void)err;
     lease_drop(chain, run->job->job_id);
-    if (file_remove_folder(step_arg(step, "folder"), err) < 0)
-        return -1;
+    if (file_remove_folder(step_arg(step, "folder"), NULL) < 0)
+        return 0;
     snprintf(target, sizeof target, "%s", chain);
     *strrchr(target, '/') = '\0';
     if (rmdir(chain) == 0) /* both fail, as they should, while something else is in them */

@@ -79,16 +79,10 @@ static void set_rate(struct push *push)
 
 static int set_guest_free(struct push *push, struct err *err)
 {
-    int state, reason;
-
-    if (libvirt_domain_state(push->domain, &state, &reason, err) < 0)
-        return -1;
-    if (state != VIR_DOMAIN_PAUSED || reason != VIR_DOMAIN_PAUSED_IOERROR)
+    if (!backup_stopped_guest(push->domain))
         return 0;
     if (backup_abort(push->domain, step_arg(push->step, "folder"), err) < 0)
         return -1;
-    if (virDomainResume(push->domain) < 0)
-        return libvirt_err(err, "%s: resume after the backup stopped it", step_subject(push->run));
     err_set(err, ERR_RETRY, "the repository did not take the guest's old data, which stopped the guest; it was resumed");
     return err_hint(err, "look at the repository: full, or failing?");
 }
