@@ -1,6 +1,6 @@
 #!/bin/bash
 # What goes wrong around the programs: records that come twice, are for others or forged; servers that restart or lose their memory;
-# a worker that is away, or dies while the guest is frozen.
+# a worker that is away, or dies while the guest is frozen, and the guest's agent with it.
 . "$(dirname "$(readlink -f "$0")")/lib/e2e.sh"
 vm=shop-1 host=$embed
 record=$tools/kafka_record
@@ -204,6 +204,8 @@ test_the_worker_dies_while_the_guest_is_frozen() {
     start_job snapshot create shop-2 --name frozen --quiesce require
     eventually 30 "the worker dies" worker_ended gamma
     truth "shop-2 is not frozen, so this test shows nothing" eval '! WRITES_TIMEOUT=2 writes gamma shop-2'
+    # The agent dies, too: the one that takes its place thaws what it did not freeze.
+    guest gamma shop-2 'killall -9 qemu-ga' || fail "the agent was not killed"
     # What it dies of before it can even look is not the job's doing, however often.
     for _ in 1 2; do
         FLEETSNAP_CRASH=connect.before:libvirt "$stack" worker start "$DIR" gamma 2>/dev/null
