@@ -95,13 +95,14 @@ static int fill_snapshot(const struct run *run, const struct policy *policy, str
     return string_set(&params->name, name, err);
 }
 
-/* A deploy names its snapshots; a policy calls them after the slot. */
+/* A deploy names its snapshots, a group for itself calls them as it is called; a policy calls them after the slot. */
 static int fill_deploy_snapshot(const struct run *run, const struct run_member *member,
                                 struct params_snapshot_create *params, struct err *err)
 {
     char text[160];
 
-    snprintf(text, sizeof text, "before deploy %s", run->deploy);
+    bool standing = strcmp(member->snapshot, run->deploy) == 0;
+    snprintf(text, sizeof text, "%s %s", standing ? "of consistency group" : "before deploy", run->deploy);
     params->quiesce = run->quiesce;
     return string_set(&params->name, member->snapshot, err) < 0 ? -1 : string_set(&params->description, text, err);
 }

@@ -8,6 +8,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -159,6 +160,14 @@ static void a_job_knows_its_group(void **state)
     assert_int_equal(job->group_members, 2);
     assert_int_equal(job->group_limit_ms, 5000);
     assert_int_equal(job->max_attempts, 1);
+    assert_string_equal(((struct params_snapshot_create *)job->params)->description, "before deploy 7");
+    job_free(job);
+    free(list_at(&members.members, struct run_member, 0)->snapshot);
+    list_at(&members.members, struct run_member, 0)->snapshot = strdup("7");
+    assert_int_equal(plan_job(&run, "85cc5e1a-37f6-50f5-8a5c-eef5a4d86e87", NULL,
+                              list_at(&members.members, struct run_member, 0), world, &job, &err),
+                     0);
+    assert_string_equal(((struct params_snapshot_create *)job->params)->description, "of consistency group 7");
     job_free(job);
 }
 
