@@ -34,7 +34,7 @@ test_full() {
     holds '.state == "SUCCEEDED" and .result.point == .job_id'
     holds '.result.facts.level == "filesystem"'
     expect_json 0 backup show "$(json .result.point)"
-    holds '.backup_kind == "full" and .state == "complete" and .chain_length == 1 and .level == "filesystem"'
+    holds '.backup_kind == "full" and .state == "complete" and .chain_length == 1 and .level == "filesystem" and .frozen_ms > 0'
     holds '.disks[0].name == "vda" and .disks[0].stored_bytes > 0'
     truth "$vm does not write after a backup" writes "$host" "$vm"
 }
