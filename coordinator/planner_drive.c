@@ -84,29 +84,6 @@ int planner_adopt(struct planner *planner, struct err *err)
 
 /* ---- what became of the jobs ---- */
 
-static enum member_state state_of(const struct planner *planner, const char *job_id, const struct job_word *word)
-{
-    if (!word->known)
-        return MEMBER_PENDING;
-    if (!word->ended)
-        return strings_sorted_have(&planner->parked, job_id) ? MEMBER_UNKNOWN : MEMBER_OPEN;
-    switch ((enum job_state)word->state) {
-    case STATE_SUCCEEDED: return MEMBER_DONE;
-    case STATE_CANCELLED: return MEMBER_CANCELLED;
-    case STATE_PARKED: return MEMBER_UNKNOWN;
-    case STATE_PLANNED:
-    case STATE_PUBLISHED:
-    case STATE_ACCEPTED:
-    case STATE_WAITING:
-    case STATE_RUNNING:
-    case STATE_FAILED:
-    case STATE_EXPIRED:
-    case STATE_REJECTED:
-    case STATE_COUNT: break;
-    }
-    return MEMBER_FAILED;
-}
-
 /* Where the target is now, if it is one place. out: "" otherwise. */
 static int host_now(struct planner *planner, const char *target, char out[64], struct err *err)
 {
@@ -150,16 +127,15 @@ static int note_word(struct planner *planner, struct active *active, size_t inde
 {
     struct run_seat *seat = &active->seats[index];
 
-    seat->state = state_of(planner, active->job_ids[index], word);
-    seat->cancel_asked |= word->cancel_asked;
-    if (seat->state == MEMBER_FAILED && word->state == STATE_REJECTED)
+    run_hear(&active->run, word, strings_sorted_have(&planner->parked, active->job_ids[index]), seat);
+    if (seat->state == MEMBER_FAILED && word->ended && word->state == STATE_REJECTED)
         return follow_target(planner, active, index, err);
     return 0;
 }
 
 static bool is_asked(const struct active *active, const struct run_seat *seat)
 {
-    return seat->state == MEMBER_OPEN || (active->fresh && seat->state == MEMBER_PENDING);
+    return seat->state == MEMBER_OPEN || seat->lost || (active->fresh && seat->state == MEMBER_PENDING);
 }
 
 static int ask_jobs(struct planner *planner, struct active *active, struct err *err)

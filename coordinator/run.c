@@ -2,6 +2,7 @@
 
 #include "base/err.h"
 #include "coordinator/group.h"
+#include "model/job_state.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -107,6 +108,39 @@ static bool take_room(struct run_load *load, const struct run_limits *limits, co
     for (size_t i = 0; i < count; i++)
         raise_load(load, names[i]);
     return true;
+}
+
+/* ---- what became of the jobs ---- */
+
+static enum member_state end_of(enum job_state state)
+{
+    switch (state) {
+    case STATE_SUCCEEDED: return MEMBER_DONE;
+    case STATE_CANCELLED: return MEMBER_CANCELLED;
+    case STATE_PARKED: return MEMBER_UNKNOWN;
+    case STATE_PLANNED:
+    case STATE_PUBLISHED:
+    case STATE_ACCEPTED:
+    case STATE_WAITING:
+    case STATE_RUNNING:
+    case STATE_FAILED:
+    case STATE_EXPIRED:
+    case STATE_REJECTED:
+    case STATE_COUNT: break;
+    }
+    return MEMBER_FAILED;
+}
+
+void run_hear(const struct run *run, const struct job_word *word, bool parked, struct run_seat *seat)
+{
+    seat->cancel_asked |= word->cancel_asked;
+    seat->lost = word->known && !word->ended && !parked && word->lost && !run->deploy;
+    if (!word->known)
+        seat->state = MEMBER_PENDING;
+    else if (word->ended)
+        seat->state = end_of((enum job_state)word->state);
+    else
+        seat->state = parked ? MEMBER_UNKNOWN : seat->lost ? MEMBER_FAILED : MEMBER_OPEN;
 }
 
 /* ---- moves ---- */

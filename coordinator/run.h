@@ -13,7 +13,7 @@ enum member_state {
     MEMBER_PENDING, /* has no job yet */
     MEMBER_OPEN,    /* has one that has not ended */
     MEMBER_DONE,
-    MEMBER_FAILED, /* failed, rejected, expired */
+    MEMBER_FAILED, /* failed, rejected, expired; or LOST, as long as it is */
     MEMBER_CANCELLED,
     MEMBER_UNKNOWN, /* PARKED: a person decides; for the run it is over */
     MEMBER_SKIPPED, /* left out when the run was planned */
@@ -35,9 +35,18 @@ struct run_seat { /* a member as the decision sees it; the strings are the calle
     bool target_busy;              /* an earlier job of this policy is open on its target */
     bool waits_for_earlier;        /* an earlier member of this run has the same target, and has not ended */
     bool cancel_asked;
+    bool lost;              /* it has failed as far as anybody can tell: its job may still say otherwise */
     int64_t stuck_since_ms; /* its turn had come, and its host took no work; 0: not so. The decision's own memory */
     enum member_move move;  /* the answer */
 };
+
+struct job_word { /* what the ledger says of a member's job */
+    bool known, ended, cancel_asked;
+    bool lost; /* it has not ended, and its host is silent */
+    int state; /* of one that ended: enum job_state */
+};
+/* Notes it in the seat; parked: the job waits for a person. The runs of a deploy wait for a host that is silent: what they undo they must know. */
+void run_hear(const struct run *run, const struct job_word *word, bool parked, struct run_seat *seat);
 
 struct run_counts {
     size_t pending, open, done, failed, cancelled, unknown, skipped;

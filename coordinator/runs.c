@@ -338,6 +338,7 @@ static struct job_word word_of(const struct ledger_node *node)
     } else if (node->entry && node->entry->job) {
         word.cancel_asked = node->entry->job->cancel != NULL;
         word.ended = node->entry->job->outcome != NULL;
+        word.lost = !word.ended && node->lost;
         word.state = word.ended ? name_index(job_state_names, node->entry->job->outcome) : 0;
     }
     return word;

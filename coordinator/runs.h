@@ -1,6 +1,7 @@
 #pragma once
 /* Runs and policies as the ledger has them: read under the coordinator's lock, written through the desk. Any thread that may wait. */
 #include "coordinator/coordinator.h"
+#include "coordinator/run.h"
 #include "model/run.h"
 
 struct policy_schedule;
@@ -47,11 +48,7 @@ int run_plan(struct coordinator *coordinator, struct view_reader *reader, const 
              const struct ledger_policy *policy, const struct policy_schedule *schedule, int64_t slot_ms,
              int64_t now_ms, struct run *out_run, struct list *out_members, struct err *err);
 
-/* What became of a job, by the ledger. */
-struct job_word {
-    bool known, ended, cancel_asked;
-    int state; /* of one that ended: enum job_state */
-};
+/* What became of jobs, by the ledger. */
 void runs_job_words(struct coordinator *coordinator, char (*ids)[37], size_t count, struct job_word *out);
 
 /* Targets on which a job of that policy and operation is open, sorted. Caller clears. */

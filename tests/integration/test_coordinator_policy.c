@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/file.h"
+#include "redis/redis.h"
 
 #include <poll.h>
 #include <setjmp.h>
@@ -157,6 +158,38 @@ static void a_run_outlives_its_leader(void **state)
     coordinator_rig_stop(second, 0);
 }
 
+/* Nobody waits for ever for a host that is gone: what is LOST has failed for its run, and what it says later changes no run that has ended. */
+static void what_is_lost_has_failed_for_its_run(void **state)
+{
+    struct rig *rig = *state;
+    const char *const options[] = {"host_silent=1s", NULL}, *const gone[] = {"DEL", "fs:host:alpha"};
+    struct rig_coordinator *coordinator = coordinator_rig_start(rig, "c1", NULL, options);
+    int64_t until_ms = clock_monotonic_ms() + 2 * PATIENCE_MS;
+    char id[40];
+    struct err err = {0};
+
+    rig_wait_leading(coordinator, PATIENCE_MS);
+    json_decref(rig_insist(coordinator, PATIENCE_MS, "enroll alpha"));
+    apply(rig, coordinator);
+    start_run(rig, coordinator, id);
+    work_on(rig, coordinator, id, 1);
+    json_decref(rig_insist(coordinator, PATIENCE_MS, "plans cancel %s", id)); /* what has no job gets none */
+    struct redis_reply *reply = redis_call(rig_redis(rig), &err, 2, gone, NULL);
+    assert_non_null(reply);
+    redis_reply_free(reply);
+    for (bool ended = false; !ended; poll(NULL, 0, 50)) {
+        json_t *run = show(coordinator, id);
+        ended = strcmp(text_of(run, "outcome"), "running") != 0;
+        if (ended) {
+            assert_string_equal(text_of(run, "outcome"), "some_failed");
+            assert_in_range(json_integer_value(json_object_get(run, "failed")), 1, AT_ONCE);
+        }
+        json_decref(run);
+        assert_true(clock_monotonic_ms() < until_ms);
+    }
+    coordinator_rig_stop(coordinator, 0);
+}
+
 /* ---- a deploy ---- */
 
 enum { TARGETS = 3 };
@@ -273,6 +306,7 @@ int main(int argc, char **argv)
     rig_child(argc, argv);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(a_run_outlives_its_leader, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(what_is_lost_has_failed_for_its_run, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_deploy_outlives_its_leaders, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

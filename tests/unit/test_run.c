@@ -1,5 +1,6 @@
 #include "base/err.h"
 #include "coordinator/run.h"
+#include "model/job_state.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -186,6 +187,50 @@ static enum run_outcome judge(const struct run *run, const char *states)
     return run_judge(run, &counts);
 }
 
+static enum member_state hears(const struct run *run, struct job_word word, bool parked)
+{
+    struct run_seat one = seat(MEMBER_OPEN);
+
+    run_hear(run, &word, parked, &one);
+    assert_int_equal(one.lost, word.lost && one.state == MEMBER_FAILED);
+    return one.state;
+}
+
+static void what_a_jobs_word_means(void **state)
+{
+    struct run deploy = plain;
+
+    (void)state;
+    deploy.deploy = (char *)"2214";
+    assert_int_equal(hears(&plain, (struct job_word){0}, false), MEMBER_PENDING);
+    assert_int_equal(hears(&plain, (struct job_word){.known = true}, false), MEMBER_OPEN);
+    assert_int_equal(hears(&plain, (struct job_word){.known = true}, true), MEMBER_UNKNOWN);
+    assert_int_equal(hears(&plain, (struct job_word){.known = true, .lost = true}, false), MEMBER_FAILED);
+    assert_int_equal(hears(&deploy, (struct job_word){.known = true, .lost = true}, false), MEMBER_OPEN);
+    assert_int_equal(hears(&plain, (struct job_word){.known = true, .lost = true}, true), MEMBER_UNKNOWN);
+    assert_int_equal(hears(&plain, (struct job_word){.known = true, .ended = true, .state = STATE_SUCCEEDED}, false),
+                     MEMBER_DONE);
+    assert_int_equal(hears(&plain, (struct job_word){.known = true, .ended = true, .state = STATE_EXPIRED}, false),
+                     MEMBER_FAILED);
+    assert_int_equal(hears(&plain, (struct job_word){.known = true, .ended = true, .state = STATE_CANCELLED}, false),
+                     MEMBER_CANCELLED);
+    assert_int_equal(hears(&plain, (struct job_word){.known = true, .ended = true, .state = STATE_PARKED}, false),
+                     MEMBER_UNKNOWN);
+}
+
+/* A host that comes back before the run has ended: its job counts again. */
+static void what_was_lost_is_found(void **state)
+{
+    struct run_seat one = seat(MEMBER_OPEN);
+
+    (void)state;
+    run_hear(&plain, &(struct job_word){.known = true, .lost = true}, false, &one);
+    assert_int_equal(one.state, MEMBER_FAILED);
+    run_hear(&plain, &(struct job_word){.known = true}, false, &one);
+    assert_int_equal(one.state, MEMBER_OPEN);
+    assert_false(one.lost);
+}
+
 static void how_a_run_ended(void **state)
 {
     struct run cancelled = plain;
@@ -257,6 +302,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(nobody_overtakes_in_order, make_load, free_load),
         cmocka_unit_test_setup_teardown(a_failure_stops_the_rest_if_asked, make_load, free_load),
         cmocka_unit_test_setup_teardown(a_dead_host_is_waited_for_only_so_long, make_load, free_load),
+        cmocka_unit_test(what_a_jobs_word_means),
+        cmocka_unit_test(what_was_lost_is_found),
         cmocka_unit_test(how_a_run_ended),
         cmocka_unit_test(every_run_ends_within_its_limits),
     };

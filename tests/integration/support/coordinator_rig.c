@@ -269,7 +269,7 @@ static void command_rush(struct coordinator *coordinator, const char *name)
     say(json_pack("{s:b, s:i}", "ok", 1, "succeeded", succeeded));
 }
 
-/* what: apply (a: file), now, runs, run */
+/* what: apply (a: file), now, runs, run, cancel */
 static void command_plans(struct coordinator *coordinator, const char *what, const char *a)
 {
     struct view_reader *reader = NULL;
@@ -284,6 +284,8 @@ static void command_plans(struct coordinator *coordinator, const char *what, con
         result = plans_apply(coordinator, &tester, "rig.yaml", yaml, NULL, false, &out, &err);
     } else if (result == 0 && strcmp(what, "now") == 0)
         result = plans_run_now(coordinator, reader, &tester, a, id, &err);
+    else if (result == 0 && strcmp(what, "cancel") == 0)
+        result = plans_run_cancel(coordinator, &tester, a, "enough", id, &err);
     else if (result == 0 && strcmp(what, "runs") == 0)
         result = plans_runs(coordinator, a, false, 0, &out, &err);
     else if (result == 0)
