@@ -203,7 +203,7 @@ static void nearly_fill(struct rig *host)
 static void the_repository_fills(void **state)
 {
     (void)state;
-    rig_small_repository(&rig, 600);
+    rig_small_repository(&rig, 300);
     fails("backup-begin", nearly_fill, rig.small, "");
     assert_true(runs());
     rig_drop_small_repository(&rig);
