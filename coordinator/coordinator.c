@@ -241,6 +241,8 @@ static void follow(struct coordinator *coordinator, const struct keeper_state *k
         .not_before_ms = coordinator->stand_not_before_ms,
     };
 
+    if (keeper->redis_term)
+        coordinator->leadership.redis_term = keeper->redis_term;
     if (leadership_should_stand(&coordinator->leadership, &inputs))
         stand(coordinator, now_ms);
 }

@@ -59,8 +59,9 @@ struct keeper_state {
     bool redis_ok;
     char problem[256];
     bool hint_known, hint_present, hint_ours;
-    int64_t term_raised;    /* fs:term was raised to it */
-    int64_t term_refused;   /* a higher one was there */
+    int64_t term_raised;  /* fs:term was raised to it */
+    int64_t term_refused; /* a higher one was there: */
+    int64_t redis_term;
     bool tickets_ready;     /* nothing is missing that Redis once knew */
     bool rebuilding;        /* it lost its memory, and fs:epoch is not written yet */
     int64_t grace_until_ms; /* monotonic: until then holders take back their locks; 0: not begun */

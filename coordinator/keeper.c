@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/log.h"
+#include "base/parse.h"
 #include "coordinator/bygone.h"
 #include "coordinator/epoch.h"
 #include "coordinator/holds.h"
@@ -82,13 +83,30 @@ static void say_hint(struct keeper *keeper, const char *hint)
     keeper->state.hint_ours = hint && strstr(hint, identity);
 }
 
+/* fs:term; 0: not known. */
+static int64_t read_term(struct keeper *keeper)
+{
+    const char *argv[] = {"GET", "fs:term"};
+    struct redis_reply *reply = redis_call(keeper->redis, NULL, 2, argv, NULL);
+    const char *text = reply && !redis_reply_is_error(reply) ? redis_reply_text(reply) : NULL;
+    int64_t term = 0;
+
+    if (!text || parse_int(text, 1, INT64_MAX - 1, &term, NULL) < 0)
+        term = 0;
+    redis_reply_free(reply);
+    return term;
+}
+
 static void say_term(struct keeper *keeper, int64_t term, bool ok)
 {
+    int64_t redis_term = ok ? 0 : read_term(keeper);
+
     LOCK_SCOPE(&keeper->mutex);
     if (ok)
         keeper->state.term_raised = term;
     else
         keeper->state.term_refused = term;
+    keeper->state.redis_term = redis_term;
 }
 
 static void say_tickets(struct keeper *keeper, bool ready, int64_t epoch)
@@ -169,6 +187,7 @@ static int write_tickets(struct keeper *keeper, bool first_ever, struct err *err
     return 0;
 }
 
+/* Above what Redis has, too: of a ledger that was lost only that is left. */
 static int bump_epoch(struct keeper *keeper, int64_t known_n, struct err *err)
 {
     snprintf(keeper->epoch.run_id, sizeof keeper->epoch.run_id, "%s", redis_run_id(keeper->redis));
@@ -219,7 +238,7 @@ static int see_to_epoch(struct keeper *keeper, struct err *err)
         }
         return 0;
     case EPOCH_LOAD: return store_load_functions(keeper->redis, err);
-    case EPOCH_BUMP: return bump_epoch(keeper, known, err);
+    case EPOCH_BUMP: return bump_epoch(keeper, known > written.n ? known : written.n, err);
     case EPOCH_AGAIN: return write_tickets(keeper, false, err);
     case EPOCH_WRITE: return write_epoch(keeper, err);
     }

@@ -58,7 +58,7 @@ int64_t leadership_patience(int64_t not_before_ms, int64_t now_ms, int64_t age_m
 int64_t leadership_stand(struct leadership *leadership)
 {
     leadership->phase = PHASE_CANDIDATE;
-    leadership->term = leadership->highest + 1;
+    leadership->term = (leadership->highest > leadership->redis_term ? leadership->highest : leadership->redis_term) + 1;
     return leadership->term;
 }
 

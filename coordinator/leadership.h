@@ -19,6 +19,7 @@ struct leadership {
     char nonce[UUID_TEXT]; /* of this start */
     int64_t term;          /* ours: of the candidacy or the reign; 0 while following */
     int64_t highest;       /* in the log so far */
+    int64_t redis_term; /* the highest that Redis knows, if it refused ours: a ledger that was lost begins at 1 again */
 };
 
 enum leadership_news { NEWS_NONE, NEWS_ELECTED, NEWS_LOST, NEWS_DEPOSED }; /* LOST: a candidacy; DEPOSED: a reign */

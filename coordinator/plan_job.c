@@ -113,6 +113,17 @@ static int fill_about_point(const struct run_member *member, const struct world 
     return string_set(point, member->point, err) < 0 ? -1 : set_repository(world, member, repository, err);
 }
 
+/* It is the same machine, on another host: its UUID and addresses stay. */
+static int fill_restore(const struct run *run, const struct run_member *member, const struct world *world,
+                        const char *source, struct params_backup_restore *params, struct err *err)
+{
+    params->start = run->start;
+    params->new_identity = false;
+    if (string_set(&params->source, source, err) < 0 || string_set(&params->new_name, member->name, err) < 0)
+        return -1;
+    return fill_about_point(member, world, &params->point, &params->repository, err);
+}
+
 static int fill_params(const struct run *run, const struct policy *policy, const struct run_member *member,
                        const struct world *world, struct job *job, struct err *err)
 {
@@ -127,6 +138,8 @@ static int fill_params(const struct run *run, const struct policy *policy, const
     if (job->op == OP_SNAPSHOT_CREATE)
         return run->deploy ? fill_deploy_snapshot(run, member, job->params, err)
                            : fill_snapshot(run, policy, job->params, err);
+    if (job->op == OP_BACKUP_RESTORE)
+        return fill_restore(run, member, world, job->target.id, job->params, err);
     if (job->op == OP_SNAPSHOT_REVERT)
         return string_set(&revert->name, member->snapshot, err);
     if (job->op == OP_BACKUP_VERIFY) {
@@ -146,17 +159,20 @@ static int fill_names(const struct run *run, const char *run_id, const struct ru
     char id[UUID_TEXT], who[160], why[256], time[40];
 
     plan_job_id(run, member, id);
-    snprintf(who, sizeof who, "%s%.120s", run->deploy ? "" : "policy:", run->policy);
+    bool of_policy = run_is_of_policy(run);
+    snprintf(who, sizeof who, "%s%.120s", of_policy ? "policy:" : "", run->policy);
     if (run->deploy)
         snprintf(why, sizeof why, "deploy %s, %s", run->deploy, run->schedule);
+    else if (run->recovers)
+        snprintf(why, sizeof why, "host %s is gone: recovered", run->recovers);
     else
         snprintf(why, sizeof why, "policy %s, %s of %s", run->policy, run->schedule,
                  format_rfc3339(run->slot_ms, time, sizeof time));
     if (target_parse(member->target, &job->target, err) < 0 || string_set(&job->target.name, member->name, err) < 0 ||
         string_set(&job->job_id, id, err) < 0 || string_set(&job->host, member->host, err) < 0 ||
-        string_set(&job->policy, run->deploy ? NULL : run->policy, err) < 0 ||
+        string_set(&job->policy, of_policy ? run->policy : NULL, err) < 0 ||
         string_set(&job->deploy_id, run->deploy, err) < 0 || string_set(&job->run, run_id, err) < 0 ||
-        string_set(&job->schedule, run->deploy ? NULL : run->schedule, err) < 0)
+        string_set(&job->schedule, of_policy ? run->schedule : NULL, err) < 0)
         return -1;
     return string_set(&job->requested_by, run->requested_by ? run->requested_by : who, err) < 0
                ? -1
@@ -178,7 +194,7 @@ int plan_job(const struct run *run, const char *run_id, const struct policy *pol
         return err_memory(err, "job");
     record_defaults(op_info(op)->params, job->params);
     job->priority = run->priority;
-    job->slot_ms = run->deploy ? 0 : run->slot_ms;
+    job->slot_ms = run_is_of_policy(run) ? run->slot_ms : 0;
     job->deadline_ms = (run->planned_at_ms > member->due_at_ms ? run->planned_at_ms : member->due_at_ms) + JOB_TIME_MS;
     if (run->window_end_at_ms) {
         job->start_by_ms = run->window_end_at_ms;

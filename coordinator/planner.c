@@ -104,7 +104,7 @@ static int64_t leading_term(struct planner *planner)
 static int note_mark(void *context, const char *id, const struct ledger_entry *head, struct err *err)
 {
     (void)id;
-    if (head->run->deploy)
+    if (!run_is_of_policy(head->run))
         return 0;
     return planner_set_mark(context, head->run->policy, head->run->schedule, head->run->slot_ms, err);
 }
@@ -182,9 +182,11 @@ static int lead(struct planner *planner, int64_t term, struct err *err)
     int deploys = planner_deploys(planner, now_ms, err);
     if (deploys < 0)
         return -1;
+    if (planner_adopt(planner, err) < 0) /* a recovery is a run without a policy */
+        return -1;
     if (!planner->policies.count && !planner->marks && !planner->runs && !deploys)
         return 0;
-    if (planner_adopt(planner, err) < 0 || ask_parked(planner, err) < 0)
+    if (ask_parked(planner, err) < 0)
         return -1;
     planner_fire(planner, now_ms);
     if (planner_adopt(planner, err) < 0 || planner_drive(planner, now_ms, err) < 0)

@@ -306,7 +306,7 @@ static int end_run(struct planner *planner, struct active *active, enum run_outc
         run->outcome = RUN_RUNNING;
         return err_wrap(err, "run %.8s", active->id);
     }
-    log_info(active->id, "%s%s, %s: %s", run->deploy ? "" : "policy ", run->policy, run->schedule, why);
+    log_info(active->id, "%s%s, %s: %s", run_is_of_policy(run) ? "policy " : "", run->policy, run->schedule, why);
     if (run->deploy)
         planner_wake(planner); /* what follows is decided by the deploy */
     else if (counts->done && strcmp(run->schedule, "retention") != 0)
@@ -366,7 +366,7 @@ static int drive_one(struct planner *planner, struct active *active, int64_t now
     struct run_limits limits;
     struct run_counts counts;
 
-    if (!active->policy && !active->run.deploy && !active->run.cancel &&
+    if (!active->policy && run_is_of_policy(&active->run) && !active->run.cancel &&
         string_set(&active->run.cancel, "its policy was deleted", err) < 0)
         return -1;
     if (any_pending(active) && note_circumstances(planner, active, err) < 0)

@@ -159,7 +159,7 @@ static int note_newest(void *context, const char *id, const struct ledger_entry 
     struct mark *mark;
 
     (void)id;
-    if (head->run->deploy)
+    if (!run_is_of_policy(head->run))
         return 0;
     mark = newest_of(context, head->run);
     if (!mark)
@@ -187,6 +187,10 @@ static int forget_old(void *context, const char *id, const struct ledger_entry *
 
     if (run->deploy)
         return run->ended_at_ms ? forget_of_deploy(newest->planner, id, run, err) : 0;
+    if (run->recovers)
+        return run->ended_at_ms && newest->now_ms - run->ended_at_ms >= RUN_KEPT_MS
+                   ? run_forget(newest->planner->coordinator, id, run, err)
+                   : 0;
     const struct mark *mark = newest_of(newest, run);
     int64_t kept_ms = run->members ? RUN_KEPT_MS : EMPTY_KEPT_MS;
 

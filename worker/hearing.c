@@ -49,8 +49,19 @@ static int hear_holds(struct worker *worker, const struct holds_heard *heard, st
 }
 
 /* A new way to Kafka. A consumer that was only doubted and has heard something meanwhile is kept. */
-static void hear_link(struct worker *worker, struct kafka_link *link)
+/* Kafka was lost, or the topic made anew: what the host has is said once more, at the next look. */
+static int say_all_again(struct worker *worker, struct err *err)
 {
+    log_warning("kafka", "this is not where the host spoke before: it says all that it has once more");
+    if (inventory_publisher_forget(worker->inventory, err) < 0)
+        return -1;
+    surveyor_wake(worker->surveyor);
+    return 0;
+}
+
+static int hear_link(struct worker *worker, struct kafka_link *link, struct err *err)
+{
+    int result = link->anew ? say_all_again(worker, err) : 0;
     bool moved = job_source_ready(worker->source) &&
                  job_source_position(worker->source)->next_offset != worker->position_written;
 
@@ -67,6 +78,7 @@ static void hear_link(struct worker *worker, struct kafka_link *link)
         worker->position_written = link->position.next_offset;
     }
     kafka_link_free(link);
+    return result;
 }
 
 static int hear_message(struct worker *worker, struct message *message, struct err *err)
@@ -77,7 +89,7 @@ static int hear_message(struct worker *worker, struct message *message, struct e
     switch (message->kind) {
     case MESSAGE_ENDED: return hear_ended(worker, (struct work *)message, err);
     case MESSAGE_SAVE: return hear_save(worker, (struct save *)message, err);
-    case MESSAGE_LINK: hear_link(worker, (struct kafka_link *)message); return 0;
+    case MESSAGE_LINK: return hear_link(worker, (struct kafka_link *)message, err);
     case MESSAGE_INVENTORY:
         failed = inventory_publisher_take(worker->inventory, (struct survey *)message, err);
         survey_free((struct survey *)message);

@@ -191,6 +191,20 @@ int inventory_publisher_take(struct inventory_publisher *publisher, struct surve
     return 0;
 }
 
+int inventory_publisher_forget(struct inventory_publisher *publisher, struct err *err)
+{
+    for (size_t i = 0; i < publisher->known.capacity; i++) {
+        struct known *known = publisher->known.entries[i].value;
+        if (!known)
+            continue;
+        *known->digest = '\0';
+        if (said_write(publisher->setup.journal, &(struct said){known->key, known->digest, known->revision}, err) < 0)
+            return -1;
+    }
+    publisher->beat_ms = 0;
+    return 0;
+}
+
 bool inventory_publisher_due(const struct inventory_publisher *publisher, const char *state)
 {
     if (!publisher->surveys)

@@ -26,5 +26,7 @@ int inventory_publisher_open(const struct inventory_publisher_setup *setup, stru
 void inventory_publisher_close(struct inventory_publisher *publisher);
 int inventory_publisher_take(struct inventory_publisher *publisher, struct survey *survey,
                              struct err *err); /* takes the survey's host part; the heartbeat is then due */
+/* What was said is not there any more: the next survey says all of it again, also after a restart. */
+int inventory_publisher_forget(struct inventory_publisher *publisher, struct err *err);
 bool inventory_publisher_due(const struct inventory_publisher *publisher, const char *state);
 int inventory_publisher_beat(struct inventory_publisher *publisher, const struct host_now *now, struct err *err);

@@ -67,7 +67,7 @@ static int position_true(struct kafka_consumer *consumer, struct position *posit
 }
 
 static int find_start(struct kafka_consumer *consumer, struct position *position, const char *cluster,
-                      int32_t partition, struct err *err)
+                      int32_t partition, bool *out_anew, struct err *err)
 {
     bool here = position->next_offset >= 0 && position->partition == partition &&
                 strcmp(position->cluster, cluster) == 0;
@@ -75,6 +75,7 @@ static int find_start(struct kafka_consumer *consumer, struct position *position
 
     if (here && position->next_offset > 0 && position_true(consumer, position, &here, err) < 0)
         return -1;
+    *out_anew = again && !here;
     if (!here) {
         if (again)
             log_warning(
@@ -113,7 +114,7 @@ static int open_consumer(struct linker *linker, struct kafka_link *link, struct 
         kafka_consumer_open(linker->setup.kafka, group, &link->consumer, err) < 0)
         return -1;
     link->position = linker->position;
-    if (find_start(link->consumer, &link->position, cluster, partition, err) < 0)
+    if (find_start(link->consumer, &link->position, cluster, partition, &link->anew, err) < 0)
         return -1;
     return kafka_consumer_assign(link->consumer, topic_table[TOPIC_JOBS].name, partition, link->position.next_offset,
                                  err);

@@ -17,6 +17,7 @@ struct kafka_link { /* to the loop, which closes the handles and frees it */
     struct kafka_consumer *consumer; /* assigned, reading from position.next_offset */
     struct position position;
     int32_t status_partition;
+    bool anew; /* the journal's position is not of this cluster, or topic: what was said before is not there */
 };
 
 struct linker_setup { /* all outlive the linker */

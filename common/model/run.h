@@ -59,5 +59,10 @@ extern const struct record_type run_record, run_members_record, run_member_recor
 extern const char *const run_outcome_names[];
 /* It was selected, and cannot be done: for its run it has failed. */
 bool run_member_refused(const struct run_member *member);
+/* Not of a deploy, nor a recovery: a policy's name is what its `policy` says. */
+static inline bool run_is_of_policy(const struct run *run)
+{
+    return !run->deploy && !run->recovers;
+}
 DEFINE_RECORD(run, run_record)
 DEFINE_RECORD(run_members, run_members_record)

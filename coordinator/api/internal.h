@@ -187,7 +187,7 @@ long streams_read(struct streams *streams, int64_t stream, char *out, size_t max
 
 /* ---- handlers, by noun ---- */
 
-api_handler api_health, api_state, api_doctor, api_report;
+api_handler api_health, api_state, api_doctor, api_report, api_recover, api_admin_export, api_admin_import;
 api_handler api_hosts_list, api_hosts_show, api_hosts_enroll, api_hosts_drain, api_hosts_resume, api_hosts_remove,
     api_hosts_replace;
 api_handler api_targets_list, api_targets_show, api_targets_snapshots;

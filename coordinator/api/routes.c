@@ -54,6 +54,8 @@ const struct api_route api_routes[] = {
     {"GET", "/v1/runs/{run}", ROLE_VIEWER, api_runs_show, "One run with its members"},
     {"POST", "/v1/runs/{run}/cancel", ROLE_OPERATOR, api_runs_cancel, "Ask a run to stop"},
 
+    {"POST", "/v1/recover", ROLE_OPERATOR, api_recover, "Restore the machines of a dead host on others"},
+
     {"GET", "/v1/deploys", ROLE_VIEWER, api_deploys_list, "Deploys, newest first"},
     {"POST", "/v1/deploys", ROLE_OPERATOR, api_deploys_begin, "Begin a deploy: a snapshot of each of its targets"},
     {"GET", "/v1/deploys/{deploy}", ROLE_VIEWER, api_deploys_show, "One deploy with its targets"},
@@ -67,6 +69,8 @@ const struct api_route api_routes[] = {
     {"GET", "/v1/tokens", ROLE_ADMIN, api_tokens_list, "The tokens, without their secrets"},
     {"POST", "/v1/tokens", ROLE_ADMIN, api_tokens_create, "Make a token; it is shown once"},
     {"DELETE", "/v1/tokens/{token}", ROLE_ADMIN, api_tokens_revoke, "Revoke a token"},
+    {"GET", "/v1/admin/export", ROLE_ADMIN, api_admin_export, "What of the ledger is nowhere else"},
+    {"POST", "/v1/admin/import", ROLE_ADMIN, api_admin_import, "Take an export in"},
     {"GET", "/v1/dlq", ROLE_ADMIN, api_dead_letters_list, "What could not be read or trusted"},
     {"GET", "/v1/dlq/{partition}/{offset}", ROLE_ADMIN, api_dead_letters_show, "One record that could not be trusted"},
     {0},

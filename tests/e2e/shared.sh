@@ -60,6 +60,34 @@ test_what_must_stay_free_stays_free() {
     expect 0 repository remove tight --yes
 }
 
+is_target() { fleetsnap target show "$1" >/dev/null 2>&1; } # HOST/NAME
+
+# The worker of one host is killed for good: its machine is on the other, with what its newest backup holds.
+test_a_dead_hosts_machine_is_restored_on_another() {
+    local id disk
+    expect_json 0 backup create "$host/$vm" --repository both --kind full
+    id=$(json .result.point)
+    expect 1 recover --host "$host" --onto "$other"
+    says 'is alive' 'there twice' --force
+    "$stack" signal "$DIR" "worker-$host" KILL
+    eventually 30 "the worker of $host is gone" worker_ended "$host"
+    expect_json 7 recover --host "$host" --onto "$other" --dry-run
+    holds '.run_id == null and ([.targets[] | select(.name == "'"$vm"'") | .onto, .point] == ["'"$other"'", "'"$id"'"])'
+    holds '[.targets[] | select(.name == "twin")][0] | .onto == null and .why != null'
+    truth "a dry run restores nothing" eval '! is_target "$other/$vm"'
+    expect 2 recover --host "$host" --onto nowhere
+    expect 7 recover --host "$host" --onto "$other" --start no --force # its claim has some seconds left
+    says "$vm on $other  SUCCEEDED" 'twin on' 'REFUSED' "fleetsnap host remove $host"
+    disk=$(virsh_on "$other" domblklist "$vm" | awk '$1 == "vda" {print $2}')
+    truth "$vm on $other holds what was backed up" qemu-img compare -q "$(find "$shared/both" -path "*/$id/vda.qcow2")" "$disk"
+    eventually 30 "it is the same machine as before" same_target
+    virsh_on "$other" undefine "$vm" >/dev/null || fail "$vm of $other cannot be undefined"
+    rm -r "$(host_folder "$other")/disks/$vm"
+    start_with "$host" "$(host_folder "$host")/repository,$shared"
+    eventually 60 "$vm is on $host alone" eval 'is_target "$host/$vm" && ! is_target "$other/$vm"'
+}
+same_target() { [[ $(fleetsnap target show "$other/$vm" --json | jq -r .target.id) == "$(fleetsnap target show "$host/$vm" --json | jq -r .target.id)" ]]; }
+
 test_without_its_marker_it_gets_no_byte() {
     local before
     mv "$shared/both/fleetsnap-repository.json" "$shared/marker"

@@ -7,6 +7,8 @@
 #include "base/uuid.h"
 #include "coordinator/deploys.h"
 #include "coordinator/plans.h"
+#include "coordinator/plans_recover.h"
+#include "coordinator/transfer.h"
 #include "model/job_state.h"
 #include "model/select.h"
 #include "model/status.h"
@@ -920,6 +922,48 @@ int plans_annotate(struct coordinator *fake, json_t *items, bool unprotected_onl
             json_array_remove(items, i);
     }
     return 0;
+}
+
+int transfer_export(struct coordinator *fake, json_t **out, struct err *err)
+{
+    LOCK_SCOPE(&fake->lock);
+    if (fails(fake, err) < 0)
+        return -1;
+    *out = json_pack("{s:i, s:i, s:[{s:s}]}", "fleetsnap_export", TRANSFER_VERSION, "epoch", 3, "records", "id",
+                     "alpha");
+    return *out ? 0 : err_memory(err, "export");
+}
+
+int transfer_import(struct coordinator *fake, const struct caller *caller, const json_t *document, bool dry_run,
+                    json_t **out, struct err *err)
+{
+    int count = (int)json_array_size(json_object_get(document, "records"));
+
+    (void)caller;
+    LOCK_SCOPE(&fake->lock);
+    if (fails(fake, err) < 0)
+        return -1;
+    *out = json_pack("{s:b, s:o, s:{s:{s:i, s:i}}}", "dry_run", dry_run, "epoch",
+                     json_object_get(document, "epoch") ? json_integer(1027) : json_null(), "kinds", "host", "added",
+                     count, "there", 0);
+    return *out ? 0 : err_memory(err, "import");
+}
+
+int plans_recover(struct coordinator *fake, struct view_reader *reader, const struct caller *caller,
+                  const struct recovery *asked, json_t **out, struct err *err)
+{
+    (void)reader;
+    (void)caller;
+    LOCK_SCOPE(&fake->lock);
+    if (fails(fake, err) < 0)
+        return -1;
+    *out = json_pack("{s:s, s:s?, s:b, s:[{s:i, s:s, s:s, s:s, s:s, s:i, s:s}, {s:n, s:s, s:n, s:s}], s:i, s:i, s:i}",
+                     "host", asked->host, "run_id", asked->dry_run ? NULL : "5f1e0000-0000-4000-8000-000000000001",
+                     "dry_run", asked->dry_run, "targets", "order", 1, "name", "shop-2", "point",
+                     "5f1e2a33-0000-4000-8000-000000000001", "backup_kind", "full", "created_at", "2026-11-20T02:14:00Z",
+                     "size_bytes", 1073741824, "onto", asked->onto->items[0], "order", "name", "legacy", "onto", "why",
+                     "no good backup: it cannot be recovered", "recoverable", 1, "total", 2, "size_bytes", 1073741824);
+    return *out ? 0 : err_memory(err, "recover");
 }
 
 int plans_report(struct coordinator *fake, struct view_reader *reader, int64_t since_ms, json_t **out, struct err *err)

@@ -806,6 +806,49 @@ static void what_is_lost_with_a_host_is_said_first(void **state)
     assert_int_equal(system(command), 0);
 }
 
+static void a_recovery_is_shown_before_it_is_begun(void **state)
+{
+    struct world *world = *state;
+
+    expect(world, "recover --host beta", EXIT_USAGE, "", NULL);
+    expect(world, "recover --host beta --onto gamma,delta --dry-run", EXIT_SOME, NULL, "");
+    has(world->out, "TARGET  RESTORE POINT");
+    has(world->out, "shop-2  5f1e2a33  full");
+    has(world->out, "gamma");
+    has(world->out, "no good backup: it cannot be recovered");
+    has(world->out, "1 of 2 can be recovered, 1 GiB. The order is by priority. Without --dry-run: do it.");
+    expect(world, "recover --host beta --onto gamma --no-wait", EXIT_DONE, "5f1e0000-0000-4000-8000-000000000001\n", "");
+    expect(world, "recover --host beta --onto gamma --start never", EXIT_USAGE, "", NULL);
+}
+
+static void an_export_is_a_private_file_that_is_imported_in_portions(void **state)
+{
+    struct world *world = *state;
+    char command[300], path[200];
+    struct stat about;
+
+    snprintf(path, sizeof path, "%s/export.json", world->folder);
+    snprintf(command, sizeof command, "admin export %s", path);
+    expect(world, command, EXIT_DONE, NULL, "");
+    assert_int_equal(stat(path, &about), 0);
+    assert_int_equal(about.st_mode & 0777, 0600);
+    snprintf(command, sizeof command, "admin import %s --dry-run", path);
+    expect(world, command, EXIT_DONE, "host         1 would be added, 0 there already\nepoch        1027\n", "");
+    FILE *file = fopen(path, "w");
+    fprintf(file, "{\"fleetsnap_export\":1,\"records\":[{}");
+    for (int i = 1; i < 450; i++)
+        fprintf(file, ",{}");
+    fprintf(file, "]}");
+    fclose(file);
+    snprintf(command, sizeof command, "admin import %s", path);
+    expect(world, command, EXIT_DONE, "host         450 added, 0 there already\n", NULL);
+    file = fopen(path, "w");
+    fprintf(file, "{}");
+    fclose(file);
+    expect(world, command, EXIT_USAGE, "", NULL);
+    unlink(path);
+}
+
 static void an_interrupt_detaches(void **state)
 {
     struct world *world = *state;
@@ -907,6 +950,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(bundles_of_many_hosts, make, destroy),
         cmocka_unit_test_setup_teardown(names_are_completed, make, destroy),
         cmocka_unit_test_setup_teardown(what_is_lost_with_a_host_is_said_first, make, destroy),
+        cmocka_unit_test_setup_teardown(a_recovery_is_shown_before_it_is_begun, make, destroy),
+        cmocka_unit_test_setup_teardown(an_export_is_a_private_file_that_is_imported_in_portions, make, destroy),
         cmocka_unit_test_setup_teardown(an_interrupt_detaches, make, destroy),
         cmocka_unit_test_setup_teardown(an_interrupted_look_ahead_changes_nothing, make, destroy),
         cmocka_unit_test_setup_teardown(an_interrupt_cancels_what_has_not_begun_to_destroy, make, destroy),

@@ -201,6 +201,21 @@ static void of_a_host_that_is_gone_the_coordinator_has_the_last_word(void **stat
     assert_int_equal(done.state, STATE_SUCCEEDED);
 }
 
+/* Kafka was lost, Redis was not. */
+static void a_candidate_stands_above_what_redis_knows(void **state)
+{
+    struct leadership leadership;
+
+    (void)state;
+    leadership_init(&leadership, "a");
+    leadership.highest = 3;
+    leadership.redis_term = 40;
+    assert_int_equal(leadership_stand(&leadership), 41);
+    leadership_step_down(&leadership);
+    leadership.highest = 50;
+    assert_int_equal(leadership_stand(&leadership), 51);
+}
+
 static void who_was_just_elected_gets_the_time_to_say_so(void **state)
 {
     (void)state;
@@ -222,6 +237,7 @@ int main(void)
         cmocka_unit_test(holders_have_their_time_and_the_server_must_stay),
         cmocka_unit_test(a_host_is_silent_only_without_any_sign),
         cmocka_unit_test(a_workers_word_outranks_the_coordinators),
+        cmocka_unit_test(a_candidate_stands_above_what_redis_knows),
         cmocka_unit_test(of_a_host_that_is_gone_the_coordinator_has_the_last_word),
         cmocka_unit_test(parked_ends_when_it_is_resolved),
         cmocka_unit_test(who_was_just_elected_gets_the_time_to_say_so),

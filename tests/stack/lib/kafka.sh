@@ -28,13 +28,18 @@ kafka_jvm() { # MEMORY-MB
 }
 
 kafka_create() { # configuration and an empty, formatted log
-    local port controller_port id jvm
+    local port controller_port
     kafka_fetch
     rm -rf "$DIR/kafka"
     mkdir -p "$DIR/kafka"
     read -r port controller_port < <(free_ports 2)
     echo "$port" >"$DIR/kafka/port"
     sed "s#@DIR@#$DIR/kafka#g; s#@PORT@#$port#g; s#@CPORT@#$controller_port#g" "$stack_here/kafka/server.properties.in" >"$DIR/kafka/server.properties"
+    kafka_format
+}
+
+kafka_format() {
+    local id jvm
     id=$(head -c 16 /dev/urandom | base64 | tr '+/' '-_' | cut -c 2-22) # what StorageTool random-uuid does, a second faster
     mapfile -t jvm < <(kafka_jvm 128)
     "${jvm[@]}" kafka.tools.StorageTool format -t "x$id" -c "$DIR/kafka/server.properties" --standalone >"$DIR/kafka/format.log" 2>&1 ||
@@ -62,4 +67,11 @@ kafka_tool() { # CLASS ARGS...: org.apache.kafka.tools.CLASS against this broker
     local jvm class=$1; shift
     mapfile -t jvm < <(kafka_jvm 128)
     "${jvm[@]}" "org.apache.kafka.tools.$class" --bootstrap-server "$(kafka_address)" "$@"
+}
+
+kafka_empty() { # as after the loss of its disks: another cluster at the same address, without topics; the coordinator's next start makes them
+    proc_stop kafka KILL
+    rm -rf "$DIR/kafka/kraft" "$DIR/coordinator/topics"
+    kafka_format
+    kafka_start
 }
