@@ -51,6 +51,7 @@ int notice_new(const struct alarm *alarm, int64_t now_ms, struct ledger_entry **
         facts_set_int(&entry->values, "noticed_ms", now_ms, err) < 0 ||
         (*alarm->policy && facts_set(&entry->values, "policy", alarm->policy, err) < 0))
         return -1;
+    record_fit(&ledger_entry_record, entry); /* a text that was cut may end within a character */
     *out = TAKE_PTR(entry);
     return 0;
 }

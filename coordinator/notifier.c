@@ -154,8 +154,15 @@ static int note_new(struct notifier *notifier, const struct alarms *alarms, stru
         }
         if (notice_new(&alarms->items[i], now_ms, &entry, err) < 0)
             return -1;
-        if (put(notifier, entry, err) < 0) {
+        struct err why = {0};
+        if (put(notifier, entry, &why) < 0) {
             ledger_entry_free(entry);
+            if (why.kind == ERR_PERMANENT) { /* this one will never do; the others may */
+                log_warning("notify", "%s: %s", alarms->items[i].subject, why.text);
+                notifier->not_kept++;
+                continue;
+            }
+            *err = why;
             return -1;
         }
         added++;

@@ -21,20 +21,36 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { BATCH = 64, METADATA_MS = 5000, EVENT_MAX = 256 * 1024 };
+enum { BATCH = 64, METADATA_MS = 5000, EVENT_MAX = 256 * 1024, EARLY_MAX = 200 };
+
+struct heard { /* one record, and who it is of */
+    struct deploy_event event;
+    struct ledger_entry *token;
+    int64_t appended_ms;
+};
 
 struct planner_events {
     struct kafka_consumer *consumer;
     struct wire *wire;
     struct mac *mac;
+    struct heard early[EARLY_MAX]; /* words of deploys that nobody has begun yet: partitions have no common order */
+    size_t early_count;
 };
 
 DEFINE_FREEP(struct planner_events, planner_events_close)
+
+static void heard_clear(struct heard *heard)
+{
+    deploy_event_clear(&heard->event);
+    ledger_entry_free(heard->token);
+}
 
 void planner_events_close(struct planner_events *events)
 {
     if (!events)
         return;
+    for (size_t i = 0; i < events->early_count; i++)
+        heard_clear(&events->early[i]);
     kafka_consumer_close(events->consumer);
     wire_free(events->wire);
     mac_free(events->mac);
@@ -61,17 +77,6 @@ static int open_events(struct coordinator *coordinator, struct planner_events **
 }
 
 /* ---- one event ---- */
-
-struct heard { /* one record, and who it is of */
-    struct deploy_event event;
-    struct ledger_entry *token;
-};
-
-static void heard_clear(struct heard *heard)
-{
-    deploy_event_clear(&heard->event);
-    ledger_entry_free(heard->token);
-}
 
 static void refuse(struct coordinator *coordinator, const struct kafka_record *record, const char *why)
 {
@@ -125,6 +130,7 @@ static int begin(struct planner *planner, const struct caller *caller, const str
     return deploys_record(planner->coordinator, caller, heard->event.deploy_id, &deploy, err);
 }
 
+/* 1: said; 0: there is no such deploy; -1. */
 static int say(struct planner *planner, const struct caller *caller, const struct heard *heard, struct err *err)
 {
     CLEANUP(deploy_word_clear) struct deploy_word word = {0};
@@ -134,12 +140,23 @@ static int say(struct planner *planner, const struct caller *caller, const struc
         return -1;
     int said = deploys_say(planner->coordinator, NULL, caller, heard->event.deploy_id, &word, false, &out, err);
     json_decref(out);
-    return said ? said : err_set(err, ERR_PERMANENT, "there is no deploy \"%s\"", heard->event.deploy_id);
+    return said;
+}
+
+/* Its deploy may begin a moment later. What is kept is taken over. False: it has had its time, or there are too many. */
+static bool keep_early(struct planner_events *events, struct heard *heard)
+{
+    if (events->early_count == EARLY_MAX || clock_real_ms() - heard->appended_ms > DEPLOY_EVENT_SKEW_MS)
+        return false;
+    events->early[events->early_count++] = *heard;
+    *heard = (struct heard){0};
+    return true;
 }
 
 /* What contradicts, or comes too late, changes nothing, and is in the audit: once, while it is new. */
-static int act(struct planner *planner, const struct heard *heard, int64_t appended_ms, struct err *err)
+static int act(struct planner *planner, struct heard *heard, struct err *err)
 {
+    int64_t appended_ms = heard->appended_ms;
     const struct ledger_token *token = heard->token->token;
     const struct caller caller = {.token = token->name,
                                   .from = (char *)"fleetsnap.deploys",
@@ -152,10 +169,12 @@ static int act(struct planner *planner, const struct heard *heard, int64_t appen
         log_debug(heard->event.deploy_id, "event %s is from too long ago: left", heard->event.event);
         return 0;
     }
-    int done = deploy_event_begins(&heard->event) ? begin(planner, &caller, heard, &why)
-                                                  : say(planner, &caller, heard, &why);
-    if (done >= 0)
+    bool begins = deploy_event_begins(&heard->event);
+    int done = begins ? begin(planner, &caller, heard, &why) : say(planner, &caller, heard, &why);
+    if (done > 0 || (begins && done == 0) || (done == 0 && keep_early(planner->events, heard)))
         return 0;
+    if (done == 0)
+        err_set(&why, ERR_PERMANENT, "there is no deploy \"%s\"", heard->event.deploy_id);
     if (why.kind == ERR_RETRY || why.kind == ERR_UNKNOWN) {
         if (err)
             *err = why;
@@ -176,9 +195,34 @@ static int take(struct planner *planner, const struct kafka_record *record, stru
 
     if (believed < 0)
         return -1;
+    heard.appended_ms = record->timestamp_ms;
     if (believed)
-        return act(planner, &heard, record->timestamp_ms, err);
+        return act(planner, &heard, err);
     refuse(planner->coordinator, record, why);
+    return 0;
+}
+
+/* Words that came before their deploy, once more; a token that was revoked meanwhile says nothing any more. */
+static int act_on_early(struct planner *planner, struct err *err)
+{
+    struct planner_events *events = planner->events;
+    size_t count = events->early_count;
+
+    events->early_count = 0; /* what is still too early is put back, at a place that was read already */
+    for (size_t i = 0; i < count; i++) {
+        CLEANUP(heard_clear) struct heard heard = events->early[i];
+        struct ledger_entry *token = NULL;
+        int result = coordinator_get(planner->coordinator, LEDGER_TOKEN, heard.event.token, &token, err);
+        bool valid = token && !token->gone && token->token;
+        ledger_entry_free(token);
+        if (result == 0 && valid)
+            result = act(planner, &heard, err);
+        if (result < 0) {
+            for (size_t rest = i + 1; rest < count; rest++)
+                heard_clear(&events->early[rest]);
+            return -1; /* all is read again */
+        }
+    }
     return 0;
 }
 
@@ -194,6 +238,8 @@ int planner_events_read(struct planner *planner, struct err *err)
         result = take(planner, &records[i], err);
     if (count > 0)
         kafka_records_free(records, (size_t)count);
+    if (count >= 0 && result == 0)
+        result = act_on_early(planner, err);
     if (count < 0 || result < 0) /* from the beginning again: what was taken is known */
         planner_events_close(TAKE_PTR(planner->events));
     if (count == BATCH && result == 0)

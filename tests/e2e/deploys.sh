@@ -105,6 +105,10 @@ test_the_same_by_events() {
     eventually 60 "it is reverted" state_is "$id-4" reverted
     eventually 60 "its snapshots are deleted" cleaned "$id-4"
     truth "succeeded after failed changed something" state_is "$id-4" reverted
+    event "\"deploy_id\": \"$id-early\", \"event\": \"succeeded\"" >/dev/null # before its begin
+    event "\"deploy_id\": \"$id-early\", $begin" >/dev/null
+    eventually 60 "what was said too early counts" state_is "$id-early" succeeded
+    eventually 60 "its snapshots are deleted" cleaned "$id-early"
     expect 0 token revoke "events-$$"
 }
 

@@ -56,6 +56,18 @@ static void it_is_what_the_alarm_says(void **state)
     ledger_entry_free(entry);
 }
 
+static void a_text_that_was_cut_can_be_written(void **state)
+{
+    struct alarm cut = late;
+    struct ledger_entry *entry = NULL;
+
+    (void)state;
+    strcpy(cut.text, "a name that ends within \xc3");
+    assert_int_equal(notice_new(&cut, NOW, &entry, NULL), 0);
+    assert_true(utf8_valid(facts_get(&entry->values, "text")));
+    ledger_entry_free(entry);
+}
+
 static void each_receiver_is_told_once(void **state)
 {
     struct notice notice;
@@ -259,6 +271,7 @@ int main(void)
 {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(it_is_what_the_alarm_says),
+        cmocka_unit_test(a_text_that_was_cut_can_be_written),
         cmocka_unit_test(each_receiver_is_told_once),
         cmocka_unit_test(what_is_given_up_is_not_tried_again),
         cmocka_unit_test(it_ends_when_the_rule_was_asked_and_says_no),
