@@ -316,20 +316,6 @@ static int end_run(struct planner *planner, struct active *active, enum run_outc
 
 /* ---- a round of one run ---- */
 
-static void limits_of(const struct coordinator_options *options, const struct run *run, const struct policy *policy,
-                      struct run_limits *out)
-{
-    *out = (struct run_limits){.jobs = options->limits_jobs,
-                               .per_host = options->limits_per_host,
-                               .per_repository = options->limits_per_repository,
-                               .policy_jobs = run->at_once};
-    if (policy) {
-        out->policy_jobs = policy->limits.jobs;
-        out->policy_per_host = policy->limits.per_host;
-        out->policy_per_repository = policy->limits.per_repository;
-    }
-}
-
 static int note_circumstances(struct planner *planner, struct active *active, struct err *err)
 {
     CLEANUP(strings_clear) struct strings busy = {0};
@@ -371,8 +357,8 @@ static int drive_one(struct planner *planner, struct active *active, int64_t now
         return -1;
     if (any_pending(active) && note_circumstances(planner, active, err) < 0)
         return -1;
-    limits_of(&planner->coordinator->options, &active->run, active->policy ? &active->policy->policy->policy : NULL,
-              &limits);
+    run_limits_of(&planner->coordinator->options, &active->run, active->policy ? &active->policy->policy->policy : NULL,
+                  &limits);
     run_decide(&active->run, &limits, now_ms, active->seats, active->members.count, load);
     drop(active);
     if (refuse_stuck(planner, active, err) < 0)

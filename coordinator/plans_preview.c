@@ -9,12 +9,15 @@
 #include "coordinator/policy.h"
 #include "coordinator/runs.h"
 #include "coordinator/schedule.h"
+#include "coordinator/timing.h"
 #include "coordinator/view_plan.h"
 #include "coordinator/world.h"
 #include "coordinator/zone.h"
 #include "model/inventory.h"
 #include "model/restore_point.h"
 
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum { FIRINGS_MAX = 100 };
@@ -36,20 +39,24 @@ static int note_size(void *context, const struct restore_point *point, struct er
         own = json_object();
         json_object_set_new(sizes, target, own);
     }
-    return json_object_set_new(own, point->backup_kind, json_integer((json_int_t)point->size_bytes)) < 0
+    char duration[64];
+    snprintf(duration, sizeof duration, "%.30s took", point->backup_kind);
+    return json_object_set_new(own, point->backup_kind, json_integer((json_int_t)point->size_bytes)) < 0 ||
+                   json_object_set_new(own, duration, json_integer((json_int_t)point->duration_ms)) < 0
                ? err_memory(err, "preview")
                : 0;
 }
 
 /* 0: nothing is known. */
-static int64_t expected_bytes(const json_t *sizes, const char *target, int kind)
+static int64_t expected(const json_t *sizes, const char *target, int kind, bool duration)
 {
     const json_t *own = json_object_get(sizes, target);
     bool full = kind == BACKUP_FULL || !json_object_get(own, "incremental");
+    const char *name = kind == BACKUP_DIFFERENTIAL ? "differential" : full ? "full" : "incremental";
+    char took[64];
 
-    if (kind == BACKUP_DIFFERENTIAL)
-        return json_integer_value(json_object_get(own, "differential"));
-    return json_integer_value(json_object_get(own, full ? "full" : "incremental"));
+    snprintf(took, sizeof took, "%s took", name);
+    return json_integer_value(json_object_get(own, duration ? took : name));
 }
 
 /* ---- firings ---- */
@@ -86,25 +93,48 @@ struct preview {
     json_t *sizes;
 };
 
-static json_t *firing_json(const struct preview *preview, const struct run *run, const struct list *members)
+static bool backs_up(const struct run *run, const struct run_member *member)
+{
+    return strcmp(run->operation, "backup.create") == 0 && !member->skipped;
+}
+
+static struct run_time *times_of(const struct preview *preview, const struct run *run, const struct list *members,
+                                 struct err *err)
+{
+    CLEANUP(freep) struct run_time *times = calloc(members->count + 1, sizeof *times);
+    struct run_limits limits;
+
+    if (!times)
+        return err_memory(err, "preview"), NULL;
+    for (size_t i = 0; i < members->count; i++) {
+        const struct run_member *member = list_at(members, struct run_member, i);
+        times[i].duration_ms = backs_up(run, member) ? expected(preview->sizes, member->target, run->kind, true) : 0;
+    }
+    run_limits_of(&preview->coordinator->options, run, &preview->policy->policy, &limits);
+    return run_timing(run, &limits, members, times, err) < 0 ? NULL : TAKE_PTR(times);
+}
+
+static json_t *firing_json(const struct preview *preview, const struct run *run, const struct list *members,
+                           const struct run_time *times)
 {
     json_t *targets = json_array();
-    int64_t total = 0;
+    int64_t total = 0, end_ms = 0;
 
     for (size_t i = 0; i < members->count; i++) {
         const struct run_member *member = list_at(members, struct run_member, i);
-        int64_t bytes = strcmp(run->operation, "backup.create") == 0 && !member->skipped
-                            ? expected_bytes(preview->sizes, member->target, run->kind)
-                            : 0;
+        int64_t bytes = backs_up(run, member) ? expected(preview->sizes, member->target, run->kind, false) : 0;
         total += bytes;
-        json_array_append_new(targets, json_pack("{s:s, s:s?, s:s, s:o, s:s?, s:s?, s:I}", "target", member->target,
-                                                 "name", member->name, "host", member->host, "due_at",
-                                                 plans_time(member->due_at_ms), "point", member->point, "skipped",
+        end_ms = times[i].end_ms > end_ms ? times[i].end_ms : end_ms;
+        json_array_append_new(targets, json_pack("{s:s, s:s?, s:s, s:o, s:o, s:o, s:s?, s:s?, s:I}", "target",
+                                                 member->target, "name", member->name, "host", member->host, "due_at",
+                                                 plans_time(member->due_at_ms), "expected_start_at",
+                                                 plans_time(times[i].start_ms), "expected_end_at",
+                                                 plans_time(times[i].end_ms), "point", member->point, "skipped",
                                                  member->skipped, "expected_bytes", (json_int_t)bytes));
     }
-    return json_pack("{s:s, s:o, s:o, s:o, s:I}", "schedule", run->schedule, "slot", plans_time(run->slot_ms),
-                     "window_end_at", plans_time(run->window_end_at_ms), "targets", targets, "expected_bytes",
-                     (json_int_t)total);
+    return json_pack("{s:s, s:o, s:o, s:o, s:o, s:I}", "schedule", run->schedule, "slot", plans_time(run->slot_ms),
+                     "window_end_at", plans_time(run->window_end_at_ms), "expected_end_at", plans_time(end_ms),
+                     "targets", targets, "expected_bytes", (json_int_t)total);
 }
 
 static int add_firing(const struct preview *preview, const struct firing *firing, json_t *out, struct err *err)
@@ -115,7 +145,12 @@ static int add_firing(const struct preview *preview, const struct firing *firing
     if (run_plan(preview->coordinator, preview->reader, preview->world, preview->policy, firing->schedule,
                  firing->slot_ms, firing->slot_ms, &run, &members.members, err) < 0)
         return -1;
-    return json_array_append_new(out, firing_json(preview, &run, &members.members)) < 0 ? err_memory(err, "preview") : 0;
+    CLEANUP(freep) struct run_time *times = times_of(preview, &run, &members.members, err);
+    if (!times)
+        return -1;
+    return json_array_append_new(out, firing_json(preview, &run, &members.members, times)) < 0
+               ? err_memory(err, "preview")
+               : 0;
 }
 
 static int add_firings(const struct preview *preview, int64_t count, json_t *out, struct err *err)

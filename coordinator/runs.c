@@ -369,3 +369,17 @@ int runs_busy_targets(struct coordinator *coordinator, const char *policy, const
     strings_sort(out);
     return 0;
 }
+
+void run_limits_of(const struct coordinator_options *options, const struct run *run, const struct policy *policy,
+                   struct run_limits *out)
+{
+    *out = (struct run_limits){.jobs = options->limits_jobs,
+                               .per_host = options->limits_per_host,
+                               .per_repository = options->limits_per_repository,
+                               .policy_jobs = run->at_once};
+    if (policy) {
+        out->policy_jobs = policy->limits.jobs;
+        out->policy_per_host = policy->limits.per_host;
+        out->policy_per_repository = policy->limits.per_repository;
+    }
+}

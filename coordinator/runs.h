@@ -4,6 +4,8 @@
 #include "coordinator/run.h"
 #include "model/run.h"
 
+struct coordinator_options;
+struct policy;
 struct policy_schedule;
 struct plan;
 struct view_reader;
@@ -47,6 +49,10 @@ int run_forget(struct coordinator *coordinator, const char *id, const struct run
 int run_plan(struct coordinator *coordinator, struct view_reader *reader, const struct world *world,
              const struct ledger_policy *policy, const struct policy_schedule *schedule, int64_t slot_ms,
              int64_t now_ms, struct run *out_run, struct list *out_members, struct err *err);
+
+/* What holds for the jobs of a run; policy NULL: a deploy. */
+void run_limits_of(const struct coordinator_options *options, const struct run *run, const struct policy *policy,
+                   struct run_limits *out);
 
 /* What became of jobs, by the ledger. */
 void runs_job_words(struct coordinator *coordinator, char (*ids)[37], size_t count, struct job_word *out);

@@ -9,7 +9,8 @@
 #include <stdio.h>
 #include <string.h>
 
-static void preview_target(struct cli *cli, const json_t *target)
+/* timed: somebody could tell when the jobs would start. */
+static void preview_target(struct cli *cli, const json_t *target, bool timed)
 {
     const char *skipped = member_text(target, "skipped"), *point = member_text(target, "point");
     bool refused = strncmp(skipped, "refused", 7) == 0;
@@ -22,25 +23,37 @@ static void preview_target(struct cli *cli, const json_t *target)
             : refused ? "  "
                       : "  left out: ",
             skipped);
+    if (member_time(target, "expected_start_at") > member_time(target, "due_at"))
+        fprintf(cli->out, "%25sits turn comes, but limits let it start about %s\n", "",
+                show_time(cli, target, "expected_start_at", time, sizeof time));
+    else if (timed && !*skipped && !member_time(target, "expected_start_at"))
+        fprintf(cli->out, "%25sit would not start before its window is over\n", "");
 }
 
 static void preview_firing(struct cli *cli, const json_t *firing)
 {
     const json_t *targets = json_object_get(firing, "targets"), *target;
     size_t index, skipped = 0;
+    bool timed = false;
     char time[48], size[32];
 
-    json_array_foreach(targets, index, target) skipped += *member_text(target, "skipped") != 0;
+    json_array_foreach(targets, index, target)
+    {
+        skipped += *member_text(target, "skipped") != 0;
+        timed |= member_time(target, "expected_start_at") != 0;
+    }
     fprintf(cli->out, "%s  %s: %zu targets", show_time(cli, firing, "slot", time, sizeof time),
             member_text(firing, "schedule"), json_array_size(targets) - skipped);
     if (skipped)
         fprintf(cli->out, " (%zu get no job)", skipped);
     if (member_int(firing, "expected_bytes"))
         fprintf(cli->out, ", about %s", show_size(member_int(firing, "expected_bytes"), size, sizeof size));
+    if (member_time(firing, "expected_end_at"))
+        fprintf(cli->out, ", ends about %s", show_time(cli, firing, "expected_end_at", time, sizeof time));
     if (member_time(firing, "window_end_at"))
         fprintf(cli->out, ", until %s", show_time(cli, firing, "window_end_at", time, sizeof time));
     fprintf(cli->out, "\n");
-    json_array_foreach(targets, index, target) preview_target(cli, target);
+    json_array_foreach(targets, index, target) preview_target(cli, target, timed);
 }
 
 static void preview_retention(struct cli *cli, const json_t *groups)
