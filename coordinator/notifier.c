@@ -443,7 +443,9 @@ int notifier_start(struct coordinator *coordinator, struct notifier **out, struc
     pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
     pthread_cond_init(&notifier->changed, &attributes);
     pthread_condattr_destroy(&attributes);
+    pthread_mutex_lock(&coordinator->lock); /* the planner and others are at work already */
     coordinator->state.notify_webhooks = (int64_t)notifier->receiver_count;
+    pthread_mutex_unlock(&coordinator->lock);
     if (pthread_create(&notifier->thread, NULL, notifier_main, notifier) != 0)
         return err_set(err, ERR_RETRY, "notifier: no thread");
     *out = TAKE_PTR(notifier);
