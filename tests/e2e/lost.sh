@@ -4,11 +4,11 @@
 host=$embed vm=shop-1 other=$libvirtd repository=$embed-backups
 file=$DIR/export.json secret=$DIR/lost-bot.token request=lost-$$
 
-backups() { fleetsnap backup list "$host/$vm" --json | jq -c '[.[].id] | sort'; }
+backups() { fleetsnap backup list "$host/$vm" --repository "$repository" --json | jq -c '[.[].id] | sort'; }
 of_request() { fleetsnap backup list "$host/$vm" --json | jq -r --arg description "$request" '[.[] | select(.description == $description)] | length'; }
 both_alive() { host_alive "$host" && host_alive "$other"; }
 the_backup() { expect_json 0 backup create "$host/$vm" --repository "$repository" --kind full --description "$request" --request-id "$request"; }
-repositories_seen() { [[ $(fleetsnap repository list --json | jq '[.[] | select(.hosts | length > 0)] | length') == 2 ]]; }
+repository_seen() { [[ $(fleetsnap repository show "$1" --json 2>/dev/null | jq '.hosts | length') -gt 0 ]]; } # NAME
 
 stop_all() {
     "$stack" worker stop "$DIR" "$host" &
@@ -34,8 +34,10 @@ bring_back() {
     "$stack" worker start "$DIR" "$other" || fail "the worker of $other does not start"
     wait $! || fail "the worker of $host does not start"
     eventually 90 "both hosts are alive" both_alive
-    eventually 90 "the repositories are seen" repositories_seen
-    for name in "$host" "$other"; do expect 0 repository import "$name-backups"; done
+    for name in "$host" "$other"; do
+        eventually 90 "the repository of $name is seen" repository_seen "$name-backups"
+        expect 0 repository import "$name-backups"
+    done
 }
 
 it_is_all_there() { # EPOCH: and above that
