@@ -115,6 +115,7 @@ static bool must_be_safe(const struct desk_write *write)
     case DESK_RESOLVE: return true;
     case DESK_CANCEL:
     case DESK_RATE:
+    case DESK_FINISH:
     case DESK_AUDIT:
     case DESK_WORDS:
     case DESK_DEAD_LETTER:

@@ -154,6 +154,7 @@ void coordinator_confirmed(struct coordinator *coordinator, struct draft *draft)
 {
     switch (draft->step) {
     case DRAFT_PREPARED: confirm_prepared(coordinator, draft); return;
+    case DRAFT_FINISH: confirm_word(coordinator, draft, "job.finish"); return;
     case DRAFT_MARKS: confirm_marks(coordinator, draft); return;
     case DRAFT_CANCEL: confirm_word(coordinator, draft, "job.cancel"); return;
     case DRAFT_RESOLVE: confirm_word(coordinator, draft, "job.resolve"); return;

@@ -57,6 +57,9 @@ int coordinator_resolve(struct coordinator *coordinator, const struct caller *ca
 /* Bytes per second for the rest of a backup that runs; 0: no limit. ERR_CONFLICT: it does not run, or is no backup. */
 int coordinator_set_rate(struct coordinator *coordinator, const struct caller *caller, const char *job_id,
                          int64_t rate_limit, const char *reason, struct err *err);
+/* An export that runs is to end well: what it kept apart for the next one stays. ERR_CONFLICT: it does not run, or is no export. Safe to repeat. */
+int coordinator_finish(struct coordinator *coordinator, const struct caller *caller, const char *job_id,
+                       const char *reason, struct err *err);
 /* A new job with a new id that names the old one; only of a job that ended without success (or is LOST, class A and B). */
 int coordinator_retry(struct coordinator *coordinator, const struct caller *caller, const char *job_id,
                       char *out_job_id, struct err *err);

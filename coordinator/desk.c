@@ -123,6 +123,34 @@ int coordinator_set_rate(struct coordinator *coordinator, const struct caller *c
     return desk_ask(coordinator, write, err);
 }
 
+static int check_export(struct coordinator *coordinator, const char *job_id, struct err *err)
+{
+    struct view_job_record known = {0};
+
+    if (know_job(coordinator, job_id, &known, err) < 0)
+        return -1;
+    bool export = known.job->op == OP_TARGET_EXPORT && !known.job->dry_run;
+    const char *op = op_names[known.job->op];
+    job_free(known.job);
+    if (!export)
+        return err_set(err, ERR_CONFLICT, "job %s is no export but %s: it ends by itself", job_id, op);
+    if (known.state == STATE_RUNNING)
+        return 0;
+    return err_set(err, ERR_CONFLICT, "job %s is %s, not RUNNING: nothing is exported", job_id,
+                   job_state_names[known.state]);
+}
+
+int coordinator_finish(struct coordinator *coordinator, const struct caller *caller, const char *job_id,
+                       const char *reason, struct err *err)
+{
+    struct desk_write *write;
+
+    if (check_export(coordinator, job_id, err) < 0 ||
+        make_word(DESK_FINISH, caller, job_id, "done", reason, &write, err) < 0)
+        return -1;
+    return desk_ask(coordinator, write, err);
+}
+
 static int check_retry(const struct view_job_record *known, const char *job_id, struct err *err)
 {
     if (known->state == STATE_SUCCEEDED)

@@ -153,6 +153,11 @@ static int64_t set_rate(struct coordinator *coordinator, struct ledger_node *nod
     return before;
 }
 
+static char **field_of(struct ledger_job *record, enum draft_step step)
+{
+    return step == DRAFT_CANCEL ? &record->cancel : step == DRAFT_FINISH ? &record->finish : &record->resolve;
+}
+
 static void serve_word(struct coordinator *coordinator, struct desk_write *write, enum draft_step step)
 {
     struct ledger_node *node = open_job(coordinator, write);
@@ -161,12 +166,12 @@ static void serve_word(struct coordinator *coordinator, struct desk_write *write
 
     if (!node)
         return;
-    field = step == DRAFT_CANCEL ? &node->entry->job->cancel : &node->entry->job->resolve;
-    if (*field && step == DRAFT_CANCEL) { /* asked before */
+    field = field_of(node->entry->job, step);
+    if (*field && step != DRAFT_RESOLVE) { /* asked before */
         desk_answer(coordinator, write, NULL);
         return;
     }
-    if (!audit_first(coordinator, write, step == DRAFT_CANCEL ? "job.cancel" : "job.resolve", write->job_id))
+    if (step == DRAFT_RESOLVE && !audit_first(coordinator, write, "job.resolve", write->job_id))
         return;
     CLEANUP(freep) char *text = NULL;
     if (string_set(&text, write->text, &err) < 0) {
@@ -174,7 +179,7 @@ static void serve_word(struct coordinator *coordinator, struct desk_write *write
         return;
     }
     CLEANUP(freep) char *before = set_word(coordinator, field, TAKE_PTR(text));
-    if (step == DRAFT_RESOLVE)
+    if (step != DRAFT_CANCEL)
         node->control_written = false;
     if (log_append_job(coordinator, node, step, write->call->who, write->reason, write, &err) == 0) {
         node->words_on_their_way++;
@@ -373,6 +378,7 @@ static void serve_quiet(struct coordinator *coordinator, struct desk_write *writ
     case DESK_CANCEL:
     case DESK_RESOLVE:
     case DESK_RATE:
+    case DESK_FINISH:
     case DESK_PUT:
     case DESK_WAKE: break;
     }
@@ -386,6 +392,7 @@ void desk_serve_one(struct coordinator *coordinator, struct desk_write *write)
     case DESK_CANCEL: serve_word(coordinator, write, DRAFT_CANCEL); break;
     case DESK_RESOLVE: serve_word(coordinator, write, DRAFT_RESOLVE); break;
     case DESK_RATE: serve_rate(coordinator, write); break;
+    case DESK_FINISH: serve_word(coordinator, write, DRAFT_FINISH); break;
     case DESK_PUT: serve_put(coordinator, write); break;
     case DESK_AUDIT:
     case DESK_WORDS:

@@ -30,7 +30,7 @@ struct desk_write {
     char job_id[UUID_TEXT];
     struct view_word *words; /* WORDS */
     size_t word_count;
-    char *text;                       /* CANCEL, RESOLVE: who and why, as it is recorded */
+    char *text;                       /* CANCEL, RESOLVE, FINISH: who and why, as it is recorded */
     int64_t rate_limit;               /* RATE: bytes/s, or RATE_NONE */
     char *reason;                     /* for the audit */
     char *action, *subject, *outcome; /* AUDIT */

@@ -39,7 +39,7 @@ struct view_word;
 struct wire;
 
 /* What a record of the leader's, sent and not yet read back, will mean when it is. They come back in the order in which they were sent. */
-enum draft_step { DRAFT_PREPARED, DRAFT_CANCEL, DRAFT_RESOLVE, DRAFT_RATE, DRAFT_MARKS, DRAFT_PUT };
+enum draft_step { DRAFT_PREPARED, DRAFT_CANCEL, DRAFT_RESOLVE, DRAFT_RATE, DRAFT_FINISH, DRAFT_MARKS, DRAFT_PUT };
 
 struct draft {
     struct draft *prev, *next;
@@ -197,6 +197,7 @@ enum desk_kind {
     DESK_CANCEL,
     DESK_RESOLVE,
     DESK_RATE,
+    DESK_FINISH,
     DESK_PUT,
     DESK_AUDIT,
     DESK_WORDS,

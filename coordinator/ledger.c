@@ -566,7 +566,7 @@ enum ledger_duty ledger_job_duty(const struct ledger_node *node, int64_t now_ms)
             return DUTY_END_CANCELLED;
         return record->job->deadline_ms && record->job->deadline_ms <= now_ms ? DUTY_END_EXPIRED : DUTY_PUBLISH;
     }
-    if ((record->resolve || record->rate_limit) && !node->control_written)
+    if ((record->resolve || record->finish || record->rate_limit) && !node->control_written)
         return DUTY_CONTROL;
     return record->cancel && !node->cancel_flagged ? DUTY_FLAG_CANCEL : DUTY_NONE;
 }
@@ -575,6 +575,8 @@ void ledger_job_control(const struct ledger_job *record, char *out, size_t size)
 {
     if (record->resolve)
         snprintf(out, size, "resolve:%s", record->resolve);
+    else if (record->finish)
+        snprintf(out, size, "finish:%s", record->finish);
     else if (record->rate_limit)
         snprintf(out, size, "rate:%lld", record->rate_limit > 0 ? (long long)record->rate_limit : 0);
     else

@@ -138,7 +138,7 @@ enum ledger_duty {
     DUTY_FLAG_CANCEL,   /* published; the wish to cancel is not in its ticket yet */
     DUTY_CONTROL,       /* a resolve, or a rate, is not in its ticket yet */
 };
-/* The control word that its ticket is to have: how it was resolved, else at what rate it is to go on; "" none. */
+/* The control word that its ticket is to have: how it was resolved, else that it is to end, else at what rate it is to go on; "" none. */
 void ledger_job_control(const struct ledger_job *record, char *out, size_t size);
 enum ledger_duty ledger_job_duty(const struct ledger_node *node, int64_t now_ms);
 /* Published, not ended, and its deadline more than `grace_ms` ago: if no worker has it, the coordinator owes it an end (overdue.h). Pure. */

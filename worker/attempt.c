@@ -55,6 +55,17 @@ int64_t attempt_rate_limit(const struct attempt *attempt)
     return attempt->env->rate_limit(attempt->env->context);
 }
 
+void attempt_tell(struct attempt *attempt, const struct facts *facts)
+{
+    if (attempt->env->tell)
+        attempt->env->tell(attempt->env->context, facts);
+}
+
+bool attempt_told_to_end(const struct attempt *attempt)
+{
+    return attempt->env->told_to_end && attempt->env->told_to_end(attempt->env->context);
+}
+
 int attempt_reserve(struct attempt *attempt, const char *repository, int64_t bytes, int64_t free_bytes,
                     int64_t min_free_bytes, struct err *err)
 {

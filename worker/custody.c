@@ -283,10 +283,17 @@ void custody_spare(struct custody *custody, struct work *work)
 
 int custody_progress(struct custody *custody, struct work *work, const char *note, struct err *err)
 {
+    CLEANUP(job_result_clear) struct job_result told = {0};
     char phase[64];
 
     hold_phase_get(work->hold, phase);
-    struct telling telling = {.phase = phase, .done = work->hold->done, .total = work->hold->total, .note = note};
+    work->told_tellings = work->hold->tellings;
+    hold_told(work->hold, &told.facts);
+    struct telling telling = {.phase = phase,
+                              .done = work->hold->done,
+                              .total = work->hold->total,
+                              .note = note,
+                              .result = told.facts.count ? &told : NULL};
     work->told_ms = clock_monotonic_ms();
     work->told_done = telling.done;
     memcpy(work->told_phase, phase, sizeof work->told_phase);

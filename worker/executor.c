@@ -116,6 +116,16 @@ static int64_t env_rate_limit(void *context)
     return job->op == OP_BACKUP_CREATE ? ((const struct params_backup_create *)job->params)->rate_limit : 0;
 }
 
+static void env_tell(void *context, const struct facts *facts)
+{
+    hold_tell(hold_of(context), facts);
+}
+
+static bool env_told_to_end(void *context)
+{
+    return hold_of(context)->told_to_end;
+}
+
 static struct runner_env env_of(struct executor *executor)
 {
     return (struct runner_env){
@@ -133,6 +143,8 @@ static struct runner_env env_of(struct executor *executor)
         .lock_lost = env_lock_lost,
         .rate_limit = env_rate_limit,
         .barrier = env_barrier,
+        .tell = env_tell,
+        .told_to_end = env_told_to_end,
     };
 }
 

@@ -52,6 +52,7 @@ void hold_unref(struct hold *hold)
     if (!hold || atomic_fetch_sub(&hold->references, 1) > 1)
         return;
     pthread_mutex_destroy(&hold->mutex);
+    facts_clear(&hold->told);
     for (size_t i = 0; i < hold->slot_count; i++)
         free((char *)hold->slots[i].name);
     free(hold->slots);
@@ -68,6 +69,30 @@ void hold_phase_get(struct hold *hold, char out[64])
 {
     LOCK_SCOPE(&hold->mutex);
     memcpy(out, hold->phase, sizeof hold->phase);
+}
+
+void hold_tell(struct hold *hold, const struct facts *facts)
+{
+    struct facts copy = {0};
+
+    if (facts_merge(&copy, facts, NULL) < 0) {
+        facts_clear(&copy);
+        return; /* told again when something changes */
+    }
+    pthread_mutex_lock(&hold->mutex);
+    struct facts before = hold->told;
+    hold->told = copy;
+    pthread_mutex_unlock(&hold->mutex);
+    facts_clear(&before);
+    atomic_fetch_add(&hold->tellings, 1);
+}
+
+void hold_told(struct hold *hold, struct facts *out)
+{
+    LOCK_SCOPE(&hold->mutex);
+
+    if (facts_merge(out, &hold->told, NULL) < 0)
+        facts_clear(out);
 }
 
 static bool looks_change(struct hold *hold, int from, int to)

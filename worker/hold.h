@@ -30,7 +30,10 @@ struct hold {
     atomic_bool in_round; /* a renewal is on its way: Redis is not told of the end before its answer, or it would take the lock again */
     _Atomic int64_t done, total;
     _Atomic int64_t rate_limit; /* bytes/s that a person asked for while it runs; 0: no limit; RATE_UNTOLD: nobody has */
-    pthread_mutex_t mutex;      /* protects phase and repository */
+    atomic_bool told_to_end;    /* an export: a person said that it may end well */
+    atomic_int tellings;        /* how often it told something; it waits for a word, so Redis is asked often */
+    pthread_mutex_t mutex;      /* protects phase, repository and told */
+    struct facts told;          /* by the step that runs; empty: nothing */
     char phase[64];
     char repository[64];           /* where bytes are reserved; "": nowhere */
     int64_t renewed_ms, told_done; /* the keeper's own, like the rest */
@@ -46,6 +49,9 @@ struct hold *hold_ref(struct hold *hold);
 void hold_unref(struct hold *hold); /* NULL is fine */
 void hold_phase_set(struct hold *hold, const char *phase);
 void hold_phase_get(struct hold *hold, char out[64]);
+void hold_tell(struct hold *hold, const struct facts *facts);
+/* A copy of what was told last; nothing where there is no memory for it. Caller clears. */
+void hold_told(struct hold *hold, struct facts *out);
 bool hold_look(struct hold *hold, bool begins);                 /* the executor; false: it was given away */
 bool hold_give_away(struct hold *hold);                         /* the loop; false: it acts */
 enum trust hold_trust(const struct hold *hold, int64_t now_ms); /* as last heard */

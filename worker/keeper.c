@@ -5,7 +5,8 @@
  * the two say, and the 2 s cover the way of an answer. Past that no class C step begins; whether the lock is lost or only unknown is told by the next answer.
  *
  * The thread sleeps on its queue of requests. Each time it wakes it serves what was asked (an executor waits for it), then does what is due:
- *   every 5 s a lock whose job shows no progress, every second one that does   renew, 64 to a pipeline: progress goes, cancel comes
+ *   every 5 s a lock whose job shows no progress, every second one that does   renew, 64 to a pipeline: progress goes, cancel comes (an export waits for
+ *                                                                            its word: every second)
  *   every second (less often with thousands of jobs)                          flags of the jobs that hold no lock: cancel, and control words of PARKED ones
  *   every 15 s                                                               the host's claim, 45 s
  *   every 3 minutes                                                          bytes that a job has reserved: that lapses after 10
@@ -102,7 +103,7 @@ static bool due(struct hold *hold, int64_t now)
     char phase[64];
 
     hold_phase_get(hold, phase);
-    bool moved = hold->done != hold->told_done || strcmp(phase, hold->told_phase) != 0;
+    bool moved = hold->done != hold->told_done || strcmp(phase, hold->told_phase) != 0 || hold->tellings;
     return now - hold->renewed_ms >= (moved ? RENEW_BUSY_MS : RENEW_IDLE_MS);
 }
 

@@ -57,6 +57,13 @@ static void hear_rate(struct hold *hold, const char *control)
         log_info(hold->job_id, "told to keep to %lld bytes per second", (long long)rate);
 }
 
+/* "finish:done" */
+static void hear_finish(struct hold *hold, const char *control)
+{
+    if (strcmp(control, "finish:done") == 0 && !atomic_exchange(&hold->told_to_end, true))
+        log_info(hold->job_id, "told to end");
+}
+
 static void take_answer(struct keeper *keeper, const struct renewal *renewal, const struct renew_result *result)
 {
     struct hold *hold = renewal->hold;
@@ -69,6 +76,7 @@ static void take_answer(struct keeper *keeper, const struct renewal *renewal, co
     if (result->answer == RENEW_OK || result->answer == RENEW_TAKEN_BACK || result->answer == RENEW_PINNED)
         hold->trusted_until_ms = renewal->sent_ms + KEEPER_LOCK_TTL_MS - KEEPER_MARGIN_MS;
     hear_rate(hold, result->control);
+    hear_finish(hold, result->control);
     bool lost_now = result->answer == RENEW_LOST && !atomic_exchange(&hold->lost, true);
     bool cancelled_now = result->cancel && !atomic_exchange(&hold->cancelled, true);
     if (lost_now)

@@ -49,6 +49,8 @@ struct runner_env {
     /* A vote in the job's consistency group; one round trip of the keeper at most. why: of VOTE_ABORT. NULL: no groups here. */
     void (*barrier)(void *context, const struct job *job, enum barrier_vote vote, const char *why,
                     struct barrier_result *out);
+    void (*tell)(void *context, const struct facts *facts); /* NULL: nobody hears it */
+    bool (*told_to_end)(void *context);                     /* NULL: nobody can */
 };
 
 struct journaled_step {

@@ -100,6 +100,9 @@ bool attempt_cancelled(
     const struct attempt
         *attempt); /* cancel, deadline, shutdown, lock another's; in a class C plan also a lock no longer trusted */
 int64_t attempt_rate_limit(const struct attempt *attempt); /* bytes/s, changeable while it runs; 0: none */
+/* For people and programs, while it runs: where an export listens. Replaces what was told before; a status event says it within a second. */
+void attempt_tell(struct attempt *attempt, const struct facts *facts);
+bool attempt_told_to_end(const struct attempt *attempt); /* a person said that an export may end well */
 /* Reserves room in a repository across all workers (fs:space), released by the runner when the job ends. ERR_RETRY "… full" when it does not fit; ok when Redis does not answer. */
 int attempt_reserve(struct attempt *attempt, const char *repository, int64_t bytes, int64_t free_bytes,
                     int64_t min_free_bytes, struct err *err);

@@ -97,6 +97,8 @@ static bool moved(const struct work *work, int64_t now)
     hold_phase_get(work->hold, phase);
     if (strcmp(phase, work->told_phase) != 0)
         return now - work->told_ms >= LONG_ENOUGH_MS;
+    if (work->hold->tellings != work->told_tellings)
+        return true;
     return work->hold->done != work->told_done && now - work->told_ms >= PROGRESS_MS;
 }
 

@@ -58,6 +58,7 @@ struct work {
     int64_t blocked_ms;          /* monotonic, first sweep that saw it behind another job; 0: not */
     int64_t told_done;
     char told_phase[64];
+    int told_tellings;
     char *control; /* "resolve:done: reason" being worked on */
     struct store_slot slots[WORK_SLOTS];
     size_t slot_count;

@@ -205,6 +205,28 @@ struct params_job_undo {
     bool force; /* although the guest gets another machine than it has, or checkpoints were made since */
 };
 
+enum export_kind { EXPORT_FULL, EXPORT_INCREMENTAL };
+
+struct params_target_export {
+    int kind, quiesce;
+    char *parent; /* incremental: the job whose checkpoint it counts from; absent: the newest export's */
+    struct strings include, exclude; /* disks by target dev */
+    char *socket;                    /* path of a unix socket, or */
+    char *address;                   /* HOST:PORT of TCP: "127.0.0.1:10809", "[::1]:10809" */
+    bool tls;                        /* needed where others than this host reach the address */
+    int64_t idle_timeout_ms;         /* ends when nobody was connected for so long; 10 min */
+    char *scratch;         /* directory for what the guest overwrites meanwhile; absent: the worker's default pool */
+    int64_t scratch_limit; /* bytes of it; 0: all but a tenth of the file system */
+};
+
+enum finish_how { FINISH_CHECK, FINISH_DONE, FINISH_CANCEL };
+
+struct params_target_export_finish {
+    int how;
+    char *job; /* the export that is meant; absent: whichever of ours there is */
+};
+
+extern const char *const export_kind_names[], *const finish_how_names[];
 extern const char *const snapshot_kind_names[],
     *const snapshot_memory_names[], *const quiesce_names[], *const revert_after_names[],
                                                                 *const revert_force_names[],

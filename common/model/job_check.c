@@ -78,6 +78,16 @@ int check_disk_names(const char *field, const struct strings *names, struct err 
     return 0;
 }
 
+int check_disk_choice(const struct strings *include, const struct strings *exclude, struct err *err)
+{
+    if (check_disk_names("params.include", include, err) < 0 || check_disk_names("params.exclude", exclude, err) < 0)
+        return -1;
+    for (size_t i = 0; i < include->count; i++)
+        if (strings_have(exclude, include->items[i]))
+            return check_wrong(err, "params.exclude", "%s is also included", include->items[i]);
+    return 0;
+}
+
 /* What each kind of target can be asked for. "null" has no effects, so it takes all. */
 static bool op_fits_target(enum op op, const char *kind)
 {
@@ -95,7 +105,9 @@ static bool op_fits_target(enum op op, const char *kind)
     case OP_BACKUP_CREATE:
     case OP_BACKUP_COPY:
     case OP_BACKUP_RESTORE: return domain || canister;
-    case OP_TARGET_RETIRE: return domain;
+    case OP_TARGET_RETIRE:
+    case OP_TARGET_EXPORT:
+    case OP_TARGET_EXPORT_FINISH:
     case OP_JOB_UNDO: return domain;
     case OP_BACKUP_VERIFY:
     case OP_BACKUP_DELETE: return domain || canister || repository;
@@ -219,6 +231,11 @@ static int check_noop(const struct params_noop *params, struct err *err)
     return check_range("params.spin_us", params->spin_us, 0, 60 * 1000 * 1000, err);
 }
 
+static int check_finish(const struct params_target_export_finish *params, struct err *err)
+{
+    return params->job ? check_uuid("params.job", params->job, err) : 0;
+}
+
 static int check_params(const struct job *job, struct err *err)
 {
     const void *params = job->params;
@@ -241,6 +258,8 @@ static int check_params(const struct job *job, struct err *err)
     case OP_BACKUP_COPY: return check_backup_copy(params, err);
     case OP_TARGET_RETIRE: return check_target_retire(params, err);
     case OP_JOB_UNDO: return check_uuid("params.job", ((const struct params_job_undo *)params)->job, err);
+    case OP_TARGET_EXPORT: return check_target_export(params, err);
+    case OP_TARGET_EXPORT_FINISH: return check_finish(params, err);
     case OP_SNAPSHOT_LIST: return 0;
     case OP_NONE:
     case OP_COUNT: break;

@@ -10,6 +10,7 @@ int check_uuid(const char *field, const char *text, struct err *err); /* must be
 int check_text(const char *field, const char *text, bool lines, struct err *err); /* NULL is fine; printable UTF-8 */
 int check_range(const char *field, int64_t value, int64_t min, int64_t max, struct err *err);
 int check_disk_names(const char *field, const struct strings *names, struct err *err);
+int check_disk_choice(const struct strings *include, const struct strings *exclude, struct err *err);
 bool check_disk_name(const char *name);
 
 int check_snapshot_create(const struct params_snapshot_create *params, struct err *err);
@@ -21,6 +22,7 @@ int check_backup_restore(const struct job *job, const struct params_backup_resto
 int check_backup_verify(const struct params_backup_verify *params, struct err *err);
 int check_backup_delete(const struct params_backup_delete *params, struct err *err);
 int check_backup_copy(const struct params_backup_copy *params, struct err *err);
+int check_target_export(const struct params_target_export *params, struct err *err);
 int check_target_retire(const struct params_target_retire *params, struct err *err);
 int check_repository_init(const struct params_repository_init *params, struct err *err);
 /* repository.check, import, remove, clean: the target is the repository that the params name. */

@@ -18,20 +18,9 @@ static int check_repository(const struct repository_ref *repository, struct err 
     return check_path("params.repository.path", repository->path, err);
 }
 
-static int check_selection(const struct params_backup_create *params, struct err *err)
-{
-    if (check_disk_names("params.include", &params->include, err) < 0 ||
-        check_disk_names("params.exclude", &params->exclude, err) < 0)
-        return -1;
-    for (size_t i = 0; i < params->include.count; i++)
-        if (strings_have(&params->exclude, params->include.items[i]))
-            return check_wrong(err, "params.exclude", "%s is also included", params->include.items[i]);
-    return 0;
-}
-
 int check_backup_create(const struct params_backup_create *params, struct err *err)
 {
-    if (check_repository(params->repository, err) < 0 || check_selection(params, err) < 0)
+    if (check_repository(params->repository, err) < 0 || check_disk_choice(&params->include, &params->exclude, err) < 0)
         return -1;
     if (params->parent && check_uuid("params.parent", params->parent, err) < 0)
         return -1;

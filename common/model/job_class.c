@@ -19,7 +19,10 @@ static enum job_class class_of_op(enum op op, const void *params)
     case OP_BACKUP_RESTORE: return ((const struct params_backup_restore *)params)->in_place ? CLASS_C : CLASS_B;
     case OP_BACKUP_VERIFY:
         return ((const struct params_backup_verify *)params)->depth == VERIFY_BOOT ? CLASS_B : CLASS_A;
+    case OP_TARGET_EXPORT_FINISH:
+        return ((const struct params_target_export_finish *)params)->how == FINISH_CHECK ? CLASS_A : CLASS_C;
     case OP_BACKUP_CREATE:
+    case OP_TARGET_EXPORT:
     case OP_BACKUP_COPY:
     case OP_REPOSITORY_IMPORT:
     case OP_REPOSITORY_INIT: return CLASS_B;

@@ -12,6 +12,8 @@ const char *const delete_scope_names[] = {"self", "children", "children_only", "
 const char *const backup_kind_names[] = {"auto", "full", "incremental", "differential", NULL};
 const char *const restore_start_names[] = {"no", "running", "paused", NULL};
 const char *const verify_depth_names[] = {"manifest", "checksum", "image", "boot", NULL};
+const char *const export_kind_names[] = {"full", "incremental", NULL};
+const char *const finish_how_names[] = {"check", "done", "cancel", NULL};
 const char *const retire_backups_names[] = {"keep", "delete", NULL};
 const char *const retire_snapshots_names[] = {"keep_metadata", "delete", NULL};
 
@@ -233,3 +235,28 @@ static const struct field job_undo_fields[] = {
     {0},
 };
 const struct record_type params_job_undo_record = {"job_undo", sizeof(struct params_job_undo), job_undo_fields};
+
+static const struct field target_export_fields[] = {
+    ENUM(params_target_export, kind, export_kind_names, OPTIONAL),
+    ENUM(params_target_export, quiesce, quiesce_names, OPTIONAL),
+    STRING(params_target_export, parent, OPTIONAL, .max = 36),
+    STRINGS(params_target_export, include, OPTIONAL, .max = DISKS_MAX),
+    STRINGS(params_target_export, exclude, OPTIONAL, .max = DISKS_MAX),
+    STRING(params_target_export, socket, OPTIONAL),
+    STRING(params_target_export, address, OPTIONAL, .max = 300),
+    BOOL(params_target_export, tls, OPTIONAL),
+    INT(params_target_export, idle_timeout_ms, OPTIONAL, .fallback = 10 * MINUTE_MS),
+    STRING(params_target_export, scratch, OPTIONAL),
+    INT(params_target_export, scratch_limit, OPTIONAL),
+    {0},
+};
+const struct record_type params_target_export_record = {"target_export", sizeof(struct params_target_export),
+                                                        target_export_fields};
+
+static const struct field target_export_finish_fields[] = {
+    ENUM(params_target_export_finish, how, finish_how_names, OPTIONAL),
+    STRING(params_target_export_finish, job, OPTIONAL, .max = 36),
+    {0},
+};
+const struct record_type params_target_export_finish_record = {
+    "target_export_finish", sizeof(struct params_target_export_finish), target_export_finish_fields};

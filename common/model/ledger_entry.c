@@ -16,6 +16,7 @@ static const struct field ledger_job_fields[] = {
     STRING(ledger_job, outcome, OPTIONAL, .max = 32),
     TIME(ledger_job, ended_at, OPTIONAL),
     INT(ledger_job, rate_limit, OPTIONAL),
+    STRING(ledger_job, finish, OPTIONAL, .max = 32),
     {0},
 };
 const struct record_type ledger_job_record = {"ledger_job", sizeof(struct ledger_job), ledger_job_fields};

@@ -34,6 +34,7 @@ struct ledger_job { /* fields, not one state: each may be set without the others
     char *outcome;             /* terminal state name once known */
     int64_t ended_at_ms;
     int64_t rate_limit; /* bytes/s, as told while it runs; RATE_NONE: no limit; 0: told nothing */
+    char *finish;       /* "done": an export that runs was told to end well; absent: not told */
 };
 
 /* What became of one job, beside its record: published (no outcome), or ended. Many share one entry, so that a job costs one record and not three. */

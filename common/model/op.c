@@ -26,6 +26,8 @@ const char *const op_names[OP_COUNT + 1] = {
     [OP_BACKUP_COPY] = "backup.copy",
     [OP_TARGET_RETIRE] = "target.retire",
     [OP_JOB_UNDO] = "job.undo",
+    [OP_TARGET_EXPORT] = "target.export",
+    [OP_TARGET_EXPORT_FINISH] = "target.export_finish",
 };
 
 const char *const class_names[] = {"A", "B", "C", NULL};
@@ -56,6 +58,10 @@ static const struct op_info infos[OP_COUNT] = {
                           "removes what Fleetsnap left in a machine, so that it can be undefined"},
     [OP_JOB_UNDO] = {"job.undo", &params_job_undo_record,
                      "puts back the disks that a revert or a restore in place took out of use"},
+    [OP_TARGET_EXPORT] = {"target.export", &params_target_export_record,
+                          "exposes a consistent view of a running machine's disks by NBD, until it is told to end"},
+    [OP_TARGET_EXPORT_FINISH] = {"target.export_finish", &params_target_export_finish_record,
+                                 "ends an export that no job watches any more, or says whether there is one"},
 };
 
 const struct op_info *op_info(enum op op)

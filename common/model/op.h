@@ -26,6 +26,8 @@ enum op {
     OP_BACKUP_COPY,
     OP_TARGET_RETIRE,
     OP_JOB_UNDO,
+    OP_TARGET_EXPORT,
+    OP_TARGET_EXPORT_FINISH,
     OP_COUNT,
 };
 

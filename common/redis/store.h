@@ -50,7 +50,7 @@ struct store_ticket {
     int job_class; /* 0 A, 1 B, 2 C */
     int64_t term, deadline_ms;
     const char *state;            /* "" for a new one; a rebuilt one carries what is known */
-    const char *cancel, *control; /* "" none; control "resolve:done: reason", "rate:<bytes/s>" */
+    const char *cancel, *control; /* "" none; control "resolve:done: reason", "finish:done", "rate:<bytes/s>" */
     int64_t token;
     const char *journal; /* "" unknown: the first acquire writes it */
     int64_t ttl_ms;      /* 30 d; 0: none (PARKED) */

@@ -192,7 +192,7 @@ api_handler api_hosts_list, api_hosts_show, api_hosts_enroll, api_hosts_drain, a
     api_hosts_replace;
 api_handler api_targets_list, api_targets_show, api_targets_snapshots;
 api_handler api_jobs_submit, api_jobs_list, api_jobs_show, api_jobs_events, api_events, api_jobs_cancel, api_jobs_rate,
-    api_jobs_retry, api_jobs_resolve;
+    api_jobs_finish, api_jobs_retry, api_jobs_resolve;
 api_handler api_points_list, api_points_show, api_repositories_list, api_repositories_show, api_repositories_init;
 api_handler api_points_pin, api_points_unpin, api_holds_list, api_holds_create, api_holds_release;
 /* Adds the member "pinned" to a restore point: {reason, by, at} or null. */

@@ -251,6 +251,52 @@ int api_jobs_rate(struct api_request *request, struct api_response *response)
     return 0;
 }
 
+/* NULL: the response says what it must be. */
+static const char *take_how(struct api_request *request, struct api_response *response)
+{
+    const char *how = api_text(request, "how");
+
+    if (how && (strcmp(how, "done") == 0 || strcmp(how, "cancel") == 0))
+        return how;
+    api_problem(response, 400, "usage", "how", "To look at it: GET /v1/jobs/{job}", "how: must be done or cancel");
+    return NULL;
+}
+
+/* cancel is the cancel of every job, which takes back all that it did; done is a word of its own, because what it kept for the next one stays. */
+static int tell_finish(struct api_request *request, const char *id, const char *how, struct err *err)
+{
+    struct coordinator *coordinator = request->context->coordinator;
+    const char *reason = api_text(request, "reason");
+
+    if (strcmp(how, "cancel") == 0)
+        return coordinator_cancel(coordinator, &request->caller, id, reason, err);
+    return coordinator_finish(coordinator, &request->caller, id, reason, err);
+}
+
+int api_jobs_finish(struct api_request *request, struct api_response *response)
+{
+    static const char *const members[] = {"how", "reason", NULL};
+    struct err err = {0};
+
+    const char *how = api_members(request, response, members) ? take_how(request, response) : NULL;
+    json_t *job = how ? api_job(request, response, request->arguments[0]) : NULL;
+    if (!job)
+        return 0;
+    const char *id = json_text(job, "job_id"), *op = json_text(job, "op");
+    if (!class_allowed(request, response, job))
+        ;
+    else if (!op || strcmp(op, op_names[OP_TARGET_EXPORT]) != 0)
+        api_problem(response, 409, "conflict", id, NULL, "job %.8s is no export but %s", id, op ? op : "unknown");
+    else if (is_terminal(job))
+        api_problem(response, 409, "conflict", id, NULL, "job %.8s has already ended: %s", id, json_text(job, "state"));
+    else if (tell_finish(request, id, how, &err) < 0)
+        api_problem_err(response, id, &err);
+    else
+        api_answer(response, 202, job_answer(job));
+    json_decref(job);
+    return 0;
+}
+
 int api_jobs_retry(struct api_request *request, struct api_response *response)
 {
     static const char *const members[] = {NULL};

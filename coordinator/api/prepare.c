@@ -523,6 +523,9 @@ int submission_prepare(struct submission *submission)
     case OP_BACKUP_COPY: return prepare_copy(submission);
     case OP_TARGET_RETIRE: return prepare_retire(submission);
     case OP_JOB_UNDO: return submission_prepare_undo(submission);
+    case OP_TARGET_EXPORT: return prepare_target(submission) < 0 ? -1 : submission_prepare_export(submission);
+    case OP_TARGET_EXPORT_FINISH:
+        return prepare_target(submission) < 0 ? -1 : submission_prepare_export_finish(submission);
     case OP_REPOSITORY_INIT:
     case OP_NONE:
     case OP_COUNT: break;

@@ -27,6 +27,7 @@ const struct api_route api_routes[] = {
     {"GET", "/v1/events", ROLE_VIEWER, api_events, "The events of all jobs as they come"},
     {"POST", "/v1/jobs/{job}/cancel", ROLE_OPERATOR, api_jobs_cancel, "Ask a job to stop"},
     {"POST", "/v1/jobs/{job}/rate", ROLE_OPERATOR, api_jobs_rate, "Set the rate of a backup that runs"},
+    {"POST", "/v1/jobs/{job}/finish", ROLE_OPERATOR, api_jobs_finish, "Tell an export that runs to end"},
     {"POST", "/v1/jobs/{job}/retry", ROLE_OPERATOR, api_jobs_retry, "Start a job again under a new id"},
     {"POST", "/v1/jobs/{job}/resolve", ROLE_OPERATOR, api_jobs_resolve, "Say how a parked job ended"},
 

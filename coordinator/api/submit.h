@@ -14,6 +14,9 @@ struct submission {
 /* Fills target, host and what the params leave open (prepare.c). -1: the response says why. */
 int submission_prepare(struct submission *submission);
 int submission_prepare_undo(struct submission *submission); /* of job.undo (prepare_undo.c) */
+/* Of target.export and target.export_finish, once the target is known (prepare_export.c). */
+int submission_prepare_export(struct submission *submission);
+int submission_prepare_export_finish(struct submission *submission);
 /* job.target and job.host from a resolved target. */
 int submission_target(struct submission *submission, const char *kind, const char *id, const char *name,
                       const char *host);

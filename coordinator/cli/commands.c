@@ -59,8 +59,9 @@ const struct option_row options_dry[] = {
     {.name = NULL},
 };
 
-const struct command *const command_tables[] = {commands_fleet,  commands_snapshot, commands_backup, commands_job,
-                                                commands_policy, commands_deploy,   commands_help,   NULL};
+const struct command *const command_tables[] = {commands_fleet,  commands_snapshot, commands_backup,
+                                                commands_job,    commands_policy,   commands_deploy,
+                                                commands_export, commands_help,     NULL};
 
 const struct command *command_at(size_t index)
 {

@@ -3,7 +3,7 @@
 #include "coordinator/cli/command.h"
 
 extern const struct command commands_fleet[], commands_snapshot[], commands_backup[], commands_job[], commands_policy[],
-    commands_deploy[], commands_help[];
+    commands_deploy[], commands_export[], commands_help[];
 
 command_run run_job_command; /* starts the job that the row's op names (job_command.c) */
 
@@ -12,6 +12,7 @@ command_run run_host_list, run_host_show, run_host_enroll, run_host_drain, run_h
 command_run run_target_list, run_target_show, run_doctor, run_topic_init, run_audit_list, run_audit_check;
 command_run run_status_tail, run_report;
 command_run run_token_create, run_token_list, run_token_revoke, run_dlq_list, run_dlq_show;
+command_run run_export_finish;
 command_run run_hold, run_hold_list, run_release, run_backup_pin, run_backup_unpin, run_snapshot_pin, run_snapshot_unpin;
 command_run run_snapshot_create, run_snapshot_revert; /* those with --group, else run_job_command (cmd_group.c) */
 command_run run_snapshot_list, run_snapshot_show, run_backup_list, run_backup_show;

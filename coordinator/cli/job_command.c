@@ -258,8 +258,8 @@ static int not_seen(struct cli *cli, const json_t *accepted, enum wait_outcome o
                     "job %s was submitted, its end was not seen", id);
 }
 
-int job_wait(struct cli *cli, const char *subject, const json_t *accepted, json_t *plan, bool quiet, json_t **out_job,
-             char **out_phases)
+static int wait_until(struct cli *cli, const char *subject, const json_t *accepted, json_t *plan, bool quiet,
+                      bool until_exported, json_t **out_job, char **out_phases)
 {
     struct progress progress;
     const char *id = member_text(accepted, "job_id");
@@ -267,14 +267,26 @@ int job_wait(struct cli *cli, const char *subject, const json_t *accepted, json_
     progress_begin(&progress, shown_target(accepted), member_text(accepted, "host"), member_text(accepted, "op"),
                    clock_monotonic_ms());
     progress.steps = plan ? json_object_get(json_object_get(plan, "result"), "steps") : NULL;
+    progress.until_exported = until_exported;
     cli_catch_interrupts();
     enum wait_outcome outcome = wait_for_job(cli, id, &progress, quiet);
-    int code = outcome == WAIT_ENDED ? job_fetch(cli, subject, id, out_job)
-                                     : not_seen(cli, accepted, outcome, &progress);
+    int code = outcome == WAIT_ENDED || outcome == WAIT_EXPORTED ? job_fetch(cli, subject, id, out_job)
+                                                                 : not_seen(cli, accepted, outcome, &progress);
     if (code == 0 && out_phases)
         *out_phases = strdup(text_str(&progress.phases));
     progress_clear(&progress);
     return code;
+}
+
+int job_wait(struct cli *cli, const char *subject, const json_t *accepted, json_t *plan, bool quiet, json_t **out_job,
+             char **out_phases)
+{
+    return wait_until(cli, subject, accepted, plan, quiet, false, out_job, out_phases);
+}
+
+int job_wait_exported(struct cli *cli, const char *subject, const json_t *accepted, json_t **out_job)
+{
+    return wait_until(cli, subject, accepted, NULL, false, true, out_job, NULL);
 }
 
 /*
@@ -362,7 +374,9 @@ static bool destroys(const struct task *task)
         return member_true(params, "halt") || member_true(params, "reuse_external");
     return strcmp(op, "snapshot.revert") == 0 || strcmp(op, "snapshot.delete") == 0 ||
            strcmp(op, "backup.delete") == 0 || strcmp(op, "repository.clean") == 0 ||
-           strcmp(op, "repository.remove") == 0 || strcmp(op, "target.retire") == 0 || strcmp(op, "job.undo") == 0;
+           strcmp(op, "repository.remove") == 0 || strcmp(op, "target.retire") == 0 || strcmp(op, "job.undo") == 0 ||
+           (strcmp(op, "target.export_finish") == 0 && *member_text(params, "how") &&
+            strcmp(member_text(params, "how"), "check") != 0);
 }
 
 static int plan_task(struct batch *batch, struct task *task)
@@ -438,8 +452,28 @@ static int confirm(struct batch *batch)
 
 /* ---- all together ---- */
 
+/* An export that can be read is what was waited for; one that ended before has failed. */
+static int run_until_exported(struct batch *batch, const struct task *task)
+{
+    json_t *job = NULL;
+    int code = job_wait_exported(batch->cli, batch->subject, task->accepted, &job);
+
+    if (code == 0 && outcome_exit(member_text(job, "state")) != EXIT_UNSEEN)
+        code = outcome_print(batch->cli, job, "");
+    if (code == 0 && batch->cli->json)
+        cli_print_json(batch->cli, job);
+    else if (code == 0)
+        fprintf(batch->cli->err,
+                "It is exported until it is told otherwise: fleetsnap target export-finish %.8s --how done\n",
+                member_text(job, "job_id"));
+    json_decref(job);
+    return code;
+}
+
 static int run_one(struct batch *batch, struct task *task)
 {
+    if (invocation_has(batch->invocation, "detach") && !member_true(task->request, "dry_run"))
+        return run_until_exported(batch, task);
     return job_finish(batch->cli, batch->subject, task->accepted, task->plan,
                       invocation_has(batch->invocation, "no-wait"));
 }

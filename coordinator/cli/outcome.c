@@ -243,6 +243,21 @@ static void print_repository(struct cli *cli, const json_t *job)
         fprintf(cli->out, "%s\n", text_str(&line));
 }
 
+/* "the next one may count from it": an export is known by its job; a check says what the hypervisor does. */
+static void print_export(struct cli *cli, const json_t *job)
+{
+    const char *op = member_text(job, "op"), *found = fact(job, "export");
+
+    if (strcmp(op, "target.export") == 0 && *fact(job, "checkpoint"))
+        fprintf(cli->out, "checkpoint kept: fleetsnap target export %s --kind incremental --parent %.8s\n",
+                target_name(job), member_text(job, "job_id"));
+    if (strcmp(found, "runs") == 0)
+        fprintf(cli->out, "the export of job %.8s runs, and no job watches it: --how done or --how cancel\n",
+                fact(job, "job"));
+    else if (strcmp(found, "none") == 0)
+        fprintf(cli->out, "nothing of ours is exported\n");
+}
+
 static void print_way_back(struct cli *cli, const json_t *job)
 {
     int64_t until_ms = strtoll(fact(job, "kept_until"), NULL, 10);
@@ -268,6 +283,7 @@ static void print_success(struct cli *cli, const json_t *job, const char *phases
             text_str(&text));
     print_point(cli, job);
     print_repository(cli, job);
+    print_export(cli, job);
     if (strcmp(member_text(job, "op"), "snapshot.create") == 0 && *fact(job, "name"))
         fprintf(cli->out, "snapshot %s\n", fact(job, "name"));
     print_in_the_way(cli->out, job);

@@ -20,9 +20,11 @@ struct progress {
     double rate;   /* bytes per second, smoothed */
     int64_t limit; /* of it, as told while it runs; 0: none */
     bool terminal, lost;
-    bool with_host;     /* the host has spoken */
-    bool class_c_begun; /* a step of class C was seen to begin */
-    json_t *steps;      /* of the dry run, if there was one; borrowed */
+    bool until_exported; /* watched until its export can be read */
+    bool exported;       /* where has been said */
+    bool with_host;      /* the host has spoken */
+    bool class_c_begun;  /* a step of class C was seen to begin */
+    json_t *steps;       /* of the dry run, if there was one; borrowed */
 };
 
 void progress_begin(struct progress *progress, const char *target, const char *host, const char *op, int64_t now_ms);

@@ -9,6 +9,7 @@
 #include "base/parse.h"
 #include "coordinator/cli/call.h"
 #include "coordinator/cli/cli.h"
+#include "coordinator/cli/export_show.h"
 #include "coordinator/cli/http.h"
 
 #include <stdio.h>
@@ -104,6 +105,22 @@ static bool has_news(const struct waiter *waiter)
     return *waiter->progress->waiting && strcmp(waiter->progress->waiting, waiter->told_waiting) != 0;
 }
 
+/* On out, as soon as it is known: a script reads it from there. */
+static void tell_export(struct waiter *waiter, const json_t *event)
+{
+    if (waiter->progress->exported || waiter->quiet || !export_told(event))
+        return;
+    waiter->progress->exported = true;
+    erase(waiter);
+    if (!waiter->cli->json)
+        export_print(waiter->cli->out, event);
+}
+
+static bool seen_enough(const struct progress *progress)
+{
+    return progress->terminal || progress->lost || (progress->until_exported && progress->exported);
+}
+
 static enum stream_verdict on_event(void *context, const char *name, const json_t *data)
 {
     struct waiter *waiter = context;
@@ -112,6 +129,8 @@ static enum stream_verdict on_event(void *context, const char *name, const json_
     if (strcmp(name, "end") == 0)
         return STREAM_STOP;
     bool changed = progress_event(waiter->progress, data, waiter->heard_ms);
+    if (!waiter->progress->terminal)
+        tell_export(waiter, data);
     if (waiter->cli->verbose && strcmp(name, "status") == 0 && !waiter->quiet) {
         erase(waiter);
         fprintf(waiter->cli->err, "  %s  %-9s  %s\n", member_text(data, "at"), member_text(data, "state"),
@@ -120,7 +139,7 @@ static enum stream_verdict on_event(void *context, const char *name, const json_
                progress_worth_a_line(waiter->progress)) {
         print_plain(waiter);
     }
-    return waiter->progress->terminal || waiter->progress->lost || has_news(waiter) ? STREAM_STOP : STREAM_GO_ON;
+    return seen_enough(waiter->progress) || has_news(waiter) ? STREAM_STOP : STREAM_GO_ON;
 }
 
 /* The job is on its topic, and nobody takes it: say so once, also where nothing else is shown. */
@@ -193,7 +212,7 @@ enum wait_outcome wait_for_job(struct cli *cli, const char *job_id, struct progr
 
     waiter.live = cli->err_terminal && cli->out_terminal;
     snprintf(path, sizeof path, "/v1/jobs/%s/events", job_id);
-    while (!progress->terminal && !progress->lost && !cli_interrupted()) {
+    while (!seen_enough(progress) && !cli_interrupted()) {
         int result = follow_once(&waiter, path, &cursor);
         tell_waiting(&waiter);
         if (result > 0 || (result < 0 && clock_monotonic_ms() - waiter.heard_ms > GIVE_UP_MS))
@@ -204,5 +223,7 @@ enum wait_outcome wait_for_job(struct cli *cli, const char *job_id, struct progr
     erase(&waiter);
     if (progress->terminal)
         return WAIT_ENDED;
+    if (progress->until_exported && progress->exported)
+        return WAIT_EXPORTED;
     return progress->lost ? WAIT_LOST : cli_interrupted() ? WAIT_DETACHED : WAIT_UNSEEN;
 }

@@ -6,6 +6,7 @@ struct cli;
 
 enum wait_outcome {
     WAIT_ENDED,
+    WAIT_EXPORTED, /* it can be read: where that was waited for */
     WAIT_DETACHED, /* ^C */
     WAIT_LOST,     /* its host is silent */
     WAIT_UNSEEN,   /* the coordinator does not answer any more */

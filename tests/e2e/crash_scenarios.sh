@@ -4,7 +4,7 @@
 #   before_snapshot_create  before each point: what the verb needs, and `ask`; names hold $tag, which is new for each point
 #   effect_snapshot_create  true when what was asked has happened, once
 #   after_snapshot_create   takes it back with ordinary commands, the next job on that machine
-# and where needed prepare_ and finish_ (once), unplan_ (after the look at the plan), at_death_ (while the worker is dead). snapshot_create__internal is a variant.
+# and where needed prepare_ and finish_ (once), unplan_ (after the look at the plan), during_ (beside the job, until it has ended), at_death_ (while the worker is dead). snapshot_create__internal is a variant.
 # From the matrix: host, vm, target (of vm), repository, scratch (a folder), tag, job (its id).
 
 declare -A no_plan=([snapshot_list]=1 [snapshot_show]=1) # no --dry-run and no --no-wait: they only read
@@ -24,11 +24,17 @@ declare -A short_too=(
     [backup_restore__in_place]='effect.after:restore-swap#1'
 )
 
+# What it tries instead of the heaviest step, where each point takes long.
+declare -A short_instead=([target_export]='effect.before:export#1~300')
+
 # Of the short set the second host's part, where the worker is not the hypervisor's daemon: what asks little of libvirt.
-short_rest='snapshot_list snapshot_show backup_restore backup_verify backup_delete backup_copy repository_init repository_check repository_clean repository_import repository_remove target_retire'
+short_rest='snapshot_list snapshot_show backup_restore backup_verify backup_delete backup_copy target_export_finish repository_init repository_check repository_clean repository_import repository_remove target_retire'
 
 # Where the world does not tell, after a death in the middle of the call, whether it was done: then the job may be PARKED, and a person opens its target.
 declare -A may_park=([snapshot_revert__off]=1)
+
+# What must not be begun again by itself, once others were told of it: after a death meanwhile the job may be FAILED, for this reason. Its effect then is that nothing is left.
+declare -A may_fail=([target_export]='the worker was restarted')
 
 # How many milliseconds after its begin the worker dies in the middle of a call; 10 where nothing is said.
 declare -A within=([snapshot_create__memory]=60 [backup_verify__boot]=700 [snapshot_revert]=100 [job_undo]=100 [job_undo__in_place]=1 [backup_restore__in_place]=100)
@@ -487,3 +493,53 @@ effect_target_retire__up() {
     done_by backup verify "$retired_point" --depth checksum
 }
 after_target_retire__up() { done_by backup delete "$retired_point" --yes --really-last; }
+
+# ---- target.export: somebody reads it and says that the copy is whole, if it is still there ----
+
+export_socket() { echo "$(host_folder "$host")/nbd/$tag.sock"; }
+ask_target_export() { ask=(target export "$host/$vm" --socket "$(export_socket)"); }
+prepare_target_export() { make_nbd_folder "$host"; }
+before_target_export() { ask_target_export; }
+# Without words: the job may have ended.
+during_target_export() {
+    local tries
+    for ((tries = 0; tries < 600; tries++)); do
+        case $(job_state "$job") in
+        RUNNING) ! quietly fleetsnap target export-finish "$job" --how done --no-wait || return 0 ;;
+        SUCCEEDED | FAILED | CANCELLED | EXPIRED | REJECTED | PARKED) return 0 ;;
+        esac
+        nap 0.2
+    done
+}
+kept_checkpoint() { [[ $(fleetsnap target show "$host/$vm" --json | jq --arg name "fs-$job" '[(.checkpoints // [])[] | select(.name == $name)] | length') == "$1" ]]; }
+effect_target_export() {
+    local kept=0
+    [[ $(job_state "$job") != SUCCEEDED ]] || kept=1
+    eventually 20 "$kept checkpoint of it" kept_checkpoint "$kept"
+    [[ ! -e $(export_socket) ]] || fail "the socket is still there"
+    [[ ! -e $(host_folder "$host")/disks/fleetsnap-export ]] || fail "scratch is still there"
+}
+# The next job on that machine: it takes the checkpoint of the one before away, and its own is what a retire takes.
+after_target_export() {
+    done_by target retire "$host/$vm" --yes
+}
+
+# ---- target.export_finish: what the hypervisor exports, and no job watches, ends and leaves nothing ----
+
+ask_target_export_finish() { ask=(target export-finish "$host/$vm" --how cancel --yes); }
+before_target_export_finish() {
+    local embedded
+    orphan=$(</proc/sys/kernel/random/uuid)
+    embedded=$(<"$(host_folder "$host")/kind")
+    make_nbd_folder "$host"
+    [[ $embedded != embed ]] || "$stack" worker stop "$DIR" "$host"
+    orphan_export "$host" "$vm" "${target#*:}" "$orphan" || fail "virsh does not export"
+    [[ $embedded != embed ]] || start_worker || fail "the worker does not start"
+    ask_target_export_finish
+}
+unplan_target_export_finish() { done_by "${ask[@]}"; }
+effect_target_export_finish() {
+    [[ $(job_json "$job" | jq -r '.result.facts.job') == "$orphan" ]] || fail "it was not that export"
+    [[ ! -e $(host_folder "$host")/disks/fleetsnap-export ]] || fail "scratch is still there"
+}
+after_target_export_finish() { done_by target export-finish "$host/$vm" --how check; }

@@ -33,6 +33,7 @@ struct coordinator {
     size_t ledger_count;
     struct err next;
     int64_t told_rate;
+    int told_finish;
     size_t audits;
     char audit[512];
 };
@@ -320,6 +321,25 @@ int coordinator_set_rate(struct coordinator *fake, const struct caller *caller, 
     (void)job_id;
     fake->told_rate = rate_limit;
     return 0;
+}
+
+int coordinator_finish(struct coordinator *fake, const struct caller *caller, const char *job_id, const char *reason,
+                       struct err *err)
+{
+    (void)caller;
+    (void)reason;
+    LOCK_SCOPE(&fake->lock);
+    if (fails(fake, err) < 0)
+        return -1;
+    (void)job_id;
+    fake->told_finish++;
+    return 0;
+}
+
+int fake_told_finish(struct coordinator *fake)
+{
+    LOCK_SCOPE(&fake->lock);
+    return fake->told_finish;
 }
 
 int64_t fake_told_rate(struct coordinator *fake)

@@ -22,6 +22,7 @@ void fake_event(struct coordinator *fake, const char *job_id, const char *event)
 void fake_fail_next(struct coordinator *fake, enum err_kind kind, const char *text, const char *hint);
 /* The jobs that were submitted until now, as record_to_json, newest last; lives as long as the fake. */
 const json_t *fake_submitted(struct coordinator *fake);
+int fake_told_finish(struct coordinator *fake);   /* how often coordinator_finish was called */
 int64_t fake_told_rate(struct coordinator *fake); /* of coordinator_set_rate, the last one */
 size_t fake_audits(const struct coordinator *fake);
 const char *fake_last_audit(const struct coordinator *fake); /* "api.refused /v1/tokens: why" */

@@ -442,8 +442,9 @@ static void barrier(void *context, const struct job *job, enum barrier_vote vote
 
 struct runner_env fake_env(struct fake_world *here)
 {
-    return (struct runner_env){here,    save_plan, save_steps, confirm_lock, lock_trust, reserve,  phase,  progress,
-                               looking, cancelled, stopping,   lock_lost,    rate_limit, no_pause, barrier};
+    return (struct runner_env){here,       save_plan, save_steps, confirm_lock, lock_trust, reserve,
+                               phase,      progress,  looking,    cancelled,    stopping,   lock_lost,
+                               rate_limit, no_pause,  barrier,    NULL,         NULL};
 }
 
 bool fake_journaled(struct fake_world *here, struct journaled_plan *out)

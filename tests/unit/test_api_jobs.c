@@ -263,6 +263,34 @@ static void the_rate_of_a_running_backup_is_told(void **state)
     assert_non_null(strstr(at(world->response.body, "detail"), "qemu-img"));
 }
 
+static void an_export_that_runs_is_told_to_end(void **state)
+{
+    struct world *world = *state;
+    char id[UUID_TEXT], path[96];
+
+    assert_int_equal(
+        submit(world, "{\"op\":\"target.export\",\"target\":\"shop-1\",\"params\":{\"socket\":\"/run/a\"}}"), 202);
+    snprintf(id, sizeof id, "%s", at(world->response.body, "job_id"));
+    fake_event(world->fake, id, "{\"state\":\"RUNNING\",\"phase\":\"export\"}");
+    assert_int_equal(
+        submit(world, "{\"op\":\"target.export_finish\",\"target\":\"shop-1\",\"params\":{\"how\":\"done\"}}"), 409);
+    assert_non_null(strstr(at(world->response.body, "hint"), "/finish"));
+    assert_int_equal(submit(world, "{\"op\":\"target.export_finish\",\"target\":\"shop-1\"}"), 202);
+    snprintf(path, sizeof path, "/v1/jobs/%.8s/finish", id);
+    assert_int_equal(ask(world, NULL, "POST", path, "{}"), 400);
+    assert_int_equal(ask(world, NULL, "POST", path, "{\"how\":\"check\"}"), 400);
+    assert_int_equal(ask(world, NULL, "POST", path, "{\"how\":\"done\",\"reason\":\"copied\"}"), 202);
+    assert_int_equal(fake_told_finish(world->fake), 1);
+    fake_fail_next(world->fake, ERR_CONFLICT, "job is WAITING, not RUNNING", NULL);
+    assert_int_equal(ask(world, NULL, "POST", path, "{\"how\":\"done\"}"), 409);
+    assert_int_equal(ask(world, NULL, "POST", path, "{\"how\":\"cancel\"}"), 202);
+    assert_int_equal(fake_told_finish(world->fake), 1);
+    assert_int_equal(ask(world, NULL, "POST", path, "{\"how\":\"done\"}"), 409);
+    assert_int_equal(submit(world, "{\"op\":\"backup.create\",\"target\":\"shop-1\"}"), 202);
+    snprintf(path, sizeof path, "/v1/jobs/%.8s/finish", at(world->response.body, "job_id"));
+    assert_int_equal(ask(world, NULL, "POST", path, "{\"how\":\"done\"}"), 409);
+}
+
 static void jobs_are_cancelled_retried_resolved(void **state)
 {
     struct world *world = *state;
@@ -472,6 +500,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_restore_gets_a_new_identity_that_a_repeat_has_too, world_make, world_destroy),
         cmocka_unit_test_setup_teardown(who_retires_a_machine_says_whose_backups_go, world_make, world_destroy),
         cmocka_unit_test_setup_teardown(errors_of_the_coordinator_keep_their_kind, world_make, world_destroy),
+        cmocka_unit_test_setup_teardown(an_export_that_runs_is_told_to_end, world_make, world_destroy),
         cmocka_unit_test_setup_teardown(the_rate_of_a_running_backup_is_told, world_make, world_destroy),
         cmocka_unit_test_setup_teardown(jobs_are_cancelled_retried_resolved, world_make, world_destroy),
         cmocka_unit_test_setup_teardown(an_undo_is_for_the_host_that_keeps_the_disks, world_make, world_destroy),

@@ -91,6 +91,14 @@ static void options_become_params(void **state)
     accepts(
         "target retire shop-1 --snapshots keep-metadata --backups delete --repository main --really-last --foreign",
         "{\"op\":\"target.retire\",\"params\":{\"backups\":\"delete\",\"foreign\":true,\"really_last\":true,\"repository\":\"main\",\"snapshots\":\"keep_metadata\"},\"target\":\"shop-1\"}");
+    accepts(
+        "target export shop-1 --socket /run/a --kind incremental --parent 0d9b --disk vda --idle-timeout 10m --scratch-limit 1GiB --detach",
+        "{\"op\":\"target.export\",\"params\":{\"idle_timeout_ms\":600000,\"include\":[\"vda\"],\"kind\":\"incremental\",\"parent\":\"0d9b\",\"scratch_limit\":1073741824,\"socket\":\"/run/a\"},\"target\":\"shop-1\"}");
+    accepts(
+        "target export shop-1 --address 10.0.0.5:10809 --tls --quiesce",
+        "{\"op\":\"target.export\",\"params\":{\"address\":\"10.0.0.5:10809\",\"quiesce\":\"require\",\"tls\":true},\"target\":\"shop-1\"}");
+    accepts("target export-finish shop-1 --how cancel",
+            "{\"op\":\"target.export_finish\",\"params\":{\"how\":\"cancel\"},\"target\":\"shop-1\"}");
     accepts("-v snapshot --json create -- -odd-", "{\"op\":\"snapshot.create\",\"params\":{},\"target\":\"-odd-\"}");
 }
 

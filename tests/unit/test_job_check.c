@@ -13,7 +13,11 @@
 #define ID         "5d7157ac-68eb-59cc-8fd4-e29583774781"
 #define ID2        "a4d72ad6-8ae0-517e-bc80-b7d50f980e50"
 #define REPOSITORY "\"repository\":{\"id\":\"" ID "\",\"name\":\"main\",\"path\":\"/backup\"}"
-#define POINT      "\"point\":\"" ID "\"," REPOSITORY
+#define TEXT100                                                                                \
+    "0123456789012345678901234567890123456789012345678901234567890123456789012345678901234567" \
+    "890123456789"
+#define SOCKET "\"socket\":\"/run/a\""
+#define POINT  "\"point\":\"" ID "\"," REPOSITORY
 
 static struct err err;
 
@@ -154,6 +158,12 @@ static void what_goes_together(void **state)
     good("backup.restore", POINT ",\"source\":\"" ID2 "\",\"in_place\":true,\"drop_snapshots\":true");
     good("backup.restore", POINT ",\"source\":\"" ID2 "\",\"new_name\":\"same again\",\"new_identity\":false");
     good("backup.verify", POINT ",\"depth\":\"boot\"");
+    good("target.export", SOCKET);
+    good("target.export", "\"address\":\"127.0.0.1:10809\"");
+    good("target.export", "\"address\":\"[::1]:10809\",\"kind\":\"incremental\",\"parent\":\"" ID "\"");
+    good("target.export", "\"address\":\"0.0.0.0:10809\",\"tls\":true,\"scratch\":\"/pool\",\"scratch_limit\":4096");
+    good("target.export_finish", "");
+    good("target.export_finish", "\"how\":\"cancel\",\"job\":\"" ID "\"");
     good("backup.delete", POINT ",\"scope\":\"all\",\"really_last\":true");
     good("backup.delete", POINT ",\"merge\":true");
     good("repository.init", "\"name\":\"main\",\"path\":\"/backup\",\"min_free_percent\":0");
@@ -213,6 +223,22 @@ static void other_operations(void **state)
         {"target.retire", REPOSITORY, "params: backups=keep and repository exclude"},
         {"target.retire", "\"really_last\":true", "params: backups=keep and really_last exclude"},
         {"backup.delete", POINT ",\"scope\":\"children_only\"", "params.scope: must be"},
+        {"target.export", "", "params: say where: socket or address"},
+        {"target.export", "\"socket\":\"/run/a\",\"address\":\"127.0.0.1:1\"", "params: socket and address exclude"},
+        {"target.export", "\"socket\":\"run/a\"", "params.socket: must be an absolute path"},
+        {"target.export", "\"socket\":\"/run/../a\"", "params.socket: must not have"},
+        {"target.export", "\"socket\":\"/run/" TEXT100 "xxx\"", "params.socket: is longer than the 107 bytes"},
+        {"target.export", "\"address\":\"127.0.0.1\"", "params.address: \"127.0.0.1\": must be ADDRESS:PORT"},
+        {"target.export", "\"address\":\"127.0.0.1:70000\"", "params.address: \"127.0.0.1:70000\": must be ADDRESS:PORT"},
+        {"target.export", "\"address\":\"::1:10809\"", "params.address: \"::1:10809\": must be ADDRESS:PORT, or"},
+        {"target.export", "\"address\":\"db-1:10809\"", "params.address: \"db-1\" is not an IP address"},
+        {"target.export", "\"address\":\"0.0.0.0:10809\"", "params.address: others than this host reach 0.0.0.0"},
+        {"target.export", SOCKET ",\"parent\":\"" ID "\"", "params: kind=full and parent exclude"},
+        {"target.export", SOCKET ",\"kind\":\"incremental\",\"parent\":\"x\"", "params.parent: must be a UUID"},
+        {"target.export", SOCKET ",\"idle_timeout_ms\":999", "params.idle_timeout_ms: must be between"},
+        {"target.export", SOCKET ",\"scratch\":\"tmp\"", "params.scratch: must be an absolute path"},
+        {"target.export", SOCKET ",\"include\":[\"vda\"],\"exclude\":[\"vda\"]", "params.exclude: vda is also"},
+        {"target.export_finish", "\"job\":\"x\"", "params.job: must be a UUID"},
         {"backup.delete", POINT ",\"scope\":\"children\",\"merge\":true",
          "params: merge and scope=children or all exclude"},
         {"repository.init", "\"name\":\"a b\",\"path\":\"/a\"", "params.name: cannot be"},

@@ -190,6 +190,9 @@ static void a_rate_is_a_word_until_it_is_resolved(void **state)
     job->rate_limit = RATE_NONE;
     ledger_job_control(job, word, sizeof word);
     assert_string_equal(word, "rate:0");
+    string_set(&job->finish, "done", NULL);
+    ledger_job_control(job, word, sizeof word);
+    assert_string_equal(word, "finish:done");
     string_set(&job->resolve, "done: seen", NULL);
     ledger_job_control(job, word, sizeof word);
     assert_string_equal(word, "resolve:done: seen");

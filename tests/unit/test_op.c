@@ -66,6 +66,10 @@ static void classes_follow_the_parameters(void **state)
     assert_int_equal(class_of(OP_BACKUP_COPY, &(struct params_backup_copy){0}), CLASS_B);
     assert_int_equal(class_of(OP_TARGET_RETIRE, &(struct params_target_retire){0}), CLASS_C);
     assert_int_equal(class_of(OP_JOB_UNDO, &(struct params_job_undo){0}), CLASS_C);
+    assert_int_equal(class_of(OP_TARGET_EXPORT, &(struct params_target_export){0}), CLASS_B);
+    assert_int_equal(class_of(OP_TARGET_EXPORT_FINISH, &(struct params_target_export_finish){0}), CLASS_A);
+    assert_int_equal(class_of(OP_TARGET_EXPORT_FINISH, &(struct params_target_export_finish){.how = FINISH_CANCEL}),
+                     CLASS_C);
 }
 
 static void what_is_not_known_gets_the_strictest_guards(void **state)

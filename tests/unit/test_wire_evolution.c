@@ -165,8 +165,8 @@ static void a_union_may_grow(void **state)
     json_array_append_new(
         params,
         json_loads(
-            "{\"type\":\"record\",\"name\":\"target_export\",\"fields\":[{\"name\":\"socket\",\"type\":\"string\"}]}",
-            0, NULL));
+            "{\"type\":\"record\",\"name\":\"target_paint\",\"fields\":[{\"name\":\"colour\",\"type\":\"string\"}]}", 0,
+            NULL));
     fill_record(&job_record, &job, 0, true);
     assert_int_equal(wire_encode(wire, &job_record, &job, &bytes, &len, &err), 0);
     assert_int_equal(decode_with(schema, &job_record, bytes + 5, len - 5, &back), 0);

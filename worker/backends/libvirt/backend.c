@@ -1,5 +1,6 @@
 /* The two tables of the libvirt backend. A new verb is a row here and a file in verbs/; a new step is a file in steps/ and its name in a table of steps. */
 #include "worker/backends/libvirt/backup.h"
+#include "worker/backends/libvirt/export.h"
 #include "worker/backends/libvirt/inventory.h"
 #include "worker/backends/libvirt/kept.h"
 #include "worker/backends/libvirt/libvirt.h"
@@ -58,10 +59,12 @@ static const struct verb verbs[] = {
     {OP_BACKUP_COPY, plan_backup_copy, report_backup_copy},
     {OP_TARGET_RETIRE, plan_target_retire, report_target_retire},
     {OP_JOB_UNDO, plan_job_undo, report_job_undo},
+    {OP_TARGET_EXPORT, plan_target_export, NULL},
+    {OP_TARGET_EXPORT_FINISH, plan_target_export_finish, NULL},
     {OP_NONE, NULL, NULL},
 };
 
-static const struct step_type *const steps[] = {SNAPSHOT_STEPS, BACKUP_STEPS, NULL};
+static const struct step_type *const steps[] = {SNAPSHOT_STEPS, BACKUP_STEPS, EXPORT_STEPS, NULL};
 
 const struct backend_ops libvirt_backend_ops = {
     .kind = "libvirt",

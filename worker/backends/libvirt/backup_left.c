@@ -3,6 +3,7 @@
  *   - a job "backup-vda…", where libvirt had not noted that QEMU has begun it: it runs, or waits for ever to be dismissed, and no other may have its name
  *   - the bitmap "backup-vda", by which each later incremental fails
  *   - the bitmap of a checkpoint that libvirt knows nothing of, and that a repeat of its job wants to make
+ *   - the server of an export, by which no other can begin
  *   - the files that it wrote to, open, whose names a later backup may want to give, and whose room nobody gets back
  * libvirt has no call for any of it, so QEMU itself is told.
  */
@@ -10,6 +11,7 @@
 
 #include "base/clock.h"
 #include "worker/backends/libvirt/backup_tools.h"
+#include "worker/backends/libvirt/export.h"
 
 #include <jansson.h>
 #include <libvirt/libvirt-qemu.h>
@@ -191,6 +193,27 @@ static const char *unknown_checkpoint(virDomainPtr domain, const struct step *st
     return checkpoint && checkpoint_exists(domain, checkpoint, &exists, NULL) == 0 && !exists ? checkpoint : NULL;
 }
 
+/* Never with a client: see export_abort(). */
+static bool nobody_connected(const struct step *step)
+{
+    const struct export_server server = export_server_of(step);
+
+    return (server.socket || server.address) && export_clients(&server) <= 0;
+}
+
+void backup_cut_clients(virDomainPtr domain)
+{
+    CLEANUP(json_freep) json_t *exports = ask(domain, "query-block-exports", NULL);
+    json_t *export;
+    size_t i;
+
+    json_array_foreach(exports, i, export)
+    {
+        if (strcmp(text_of(export, "type"), "nbd") == 0)
+            tell(domain, "block-export-del", json_pack("{s:s, s:s}", "id", text_of(export, "id"), "mode", "hard"));
+    }
+}
+
 bool backup_remove_left(virDomainPtr domain, const struct step *step)
 {
     enum running_backup running;
@@ -199,5 +222,7 @@ bool backup_remove_left(virDomainPtr domain, const struct step *step)
     if (backup_running(domain, "", &running, NULL) < 0 || running != BACKUP_NONE ||
         libvirt_slot(domain, &operation) != SLOT_FREE)
         return false;
+    if (nobody_connected(step)) /* QEMU refuses where there is none */
+        tell(domain, "nbd-server-stop", NULL);
     return end_jobs(domain, step_arg(step, "disks")) + clean_nodes(domain, step, unknown_checkpoint(domain, step)) > 0;
 }

@@ -9,3 +9,5 @@ struct step;
  * job on the domain. Waits some seconds for a job to end. True: something was there and is gone.
  */
 bool backup_remove_left(virDomainPtr domain, const struct step *step);
+/* Of the export that runs: its clients are disconnected, and nothing is exported any more. */
+void backup_cut_clients(virDomainPtr domain);

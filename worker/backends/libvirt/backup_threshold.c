@@ -9,7 +9,7 @@ enum { NODE_NAME = 64 };
 /* What is written already counts: the threshold is an offset in the file. */
 static unsigned long long written_to(xmlNodePtr disk)
 {
-    CLEANUP(freep) char *file = xml_get_at(disk, "target/@file");
+    CLEANUP(freep) char *file = xml_get_at(disk, "*[self::target or self::scratch]/@file");
     struct stat status;
 
     return file && stat(file, &status) == 0 ? (unsigned long long)status.st_size : 0;

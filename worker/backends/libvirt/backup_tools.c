@@ -41,6 +41,25 @@ int backup_source(const struct job *job, const struct repository *repository, co
     return *out ? 0 : err_memory(err, point);
 }
 
+int pool_directory(const struct backend *backend, const char *asked, char *out, struct err *err)
+{
+    const struct strings *pools = backend->config->pools;
+    bool inside = false;
+
+    if (!asked && (!pools || !pools->count)) {
+        err_set(err, ERR_PERMANENT, "this worker has no pool for new disks");
+        return err_hint(err, "add one to pools in its configuration");
+    }
+    if (snprintf(out, PATH_MAX, "%s", asked ? asked : pools->items[0]) >= PATH_MAX)
+        return err_set(err, ERR_PERMANENT, "%s: path is too long", asked);
+    for (size_t i = 0; pools && i < pools->count; i++)
+        inside = inside || file_inside(out, pools->items[i]);
+    if (inside)
+        return 0;
+    err_set(err, ERR_PERMANENT, "%s is in none of this worker's pools", out);
+    return err_hint(err, "add it to pools in the worker's configuration");
+}
+
 static void pause_ms(int ms)
 {
     nanosleep(&(struct timespec){.tv_nsec = ms * 1000000L}, NULL);
@@ -151,7 +170,7 @@ static bool writes_to(const char *xml, const char *folder)
 
     if (xml_parse(xml, "domainbackup", &doc, NULL) < 0)
         return false;
-    file = xml_get(doc, "/domainbackup/disks/disk/target/@file");
+    file = xml_get(doc, "/domainbackup/disks/disk/*[self::target or self::scratch]/@file");
     return file && strncmp(file, folder, len) == 0 && file[len] == '/';
 }
 

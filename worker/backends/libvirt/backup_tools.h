@@ -8,6 +8,8 @@
 /* The job's repository: inside the worker's configured folders, marker there, id as asked. */
 int backup_repository(struct backend *backend, const struct repository_ref *ref, struct repository *out,
                       struct err *err);
+/* A directory in one of the worker's pools: what was asked for, or the first pool. `out` has PATH_MAX bytes. */
+int pool_directory(const struct backend *backend, const char *asked, char *out, struct err *err);
 /* Whose points a verify or delete is about: the job's target, or where that is the repository itself (the host of the guest is gone), the one found there; NULL: nobody's. */
 int backup_source(const struct job *job, const struct repository *repository, const char *point, char **out,
                   struct err *err);

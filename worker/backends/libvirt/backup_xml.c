@@ -6,6 +6,8 @@
 
 #include "base/text.h"
 #include "base/uuid.h"
+#include "model/job.h"
+#include "model/listen_address.h"
 #include "worker/backends/libvirt/libvirt.h"
 
 #include <stdio.h>
@@ -33,9 +35,12 @@ static xmlNodePtr document(const char *root, xmlDocPtr *out, struct err *err)
     return NULL;
 }
 
-static void add_backup_disk(xmlNodePtr disks, const struct point_disk *disk, const char *folder, bool incremental)
+/* `file` is where the hypervisor writes: "target" of a push, "scratch" of a pull. */
+static void add_backup_disk(xmlNodePtr disks, const struct point_disk *disk, const char *folder, bool incremental,
+                            const char *file_element)
 {
     xmlNodePtr node = xml_child(disks, "disk", NULL);
+    bool pull = strcmp(file_element, "scratch") == 0;
     struct text file = {0};
 
     xml_attr(node, "name", disk->name);
@@ -46,25 +51,78 @@ static void add_backup_disk(xmlNodePtr disks, const struct point_disk *disk, con
     xml_attr(node, "type", "file");
     if (incremental && strcmp(disk->mode, "full") == 0)
         xml_attr(node, "backupmode", "full");
+    if (pull)
+        xml_attr(node, "exportname", disk->name);
+    if (pull && strcmp(disk->mode, "incremental") == 0)
+        xml_attr(node, "exportbitmap", EXPORT_BITMAP);
     text_addf(&file, "%s/%s", folder, disk->file);
-    xml_attr(xml_child(node, "target", NULL), "file", text_str(&file));
-    xml_attr(xml_child(node, "driver", NULL), "type", disk->format);
+    xml_attr(xml_child(node, file_element, NULL), "file", text_str(&file));
+    if (!pull)
+        xml_attr(xml_child(node, "driver", NULL), "type", disk->format);
     text_free(&file);
+}
+
+static xmlNodePtr backup_document(const char *mode, const char *parent_checkpoint, xmlDocPtr *out, struct err *err)
+{
+    xmlNodePtr root = document("domainbackup", out, err);
+
+    if (root)
+        xml_attr(root, "mode", mode);
+    if (root && parent_checkpoint)
+        xml_child(root, "incremental", parent_checkpoint);
+    return root;
+}
+
+static void add_backup_disks(xmlNodePtr root, const struct list *disks, const char *folder, bool incremental,
+                             const char *file_element)
+{
+    xmlNodePtr list = xml_child(root, "disks", NULL);
+
+    for (size_t i = 0; i < disks->count; i++)
+        add_backup_disk(list, list_at(disks, struct point_disk, i), folder, incremental, file_element);
 }
 
 int backup_xml(const struct list *disks, const char *folder, const char *parent_checkpoint, char **out, struct err *err)
 {
     CLEANUP(xml_freep) xmlDocPtr doc = NULL;
-    xmlNodePtr root = document("domainbackup", &doc, err), list;
+    xmlNodePtr root = backup_document("push", parent_checkpoint, &doc, err);
 
     if (!root)
         return -1;
-    xml_attr(root, "mode", "push");
-    if (parent_checkpoint)
-        xml_child(root, "incremental", parent_checkpoint);
-    list = xml_child(root, "disks", NULL);
-    for (size_t i = 0; i < disks->count; i++)
-        add_backup_disk(list, list_at(disks, struct point_disk, i), folder, parent_checkpoint != NULL);
+    add_backup_disks(root, disks, folder, parent_checkpoint != NULL, "target");
+    return xml_format(doc, out, err);
+}
+
+static int add_server(xmlNodePtr root, const struct params_target_export *where, struct err *err)
+{
+    xmlNodePtr server = xml_child(root, "server", NULL);
+    struct listen_address address;
+    char port[16];
+
+    xml_attr(server, "transport", where->socket ? "unix" : "tcp");
+    if (where->tls)
+        xml_attr(server, "tls", "yes");
+    if (where->socket) {
+        xml_attr(server, "socket", where->socket);
+        return 0;
+    }
+    if (listen_address_parse(where->address, &address, err) < 0)
+        return -1;
+    snprintf(port, sizeof port, "%lld", (long long)address.port);
+    xml_attr(server, "name", address.host);
+    xml_attr(server, "port", port);
+    return 0;
+}
+
+int backup_pull_xml(const struct list *disks, const char *folder, const char *parent_checkpoint,
+                    const struct params_target_export *where, char **out, struct err *err)
+{
+    CLEANUP(xml_freep) xmlDocPtr doc = NULL;
+    xmlNodePtr root = backup_document("pull", parent_checkpoint, &doc, err);
+
+    if (!root || add_server(root, where, err) < 0)
+        return -1;
+    add_backup_disks(root, disks, folder, parent_checkpoint != NULL, "scratch");
     return xml_format(doc, out, err);
 }
 

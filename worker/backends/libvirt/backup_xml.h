@@ -4,6 +4,11 @@
 
 /* `parent_checkpoint` NULL: full. Disks of mode "full" inside an incremental say so themselves. Files go to folder/disk->file. */
 int backup_xml(const struct list *disks, const char *folder, const char *parent_checkpoint, char **out, struct err *err);
+/* The same by pull: QEMU serves the disks where `where` says, and keeps what the guest overwrites in folder/disk->file. What changed since the parent is the bitmap EXPORT_BITMAP. */
+struct params_target_export;
+#define EXPORT_BITMAP "dirty"
+int backup_pull_xml(const struct list *disks, const char *folder, const char *parent_checkpoint,
+                    const struct params_target_export *where, char **out, struct err *err);
 /* Only the disks that have disk->checkpoint; the others are named with checkpoint='no'. */
 int checkpoint_xml(const struct list *disks, const char *name, const char *description, char **out, struct err *err);
 /* The same for REDEFINE: with a time of creation. */

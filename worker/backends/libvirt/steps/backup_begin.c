@@ -1,12 +1,13 @@
 /*
- * begin: the point in time. One call begins the push of all disks and makes the checkpoint, atomically. From then on the job lives in QEMU by itself: "push" adopts
- * it, and only undo ends it early. The new checkpoint never takes anything from its parent: every bitmap keeps recording.
+ * begin: the point in time. One call begins the push of all disks (or opens them to clients: an export) and makes the checkpoint, atomically. From then on the job lives in
+ * QEMU by itself: "push" or "export" adopts it, and only undo ends it early. The new checkpoint never takes anything from its parent: every bitmap keeps recording.
  */
 #include "base/clock.h"
 #include "base/text.h"
 #include "worker/backends/libvirt/backup.h"
 #include "worker/backends/libvirt/backup_left.h"
 #include "worker/backends/libvirt/backup_tools.h"
+#include "worker/backends/libvirt/export.h"
 
 #include <time.h>
 
@@ -70,16 +71,33 @@ static int learn(const struct step *step, int64_t begun_at_ms, struct facts *lea
     return checkpoint ? facts_set(learned, "checkpoint", checkpoint, err) : 0;
 }
 
+/* What an export was asked for is wrong more often than not, and clients that wait for it want to know: it is not tried again by itself. */
+static int refuse_server(const struct step *step, struct err *err)
+{
+    const struct export_server server = export_server_of(step);
+
+    err->kind = ERR_PERMANENT;
+    if (server.tls)
+        return err_hint(err, "TLS: are there certificates in backup_tls_x509_cert_dir (qemu.conf) of this host?");
+    if (server.socket)
+        return err_hint(err, "the hypervisor makes the socket: can its user write to that folder?");
+    return err_hint(err, "is the port free, and the address one of this host?");
+}
+
 /* The guest may be frozen, so there is no waiting for libvirt's place. */
 static int begin(virDomainPtr domain, const struct step *step, const char *subject, struct err *err)
 {
     const char *xml = step_arg(step, "backup_xml"), *checkpoint = facts_get(&step->args, "checkpoint_xml");
 
-    if (libvirt_slot_free(domain, err) < 0)
+    const struct export_server server = export_server_of(step);
+
+    if (libvirt_slot_free(domain, err) < 0 || export_socket_free(&server, err) < 0)
         return -1;
     if (virDomainBackupBegin(domain, xml, checkpoint, VIR_DOMAIN_BACKUP_BEGIN_REUSE_EXTERNAL) == 0)
         return 0;
     libvirt_err(err, "backup of %s", subject);
+    if (err->code == VIR_ERR_INTERNAL_ERROR && facts_get(&step->args, "server") && !backup_remove_left(domain, step))
+        return refuse_server(step, err);
     if (err->code != VIR_ERR_INTERNAL_ERROR || !backup_remove_left(domain, step))
         return -1;
     *err = (struct err){0};
@@ -104,6 +122,15 @@ static int execute(const struct step_run *run, const struct step *step, struct f
     return learn(step, at, learned, err);
 }
 
+static int end(virDomainPtr domain, const struct step *step, struct err *err)
+{
+    const struct export_server server = export_server_of(step);
+
+    if (server.socket || server.address)
+        return export_abort(domain, step_arg(step, "folder"), &server, err);
+    return backup_abort(domain, step_arg(step, "folder"), err);
+}
+
 static int undo(const struct step_run *run, const struct step *step, const struct facts *learned, struct err *err)
 {
     CLEANUP(domain_freep) virDomainPtr domain = NULL;
@@ -114,7 +141,7 @@ static int undo(const struct step_run *run, const struct step *step, const struc
     (void)learned;
     if (step_domain(run, &domain, &why) < 0)
         return why.code == VIR_ERR_NO_DOMAIN ? 0 : (*err = why, -1);
-    if (begun_before(domain, step, &already, err) < 0 || backup_abort(domain, step_arg(step, "folder"), err) < 0 ||
+    if (begun_before(domain, step, &already, err) < 0 || end(domain, step, err) < 0 ||
         (checkpoint && checkpoint_remove(domain, checkpoint, err) < 0))
         return -1;
     backup_remove_left(domain, step);

@@ -13,13 +13,14 @@
 #include "worker/backends/libvirt/backup.h"
 #include "worker/backends/libvirt/backup_choice.h"
 #include "worker/backends/libvirt/backup_disks.h"
+#include "worker/backends/libvirt/backup_look.h"
 #include "worker/backends/libvirt/backup_tools.h"
 #include "worker/backends/libvirt/backup_xml.h"
 
 #include <stdio.h>
 #include <string.h>
 
-enum { VERSION_INCREMENTAL = 7006000, ROOM_FOR_METADATA = 4 << 20 };
+enum { ROOM_FOR_METADATA = 4 << 20 };
 
 struct create {
     struct libvirt_backend *backend;
@@ -48,55 +49,6 @@ static void create_end(struct create *create)
 
 /* ---- look ---- */
 
-static int size_disks(struct create *create, struct err *err)
-{
-    create->allocated = calloc(create->draft.disks.count + 1, sizeof *create->allocated);
-    if (!create->allocated)
-        return err_memory(err, "disks");
-    for (size_t i = 0; i < create->draft.disks.count; i++) {
-        struct point_disk *disk = list_at(&create->draft.disks, struct point_disk, i);
-        virDomainBlockInfo info;
-
-        if (strcmp(disk->mode, "excluded") == 0)
-            continue;
-        if (virDomainGetBlockInfo(create->domain, disk->name, &info, 0) < 0)
-            return libvirt_err(err, "size of disk %s", disk->name);
-        disk->size_bytes = (int64_t)info.capacity;
-        create->allocated[i] = (int64_t)(info.allocation < info.capacity ? info.allocation : info.capacity);
-    }
-    return 0;
-}
-
-static int look_at_disks(struct create *create, struct err *err)
-{
-    CLEANUP(xml_freep) xmlDocPtr xml = NULL;
-    struct domain_disks disks = {0};
-    int failed;
-
-    if (libvirt_domain_xml(create->domain, 0, &xml, err) < 0 || domain_disks_read(xml, &disks, err) < 0)
-        return -1;
-    failed = backup_disks(&disks, &create->params->include, &create->params->exclude, &create->draft.disks, err);
-    domain_disks_clear(&disks);
-    return failed < 0 ? -1 : size_disks(create, err);
-}
-
-/* Jobs of others are waited for; one of our own can only be this job's, whose plan is not made again while it runs. */
-static int refuse_other_jobs(struct create *create, struct err *err)
-{
-    if (!create->active)
-        return 0;
-    if (libvirt_slot_free(create->domain, err) < 0)
-        return -1;
-    for (size_t i = 0; i < create->draft.disks.count; i++) {
-        const struct point_disk *disk = list_at(&create->draft.disks, struct point_disk, i);
-        virDomainBlockJobInfo block;
-
-        if (disk->source && virDomainGetBlockJobInfo(create->domain, disk->name, &block, 0) > 0)
-            return err_set(err, ERR_RETRY, "foreign job: a block job runs on %s (virsh blockjob)", disk->name);
-    }
-    return 0;
-}
-
 static int look(struct create *create, struct err *err)
 {
     int active;
@@ -111,7 +63,9 @@ static int look(struct create *create, struct err *err)
         err_set(err, ERR_PERMANENT, "compress is not possible for a guest that runs: the hypervisor writes the files");
         return err_hint(err, "leave compress out, or back up while the guest is off");
     }
-    if (look_at_disks(create, err) < 0 || refuse_other_jobs(create, err) < 0 ||
+    if (backup_look_at_disks(create->domain, &create->params->include, &create->params->exclude, &create->draft.disks,
+                             &create->allocated, err) < 0 ||
+        (create->active && backup_no_other_job(create->domain, &create->draft.disks, err) < 0) ||
         backup_repository(&create->backend->base, create->params->repository, &create->repository, err) < 0)
         return -1;
     return repository_points(&create->repository, create->job->target.id, false, &create->points, NULL, err);

@@ -33,22 +33,12 @@ static int refuse_existing(struct restore *restore, struct err *err)
 
 static int choose_folder(const struct restore *restore, char out[PATH_MAX], struct err *err)
 {
-    const struct strings *pools = restore->backend->base.config->pools;
-    const char *directory = restore->params->directory;
-    bool inside = false;
+    char directory[PATH_MAX];
 
-    if (!directory && (!pools || !pools->count))
-        return err_set(err, ERR_PERMANENT, "this worker has no pool for new disks");
-    if (!directory)
-        directory = pools->items[0];
+    if (pool_directory(&restore->backend->base, restore->params->directory, directory, err) < 0)
+        return -1;
     if (snprintf(out, PATH_MAX, "%s/%s", directory, restore->params->new_name) >= PATH_MAX)
         return err_set(err, ERR_PERMANENT, "%s: path is too long", directory);
-    for (size_t i = 0; pools && i < pools->count; i++)
-        inside = inside || file_inside(out, pools->items[i]);
-    if (!inside) {
-        err_set(err, ERR_PERMANENT, "%s is in none of this worker's pools", directory);
-        return err_hint(err, "add it to pools in the worker's configuration");
-    }
     if (!file_exists(out))
         return 0;
     err_set(err, ERR_PERMANENT, "%s exists already", out);
