@@ -85,7 +85,7 @@ test_a_cancelled_one_leaves_nothing() {
 }
 
 # It connects as soon as it can, and is killed when it was seen.
-client() { exec python3 -c 'import socket, sys, time
+client() { exec /usr/bin/python3 -c 'import socket, sys, time
 for _ in range(3000): # a minute: an export that failed leaves no client behind
     s = socket.socket(socket.AF_UNIX)
     try: s.connect(sys.argv[1]); break

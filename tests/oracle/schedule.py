@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3
 """Compares coordinator/schedule.c with an oracle that shares nothing with it: Python's zoneinfo, and every minute looked at.
 
     schedule.py SLOTS_PROGRAM [--zones N] [--windows N] [--seed S]

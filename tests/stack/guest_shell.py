@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3
 """Runs a command in a test guest over its shell port (tests/guest/guest-shell).
 
 guest_shell.py SOCKET TIMEOUT COMMAND    prints the output, exits with the command's code;
@@ -51,10 +51,11 @@ def answer_to(channel, request, deadline):
 def main():
     path, timeout, command = sys.argv[1], float(sys.argv[2]), sys.argv[3]
     deadline = time.monotonic() + timeout
-    # QEMU serves one client at a time: wait for our turn instead of hanging in its backlog.
-    # The lock has the name of the guest's socket, but lives where libvirt does not tidy up.
-    lock = os.open(os.path.join(os.environ.get("TMPDIR", "/tmp"), "fleetsnap-" + path.replace("/", "_")[-200:]),
-                   os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+    # QEMU serves one client at a time: wait for our turn instead of hanging in its backlog. The folder is of this guest alone.
+    try:
+        lock = os.open(os.path.dirname(path), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return NOT_THERE
     while True:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

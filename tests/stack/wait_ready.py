@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3
 """Waits until a server says that it is ready, as systemd would (sd_notify).
 
 wait_ready.py NAME SECONDS    listens on the abstract socket NAME; prints "listening", then "ready" or "late"

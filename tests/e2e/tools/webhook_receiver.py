@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3
 """A receiver of webhooks on a free port of loopback: prints the port, then one line of JSON for each event that it takes.
 
     webhook_receiver.py SECRET_FILE REFUSALS      answers 503 to the first REFUSALS posts, 403 to what is not signed as docs/monitoring.md says

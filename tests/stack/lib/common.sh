@@ -14,7 +14,7 @@ cache_dir=${FLEETSNAP_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/fleetsnap}
 # Free loopback ports below the range from which the kernel picks the near end of connections: a server
 # that is down for a restart must not find its port taken by somebody's client.
 free_ports() { # COUNT
-    python3 - "$1" <<'PYTHON'
+    /usr/bin/python3 - "$1" <<'PYTHON'
 import random, socket, sys
 low = min(int(open("/proc/sys/net/ipv4/ip_local_port_range").read().split()[0]), 60000)
 taken = []
