@@ -872,7 +872,7 @@ static void test_the_guest_may_be_looked_at_while_a_backup_begins(void **state)
 
     (void)state;
     rig_watched(&rig, true);
-    for (int i = 0; i < 8 && virDomainIsActive(rig.domain) == 1; i++) {
+    for (int i = 0; i < 3 && virDomainIsActive(rig.domain) == 1; i++) {
         struct job *job = create_job(BACKUP_FULL);
 
         ((struct params_backup_create *)job->params)->isolated = true;
@@ -935,7 +935,9 @@ static void test_merge_without_the_machine(void **state)
 
     (void)state;
     rig_power(&rig, false);
-    assert_int_equal(virDomainUndefineFlags(rig.domain, VIR_DOMAIN_UNDEFINE_CHECKPOINTS_METADATA), 0);
+    assert_int_equal(virDomainUndefineFlags(rig.domain, VIR_DOMAIN_UNDEFINE_CHECKPOINTS_METADATA |
+                                                            VIR_DOMAIN_UNDEFINE_SNAPSHOTS_METADATA),
+                     0);
     string_set(&job->target.kind, "repository", NULL);
     string_set(&job->target.id, rig.repository_id, NULL);
     rig_succeed(&rig, job, NULL);

@@ -23,7 +23,7 @@
 #include <string.h>
 
 enum {
-    STALLED_MS = 3000,
+    STALLED_MS = 30000, /* libvirt hears of an end late where many ask it much */
     LOOK_MS = 100,
     LOOK_FIRST_MS = 10,
     MEASURE_MS = 500,
