@@ -276,6 +276,7 @@ test_a_retired_machine_can_be_undefined_and_restored() {
     eventually 20 "second is a target" eval 'fleetsnap target show second >/dev/null 2>&1'
     expect 0 target retire second --backups delete --really-last --yes # it has none
     virsh_on "$libvirtd" undefine second >/dev/null
+    eventually 20 "second is no target" eval '! fleetsnap target show second >/dev/null 2>&1'
     expect 0 backup delete "$id" --really-last --yes
 }
 

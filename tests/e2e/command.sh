@@ -10,6 +10,7 @@ as_token() { # TOKEN ARGS...: run with another token
 }
 
 new_token() { # NAME ARGS...
+    run token revoke "$1" # what a run before has left
     expect_json 0 token create "$@"
     (umask 077 && json .token >"$DIR/token-$1")
 }
