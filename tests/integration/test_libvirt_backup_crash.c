@@ -220,12 +220,16 @@ static void check_deleted(struct job *job)
 
 /* ---- the matrix ---- */
 
-/* The two in which something is begun and not known to be done; with FLEETSNAP_CRASH_ALL set all four, which take twice as long. */
+/* Of the two in which something is begun and not known to be done one for each step, in turn; with FLEETSNAP_CRASH_ALL set all four, which take four times as long. */
 static int next_kind(int kind)
 {
+    static int turn;
+
     if (getenv("FLEETSNAP_CRASH_ALL"))
         return kind + 1;
-    return kind < CRASH_AFTER_INTENT ? CRASH_AFTER_INTENT : kind < CRASH_BEFORE_DONE ? CRASH_BEFORE_DONE : CRASH_KINDS;
+    if (kind >= 0)
+        return CRASH_KINDS;
+    return turn++ % 2 ? CRASH_AFTER_INTENT : CRASH_BEFORE_DONE;
 }
 
 static char base_point[37];
