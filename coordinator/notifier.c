@@ -180,10 +180,9 @@ struct delivery {
     size_t count;
 };
 
-static void collect(const struct notifier *notifier, const struct policy_set *policies, const struct notices *notices,
-                    const struct receiver *receiver, struct delivery *out)
+static void collect(const struct policy_set *policies, const struct notices *notices, const struct receiver *receiver,
+                    struct delivery *out)
 {
-    (void)notifier;
     out->count = 0;
     for (size_t i = 0; i < notices->count && out->count < EVENTS_AT_ONCE; i++) {
         struct notice notice;
@@ -256,7 +255,7 @@ static int tell(struct notifier *notifier, const struct policy_set *policies, st
 
     if (clock_monotonic_ms() < receiver->next_try_ms)
         return 0;
-    collect(notifier, policies, notices, receiver, &delivery);
+    collect(policies, notices, receiver, &delivery);
     if (!delivery.count)
         return 0;
     CLEANUP(freep) char *body = body_of(notifier, notices, &delivery, now_ms);

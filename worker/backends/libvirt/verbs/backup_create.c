@@ -280,9 +280,9 @@ static int add_running(struct create *create, struct plan *plan, struct err *err
         plan_freeze(create->backend, create->domain, create->params->quiesce, plan, &frozen, err) < 0 ||
         add_begin(create, plan, err) < 0 ||
         (frozen && !plan_add(plan, &step_thaw, err, "quiesce", quiesce_names[create->params->quiesce], NULL)) ||
-        facts_set(&plan->facts, "level", frozen ? "filesystem" : "crash", err) < 0 || add_push(create, plan, err) < 0)
+        facts_set(&plan->facts, "level", frozen ? "filesystem" : "crash", err) < 0)
         return -1;
-    return 0;
+    return add_push(create, plan, err);
 }
 
 static int add_converts(struct create *create, struct plan *plan, struct err *err)
