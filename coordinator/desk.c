@@ -92,22 +92,22 @@ int coordinator_resolve(struct coordinator *coordinator, const struct caller *ca
     return desk_ask(coordinator, write, err);
 }
 
-/* Only what runs and pushes can hear it; the reason why not. */
-static int check_rate(struct coordinator *coordinator, const char *job_id, struct err *err)
+/* Only a job of that operation that runs can hear a word; the reason why not: "no backup", "it has no rate", "its rate cannot be set". */
+static int check_hears(struct coordinator *coordinator, const char *job_id, int wanted, const char *not_it,
+                       const char *then, const char *not_now, struct err *err)
 {
     struct view_job_record known = {0};
 
     if (know_job(coordinator, job_id, &known, err) < 0)
         return -1;
-    bool backup = known.job->op == OP_BACKUP_CREATE && !known.job->dry_run;
+    bool is_it = (int)known.job->op == wanted && !known.job->dry_run;
     const char *op = op_names[known.job->op];
     job_free(known.job);
-    if (!backup)
-        return err_set(err, ERR_CONFLICT, "job %s is no backup but %s: it has no rate", job_id, op);
+    if (!is_it)
+        return err_set(err, ERR_CONFLICT, "job %s is %s but %s: %s", job_id, not_it, op, then);
     if (known.state == STATE_RUNNING)
         return 0;
-    return err_set(err, ERR_CONFLICT, "job %s is %s, not RUNNING: its rate cannot be set", job_id,
-                   job_state_names[known.state]);
+    return err_set(err, ERR_CONFLICT, "job %s is %s, not RUNNING: %s", job_id, job_state_names[known.state], not_now);
 }
 
 int coordinator_set_rate(struct coordinator *coordinator, const struct caller *caller, const char *job_id,
@@ -117,27 +117,12 @@ int coordinator_set_rate(struct coordinator *coordinator, const struct caller *c
 
     if (rate_limit < 0)
         return err_set(err, ERR_PERMANENT, "rate_limit: must not be below 0");
-    if (check_rate(coordinator, job_id, err) < 0 || make_word(DESK_RATE, caller, job_id, NULL, reason, &write, err) < 0)
+    if (check_hears(coordinator, job_id, OP_BACKUP_CREATE, "no backup", "it has no rate", "its rate cannot be set",
+                    err) < 0 ||
+        make_word(DESK_RATE, caller, job_id, NULL, reason, &write, err) < 0)
         return -1;
     write->rate_limit = rate_limit ? rate_limit : RATE_NONE;
     return desk_ask(coordinator, write, err);
-}
-
-static int check_export(struct coordinator *coordinator, const char *job_id, struct err *err)
-{
-    struct view_job_record known = {0};
-
-    if (know_job(coordinator, job_id, &known, err) < 0)
-        return -1;
-    bool export = known.job->op == OP_TARGET_EXPORT && !known.job->dry_run;
-    const char *op = op_names[known.job->op];
-    job_free(known.job);
-    if (!export)
-        return err_set(err, ERR_CONFLICT, "job %s is no export but %s: it ends by itself", job_id, op);
-    if (known.state == STATE_RUNNING)
-        return 0;
-    return err_set(err, ERR_CONFLICT, "job %s is %s, not RUNNING: nothing is exported", job_id,
-                   job_state_names[known.state]);
 }
 
 int coordinator_finish(struct coordinator *coordinator, const struct caller *caller, const char *job_id,
@@ -145,7 +130,8 @@ int coordinator_finish(struct coordinator *coordinator, const struct caller *cal
 {
     struct desk_write *write;
 
-    if (check_export(coordinator, job_id, err) < 0 ||
+    if (check_hears(coordinator, job_id, OP_TARGET_EXPORT, "no export", "it ends by itself", "nothing is exported",
+                    err) < 0 ||
         make_word(DESK_FINISH, caller, job_id, "done", reason, &write, err) < 0)
         return -1;
     return desk_ask(coordinator, write, err);

@@ -152,11 +152,33 @@ static int begin_dry(struct cli *cli, const json_t *dry)
     return *member_text(dry, "refused") ? EXIT_FAILED : EXIT_DONE;
 }
 
+int deploy_ask(struct cli *cli, const struct invocation *invocation, const char *subject, const char *noun,
+               const struct deploy_finish *finishes, int (*show)(struct cli *cli, const json_t *dry), json_t *body)
+{
+    bool dry = invocation_has(invocation, "dry-run");
+    json_t *deploy = NULL;
+    int code = call_change(cli, subject, "POST", "/v1/deploys", body, invocation_value(invocation, "request-id"),
+                           &deploy);
+
+    if (code == 0 && !dry && !invocation_has(invocation, "no-wait")) {
+        json_decref(body);
+        return deploy_wait(cli, subject, noun, finishes, deploy);
+    }
+    if (code == 0 && dry)
+        code = show(cli, deploy);
+    else if (code == 0 && cli->json)
+        cli_print_json(cli, deploy);
+    else if (code == 0)
+        fprintf(cli->out, "%s\n", json_string_value(json_object_get(body, "id")));
+    json_decref(body);
+    json_decref(deploy);
+    return code;
+}
+
 int run_deploy_begin(struct cli *cli, const struct invocation *invocation)
 {
     const char *id = invocation_value(invocation, "id");
     bool dry = invocation_has(invocation, "dry-run");
-    json_t *deploy = NULL;
 
     if (!id || !invocation_value(invocation, "selector"))
         return cli_fail(cli, EXIT_USAGE, "deploy begin", NULL, "say which: --id ID and -l SELECTOR");
@@ -171,21 +193,7 @@ int run_deploy_begin(struct cli *cli, const struct invocation *invocation)
         invocation_value(invocation, "overlap"), "quiesce", invocation_value(invocation, "quiesce"), "auto_revert",
         invocation_has(invocation, "auto-revert"), "group", invocation_has(invocation, "group"), "group_limit",
         invocation_value(invocation, "group-limit"), "reason", invocation_value(invocation, "reason"), "dry_run", dry);
-    int code = call_change(cli, "deploy begin", "POST", "/v1/deploys", body, invocation_value(invocation, "request-id"),
-                           &deploy);
-    json_decref(body);
-    if (code)
-        return code;
-    if (!dry && !invocation_has(invocation, "no-wait"))
-        return deploy_wait(cli, "deploy begin", "deploy", begin_finishes, deploy);
-    if (dry)
-        code = begin_dry(cli, deploy);
-    else if (cli->json)
-        cli_print_json(cli, deploy);
-    else
-        fprintf(cli->out, "%s\n", id);
-    json_decref(deploy);
-    return code;
+    return deploy_ask(cli, invocation, "deploy begin", "deploy", begin_finishes, begin_dry, body);
 }
 
 /* ---- how it ended ---- */

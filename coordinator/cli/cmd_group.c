@@ -83,7 +83,6 @@ static int create_group(struct cli *cli, const struct invocation *invocation)
     static const char *const allowed[] = {"name", NULL};
     const char *name = invocation_value(invocation, "name"), *selector = invocation_value(invocation, "selector");
     bool dry = invocation_has(invocation, "dry-run");
-    json_t *group = NULL;
     int code = check_words(cli, "snapshot create", invocation, allowed);
 
     if (code)
@@ -95,21 +94,7 @@ static int create_group(struct cli *cli, const struct invocation *invocation)
                              1, "standing", 1, "group_limit", invocation_value(invocation, "group-limit"), "ttl",
                              invocation_value(invocation, "group-ttl"), "reason",
                              invocation_value(invocation, "reason"), "dry_run", dry);
-    code = call_change(cli, "snapshot create", "POST", "/v1/deploys", body, invocation_value(invocation, "request-id"),
-                       &group);
-    json_decref(body);
-    if (code)
-        return code;
-    if (!dry && !invocation_has(invocation, "no-wait"))
-        return deploy_wait(cli, "snapshot create", "group", made, group);
-    if (dry)
-        code = show_dry(cli, group);
-    else if (cli->json)
-        cli_print_json(cli, group);
-    else
-        fprintf(cli->out, "%s\n", name);
-    json_decref(group);
-    return code;
+    return deploy_ask(cli, invocation, "snapshot create", "group", made, show_dry, body);
 }
 
 int run_snapshot_create(struct cli *cli, const struct invocation *invocation)

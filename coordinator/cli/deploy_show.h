@@ -3,6 +3,7 @@
 #include "coordinator/cli/cli.h"
 
 struct text;
+struct invocation;
 
 /* What is said, and where, when a state is reached that needs no more waiting. A table of them ends with state NULL; state "" is any other end. */
 struct deploy_finish {
@@ -14,6 +15,9 @@ struct deploy_finish {
 /* Waits until `deploy`, which it takes over, needs no more waiting, and says what became of it. noun: "deploy", "group". Returns the exit code. */
 int deploy_wait(struct cli *cli, const char *subject, const char *noun, const struct deploy_finish *finishes,
                 json_t *deploy);
+/* Asks for the new deploy that `body` says, which it takes over; then waits for it, shows what it would be (dry_run), or says its id, as asked. Returns the exit code. */
+int deploy_ask(struct cli *cli, const struct invocation *invocation, const char *subject, const char *noun,
+               const struct deploy_finish *finishes, int (*show)(struct cli *cli, const json_t *dry), json_t *body);
 extern const struct deploy_finish deploy_reverts[];
 /* "the last stood still 12 ms after the first, none for longer than 80 ms", of a consistency group; members: frozen_ms, spread_ms. "": nothing is known. */
 void deploy_group_text(const json_t *items, const char *member, struct text *out);
