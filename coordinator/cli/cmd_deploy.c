@@ -125,14 +125,11 @@ int deploy_wait(struct cli *cli, const char *subject, const char *noun, const st
 
 /* ---- begin ---- */
 
-static void show_dry(struct cli *cli, const json_t *dry)
+static void show_targets_of_dry(struct cli *cli, const json_t *dry)
 {
     const json_t *target;
     size_t index;
 
-    fprintf(cli->out, "deploy %s would make the snapshot %s of %zu targets; nothing has been changed.\n",
-            member_text(dry, "deploy_id"), member_text(dry, "snapshot"),
-            json_array_size(json_object_get(dry, "targets")));
     json_array_foreach(json_object_get(dry, "targets"), index, target)
         fprintf(cli->out, "  %s on %s%s%s\n", deploy_target_name(target), member_text(target, "host"),
                 *member_text(target, "refused") ? "  " : "", member_text(target, "refused"));
@@ -140,20 +137,26 @@ static void show_dry(struct cli *cli, const json_t *dry)
         fprintf(cli->out, "It would be refused: %s\n", member_text(dry, "refused"));
 }
 
-static int begin_dry(struct cli *cli, const json_t *dry)
+static int show_dry(struct cli *cli, const char *noun, const json_t *dry)
 {
-    if (cli->json)
+    bool group = strcmp(noun, "group") == 0;
+
+    if (cli->json) {
         cli_print_json(cli, dry);
-    else if (json_object_get(dry, "dry_run"))
-        show_dry(cli, dry);
-    else
-        fprintf(cli->out, "deploy %s is there already: it is %s; nothing would be changed.\n",
+    } else if (json_object_get(dry, "dry_run")) {
+        fprintf(cli->out, "%s %s would %s the snapshot %s of %zu %s; nothing has been changed.\n", noun,
+                member_text(dry, "deploy_id"), group ? "be" : "make", member_text(dry, "snapshot"),
+                json_array_size(json_object_get(dry, "targets")), group ? "machines" : "targets");
+        show_targets_of_dry(cli, dry);
+    } else {
+        fprintf(cli->out, "%s %s is there already: it is %s; nothing would be changed.\n", noun,
                 member_text(dry, "deploy_id"), member_text(dry, "state"));
+    }
     return *member_text(dry, "refused") ? EXIT_FAILED : EXIT_DONE;
 }
 
 int deploy_ask(struct cli *cli, const struct invocation *invocation, const char *subject, const char *noun,
-               const struct deploy_finish *finishes, int (*show)(struct cli *cli, const json_t *dry), json_t *body)
+               const struct deploy_finish *finishes, json_t *body)
 {
     bool dry = invocation_has(invocation, "dry-run");
     json_t *deploy = NULL;
@@ -165,7 +168,7 @@ int deploy_ask(struct cli *cli, const struct invocation *invocation, const char 
         return deploy_wait(cli, subject, noun, finishes, deploy);
     }
     if (code == 0 && dry)
-        code = show(cli, deploy);
+        code = show_dry(cli, noun, deploy);
     else if (code == 0 && cli->json)
         cli_print_json(cli, deploy);
     else if (code == 0)
@@ -193,7 +196,7 @@ int run_deploy_begin(struct cli *cli, const struct invocation *invocation)
         invocation_value(invocation, "overlap"), "quiesce", invocation_value(invocation, "quiesce"), "auto_revert",
         invocation_has(invocation, "auto-revert"), "group", invocation_has(invocation, "group"), "group_limit",
         invocation_value(invocation, "group-limit"), "reason", invocation_value(invocation, "reason"), "dry_run", dry);
-    return deploy_ask(cli, invocation, "deploy begin", "deploy", begin_finishes, begin_dry, body);
+    return deploy_ask(cli, invocation, "deploy begin", "deploy", begin_finishes, body);
 }
 
 /* ---- how it ended ---- */

@@ -55,29 +55,6 @@ static int check_words(struct cli *cli, const char *subject, const struct invoca
 
 /* ---- create ---- */
 
-static int show_dry(struct cli *cli, const json_t *dry)
-{
-    const json_t *target;
-    size_t index;
-
-    if (cli->json) {
-        cli_print_json(cli, dry);
-    } else if (!json_object_get(dry, "dry_run")) {
-        fprintf(cli->out, "group %s is there already: it is %s; nothing would be changed.\n",
-                member_text(dry, "deploy_id"), member_text(dry, "state"));
-    } else {
-        fprintf(cli->out, "group %s would be the snapshot %s of %zu machines; nothing has been changed.\n",
-                member_text(dry, "deploy_id"), member_text(dry, "snapshot"),
-                json_array_size(json_object_get(dry, "targets")));
-        json_array_foreach(json_object_get(dry, "targets"), index, target)
-            fprintf(cli->out, "  %s on %s%s%s\n", deploy_target_name(target), member_text(target, "host"),
-                    *member_text(target, "refused") ? "  " : "", member_text(target, "refused"));
-        if (*member_text(dry, "refused"))
-            fprintf(cli->out, "It would be refused: %s\n", member_text(dry, "refused"));
-    }
-    return *member_text(dry, "refused") ? EXIT_FAILED : EXIT_DONE;
-}
-
 static int create_group(struct cli *cli, const struct invocation *invocation)
 {
     static const char *const allowed[] = {"name", NULL};
@@ -94,7 +71,7 @@ static int create_group(struct cli *cli, const struct invocation *invocation)
                              1, "standing", 1, "group_limit", invocation_value(invocation, "group-limit"), "ttl",
                              invocation_value(invocation, "group-ttl"), "reason",
                              invocation_value(invocation, "reason"), "dry_run", dry);
-    return deploy_ask(cli, invocation, "snapshot create", "group", made, show_dry, body);
+    return deploy_ask(cli, invocation, "snapshot create", "group", made, body);
 }
 
 int run_snapshot_create(struct cli *cli, const struct invocation *invocation)

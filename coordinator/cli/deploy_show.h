@@ -17,7 +17,7 @@ int deploy_wait(struct cli *cli, const char *subject, const char *noun, const st
                 json_t *deploy);
 /* Asks for the new deploy that `body` says, which it takes over; then waits for it, shows what it would be (dry_run), or says its id, as asked. Returns the exit code. */
 int deploy_ask(struct cli *cli, const struct invocation *invocation, const char *subject, const char *noun,
-               const struct deploy_finish *finishes, int (*show)(struct cli *cli, const json_t *dry), json_t *body);
+               const struct deploy_finish *finishes, json_t *body);
 extern const struct deploy_finish deploy_reverts[];
 /* "the last stood still 12 ms after the first, none for longer than 80 ms", of a consistency group; members: frozen_ms, spread_ms. "": nothing is known. */
 void deploy_group_text(const json_t *items, const char *member, struct text *out);
