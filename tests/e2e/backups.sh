@@ -119,13 +119,13 @@ test_a_restore_to_a_new_machine_boots_with_the_same_data() {
     "$stack" guest wait "$DIR" "$host" "$vm-copy" || fail "$vm-copy does not boot"
     equal "orders of the copy" "$hash" "$(orders_hash "$host" "$vm-copy")"
     equal "orders of the source" "$hash" "$(orders_hash "$host" "$vm")"
-    eventually 20 "$vm-copy is a target" eval 'fleetsnap target show shop-1-copy >/dev/null 2>&1'
+    eventually 60 "$vm-copy is a target" eval 'fleetsnap target show shop-1-copy >/dev/null 2>&1'
     expect 1 backup restore "$(newest)" --as "$vm" --yes # the name is taken
 }
 
 test_the_full_alone_has_the_old_data() {
     expect_json 0 backup restore "$(oldest)" --as "$vm-old" --yes
-    eventually 20 "$vm-old is a target" eval 'fleetsnap target show shop-1-old >/dev/null 2>&1'
+    eventually 60 "$vm-old is a target" eval 'fleetsnap target show shop-1-old >/dev/null 2>&1'
     equal "state of a machine that was not asked to start" shutoff "$(fleetsnap target show "$vm-old" --json | jq -r .state)"
 }
 
@@ -189,7 +189,7 @@ test_a_repository_without_its_marker_is_refused() {
         mv "$marker" "$DIR/marker"
         run backup create shop-2 --repository "$libvirtd-backups"
         mv "$DIR/marker" "$marker"
-        eventually 30 "the repository is seen again" repository_seen "$libvirtd-backups"
+        eventually 60 "the repository is seen again" repository_seen "$libvirtd-backups"
         [[ $code == 2 ]] || break # its host had just told that it is not there, so nobody was asked
     done
     equal "exit code without a marker" 1 "$code"
@@ -224,7 +224,7 @@ test_job_set_rate_of_a_running_backup() {
 }
 
 test_a_machine_that_is_off_is_backed_up_too() {
-    eventually 30 "the repository is seen" repository_seen "$libvirtd-backups" # its marker was away a moment ago
+    eventually 60 "the repository is seen" repository_seen "$libvirtd-backups" # its marker was away a moment ago
     expect_json 0 backup create "$libvirtd/twin" --repository "$libvirtd-backups"
     expect_json 0 backup show "$(json .result.point)"
     holds '.level == "off" and .backup_kind == "full"'
@@ -232,14 +232,14 @@ test_a_machine_that_is_off_is_backed_up_too() {
 
 test_a_machine_that_is_gone_has_its_backups() {
     local id
-    eventually 30 "the repository is seen" repository_seen "$libvirtd-backups"
+    eventually 60 "the repository is seen" repository_seen "$libvirtd-backups"
     expect_json 0 backup list "$libvirtd/twin"
     expect 0 backup restore "$(json '.[0].id')" --as vanished --yes
-    eventually 20 "vanished is a target" eval 'fleetsnap target show vanished >/dev/null 2>&1'
+    eventually 60 "vanished is a target" eval 'fleetsnap target show vanished >/dev/null 2>&1'
     expect_json 0 backup create vanished --repository "$libvirtd-backups"
     id=$(json .job_id)
     virsh_on "$libvirtd" undefine vanished >/dev/null || fail "vanished does not vanish"
-    eventually 20 "vanished is no target" eval '! fleetsnap target show vanished >/dev/null 2>&1'
+    eventually 60 "vanished is no target" eval '! fleetsnap target show vanished >/dev/null 2>&1'
     expect_json 0 backup list --gone
     holds 'map(.id) == ["'"$id"'"]'
     expect_json 0 backup list vanished # its name still names its backups
@@ -255,7 +255,7 @@ test_a_retired_machine_can_be_undefined_and_restored() {
     local id
     expect_json 0 backup list "$libvirtd/twin"
     expect 0 backup restore "$(json '.[0].id')" --as retiree --start running --yes
-    eventually 20 "retiree is a target" eval 'fleetsnap target show retiree >/dev/null 2>&1'
+    eventually 60 "retiree is a target" eval 'fleetsnap target show retiree >/dev/null 2>&1'
     expect_json 0 backup create retiree --repository "$libvirtd-backups"
     id=$(json .job_id)
     expect 0 snapshot create retiree --name ours
@@ -270,13 +270,13 @@ test_a_retired_machine_can_be_undefined_and_restored() {
     expect 0 target retire retiree --foreign --yes
     says 'Nothing is in the way'
     virsh_on "$libvirtd" undefine retiree >/dev/null || fail "retiree cannot be undefined"
-    eventually 20 "retiree is no target" eval '! fleetsnap target show retiree >/dev/null 2>&1'
+    eventually 60 "retiree is no target" eval '! fleetsnap target show retiree >/dev/null 2>&1'
     expect_json 0 backup restore retiree --at latest --as second --on "$libvirtd" --yes
     holds '.result.point == "'"$id"'"'
-    eventually 20 "second is a target" eval 'fleetsnap target show second >/dev/null 2>&1'
+    eventually 60 "second is a target" eval 'fleetsnap target show second >/dev/null 2>&1'
     expect 0 target retire second --backups delete --really-last --yes # it has none
     virsh_on "$libvirtd" undefine second >/dev/null
-    eventually 20 "second is no target" eval '! fleetsnap target show second >/dev/null 2>&1'
+    eventually 60 "second is no target" eval '! fleetsnap target show second >/dev/null 2>&1'
     expect 0 backup delete "$id" --really-last --yes
 }
 

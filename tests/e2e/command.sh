@@ -55,17 +55,17 @@ test_what_is_held_waits_and_what_is_pinned_stays() {
     says 'is held: new disk'
     expect 0 snapshot create "$target" --name held --kind internal --no-wait
     job=$out
-    eventually 20 "the job waits for the hold" waits_for "$job" 'new disk'
+    eventually 60 "the job waits for the hold" waits_for "$job" 'new disk'
     expect_json 0 holds
     holds 'map(.reason) == ["new disk"]'
     expect 0 release "$target"
-    eventually 30 "the job is done" job_in "$job" SUCCEEDED
+    eventually 60 "the job is done" job_in "$job" SUCCEEDED
     expect 0 hold -l app=twin --for 1h --reason audit
     expect 0 snapshot create "$target" --name late --kind internal --no-wait
     job=$out
-    eventually 20 "the job waits for the hold of its label" waits_for "$job" audit
+    eventually 60 "the job waits for the hold of its label" waits_for "$job" audit
     expect 0 release -l app=twin
-    eventually 30 "the job is done" job_in "$job" SUCCEEDED
+    eventually 60 "the job is done" job_in "$job" SUCCEEDED
 
     expect 0 snapshot pin "$target" held --reason release
     expect 1 snapshot delete "$target" held --yes
@@ -106,11 +106,11 @@ test_not_reachable_is_5() {
 
 test_jobs_are_listed_cancelled_and_retried() {
     start_job snapshot create shop-1 --name too-late --not-before 1h
-    eventually 20 "the job is at its host" eval '[[ $(job_state $job) == WAITING || $(job_state $job) == ACCEPTED ]]'
+    eventually 60 "the job is at its host" eval '[[ $(job_state $job) == WAITING || $(job_state $job) == ACCEPTED ]]'
     expect_json 0 job list --open
     holds 'map(.job_id) | index("'"$job"'") != null'
     expect 0 job cancel "${job:0:8}" --reason 'wrong machine'
-    eventually 20 "the job is cancelled" job_in "$job" CANCELLED
+    eventually 60 "the job is cancelled" job_in "$job" CANCELLED
     one_end "$job"
     expect 4 job watch "$job"
     expect 1 job cancel "$job"
@@ -124,7 +124,7 @@ test_jobs_are_listed_cancelled_and_retried() {
     equal "what it replaces" "$job" "$(job_json "$out" | jq -r .replaces)"
     local retried=$out
     run job cancel "$retried" # the retry begins at once: this may come too late
-    eventually 30 "the retried job ends" job_ended "$retried"
+    eventually 60 "the retried job ends" job_ended "$retried"
     expect_json 0 snapshot list shop-1 --live
     [[ $(jq 'map(select(.name == "too-late")) | length' <<<"$out") == 0 ]] || expect 0 snapshot delete shop-1 too-late --yes
     expect 2 job show ffffffff
@@ -241,7 +241,7 @@ test_the_audit_log_says_who_asked_and_proves_itself() {
     new_token auditor --role viewer
     as_token auditor snapshot create shop-1 --name forbidden
     audit_has_refusal() { fleetsnap audit list --config "$config" --who auditor --refused --json | jq -e 'length > 0 and all(.who == "auditor")' >/dev/null; }
-    eventually 30 'the refusal is in the audit log' audit_has_refusal
+    eventually 60 'the refusal is in the audit log' audit_has_refusal
     expect 0 audit check --config "$config"
     says 'each names the hash of the one before'
     expect 0 audit list --config "$config" --action token.put --subject auditor

@@ -12,12 +12,12 @@ killed_at() { # POINT
     FLEETSNAP_CRASH=$1 "$stack" coordinator start "$DIR" || fail "the coordinator does not start"
     E2E_TIMEOUT=20 run snapshot create "$target" --name "$name" --kind internal --request-id "$name" --no-wait
     [[ $code != 0 ]] || first=$out
-    eventually 20 "the coordinator dies at $1" process_ended coordinator
+    eventually 60 "the coordinator dies at $1" process_ended coordinator
     "$stack" coordinator start "$DIR" || fail "the coordinator does not start again"
     expect 0 snapshot create "$target" --name "$name" --kind internal --request-id "$name" --no-wait
     job=$out
     [[ -z $first ]] || equal "id of the repeated request" "$first" "$job"
-    eventually 40 "the job is done" job_in "$job" SUCCEEDED
+    eventually 60 "the job is done" job_in "$job" SUCCEEDED
     one_end "$job"
     equal "snapshots of that name" 1 "$(named "$name")"
     equal "jobs for that name" 1 "$(fleetsnap job list --op snapshot.create --json --limit 100 | jq --arg name "$name" '[.[] | select(.params.name == $name)] | length')"

@@ -351,7 +351,7 @@ after_job_undo__in_place() {
 ask_repository_init() { ask=(repository init "$tag" --host "$host" --path "$(host_folder "$host")/repository/$tag"); }
 before_repository_init() { ask_repository_init; }
 effect_repository_init() {
-    eventually 15 "the repository is listed" eval 'fleetsnap repository show $tag >/dev/null 2>&1'
+    eventually 60 "the repository is listed" eval 'fleetsnap repository show $tag >/dev/null 2>&1'
     equal "markers" 1 "$(find "$(host_folder "$host")/repository/$tag" -maxdepth 1 -type f | wc -l)"
 }
 after_repository_init() {
@@ -374,7 +374,7 @@ ask_repository_clean() { ask=(repository clean "$repository" --yes); }
 before_repository_clean() {
     start_job backup create "$host/$vm" --repository "$repository" --kind full --include vdz
     failed=$job
-    eventually 20 "a backup of no disk fails" job_in "$failed" FAILED
+    eventually 60 "a backup of no disk fails" job_in "$failed" FAILED
     mkdir -p "$(left_folder)"
     echo half >"$(left_folder)/vda.qcow2.part"
     ask_repository_clean
@@ -412,7 +412,7 @@ unplan_repository_remove() {
 }
 repository_gone() { ! fleetsnap repository show "$tag" >/dev/null 2>&1; }
 effect_repository_remove() {
-    eventually 15 "the repository is in no list" repository_gone
+    eventually 60 "the repository is in no list" repository_gone
     equal "backups of it in the catalogue" 0 "$(point_count "$removed_point")"
     equal "folders of its backup" 1 "$(find "$(host_folder "$host")/repository/$tag" -path "*/$removed_point/vda.qcow2" | wc -l)"
 }
@@ -515,7 +515,7 @@ kept_checkpoint() { [[ $(fleetsnap target show "$host/$vm" --json | jq --arg nam
 effect_target_export() {
     local kept=0
     [[ $(job_state "$job") != SUCCEEDED ]] || kept=1
-    eventually 20 "$kept checkpoint of it" kept_checkpoint "$kept"
+    eventually 60 "$kept checkpoint of it" kept_checkpoint "$kept"
     [[ ! -e $(export_socket) ]] || fail "the socket is still there"
     [[ ! -e $(host_folder "$host")/disks/fleetsnap-export ]] || fail "scratch is still there"
 }

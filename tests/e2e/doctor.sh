@@ -12,7 +12,7 @@ finds() { # STATUS SUBJECT: in the doctor's list
 not_ok() { ! doctor_green; }
 
 test_green() {
-    eventually 30 "the doctor is green" doctor_green
+    eventually 60 "the doctor is green" doctor_green
     expect_json 0 doctor
     holds '.ok and ([.checks[].status] | index("fail") == null)'
     holds '[.checks[].subject] | contains(["kafka", "redis", "host alpha", "host gamma"])'
@@ -22,7 +22,7 @@ test_green() {
 
 test_the_guest_agent_is_silent() {
     guest gamma shop-2 'kill -STOP $(pidof qemu-ga)'
-    eventually 40 "the doctor names the silent agent" finds warn shop-2
+    eventually 60 "the doctor names the silent agent" finds warn shop-2
     expect 0 doctor # a warning alone is no illness
     says shop-2 'agent does not answer' qemu-guest-agent
     expect 1 snapshot create shop-2 --name impossible --quiesce require
@@ -31,7 +31,7 @@ test_the_guest_agent_is_silent() {
     holds '.result.facts.level == "crash"'
     expect 0 snapshot delete shop-2 crash-consistent --yes
     guest gamma shop-2 'kill -CONT $(pidof qemu-ga)'
-    eventually 40 "the doctor has nothing against the agent" eval '! finds warn shop-2'
+    eventually 60 "the doctor has nothing against the agent" eval '! finds warn shop-2'
 }
 
 test_a_worker_is_down() {
@@ -42,12 +42,12 @@ test_a_worker_is_down() {
     expect 1 snapshot revert shop-2 whatever --yes # destroys: not for a host that may not be there
     says gamma
     "$stack" worker start "$DIR" gamma || fail "the worker does not start"
-    eventually 40 "the doctor is green again" doctor_green
+    eventually 60 "the doctor is green again" doctor_green
 }
 
 test_redis_is_down() {
     "$stack" redis stop "$DIR"
-    eventually 30 "the doctor names redis" finds fail redis
+    eventually 60 "the doctor names redis" finds fail redis
     expect 1 doctor
     says redis
     "$stack" redis start "$DIR"
@@ -58,7 +58,7 @@ test_redis_is_down() {
 
 test_redis_is_filled_anew() {
     "$stack" redis restart "$DIR"
-    eventually 30 "the doctor says that redis is rebuilt" finds warn redis
+    eventually 60 "the doctor says that redis is rebuilt" finds warn redis
     expect 0 doctor
     says redis 'was restarted or lost its memory' 'It ends by itself'
     eventually 60 "the doctor has nothing against redis" eval '! finds warn redis && doctor_green'
@@ -66,7 +66,7 @@ test_redis_is_filled_anew() {
 
 test_a_dead_letter() {
     "$tools/kafka_record" put fleetsnap.status 0 --key nonsense --header fs-host=alpha <<<'no status at all' || fail "nothing was written"
-    eventually 30 "the doctor names the dead letter" finds warn 'dead letters'
+    eventually 60 "the doctor names the dead letter" finds warn 'dead letters'
     expect 0 doctor
     says 'dead letters' 'could not be read or trusted' 'fleetsnap dlq list'
 }

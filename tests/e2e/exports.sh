@@ -28,7 +28,7 @@ ended_as() { # STATE TEXT
     eventually 90 "job $job is $1" job_in "$job" "$1"
     [[ $(job_json "$job" | jq -r .error.text) == *"$2"* ]] || fail "it does not say: $2, but $(job_json "$job" | jq -r .error.text)"
     nothing_is_left
-    eventually 20 "only the checkpoints of before, $before" checkpoints_are "$before"
+    eventually 60 "only the checkpoints of before, $before" checkpoints_are "$before"
 }
 guest_writes() { guest "$host" "$vm" "dd if=/dev/urandom of=/data/$1 bs=64k count=$2 2>/dev/null; sync" || fail "$vm does not write"; }
 
@@ -52,7 +52,7 @@ test_a_full_one_is_one_moment() {
     expect 0 target export-finish "$job" --how done
     job_in "$job" SUCCEEDED || fail "it is $(job_state "$job")"
     nothing_is_left
-    eventually 20 "its checkpoint is kept" has_checkpoint "$job"
+    eventually 60 "its checkpoint is kept" has_checkpoint "$job"
 }
 
 # Only what the bitmap names is taken from the second copy: with it the first one becomes the second.
@@ -72,7 +72,7 @@ test_an_incremental_one_by_its_bitmap() {
     expect 0 target export-finish "$host/$vm" --how done
     says 'checkpoint kept'
     nothing_is_left
-    eventually 20 "its checkpoint is kept, too" has_checkpoint "$job"
+    eventually 60 "its checkpoint is kept, too" has_checkpoint "$job"
 }
 
 test_a_cancelled_one_leaves_nothing() {
@@ -134,7 +134,7 @@ test_one_that_nobody_watches() {
     says 11111111 'no job watches it'
     expect 0 target export-finish "$host/$vm" --how cancel --yes
     nothing_is_left
-    eventually 20 "its checkpoint is gone" checkpoints_are "$before"
+    eventually 60 "its checkpoint is gone" checkpoints_are "$before"
     expect 0 target export-finish "$host/$vm" --how check
     says 'nothing of ours is exported'
     expect 1 target export-finish "$host/$vm" --how done --yes
@@ -142,7 +142,7 @@ test_one_that_nobody_watches() {
 
 test_what_it_left_can_be_taken_back() {
     expect 0 target retire "$host/$vm" --yes
-    eventually 20 "no checkpoint is left" checkpoints_are '[]'
+    eventually 60 "no checkpoint is left" checkpoints_are '[]'
     rm -rf "$place"
 }
 

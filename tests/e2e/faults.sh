@@ -46,7 +46,7 @@ test_the_same_record_twice() {
     find_record "$job"
     before=$(said_of "$job")
     "$record" again fleetsnap.jobs "$partition" "$offset" >/dev/null || fail "the record was not sent"
-    eventually 20 "the repeat is answered" more_said "$job" "$before"
+    eventually 60 "the repeat is answered" more_said "$job" "$before"
     equal "snapshots" twice "$(names)"
     equal "state" SUCCEEDED "$(job_state "$job")"
     one_end "$job"
@@ -61,7 +61,7 @@ test_a_repeat_of_what_destroys() {
     local before
     before=$(said_of "$job")
     "$record" again fleetsnap.jobs "$partition" "$offset" >/dev/null || fail "the record was not sent"
-    eventually 20 "the repeat is answered" more_said "$job" "$before"
+    eventually 60 "the repeat is answered" more_said "$job" "$before"
     pass_by "$vm"
     equal "snapshots" twice "$(names)"
     expect 0 snapshot delete "$vm" twice --yes
@@ -95,9 +95,9 @@ test_a_wrong_mac_and_a_job_redirected() {
     expect 0 job watch "$job"
     find_record "$job"
     "$record" again fleetsnap.jobs "$partition" "$offset" --header "fs-mac=1:$(head -c 32 /dev/zero | base64)" >/dev/null
-    eventually 20 "the forged record is a dead letter" letters_are $((letters + 1))
+    eventually 60 "the forged record is a dead letter" letters_are $((letters + 1))
     "$record" again fleetsnap.jobs "$partition" "$offset" --header "fs-job=00000000-0000-4000-8000-000000000000" >/dev/null
-    eventually 20 "so is one with another job's name" letters_are $((letters + 2))
+    eventually 60 "so is one with another job's name" letters_are $((letters + 2))
     expect_json 0 dlq list
     holds 'map(.reason) | all(length > 3)'
     expect 2 job show 00000000-0000-4000-8000-000000000000
@@ -107,7 +107,7 @@ test_a_wrong_mac_and_a_job_redirected() {
     local to=$partition
     find_record "$job"
     "$record" again fleetsnap.jobs "$partition" "$offset" --to "$to" --header "fs-host=$host" >/dev/null
-    eventually 20 "so is another host's order" letters_are $((letters + 3))
+    eventually 60 "so is another host's order" letters_are $((letters + 3))
     equal "snapshots" mine "$(names)"
     expect 0 snapshot delete "$vm" mine --yes
     expect 0 snapshot delete shop-2 theirs --yes
@@ -124,7 +124,7 @@ test_rubbish() {
     "$record" put fleetsnap.jobs "$partition" --header "fs-host=$host" </dev/null >/dev/null
     "$record" put fleetsnap.jobs "$partition" --tombstone --key "$host" --header "fs-host=$host" >/dev/null
     echo 'no headers at all' | "$record" put fleetsnap.jobs "$partition" >/dev/null
-    eventually 20 "what was for $host is among the dead letters" letters_at_least $((letters + 3))
+    eventually 60 "what was for $host is among the dead letters" letters_at_least $((letters + 3))
     head -c 500 /dev/urandom | "$record" put fleetsnap.status 0 --header "fs-host=$host" --header "fs-job=$job" --header 'fs-mac=1:AAAA' >/dev/null
     head -c 500 /dev/urandom | "$record" put fleetsnap.catalog 0 --key rubbish --header "fs-host=$host" >/dev/null
     head -c 500 /dev/urandom | "$record" put fleetsnap.inventory 0 --key "$host" --header "fs-host=$host" >/dev/null
@@ -137,7 +137,7 @@ test_rubbish() {
     expect_json 0 dlq show $first
     holds '.reason | length > 3'
     expect 0 snapshot list "$vm" --live
-    eventually 20 "the doctor is green" doctor_green
+    eventually 60 "the doctor is green" doctor_green
 }
 
 test_a_worker_that_is_away() {
@@ -146,10 +146,10 @@ test_a_worker_that_is_away() {
     start_job snapshot create shop-2 --name late --deadline 1s
     late=$job
     start_job snapshot create shop-2 --name patient
-    eventually 5 "the deadline has passed" it_is_past $(($(date +%s%3N) + 1000))
+    eventually 60 "the deadline has passed" it_is_past $(($(date +%s%3N) + 1000))
     truth "the job has ended without its worker" eval '! job_ended $job'
     "$stack" worker start "$DIR" gamma || fail "the worker does not start"
-    eventually 40 "the job is done" job_in "$job" SUCCEEDED
+    eventually 60 "the job is done" job_in "$job" SUCCEEDED
     one_end "$job"
     equal "state of the job whose deadline has passed" EXPIRED "$(job_state "$late")"
     expect 4 job watch "$late"
@@ -190,7 +190,7 @@ test_a_cancel_in_the_middle_leaves_nothing() {
     busy_backup
     before=$(fleetsnap backup list "$vm" --json | jq length)
     expect 0 job cancel "$job"
-    eventually 40 "the backup is cancelled" job_in "$job" CANCELLED
+    eventually 60 "the backup is cancelled" job_in "$job" CANCELLED
     one_end "$job"
     equal "backups" "$before" "$(fleetsnap backup list "$vm" --json | jq length)"
     truth "its folder is still there" eval '! find "$(host_folder $host)/repository/$host-backups" -path "*$job*" | grep -q .'
@@ -200,20 +200,20 @@ test_a_cancel_in_the_middle_leaves_nothing() {
 test_the_worker_dies_while_the_guest_is_frozen() {
     "$stack" worker stop "$DIR" gamma
     FLEETSNAP_CRASH=effect.after:freeze "$stack" worker start "$DIR" gamma || fail "the worker does not start"
-    eventually 40 "the host is alive" host_alive gamma
+    eventually 60 "the host is alive" host_alive gamma
     start_job snapshot create shop-2 --name frozen --quiesce require
-    eventually 30 "the worker dies" worker_ended gamma
+    eventually 60 "the worker dies" worker_ended gamma
     truth "shop-2 is not frozen, so this test shows nothing" eval '! WRITES_TIMEOUT=2 writes gamma shop-2'
     # The agent dies, too: the one that takes its place thaws what it did not freeze.
     guest gamma shop-2 'killall -9 qemu-ga' || fail "the agent was not killed"
     # What it dies of before it can even look is not the job's doing, however often.
     for _ in 1 2; do
         FLEETSNAP_CRASH=connect.before:libvirt "$stack" worker start "$DIR" gamma 2>/dev/null
-        eventually 30 "the worker dies as it connects" worker_ended gamma
+        eventually 60 "the worker dies as it connects" worker_ended gamma
     done
     "$stack" worker start "$DIR" gamma || fail "the worker does not start again"
-    eventually 20 "the guest writes again" writes gamma shop-2
-    eventually 40 "the job is done" job_in "$job" SUCCEEDED
+    eventually 60 "the guest writes again" writes gamma shop-2
+    eventually 60 "the job is done" job_in "$job" SUCCEEDED
     one_end "$job"
     expect 0 snapshot delete shop-2 frozen --yes
 }

@@ -85,7 +85,7 @@ test_retention_deletes_by_itself_and_only_its_own() {
     expect_json 0 policy preview "$policy"
     holds '[.retention[].points[] | select(.keep) | .rule] | index("last 1 of 1") != null and index("not of this policy") != null'
     eventually 60 "one backup of the policy is left" made_is 1
-    eventually 30 "the deletions are a run that is done" has_run retention
+    eventually 60 "the deletions are a run that is done" has_run retention
     expect 0 backup show "$own"
 }
 
@@ -101,7 +101,7 @@ test_snapshots_expire_by_their_own_rules() {
     backups=$(made)
     also "$policy-s" "operation: snapshot.create" "snapshot: {disk_only: true}" "retention: {last: 1}"
     expect 0 policy run-now "$policy-s"
-    eventually 10 "the snapshot is there" snapshots_are 1
+    eventually 60 "the snapshot is there" snapshots_are 1
     sleep 1 # their names hold the second
     expect 0 policy run-now "$policy-s"
     eventually 60 "one snapshot of the policy is left" snapshots_are 1
@@ -144,7 +144,7 @@ killed_at() { # POINT
     "$stack" coordinator stop "$DIR"
     FLEETSNAP_CRASH=$1 "$stack" coordinator start "$DIR" || fail "the coordinator does not start"
     E2E_TIMEOUT=30 run policy run-now "$policy" --no-wait
-    eventually 20 "the coordinator dies at $1" process_ended coordinator
+    eventually 60 "the coordinator dies at $1" process_ended coordinator
     "$stack" coordinator start "$DIR" || fail "the coordinator does not start again"
     expect_json 0 run list --policy "$policy"
     equal "runs" $((before + 1)) "$(json length)"
@@ -164,7 +164,7 @@ test_a_run_that_was_not_written_is_no_run() {
     FLEETSNAP_CRASH=run.before:manual "$stack" coordinator start "$DIR" || fail "the coordinator does not start"
     E2E_TIMEOUT=30 run policy run-now "$policy" --no-wait
     differs "exit code" 0 "$code"
-    eventually 20 "the coordinator dies" process_ended coordinator
+    eventually 60 "the coordinator dies" process_ended coordinator
     "$stack" coordinator start "$DIR" || fail "the coordinator does not start again"
     equal "runs" "$before" "$(fleetsnap run list --policy "$policy" --json | jq length)"
 }

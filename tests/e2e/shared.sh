@@ -8,7 +8,7 @@ shared=$(host_folder "$host")/shared
 start_with() { # HOST FOLDERS: its worker, with these repositories
     "$stack" worker stop "$DIR" "$1"
     WORKER_ARGS="--repositories=$2" "$stack" worker start "$DIR" "$1" || fail "the worker of $1 does not start"
-    eventually 30 "host $1 is alive" host_alive "$1"
+    eventually 60 "host $1 is alive" host_alive "$1"
 }
 both_have_it() { [[ $(fleetsnap repository show both --json 2>/dev/null | jq -r '[.hosts[] | select(.ok) | .host] | sort | join(" ")') == "$(printf '%s\n' "$host" "$other" | sort | xargs)" ]]; }
 ids_in() { fleetsnap backup list "$1" --json | jq -r --arg repository "$(fleetsnap repository show both --json | jq -r .id)" '.[] | select(.repository == $repository) | .id'; } # TARGET
@@ -70,7 +70,7 @@ test_a_dead_hosts_machine_is_restored_on_another() {
     expect 1 recover --host "$host" --onto "$other"
     says 'is alive' 'there twice' --force
     "$stack" signal "$DIR" "worker-$host" KILL
-    eventually 30 "the worker of $host is gone" worker_ended "$host"
+    eventually 60 "the worker of $host is gone" worker_ended "$host"
     expect_json 7 recover --host "$host" --onto "$other" --dry-run
     holds '.run_id == null and ([.targets[] | select(.name == "'"$vm"'") | .onto, .point] == ["'"$other"'", "'"$id"'"])'
     holds '[.targets[] | select(.name == "twin")][0] | .onto == null and .why != null'
@@ -80,7 +80,7 @@ test_a_dead_hosts_machine_is_restored_on_another() {
     says "$vm on $other  SUCCEEDED" 'twin on' 'REFUSED' "fleetsnap host remove $host"
     disk=$(virsh_on "$other" domblklist "$vm" | awk '$1 == "vda" {print $2}')
     truth "$vm on $other holds what was backed up" qemu-img compare -q "$(find "$shared/both" -path "*/$id/vda.qcow2")" "$disk"
-    eventually 30 "it is the same machine as before" same_target
+    eventually 60 "it is the same machine as before" same_target
     virsh_on "$other" undefine "$vm" >/dev/null || fail "$vm of $other cannot be undefined"
     rm -r "$(host_folder "$other")/disks/$vm"
     start_with "$host" "$(host_folder "$host")/repository,$shared"

@@ -6,7 +6,7 @@ vm=shop-1 host=$embed
 names() { fleetsnap snapshot list "$1" --json | jq -r '[.[].name] | sort | join(" ")'; } # TARGET
 named() { [[ $(names "$1") == "$2" ]]; }
 # The list is what the host reported last: a moment behind the end of a job.
-snapshots_are() { eventually 5 "the snapshots of $1 are \"$2\", not \"$(names "$1")\"" named "$1" "$2"; } # TARGET NAMES
+snapshots_are() { eventually 60 "the snapshots of $1 are \"$2\", not \"$(names "$1")\"" named "$1" "$2"; } # TARGET NAMES
 
 lose_orders() { # HOST VM
     guest "$1" "$2" 'rm -rf /data/orders; sync'
@@ -137,7 +137,7 @@ test_what_was_confirmed_is_what_is_done() {
     answer=$(curl -sS -H "Authorization: Bearer $(<"$FLEETSNAP_TOKEN_FILE")" -H 'Content-Type: application/json' -H "Idempotency-Key: digest-$$" \
         -d "$body" "$FLEETSNAP_URL/v1/jobs")
     job=$(jq -r .job_id <<<"$answer")
-    eventually 30 "the job $job ends ($answer)" job_ended "$job"
+    eventually 60 "the job $job ends ($answer)" job_ended "$job"
     equal "state of a job with another plan" FAILED "$(job_state "$job")"
     equal "kind of its error" conflict "$(job_json "$job" | jq -r .error.kind)"
     truth "the snapshot is gone" eval '[[ " $(names shop-1) " == *" later "* ]]'

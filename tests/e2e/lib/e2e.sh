@@ -21,7 +21,7 @@ run() { # ARGS... of fleetsnap
     local errors
     errors=$(mktemp)
     asked="fleetsnap $*"
-    out=$(timeout "${E2E_TIMEOUT:-90}" fleetsnap "$@" 2>"$errors" </dev/null)
+    out=$(timeout "${E2E_TIMEOUT:-180}" fleetsnap "$@" 2>"$errors" </dev/null)
     code=$?
     err=$(<"$errors")
     rm -f "$errors"
@@ -191,7 +191,7 @@ orphan_export() { # HOST VM UUID JOB
 
 restart_worker() { # HOST
     "$stack" worker restart "$DIR" "$1" || fail "the worker of $1 does not start again"
-    eventually 30 "host $1 is alive" host_alive "$1"
+    eventually 60 "host $1 is alive" host_alive "$1"
 }
 
 host_alive() { [[ $(fleetsnap host show "$1" --json 2>/dev/null | jq .alive) == true ]]; }

@@ -75,7 +75,7 @@ proc_start() { # NAME COMMAND...: in a session of its own, output appended to DI
         fields=(${stat##*) })
         echo "$$ ${fields[19]}" >"$record.new" && mv "$record.new" "$record" && exec "$@"' \
         proc_start "$DIR/pids/$name" "$@" </dev/null >>"$DIR/logs/$name.log" 2>&1 &
-    wait_until 10 test -e "$DIR/pids/$name" || die "$name did not start, see $DIR/logs/$name.log"
+    wait_until 60 test -e "$DIR/pids/$name" || die "$name did not start, see $DIR/logs/$name.log"
 }
 
 pid_ended() { [[ $(start_time "$1") != "$2" ]]; } # PID START
@@ -92,7 +92,7 @@ proc_stop() { # NAME [SIGNAL [SECONDS]]: SIGKILL when it has not ended by then; 
     start=$(start_time "$pid")
     kill "-${2:-TERM}" "$pid" 2>/dev/null || true
     kill -CONT "$pid" 2>/dev/null || true
-    wait_until "${3:-15}" pid_ended "$pid" "$start" || {
+    wait_until "${3:-60}" pid_ended "$pid" "$start" || {
         say "stack: $1 did not end by itself: killed"
         kill -KILL "$pid" 2>/dev/null || true
         wait_until 10 pid_ended "$pid" "$start" || true

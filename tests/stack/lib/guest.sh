@@ -95,13 +95,13 @@ guest_socket() { # HOST NAME
 guest_exec() { # HOST NAME COMMAND...: output and exit code of the command; 124: no answer in time, 125: guest is off
     local socket host=$1 name=$2
     shift 2
-    wait_until "${GUEST_TIMEOUT:-20}" guest_socket "$host" "$name" >/dev/null || { say "stack: guest $name on $host is not running"; return 125; }
+    wait_until "${GUEST_TIMEOUT:-60}" guest_socket "$host" "$name" >/dev/null || { say "stack: guest $name on $host is not running"; return 125; }
     socket=$(guest_socket "$host" "$name")
-    "$stack_here/guest_shell.py" "$socket" "${GUEST_TIMEOUT:-20}" "$*"
+    "$stack_here/guest_shell.py" "$socket" "${GUEST_TIMEOUT:-60}" "$*"
 }
 
 guest_ready() { # HOST NAME: it answers, and the agent runs in it
-    GUEST_TIMEOUT=30 guest_exec "$1" "$2" 'until pidof qemu-ga >/dev/null; do usleep 50000; done'
+    GUEST_TIMEOUT=180 guest_exec "$1" "$2" 'until pidof qemu-ga >/dev/null; do usleep 50000; done'
 }
 
 guest_hash() { # HOST NAME FOLDER

@@ -132,7 +132,7 @@ host_down() { # HOST: guests are switched off hard, nobody needs their data any 
     for pid in $(host_qemu_pids "$1"); do
         kill -KILL "$pid" 2>/dev/null || true
     done
-    wait_until 10 host_is_quiet "$1" || say "stack: a QEMU of $1 does not go away"
+    wait_until 60 host_is_quiet "$1" || say "stack: a QEMU of $1 does not go away"
     # As after a reboot: libvirt shall not look for the guests that ran.
     rm -rf "$DIR/hosts/$1"/vm/run/* "$DIR/hosts/$1"/vm/lib/qemu/domain-* "$DIR/hosts/$1"/vm/lib/qemu/channel/target/*
 }

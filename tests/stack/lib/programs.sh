@@ -30,7 +30,7 @@ programs_up() { # HOST...: those without a worker
     done
     all worker_start "${idle[@]}"
     for host; do
-        wait_until 30 host_is_known "$host" || die "the coordinator does not hear of host $host, see $DIR/logs/worker-$host.log"
+        wait_until 90 host_is_known "$host" || die "the coordinator does not hear of host $host, see $DIR/logs/worker-$host.log"
     done
 }
 

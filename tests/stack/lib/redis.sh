@@ -53,7 +53,7 @@ redis_up_or_dead() { redis_answers || ! proc_pid redis >/dev/null; }
 
 redis_start() {
     proc_start redis redis-server "$DIR/redis/redis.conf"
-    wait_until 20 redis_up_or_dead || die "redis does not answer on $(redis_address), see $DIR/logs/redis.log"
+    wait_until 60 redis_up_or_dead || die "redis does not answer on $(redis_address), see $DIR/logs/redis.log"
     proc_pid redis >/dev/null || { log_tail redis; die "redis ended while it was starting"; }
 }
 
