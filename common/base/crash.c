@@ -32,17 +32,17 @@ static void read_wanted(char *out, size_t size)
     out[strcspn(out, "\n")] = '\0';
 }
 
-/* "point[:detail][#n][~ms]", ended by '>' or the end of the text, against this passage. */
+/* "point[:detail][#n][~ms][=STOP]", ended by '>' or the end of the text, against this passage. */
 static bool matches(const char *text, const char *point, const char *detail)
 {
-    size_t length = strcspn(text, ":#~>");
+    size_t length = strcspn(text, ":#~=>");
 
     if (length != strlen(point) || strncmp(text, point, length) != 0)
         return false;
     if (text[length] != ':')
         return true;
     text += length + 1;
-    length = strcspn(text, "#~>");
+    length = strcspn(text, "#~=>");
     return detail && length == strlen(detail) && strncmp(text, detail, length) == 0;
 }
 
@@ -75,7 +75,9 @@ static void die(void)
     const char *delay = strchr(wanted + at, '~');
     pthread_t thread;
 
-    if (delay && pthread_create(&thread, NULL, die_later, (void *)(intptr_t)atoi(delay + 1)) == 0)
+    if (strstr(wanted + at, "=STOP"))
+        raise(SIGSTOP); /* by this thread, so that it goes no step further */
+    else if (delay && pthread_create(&thread, NULL, die_later, (void *)(intptr_t)atoi(delay + 1)) == 0)
         pthread_detach(thread);
     else
         kill(getpid(), SIGKILL);

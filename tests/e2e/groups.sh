@@ -17,7 +17,7 @@ write_alternately() {
     done
 }
 waits() { job_json "$(fleetsnap deploy status "$1" --json | jq -r --arg host "$2" '.targets[] | select(.host == $host) | .snapshot.job_id')" | jq -e '.state == "RUNNING" and .phase == "barrier"' >/dev/null; } # GROUP HOST
-written() { (($(cat "$1" 2>/dev/null || echo 0) >= $2)); } # FILE NUMBER
+written() { local n; n=$(cat "$1" 2>/dev/null); ((${n:-0} >= $2)); } # FILE NUMBER
 
 test_one_point_in_time_of_two_hosts() {
     local progress=$DIR/groups.progress writer first second early n
@@ -109,6 +109,39 @@ test_deaths_leave_nobody_frozen() {
     equal "snapshots of the one" "$id-1" "$(snapshots_of "$embed/shop-1")"
     equal "snapshots of the other" "$id-1" "$(snapshots_of "$libvirtd/shop-2")"
 }
+
+# One worker is stopped while all stand still, and the other's network is cut: Kafka and Redis are silent for it alone, and it hears that the group goes on no more.
+test_a_cut_network_leaves_nobody_frozen() {
+    ((EUID == 0)) || { echo "  a network namespace needs root"; return; }
+    "$stack" worker stop "$DIR" "$libvirtd"
+    OWN_NETWORK=1 "$stack" worker start "$DIR" "$libvirtd" || fail "the worker does not start in a network of its own"
+    "$stack" worker stop "$DIR" "$embed"
+    FLEETSNAP_CRASH=effect.after:freeze=STOP "$stack" worker start "$DIR" "$embed" || fail "the worker does not start"
+    eventually 60 "both hosts are there again" host_is_ready
+    expect 0 snapshot create -l app=shop --group --name "$id-7" --group-limit 15s --no-wait
+    eventually 60 "the one worker stops" worker_is_stopped "$embed"
+    eventually 60 "the machine of the other stands still" stands_still "$libvirtd" shop-2
+    "$stack" signal "$DIR" "network-$libvirtd" STOP
+    trap '"$stack" signal "$DIR" "network-$libvirtd" CONT; "$stack" signal "$DIR" "worker-$embed" CONT' EXIT
+    "$stack" signal "$DIR" "worker-$embed" CONT
+    eventually 60 "the machine of the cut-off worker writes" writes "$libvirtd" shop-2
+    eventually 60 "the other writes" writes "$embed" shop-1
+    expect_json 0 deploy status "$id-7"
+    holds '.ended == false' # without a word from there nobody knows
+    trap - EXIT
+    "$stack" signal "$DIR" "network-$libvirtd" CONT
+    eventually 180 "the group comes to nothing" group_is "$id-7" undone
+    equal "snapshots of the one" "$id-1" "$(snapshots_of "$embed/shop-1")"
+    equal "snapshots of the other" "$id-1" "$(snapshots_of "$libvirtd/shop-2")"
+    "$stack" worker stop "$DIR" "$libvirtd"
+    "$stack" worker start "$DIR" "$libvirtd" || fail "the worker does not start again"
+}
+worker_is_stopped() { # HOST
+    local stat
+    read -r stat <"/proc/$(cut -d' ' -f1 "$DIR/pids/worker-$1")/stat" && [[ ${stat##*) } == T* ]]
+}
+stands_still() { virsh_on "$1" qemu-agent-command "$2" '{"execute":"guest-fsfreeze-status"}' 2>/dev/null | grep -q frozen; } # HOST VM
+
 host_is_ready() { [[ $(fleetsnap snapshot create -l app=shop --group --name "$id-0" --dry-run --json | jq -r .refused) == null ]]; }
 
 test_as_before() {

@@ -1,14 +1,14 @@
 #!/usr/bin/python3
 """Waits until a server says that it is ready, as systemd would (sd_notify).
 
-wait_ready.py NAME SECONDS    listens on the abstract socket NAME; prints "listening", then "ready" or "late"
+wait_ready.py NAME SECONDS    listens on the socket NAME; prints "listening", then "ready" or "late"
 """
 import socket
 import sys
 import time
 
 channel = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-channel.bind("\0" + sys.argv[1])
+channel.bind(sys.argv[1])
 print("listening", flush=True)
 deadline = time.monotonic() + float(sys.argv[2])
 while time.monotonic() < deadline:

@@ -4,11 +4,12 @@ build_dir=${FLEETSNAP_BUILD:-$source_root/build/release}
 
 # A server that says when it is ready (sd_notify); one that ends instead, or takes too long, is a failure.
 start_and_wait() { # NAME COMMAND...
-    local name=$1 address="fleetsnap-$$-$1-$RANDOM" word= part= status=
+    local name=$1 address word= part= status=
     shift
+    address=$(mktemp -u /tmp/fs-notify.XXXXXX) # a path: what is abstract cannot be seen from another network
     exec 7< <("$stack_here/wait_ready.py" "$address" 60)
     read -r part <&7 # "listening"
-    NOTIFY_SOCKET=@$address proc_start "$name" "$@" 7<&-
+    NOTIFY_SOCKET=$address proc_start "$name" "$@" 7<&-
     while true; do # on a busy machine the time may run out within the word, or right after its last letter
         status=0
         read -r -t 0.1 part <&7 || status=$?
@@ -16,6 +17,7 @@ start_and_wait() { # NAME COMMAND...
         ((status > 128)) && proc_pid "$name" >/dev/null || break
     done
     exec 7<&-
+    rm -f "$address"
     [[ $word == ready ]] && return
     log_tail "$name"
     proc_pid "$name" >/dev/null && die "$name does not get ready" || die "$name ended while it was starting"
@@ -99,10 +101,21 @@ enroll() { # HOST: its bundle in DIR/bundles/HOST
     [[ -e $DIR/bundles/$1/worker.yaml ]] || fleetsnap host enroll "$1" --out "$DIR/bundles" >"$DIR/logs/enroll-$1.log" 2>&1 || { log_tail "enroll-$1"; die "host $1 could not be enrolled"; }
 }
 
+# With OWN_NETWORK=1 (root) the worker is in a network namespace of its own; `stack signal DIR network-HOST STOP` cuts it, CONT joins it again.
+own_network() { # HOST
+    local folder ports
+    folder=$(host_dir "$1")/network # short enough for the path of a socket
+    ports=($(<"$DIR/kafka/port") $(<"$DIR/redis/port"))
+    mkdir -p "$folder"
+    proc_pid "network-$1" >/dev/null || proc_start "network-$1" "$stack_here/relay.py" out "$folder" "${ports[@]}"
+    within=("$stack_here/own-network" "$folder" "$(IFS=,; echo "${ports[*]}")")
+}
+
 worker_start() { # HOST: what the bundle does not know, the paths of the host, comes by the command line
-    local host
+    local host within=()
     host=$(host_dir "$1")
-    start_and_wait "worker-$1" "$stack_here/in-host" "$host" "$build_dir/worker/fleetsnap-worker" --config "$DIR/bundles/$1/worker.yaml" \
+    [[ -z ${OWN_NETWORK:-} ]] || own_network "$1"
+    start_and_wait "worker-$1" "$stack_here/in-host" "$host" "${within[@]}" "$build_dir/worker/fleetsnap-worker" --config "$DIR/bundles/$1/worker.yaml" \
         "--state_directory=$host/state" "--libvirt.uri=$(host_uri "$1")" "--pools=$host/disks" "--repositories=$host/repository" ${WORKER_ARGS:-}
 }
 
