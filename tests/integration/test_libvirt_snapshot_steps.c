@@ -1,4 +1,4 @@
-/* The snapshot verbs on real QEMU, step by step: each has its way back, survives a dead worker, and leaves no guest frozen. */
+/* The snapshot verbs on real QEMU, step by step: each has its way back and survives a dead worker. */
 #include "support/snapshot_scene.h"
 
 #include "base/cleanup.h"
@@ -7,7 +7,6 @@
 #include "base/file.h"
 #include "worker/backends/libvirt/kept.h"
 
-#include <netinet/in.h>
 #include <string.h>
 
 static void tree_of_two(void)
@@ -204,140 +203,6 @@ static void a_dry_run_does_nothing(void **state)
     snap_expect_current(&rig, "two");
 }
 
-/* ---- a guest with an agent ---- */
-
-static int begin_real(void **state)
-{
-    (void)state;
-    snap_start_real(&rig);
-    return 0;
-}
-
-static bool frozen(void)
-{
-    long long seconds;
-    unsigned nanoseconds;
-
-    return virDomainGetTime(rig.host.domain, &seconds, &nanoseconds, 0) <
-           0; /* an agent that has frozen refuses all but a few commands */
-}
-
-static void a_quiesced_snapshot(void **state)
-{
-    struct outcome out = {0};
-    struct job *job = create("quiet");
-
-    (void)state;
-    snap_create_params(job)->quiesce = QUIESCE_REQUIRE;
-    snap_ok(&rig, job, &out);
-    assert_string_equal(facts_get(&out.report.result->facts, "level"), "filesystem");
-    assert_true(facts_get_int(&out.report.result->facts, "frozen_ms", -1) > 0);
-    assert_true(facts_get_int(&out.report.result->facts, "frozen", -1) > 0);
-    if (getenv("RIG_VERBOSE"))
-        fprintf(stderr, "frozen %s ms\n", facts_get(&out.report.result->facts, "frozen_ms"));
-    outcome_clear(&out);
-    assert_false(frozen());
-    snap_ok(&rig, revert("quiet"), NULL);
-    snap_expect_state(&rig, VIR_DOMAIN_RUNNING);
-}
-
-static void a_worker_dies_with_a_quiesced_snapshot(void **state)
-{
-    struct job *job = create("quiet");
-
-    (void)state;
-    snap_create_params(job)->quiesce = QUIESCE_REQUIRE;
-    assert_true(snap_dies_at(&rig, job, 1));
-    assert_false(frozen());
-    assert_int_equal(snap_count(&rig), 1);
-}
-
-static void nobody_stays_frozen(void **state)
-{
-    struct facts known = {0};
-    struct job *job = create("never");
-    struct step step = {.type = &step_freeze, .class = STEP_ADDS};
-    struct step_run run = {rig.backend, job, &known, NULL};
-    int64_t until = clock_monotonic_ms() + 20000;
-    struct err err = {0};
-
-    (void)state;
-    rig.host.config.frozen_limit_ms = 2000; /* long enough to be seen frozen on a busy machine */
-    facts_set(&step.args, "quiesce", "require", &err);
-    if (step_freeze.execute(&run, &step, &known, &err) < 0)
-        fail_msg("%s", err.text);
-    assert_true(frozen());
-    while (frozen() && clock_monotonic_ms() < until)
-        ;
-    assert_false(frozen());
-    assert_int_equal(step_thaw.execute(&run, &step, &known, &err), 0);
-    assert_string_equal(facts_get(&known, "thawed_early"), "1");
-    rig.host.config.frozen_limit_ms = 5000;
-    facts_clear(&known);
-    facts_clear(&step.args);
-    job_free(job);
-}
-
-/* The guard thaws at once: the snapshot is not what was demanded, so it goes, and the job is tried again. */
-static void a_required_freeze_lasts_or_nothing_is_made(void **state)
-{
-    struct job *job = create("never");
-
-    (void)state;
-    snap_create_params(job)->quiesce = QUIESCE_REQUIRE;
-    rig.host.config.frozen_limit_ms = 1;
-    snap_refused(&rig, job, ERR_RETRY, "thawed before the point in time was complete");
-    rig.host.config.frozen_limit_ms = 5000;
-    assert_false(frozen());
-    assert_int_equal(snap_count(&rig), 0);
-}
-
-static int free_port(void)
-{
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    socklen_t len = sizeof address;
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-    assert_int_equal(bind(fd, (struct sockaddr *)&address, len), 0);
-    assert_int_equal(getsockname(fd, (struct sockaddr *)&address, &len), 0);
-    close(fd);
-    return ntohs(address.sin_port);
-}
-
-/* A backup of someone else, which lasts until it is aborted. */
-static void begin_foreign_backup(void)
-{
-    char xml[512];
-
-    snprintf(xml, sizeof xml,
-             "<domainbackup mode='pull'><server transport='tcp' name='127.0.0.1' port='%d'/><disks><disk name='vda'>"
-             "<scratch file='%s/disks/scratch'/></disk></disks></domainbackup>",
-             free_port(), rig.host.root);
-    if (virDomainBackupBegin(rig.host.domain, xml, NULL, 0) < 0)
-        fail_msg("%s", virGetLastErrorMessage());
-}
-
-/* The call after the freeze would wait for libvirt's place for a job, half a minute with a frozen guest. */
-static void nothing_freezes_while_a_job_runs(void **state)
-{
-    struct facts known = {0};
-    struct job *job = create("never");
-    struct step step = {.type = &step_freeze, .class = STEP_ADDS};
-    struct step_run run = {rig.backend, job, &known, NULL};
-    struct err err = {0};
-
-    (void)state;
-    begin_foreign_backup();
-    facts_set(&step.args, "quiesce", "prefer", &err);
-    assert_true(step_freeze.execute(&run, &step, &known, &err) < 0);
-    assert_non_null(strstr(err.text, "foreign job: another backup runs"));
-    assert_false(frozen());
-    assert_int_equal(virDomainAbortJob(rig.host.domain), 0);
-    facts_clear(&known);
-    facts_clear(&step.args);
-    job_free(job);
-}
-
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
@@ -348,11 +213,6 @@ int main(int argc, char **argv)
         TEST_RAW(a_worker_may_die_in_create_and_delete),
         TEST_RAW(a_cancelled_create_leaves_nothing),
         TEST(a_dry_run_does_nothing),
-        cmocka_unit_test_setup(a_quiesced_snapshot, begin_real),
-        cmocka_unit_test_setup(a_worker_dies_with_a_quiesced_snapshot, begin_real),
-        cmocka_unit_test_setup(nobody_stays_frozen, begin_real),
-        cmocka_unit_test_setup(a_required_freeze_lasts_or_nothing_is_made, begin_real),
-        cmocka_unit_test_setup(nothing_freezes_while_a_job_runs, begin_real),
     };
 
     return possible(argc, argv) ? cmocka_run_group_tests(tests, open_host, close_host) : 77;

@@ -36,6 +36,11 @@ static enum agent_answer channel_state(virDomainPtr domain)
     return !state || strcmp(state, "connected") == 0 ? AGENT_ANSWERS : AGENT_SILENT;
 }
 
+bool libvirt_agent_answered(int code)
+{
+    return code == VIR_ERR_INTERNAL_ERROR || code == 113; /* AGENT_COMMAND_FAILED, since 11.2 */
+}
+
 /* guest-get-time is harmless, old, and quick. An agent that refuses it (while frozen, or by its own list) does answer. */
 static bool answers(struct libvirt_backend *backend, virDomainPtr domain)
 {
@@ -46,7 +51,7 @@ static bool answers(struct libvirt_backend *backend, virDomainPtr domain)
         return false;
     if (virDomainGetTime(domain, &seconds, &nanoseconds, 0) == 0)
         return true;
-    return libvirt_code() == VIR_ERR_INTERNAL_ERROR || libvirt_code() == 113;
+    return libvirt_agent_answered(libvirt_code());
 }
 
 enum agent_answer libvirt_agent_now(struct libvirt_backend *backend, virDomainPtr domain)
@@ -67,6 +72,13 @@ enum agent_answer libvirt_agent(struct libvirt_backend *backend, virDomainPtr do
     while ((answer = libvirt_agent_now(backend, domain)) == AGENT_SILENT && clock_monotonic_ms() < until)
         nanosleep(&(struct timespec){.tv_nsec = POLL_MS * 1000000L}, NULL);
     return answer;
+}
+
+const char *level_reached(const struct facts *known, const char *planned)
+{
+    bool frozen = facts_get_int(known, "frozen", 0) > 0 && !facts_get(known, "thawed_early");
+
+    return strcmp(planned, "filesystem") == 0 && !frozen ? "crash" : planned;
 }
 
 static int cannot_freeze(int quiesce, struct plan *plan, enum err_kind kind, const char *why, const char *hint,

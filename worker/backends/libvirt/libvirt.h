@@ -21,6 +21,7 @@ struct libvirt_backend {
     virConnectPtr connection; /* NULL until first use; reopened when dead */
     unsigned long version;    /* virConnectGetLibVersion */
     struct thaw_guard *guard; /* while a guest is frozen by this handle; see thaw_guard.h */
+    char unfrozen[UUID_TEXT]; /* the job whose freeze has certainly frozen nothing, until its thaw has read it; else empty */
 };
 
 static inline struct libvirt_backend *libvirt_of(struct backend *backend)
@@ -109,9 +110,12 @@ const char *domain_disk_backup(const struct domain_disk *disk, const char **out_
 enum agent_answer { AGENT_ANSWERS, AGENT_SILENT, AGENT_NONE };
 enum agent_answer libvirt_agent(struct libvirt_backend *backend, virDomainPtr domain);
 int libvirt_agent_timeout(struct libvirt_backend *backend, virDomainPtr domain, struct err *err);
+bool libvirt_agent_answered(int code); /* this error of a command is the agent's own answer */
 
 /* Steps and verbs that several verbs plan: freeze and thaw (libvirt/steps/freeze.c, thaw.c). */
 extern const struct step_type step_freeze, step_thaw;
+/* The level that was reached: "filesystem", where it was planned, only if the guest was frozen until the thaw. */
+const char *level_reached(const struct facts *known, const char *planned);
 /* Decides quiesce for a job: require (agent silent: ERR_RETRY with hint), prefer, never. Adds step_freeze when it will freeze; *out_frozen says so; reason why not into plan->facts "level_reason".
  * The plan adds step_thaw itself, behind what must happen while frozen. After freeze, known "frozen" is the number of frozen file systems ("0": prefer, and it failed);
  * after thaw, "frozen_ms" is known, and "level_reason" where the guest thawed too early. */

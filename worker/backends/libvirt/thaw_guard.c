@@ -5,6 +5,8 @@
 
 #include <pthread.h>
 
+enum { AGAIN_MS = 200 };
+
 struct thaw_guard {
     pthread_t thread;
     virDomainPtr domain;
@@ -14,28 +16,33 @@ struct thaw_guard {
     bool ended, fired;
 };
 
-static bool wait_for_end(struct thaw_guard *guard)
+static bool ended_by(struct thaw_guard *guard, int64_t until_ms)
 {
-    struct timespec until = {guard->until_ms / 1000, guard->until_ms % 1000 * 1000000};
+    struct timespec until = {until_ms / 1000, until_ms % 1000 * 1000000};
     LOCK_SCOPE(&guard->mutex);
 
     while (!guard->ended && pthread_cond_timedwait(&guard->wake, &guard->mutex, &until) == 0)
         ;
-    guard->fired = !guard->ended;
+    guard->fired = guard->fired || !guard->ended;
     return guard->ended;
 }
 
+/* An agent that does not answer may come back, or another may take its place. */
 static void *watch_limit(void *context)
 {
     struct thaw_guard *guard = context;
     const char *name = virDomainGetName(guard->domain);
+    bool over = ended_by(guard, guard->until_ms);
 
-    if (wait_for_end(guard))
-        return NULL;
-    if (virDomainFSThaw(guard->domain, NULL, 0, 0) < 0)
-        log_error(name, "frozen longer than the limit, and it does not thaw: %s", virGetLastErrorMessage());
-    else
-        log_warning(name, "thawed because it was frozen longer than the limit");
+    for (bool said = false; !over; said = true) {
+        if (virDomainFSThaw(guard->domain, NULL, 0, 0) >= 0) {
+            log_warning(name, "thawed because it was frozen longer than the limit");
+            break;
+        }
+        if (!said)
+            log_error(name, "frozen longer than the limit, and it does not thaw: %s", virGetLastErrorMessage());
+        over = ended_by(guard, clock_monotonic_ms() + AGAIN_MS) || virDomainIsActive(guard->domain) != 1;
+    }
     return NULL;
 }
 

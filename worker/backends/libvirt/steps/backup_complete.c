@@ -129,11 +129,9 @@ static int list_snapshots(virDomainPtr domain, struct restore_point *point, stru
 
 static int set_level(const struct step_run *run, const struct step *step, struct restore_point *point, struct err *err)
 {
-    const char *level = step_arg(step, "level"), *reason = facts_get(run->known, "level_reason");
+    const char *level = level_reached(run->known, step_arg(step, "level"));
+    const char *reason = facts_get(run->known, "level_reason");
 
-    if (strcmp(level, "filesystem") == 0 &&
-        (facts_get_int(run->known, "frozen", 0) <= 0 || facts_get(run->known, "thawed_early")))
-        level = "crash";
     if (!reason)
         reason = facts_get(&step->args, "level_reason");
     if (string_set(&point->level, level, err) < 0)

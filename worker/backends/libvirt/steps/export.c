@@ -98,6 +98,12 @@ static int tell_fact(struct watched *watched, const char *key, struct err *err)
     return value ? facts_set(&watched->told, key, value, err) : 0;
 }
 
+/* The plan hoped for a freeze. */
+static const char *level_of(const struct step_run *run)
+{
+    return level_reached(run->known, facts_get_or(run->known, "level", "crash"));
+}
+
 static int say_where(struct watched *watched, struct err *err)
 {
     CLEANUP(freep) char *disks = strdup(step_arg(watched->step, "disks"));
@@ -111,7 +117,7 @@ static int say_where(struct watched *watched, struct err *err)
             return -1;
     return tell_fact(watched, "kind", err) < 0 || tell_fact(watched, "parent", err) < 0
                ? -1
-               : tell_fact(watched, "level", err);
+               : facts_set(&watched->told, "level", level_of(watched->run), err);
 }
 
 /* ---- clients ---- */
@@ -238,7 +244,6 @@ static int watch(struct watched *watched, struct err *err)
 
 static int execute(const struct step_run *run, const struct step *step, struct facts *learned, struct err *err)
 {
-    (void)learned;
     CLEANUP(watched_end)
     struct watched watched = {.run = run,
                               .step = step,
@@ -247,6 +252,8 @@ static int execute(const struct step_run *run, const struct step *step, struct f
                               .limit_bytes = facts_get_int(&step->args, "limit_bytes", 0),
                               .idle_timeout_ms = facts_get_int(&step->args, "idle_timeout_ms", 0)};
 
+    if (facts_set(learned, "level", level_of(run), err) < 0)
+        return -1;
     if (export_noted(watched.folder, "done"))
         return 0;
     if (export_noted(watched.folder, "told"))

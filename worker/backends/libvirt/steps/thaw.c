@@ -45,6 +45,16 @@ static int thaw(struct libvirt_backend *backend, virDomainPtr domain, bool was_f
     }
 }
 
+/* The freeze of this job has certainly frozen nothing: said once. */
+static bool nothing_frozen(struct libvirt_backend *backend, const struct job *job)
+{
+    bool nothing = strcmp(backend->unfrozen, job->job_id) == 0;
+
+    if (nothing)
+        backend->unfrozen[0] = '\0';
+    return nothing;
+}
+
 static int learn(const struct facts *known, bool early, struct facts *learned, struct err *err)
 {
     int64_t since = facts_get_int(known, "frozen_since", 0);
@@ -64,8 +74,7 @@ static int execute_thaw(const struct step_run *run, const struct step *step, str
     CLEANUP(domain_freep) virDomainPtr domain = NULL;
     struct libvirt_backend *backend = libvirt_of(run->backend);
     bool fired = thaw_guard_end(backend);
-    bool refused = strcmp(facts_get_or(run->known, "frozen", ""), "0") ==
-                   0; /* the freeze was answered with an error, or not at all */
+    bool refused = nothing_frozen(backend, run->job);
     bool required = run->attempt && strcmp(facts_get_or(&step->args, "quiesce", ""), "require") == 0;
     int64_t frozen = facts_get_int(run->known, "frozen", 0);
     bool early;

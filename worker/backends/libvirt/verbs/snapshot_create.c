@@ -380,8 +380,7 @@ static int fill_point(const struct job *job, const struct facts *known, const st
 /* Without metadata there is nothing in libvirt to look at, and nothing that could be reverted to: no restore point. */
 static int report_without_metadata(const struct facts *known, struct report *report, struct err *err)
 {
-    return facts_set(&report->result->facts, "level",
-                     facts_get(known, "thawed_early") ? "crash" : facts_get_or(known, "level", "crash"), err);
+    return facts_set(&report->result->facts, "level", level_reached(known, facts_get_or(known, "level", "crash")), err);
 }
 
 static int report_one(virDomainPtr domain, const struct job *job, const struct facts *known, struct report *report,
