@@ -63,7 +63,7 @@ static void what_takes_away_is_recorded_before_it_is_answered(void **state)
     rig_heartbeat(scene->rig);
     id_of(rig_insist(scene->coordinator, 10000, "destroy alpha t1 -"), id);
     kill(rig_pid(scene->coordinator), SIGKILL);
-    assert_true(rig_wait_death(scene->coordinator, 5000));
+    assert_true(rig_wait_death(scene->coordinator, 60000));
     expect_record(scene, "job.submit", id, false);
     expect_record(scene, "host.put", "alpha", false);
     expect_record(scene, "key.put", "alpha/1", false);
@@ -77,7 +77,7 @@ static void each_record_says_who_and_from_where(void **state)
     id_of(rig_insist(scene->coordinator, 10000, "submit alpha t1 -"), id);
     json_decref(rig_insist(scene->coordinator, 10000, "cancel %s because", id));
     id_of(rig_insist(scene->coordinator, 10000, "submit alpha t2 -"), parked);
-    rig_wait_job(scene->rig, parked, 10000);
+    rig_wait_job(scene->rig, parked, 60000);
     rig_say(scene->rig, parked, &(struct rig_say){.state = STATE_PARKED, .seq = 5});
     rig_wait_state(scene->coordinator, parked, "PARKED", 10000, NULL);
     json_decref(rig_insist(scene->coordinator, 5000, "resolve %s seen", parked));

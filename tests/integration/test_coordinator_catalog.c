@@ -44,12 +44,12 @@ static void a_tombstone_closes_its_point_for_good(void **state)
     (void)state;
     uuid_random(point);
     uuid_random(other);
-    rig_wait_leading(coordinator, 30000);
+    rig_wait_leading(coordinator, 60000);
     json_decref(rig_insist(coordinator, 10000, "enroll alpha"));
     json_t *answer = rig_insist(coordinator, 10000, "submit alpha t1 -");
     snprintf(job, sizeof job, "%s", json_string_value(json_object_get(answer, "job_id")));
     json_decref(answer);
-    rig_wait_job(rig, job, 15000);
+    rig_wait_job(rig, job, 60000);
 
     rig_catalog(rig, job, point, 1, false);
     rig_catalog(rig, job, point, 3, false);
@@ -71,7 +71,7 @@ static void a_tombstone_closes_its_point_for_good(void **state)
     snprintf(command, sizeof command, "rm %s/c1/view.db*", rig_directory(rig));
     assert_int_equal(system(command), 0);
     coordinator = coordinator_rig_start(rig, "c1", NULL, NULL);
-    rig_wait_leading(coordinator, 30000);
+    rig_wait_leading(coordinator, 60000);
     assert_false(is_there(coordinator, point));
     assert_false(is_there(coordinator, other));
     coordinator_rig_stop(coordinator, 0);
@@ -84,7 +84,7 @@ static void new_job(struct rig *rig, struct rig_coordinator *coordinator, const 
 
     snprintf(out, 40, "%s", json_string_value(json_object_get(answer, "job_id")));
     json_decref(answer);
-    rig_wait_job(rig, out, 15000);
+    rig_wait_job(rig, out, 60000);
 }
 
 static void nobody_speaks_first_of_anothers_point(void **state)
@@ -95,7 +95,7 @@ static void nobody_speaks_first_of_anothers_point(void **state)
 
     (void)state;
     uuid_random(stranger);
-    rig_wait_leading(coordinator, 30000);
+    rig_wait_leading(coordinator, 60000);
     json_decref(rig_insist(coordinator, 10000, "enroll alpha"));
     new_job(rig, coordinator, "t1", foreign);
     new_job(rig, coordinator, "t2", maker);

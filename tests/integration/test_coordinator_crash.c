@@ -60,21 +60,21 @@ static void killed_at(struct rig *rig, const char *point, int expected_copies_ma
     struct rig_coordinator *coordinator = coordinator_rig_start(rig, "c1", NULL, NULL);
     char id[40];
 
-    rig_wait_leading(coordinator, 30000);
+    rig_wait_leading(coordinator, 60000);
     json_decref(rig_insist(coordinator, 10000, "enroll alpha"));
     coordinator_rig_stop(coordinator, 0);
 
     coordinator = coordinator_rig_start(rig, "c1", point, NULL);
-    rig_wait_leading(coordinator, 30000);
+    rig_wait_leading(coordinator, 60000);
     json_t *answer = rig_ask(coordinator, "submit alpha t1 %s", point);
     json_decref(answer);
-    assert_true(rig_wait_death(coordinator, 15000));
+    assert_true(rig_wait_death(coordinator, 60000));
     coordinator_rig_stop(coordinator, 0);
 
     coordinator = coordinator_rig_start(rig, "c1", NULL, NULL);
-    rig_wait_leading(coordinator, 30000);
+    rig_wait_leading(coordinator, 60000);
     submit_until_taken(coordinator, point, id);
-    rig_wait_job(rig, id, 15000);
+    rig_wait_job(rig, id, 60000);
     rig_read_jobs(rig, 1000);
     assert_true(rig_copies_agree(rig, id));
     assert_in_range(rig_copies(rig, id), 1, expected_copies_max);
@@ -117,15 +117,15 @@ static void an_end_that_was_not_recorded_is_recorded_by_the_next(void **state)
     struct rig_coordinator *coordinator = coordinator_rig_start(rig, "c1", NULL, NULL);
     char id[40];
 
-    rig_wait_leading(coordinator, 30000);
+    rig_wait_leading(coordinator, 60000);
     json_decref(rig_insist(coordinator, 10000, "enroll alpha"));
     submit_until_taken(coordinator, "-", id);
-    rig_wait_job(rig, id, 15000);
+    rig_wait_job(rig, id, 60000);
     rig_wait_state(coordinator, id, "PUBLISHED", 10000, NULL);
     coordinator_rig_stop(coordinator, SIGKILL);
     rig_say(rig, id, &(struct rig_say){.state = STATE_FAILED, .seq = 3}); /* nobody listens */
     coordinator = coordinator_rig_start(rig, "c1", NULL, NULL);
-    rig_wait_leading(coordinator, 30000);
+    rig_wait_leading(coordinator, 60000);
     rig_wait_state(coordinator, id, "FAILED", 15000, NULL);
     for (int i = 0; i < 300; i++) {
         json_t *ledger = rig_ask(coordinator, "ledger %s", id);
@@ -147,11 +147,11 @@ static void the_standby_takes_over(void **state)
     struct rig_coordinator *leader = coordinator_rig_start(rig, "c1", NULL, NULL), *standby;
     char id[40];
 
-    rig_wait_leading(leader, 30000);
+    rig_wait_leading(leader, 60000);
     json_decref(rig_insist(leader, 10000, "enroll alpha"));
     standby = coordinator_rig_start(rig, "c2", NULL, NULL);
     submit_until_taken(leader, "-", id);
-    rig_wait_job(rig, id, 15000);
+    rig_wait_job(rig, id, 60000);
     rig_wait_state(standby, id, "PUBLISHED", 15000, NULL); /* it follows */
     json_t *refused = rig_ask(standby, "submit alpha t1 -");
     assert_string_equal(json_string_value(json_object_get(refused, "kind")), "retry");
@@ -159,13 +159,13 @@ static void the_standby_takes_over(void **state)
 
     int64_t died_ms = clock_monotonic_ms();
     coordinator_rig_stop(leader, SIGKILL);
-    rig_wait_leading(standby, 20000);
+    rig_wait_leading(standby, 60000);
     int64_t took_ms = clock_monotonic_ms() - died_ms;
     print_message("standby leads after %lld ms\n", (long long)took_ms);
     assert_in_range(took_ms, 0, 15000);
     end_it(rig, standby, id, 10);
     submit_until_taken(standby, "-", id);
-    rig_wait_job(rig, id, 15000);
+    rig_wait_job(rig, id, 60000);
     end_it(rig, standby, id, 10);
     coordinator_rig_stop(standby, 0);
 }
@@ -189,13 +189,13 @@ static void redis_without_memory_gets_a_new_epoch_and_all_tickets(void **state)
     char id[40], done[40];
     struct err err = {0};
 
-    rig_wait_leading(coordinator, 30000);
+    rig_wait_leading(coordinator, 60000);
     json_decref(rig_insist(coordinator, 10000, "enroll alpha"));
     submit_until_taken(coordinator, "-", done);
-    rig_wait_job(rig, done, 15000);
+    rig_wait_job(rig, done, 60000);
     end_it(rig, coordinator, done, 10);
     submit_until_taken(coordinator, "-", id);
-    rig_wait_job(rig, id, 15000);
+    rig_wait_job(rig, id, 60000);
     rig_say(rig, id, &(struct rig_say){.state = STATE_RUNNING, .seq = 4});
     rig_wait_state(coordinator, id, "RUNNING", 10000, NULL);
     json_decref(rig_insist(coordinator, 10000, "cancel %s enough", id));
@@ -214,7 +214,7 @@ static void redis_without_memory_gets_a_new_epoch_and_all_tickets(void **state)
     assert_int_equal(store_job_read(rig_redis(rig), done, &job, &err), 0);
     assert_false(job.found);
     submit_until_taken(coordinator, "-", id);
-    rig_wait_job(rig, id, 15000);
+    rig_wait_job(rig, id, 60000);
     coordinator_rig_stop(coordinator, 0);
 }
 
@@ -226,10 +226,10 @@ static void a_silent_host_is_lost_until_it_speaks(void **state)
     char id[40];
     bool lost = false;
 
-    rig_wait_leading(coordinator, 30000);
+    rig_wait_leading(coordinator, 60000);
     json_decref(rig_insist(coordinator, 10000, "enroll alpha"));
     submit_until_taken(coordinator, "-", id);
-    rig_wait_job(rig, id, 15000);
+    rig_wait_job(rig, id, 60000);
     for (int i = 0; i < 200 && !lost; i++, poll(NULL, 0, 50)) {
         json_t *answer = rig_ask(coordinator, "view job %s", id);
         lost = json_is_true(json_object_get(json_object_get(answer, "view"), "lost"));

@@ -20,7 +20,7 @@ static void new_job(struct rig_scene *scene, const char *target, char out[40])
 
     snprintf(out, 40, "%s", json_string_value(json_object_get(answer, "job_id")));
     json_decref(answer);
-    rig_wait_job(scene->rig, out, 15000);
+    rig_wait_job(scene->rig, out, 60000);
 }
 
 static int64_t number(struct rig_scene *scene, int argc, const char *const *argv)

@@ -30,7 +30,7 @@ static void a_job_is_published_and_its_end_recorded(void **state)
     json_t *job = NULL;
 
     submit(scene, "-", id);
-    rig_wait_job(scene->rig, id, 10000);
+    rig_wait_job(scene->rig, id, 60000);
     rig_wait_state(scene->coordinator, id, "PUBLISHED", 10000, &job);
     assert_string_equal(json_string_value(json_object_get(job, "requested_by")), "tester");
     assert_string_equal(json_string_value(json_object_get(job, "op")), "noop");
@@ -76,11 +76,11 @@ static void published_is_not_said_of_a_job_whose_host_speaks_at_once(void **stat
 
     for (int i = 0; i < 10; i++) {
         submit(scene, "-", quick);
-        rig_wait_job(scene->rig, quick, 10000);
+        rig_wait_job(scene->rig, quick, 60000);
         rig_say(scene->rig, quick, &(struct rig_say){.state = STATE_RUNNING, .seq = 100});
         rig_wait_state(scene->coordinator, quick, "RUNNING", 10000, NULL);
         submit(scene, "-", silent);
-        rig_wait_job(scene->rig, silent, 10000);
+        rig_wait_job(scene->rig, silent, 60000);
         rig_wait_state(scene->coordinator, silent, "PUBLISHED", 10000,
                        NULL); /* and the earlier one's time is over, too */
         if (!was_said(scene, quick, "PUBLISHED"))
@@ -100,7 +100,7 @@ static void a_repeat_is_the_same_job_and_another_request_a_conflict(void **state
     json_t *other = rig_ask(scene->coordinator, "submit alpha t2 key-1");
     assert_string_equal(json_string_value(json_object_get(other, "kind")), "conflict");
     json_decref(other);
-    rig_wait_job(scene->rig, id, 10000);
+    rig_wait_job(scene->rig, id, 60000);
     rig_read_jobs(scene->rig, 500);
     assert_int_equal(rig_copies(scene->rig, id), 1);
 }
@@ -113,7 +113,7 @@ static void what_does_not_verify_is_a_dead_letter_and_changes_nothing(void **sta
 
     json_decref(rig_insist(scene->coordinator, 10000, "enroll beta"));
     submit(scene, "-", id);
-    rig_wait_job(scene->rig, id, 10000);
+    rig_wait_job(scene->rig, id, 60000);
     rig_say(scene->rig, id, &(struct rig_say){.state = STATE_SUCCEEDED, .seq = 1, .bad_mac = true});
     rig_say(scene->rig, id, &(struct rig_say){.state = STATE_SUCCEEDED, .seq = 2, .as_host = "beta"});
     rig_say(scene->rig, id, &(struct rig_say){.state = STATE_RUNNING, .seq = 3});
@@ -164,7 +164,7 @@ static void a_cancel_reaches_the_ticket(void **state)
     bool flagged = false;
 
     submit(scene, "-", id);
-    rig_wait_job(scene->rig, id, 10000);
+    rig_wait_job(scene->rig, id, 60000);
     json_decref(rig_insist(scene->coordinator, 10000, "cancel %s because", id));
     for (int i = 0; i < 200 && !flagged; i++, poll(NULL, 0, 20)) {
         struct store_job job = {0};
@@ -188,7 +188,7 @@ static void a_failed_job_can_be_retried_and_names_the_old_one(void **state)
     json_t *job = NULL;
 
     submit(scene, "-", id);
-    rig_wait_job(scene->rig, id, 10000);
+    rig_wait_job(scene->rig, id, 60000);
     json_t *refused = rig_ask(scene->coordinator, "retry %s", id);
     assert_string_equal(json_string_value(json_object_get(refused, "kind")), "conflict");
     json_decref(refused);
@@ -209,7 +209,7 @@ static void a_parked_job_waits_for_a_person(void **state)
     char id[40];
 
     submit(scene, "-", id);
-    rig_wait_job(scene->rig, id, 10000);
+    rig_wait_job(scene->rig, id, 60000);
     json_t *refused = rig_ask(scene->coordinator, "resolve %s seen", id);
     assert_string_equal(json_string_value(json_object_get(refused, "kind")), "conflict");
     json_decref(refused);
@@ -262,11 +262,11 @@ static void with_a_machine_that_is_replaced_its_jobs_end_and_what_it_says_later_
     rig_target(scene->rig, "t9", "app", "shop");
     wait_count(scene, "targets", 1);
     submit(scene, "-", held);
-    rig_wait_job(scene->rig, held, 10000);
+    rig_wait_job(scene->rig, held, 60000);
     assert_int_equal(rig_acquire(scene->rig, held, "null:t1", detail, &token), ACQUIRE_OK);
     rig_say(scene->rig, held, &(struct rig_say){.state = STATE_RUNNING, .seq = 5});
     submit(scene, "-", parked);
-    rig_wait_job(scene->rig, parked, 10000);
+    rig_wait_job(scene->rig, parked, 60000);
     rig_say(scene->rig, parked, &(struct rig_say){.state = STATE_PARKED, .seq = 5});
     rig_wait_state(scene->coordinator, parked, "PARKED", 10000, NULL);
     rig_catalog(scene->rig, held, held, 1, false);
@@ -290,7 +290,7 @@ static void with_a_machine_that_is_replaced_its_jobs_end_and_what_it_says_later_
     rig_say(scene->rig, held, &(struct rig_say){.state = STATE_SUCCEEDED, .seq = 6}); /* with the old key */
     rig_use_key(scene->rig, 2);
     submit(scene, "-", fresh);
-    rig_wait_job(scene->rig, fresh, 10000); /* so it was signed with the new one */
+    rig_wait_job(scene->rig, fresh, 60000); /* so it was signed with the new one */
     assert_int_equal(rig_acquire(scene->rig, fresh, "null:t1", detail, &token), ACQUIRE_OK);
     rig_say(scene->rig, fresh, &(struct rig_say){.state = STATE_SUCCEEDED, .seq = 5});
     rig_wait_state(scene->coordinator, fresh, "SUCCEEDED", 10000, NULL);

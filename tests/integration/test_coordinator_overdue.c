@@ -21,7 +21,7 @@ static void brief(struct rig *rig, struct rig_coordinator *coordinator, const ch
 
     snprintf(out, 40, "%s", json_string_value(json_object_get(answer, "job_id")));
     json_decref(answer);
-    rig_wait_job(rig, out, 15000);
+    rig_wait_job(rig, out, 60000);
 }
 
 static bool has_outcome(struct rig_coordinator *coordinator, const char *id, const char *wanted)
@@ -44,7 +44,7 @@ static void what_nobody_takes_expires_and_what_is_taken_does_not(void **state)
     json_t *job = NULL;
 
     (void)state;
-    rig_wait_leading(coordinator, 30000);
+    rig_wait_leading(coordinator, 60000);
     json_decref(rig_insist(coordinator, 10000, "enroll alpha"));
     brief(rig, coordinator, "t1", 3000, lonely);
     brief(rig, coordinator, "t2", 3000, accepted);

@@ -90,7 +90,7 @@ static void of_candidates_that_start_at_once_one_leads(void **state)
     }
     json_decref(rig_insist(all[leader], 10000, "enroll alpha"));
     submit(all[leader], "-", id);
-    rig_wait_job(rig, id, 15000);
+    rig_wait_job(rig, id, 60000);
     for (int i = 0; i < CANDIDATES; i++)
         rig_wait_state(all[i], id, "PUBLISHED", 15000, NULL); /* the others follow */
     for (int i = 0; i < CANDIDATES; i++)
@@ -104,16 +104,16 @@ static void a_leader_that_was_overtaken_publishes_nothing(void **state)
     struct rig_coordinator *old = coordinator_rig_start(rig, "c1", NULL, NULL), *new;
     char before[40], after[40];
 
-    rig_wait_leading(old, 30000);
+    rig_wait_leading(old, 60000);
     json_decref(rig_insist(old, 10000, "enroll alpha"));
     submit(old, "-", before);
-    rig_wait_job(rig, before, 15000);
+    rig_wait_job(rig, before, 60000);
     new = coordinator_rig_start(rig, "c2", NULL, NULL);
     rig_wait_state(new, before, "PUBLISHED", 15000, NULL);
     kill(rig_pid(old), SIGSTOP);
-    rig_wait_leading(new, 30000);
+    rig_wait_leading(new, 60000);
     submit(new, "-", after);
-    rig_wait_job(rig, after, 15000);
+    rig_wait_job(rig, after, 60000);
     kill(rig_pid(old), SIGCONT);
     json_t *refused = rig_ask(old, "submit alpha t2 ghost"); /* the first thing that it hears */
     assert_false(json_is_true(json_object_get(refused, "ok")));
@@ -136,7 +136,7 @@ static void a_broker_restart_under_load_loses_and_doubles_nothing(void **state)
     struct rig_coordinator *coordinator = coordinator_rig_start(rig, "c1", NULL, NULL);
     char ids[LOAD][40], key[32];
 
-    rig_wait_leading(coordinator, 30000);
+    rig_wait_leading(coordinator, 60000);
     json_decref(rig_insist(coordinator, 10000, "enroll alpha"));
     for (int i = 0; i < LOAD; i++) {
         if (i == LOAD / 2)
@@ -176,12 +176,12 @@ static void a_view_that_was_deleted_is_rebuilt_the_same(void **state)
     char ids[COUNT][40], command[400];
     const char *list[COUNT];
 
-    rig_wait_leading(coordinator, 30000);
+    rig_wait_leading(coordinator, 60000);
     json_decref(rig_insist(coordinator, 10000, "enroll alpha"));
     for (int i = 0; i < COUNT; i++) {
         submit(coordinator, "-", ids[i]);
         list[i] = ids[i];
-        rig_wait_job(rig, ids[i], 15000);
+        rig_wait_job(rig, ids[i], 60000);
         rig_say(rig, ids[i], &(struct rig_say){.state = STATE_ACCEPTED, .seq = 10});
         rig_say(rig, ids[i], &(struct rig_say){.state = ends[i], .seq = 11});
         rig_wait_state(coordinator, ids[i], job_state_names[ends[i]], 15000, NULL);
@@ -192,7 +192,7 @@ static void a_view_that_was_deleted_is_rebuilt_the_same(void **state)
     snprintf(command, sizeof command, "rm %s/c1/view.db*", rig_directory(rig));
     assert_int_equal(system(command), 0);
     coordinator = coordinator_rig_start(rig, "c1", NULL, NULL);
-    rig_wait_leading(coordinator, 30000);
+    rig_wait_leading(coordinator, 60000);
     for (int i = 0; i < COUNT; i++)
         rig_wait_state(coordinator, ids[i], job_state_names[ends[i]], 15000, NULL);
     poll(NULL, 0, 1500);

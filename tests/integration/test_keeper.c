@@ -15,7 +15,7 @@
 
 #include <cmocka.h>
 
-enum { PATIENCE_MS = 20000 };
+enum { PATIENCE_MS = 90000 };
 
 static struct own_redis *server;
 static struct redis *redis;

@@ -14,7 +14,7 @@
 
 #include <cmocka.h>
 
-enum { PATIENCE_MS = 30000 };
+enum { PATIENCE_MS = 90000 };
 
 struct scene {
     struct rig *rig;

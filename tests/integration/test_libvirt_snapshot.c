@@ -542,7 +542,7 @@ static void on_change(void *context, const char *target_id)
 
 static void wait_for(atomic_int *count)
 {
-    int64_t until = clock_monotonic_ms() + 10000;
+    int64_t until = clock_monotonic_ms() + 60000;
 
     while (atomic_load(count) == 0)
         if (clock_monotonic_ms() > until)

@@ -20,7 +20,7 @@
 
 #include <cmocka.h>
 
-enum { WAIT_MS = 20000, TIMEOUT_MS = 300, MANY = 20000 };
+enum { WAIT_MS = 60000, TIMEOUT_MS = 300, MANY = 20000 };
 
 struct count {
     int answered, lost, errors;

@@ -21,7 +21,7 @@
 #define TARGET "libvirt:7c1d"
 #define STEP   (INT64_C(1) << 32)
 
-enum { TERM = 7, LONG_MS = 30000, SHORT_MS = 60, WAIT_MS = 10000, MONTH_S = 2592000 };
+enum { TERM = 7, LONG_MS = 30000, SHORT_MS = 60, WAIT_MS = 60000, MONTH_S = 2592000 };
 
 static struct own_redis *server;
 static struct redis *redis;

@@ -20,7 +20,7 @@
 
 #include <cmocka.h>
 
-enum { PATIENCE_MS = 30000 };
+enum { PATIENCE_MS = 90000 };
 
 static void in_state(const struct fleet *fleet, char out[400], const char *name)
 {
@@ -43,7 +43,7 @@ static void close_small(struct fleet *fleet)
     char path[400];
 
     fleet_kill(fleet, SIGKILL);
-    fleet_wait_exit(fleet, 5000);
+    fleet_wait_exit(fleet, 60000);
     in_state(fleet, path, "");
     umount2(path, MNT_DETACH);
     fleet_close(fleet);
@@ -157,7 +157,7 @@ static void without_room_it_stops_and_loses_nothing(void **state)
             fleet_read(fleet, 10);
     }
     fleet_flush(fleet);
-    int status = fleet_wait_exit(fleet, 25000);
+    int status = fleet_wait_exit(fleet, 60000);
     assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 1);
     fleet_start(fleet, options); /* as systemd does: no room yet, it does not begin, or ends again */
     fleet_read(fleet, 2000);

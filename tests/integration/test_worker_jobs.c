@@ -73,7 +73,7 @@ static void many_jobs_end_once_each(void **state)
                   (long long)(clock_monotonic_ms() - submitted));
     each_ends_once(fleet, ids, MANY);
     fleet_kill(fleet, SIGTERM);
-    assert_int_equal(fleet_wait_exit(fleet, 20000), 0);
+    assert_int_equal(fleet_wait_exit(fleet, 60000), 0);
     fleet_close(fleet);
 }
 
@@ -93,7 +93,7 @@ static void a_kill_in_the_middle_loses_and_repeats_nothing(void **state)
             ended += fleet_seen(fleet, ids[i]) && fleet_seen(fleet, ids[i])->terminal;
     }
     fleet_kill(fleet, SIGKILL);
-    fleet_wait_exit(fleet, 5000);
+    fleet_wait_exit(fleet, 60000);
     fleet_read(fleet, 100);
     fleet_start(fleet, NULL);
     each_ends_once(fleet, ids, MANY);
@@ -134,7 +134,7 @@ static void what_destroys_is_done_once_around_every_crash(void **state)
         fleet_start(fleet, NULL);
         fleet_submit(fleet, &job, NULL);
         fleet_flush(fleet);
-        int status = fleet_wait_exit(fleet, 20000);
+        int status = fleet_wait_exit(fleet, 60000);
         if (!WIFSIGNALED(status) || WTERMSIG(status) != SIGKILL)
             fail_msg("%s: not killed there", points[i]);
         fleet_crash_at(fleet, NULL);
@@ -146,7 +146,7 @@ static void what_destroys_is_done_once_around_every_crash(void **state)
         fleet_read(fleet, 200);
         assert_int_equal(seen->terminal, 1);
         fleet_kill(fleet, SIGTERM);
-        assert_int_equal(fleet_wait_exit(fleet, 20000), 0);
+        assert_int_equal(fleet_wait_exit(fleet, 60000), 0);
         job_clear(&job);
     }
     fleet_close(fleet);
@@ -167,7 +167,7 @@ static void a_repeat_is_answered_and_not_run(void **state)
     for (int i = 0; i < 3; i++)
         fleet_submit(fleet, &job, NULL);
     fleet_flush(fleet);
-    for (int64_t until = clock_monotonic_ms() + 5000; seen->count < events + 3 && clock_monotonic_ms() < until;)
+    for (int64_t until = clock_monotonic_ms() + 60000; seen->count < events + 3 && clock_monotonic_ms() < until;)
         fleet_read(fleet, 20);
     assert_int_equal(seen->count, events + 3);
     assert_int_equal(seen->terminal, 1);
@@ -350,7 +350,7 @@ static void an_unknown_outcome_is_parked_until_a_person_resolves_it(void **state
             fleet_submit(fleet, &parked, NULL);
             fleet_flush(fleet);
         }
-        fleet_wait_exit(fleet, 20000);
+        fleet_wait_exit(fleet, 60000);
     }
     fleet_crash_at(fleet, NULL);
     fleet_start(fleet, NULL);

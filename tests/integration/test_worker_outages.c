@@ -109,7 +109,7 @@ static void a_start_without_redis_and_kafka_goes_on_from_the_journal(void **stat
     fleet_submit(fleet, &job, NULL);
     fleet_wait_state(fleet, job.job_id, STATE_RUNNING, PATIENCE_MS);
     fleet_kill(fleet, SIGKILL);
-    fleet_wait_exit(fleet, 5000);
+    fleet_wait_exit(fleet, 60000);
     stack("redis", "stop");
     stack("kafka", "stop");
     fleet_start(fleet, NULL);

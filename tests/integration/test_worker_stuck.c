@@ -18,7 +18,7 @@
 
 #include <cmocka.h>
 
-enum { PATIENCE_MS = 30000 };
+enum { PATIENCE_MS = 90000 };
 
 static const char *const options[] = {"--executors=1", "--spare_executors=1", "--stuck_after=1s", NULL};
 
@@ -124,7 +124,7 @@ static void spares_take_the_place_of_stuck_calls_up_to_the_limit(void **state)
     spring_trap(fleet, "b");
     ends(fleet, &second);
     fleet_kill(fleet, SIGTERM);
-    assert_int_equal(fleet_wait_exit(fleet, 20000), 0);
+    assert_int_equal(fleet_wait_exit(fleet, 60000), 0);
     fleet_close(fleet);
 }
 
@@ -140,7 +140,7 @@ static void a_restart_settles_a_stuck_call_or_parks_it(void **state)
     begin(fleet, &stuck, "a", 8000);
     wait_stuck(fleet, &stuck);
     fleet_kill(fleet, SIGKILL);
-    fleet_wait_exit(fleet, 5000);
+    fleet_wait_exit(fleet, 60000);
     fleet_start(fleet, options);
     struct seen *seen = fleet_wait_state(fleet, stuck.job_id, STATE_PARKED, PATIENCE_MS);
     assert_non_null(strstr(seen->error, "mark"));
@@ -158,7 +158,7 @@ static void a_restart_settles_a_stuck_call_or_parks_it(void **state)
     ends(fleet, &next);
     job_clear(&stuck);
     fleet_kill(fleet, SIGTERM);
-    assert_int_equal(fleet_wait_exit(fleet, 20000), 0);
+    assert_int_equal(fleet_wait_exit(fleet, 60000), 0);
     fleet_close(fleet);
 }
 

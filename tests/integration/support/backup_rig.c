@@ -488,7 +488,7 @@ void rig_kill_qemu(struct rig *rig)
     assert_int_equal(fscanf(file, "%d", &pid), 1);
     fclose(file);
     assert_int_equal(kill(pid, SIGKILL), 0);
-    for (int64_t until = clock_monotonic_ms() + 10000; virDomainIsActive(rig->domain) == 1;) {
+    for (int64_t until = clock_monotonic_ms() + 60000; virDomainIsActive(rig->domain) == 1;) {
         assert_true(clock_monotonic_ms() < until);
         nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL);
     }

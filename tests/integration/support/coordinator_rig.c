@@ -798,6 +798,17 @@ void rig_wait_job(struct rig *rig, const char *job_id, int timeout_ms)
     }
 }
 
+/* What was produced is on the broker. */
+static void flush(struct rig *rig)
+{
+    int64_t until_ms = clock_monotonic_ms() + 60000;
+
+    while (kafka_producer_queued(rig->producer)) {
+        assert_true(clock_monotonic_ms() < until_ms);
+        kafka_producer_poll(rig->producer, 50, NULL, NULL);
+    }
+}
+
 void rig_say(struct rig *rig, const char *job_id, const struct rig_say *what)
 {
     const struct job *job = find_job(rig, job_id);
@@ -836,9 +847,7 @@ void rig_say(struct rig *rig, const char *job_id, const struct rig_say *what)
     must(kafka_produce(rig->producer, topic, kafka_partition_of(rig->host, strlen(rig->host), rig->status_partitions),
                        job_id, strlen(job_id), value, len, headers, 3, 1, &err),
          &err);
-    int64_t until_ms = clock_monotonic_ms() + 10000;
-    while (kafka_producer_queued(rig->producer) && clock_monotonic_ms() < until_ms)
-        kafka_producer_poll(rig->producer, 50, NULL, NULL);
+    flush(rig);
 }
 
 void rig_catalog(struct rig *rig, const char *job_id, const char *point_id, int64_t revision, bool tombstone)
@@ -876,9 +885,7 @@ void rig_catalog(struct rig *rig, const char *job_id, const char *point_id, int6
     must(kafka_produce(rig->producer, topic, 0, point_id, strlen(point_id), value, len, headers, tombstone ? 4 : 3, 1,
                        &err),
          &err);
-    int64_t until_ms = clock_monotonic_ms() + 10000;
-    while (kafka_producer_queued(rig->producer) && clock_monotonic_ms() < until_ms)
-        kafka_producer_poll(rig->producer, 50, NULL, NULL);
+    flush(rig);
 }
 
 static void send_inventory(struct rig *rig, const char *key, const struct inventory *inventory)
@@ -901,7 +908,6 @@ void rig_inventory(struct rig *rig, int machines)
 {
     struct inventory_host host = {.host = rig->host, .version = (char *)"rig", .state = (char *)"running"};
     struct inventory inventory = {.at_ms = clock_real_ms(), .revision = clock_real_us(), .host = &host};
-    int64_t until_ms = clock_monotonic_ms() + 10000;
     char id[48], name[16], key[256];
 
     send_inventory(rig, rig->host, &inventory);
@@ -914,8 +920,7 @@ void rig_inventory(struct rig *rig, int machines)
         inventory = (struct inventory){.at_ms = clock_real_ms(), .revision = clock_real_us(), .target = &target};
         send_inventory(rig, key, &inventory);
     }
-    while (kafka_producer_queued(rig->producer) && clock_monotonic_ms() < until_ms)
-        kafka_producer_poll(rig->producer, 50, NULL, NULL);
+    flush(rig);
 }
 
 static json_t *read_audit(struct rig *rig, const struct kafka_record *record, char previous[DIGEST_TEXT])
@@ -1006,9 +1011,7 @@ void rig_target(struct rig *rig, const char *id, const char *label, const char *
     must(mac_sign(rig->mac, &rig->ring, &input, mac, &err), &err);
     struct kafka_header headers[] = {{"fs-host", rig->host}, {"fs-mac", mac}};
     must(kafka_produce(rig->producer, topic, 0, key, strlen(key), bytes, len, headers, 2, 1, &err), &err);
-    int64_t until_ms = clock_monotonic_ms() + 10000;
-    while (kafka_producer_queued(rig->producer) && clock_monotonic_ms() < until_ms)
-        kafka_producer_poll(rig->producer, 50, NULL, NULL);
+    flush(rig);
 }
 
 void rig_heartbeat(struct rig *rig)

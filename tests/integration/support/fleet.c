@@ -399,7 +399,7 @@ void fleet_submit(struct fleet *fleet, const struct job *job, const struct submi
 
 void fleet_flush(struct fleet *fleet)
 {
-    int64_t until = clock_monotonic_ms() + 20000;
+    int64_t until = clock_monotonic_ms() + 60000;
 
     while (kafka_producer_queued(fleet->producer)) {
         assert_true(clock_monotonic_ms() < until);

@@ -20,7 +20,7 @@
 
 #include <cmocka.h>
 
-enum { START_MS = 20000 };
+enum { START_MS = 60000 };
 
 struct own_redis {
     char folder[64], config[96], address[32];
