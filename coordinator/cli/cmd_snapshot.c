@@ -1,34 +1,15 @@
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "base/text.h"
+#include "coordinator/cli/ask.h"
 #include "coordinator/cli/call.h"
 #include "coordinator/cli/commands.h"
-#include "coordinator/cli/job_command.h"
-#include "coordinator/cli/outcome.h"
 #include "coordinator/cli/show.h"
 #include "coordinator/cli/snapshots.h"
 #include "coordinator/cli/tree.h"
 
 #include <stdlib.h>
 #include <string.h>
-
-/* A job that only reads, run to its end without a word. 0 and *out, its job; or an exit code. */
-static int ask_host(struct cli *cli, const char *subject, const char *op, const char *target, json_t *params,
-                    json_t **out)
-{
-    json_t *request = json_pack("{s:s, s:s, s:o}", "op", op, "target", target, "params", params), *accepted = NULL;
-    int code = call_change(cli, subject, "POST", "/v1/jobs", request, NULL, &accepted);
-
-    code = code ? code : job_wait(cli, subject, accepted, NULL, true, out, NULL);
-    json_decref(request);
-    json_decref(accepted);
-    if (code || strcmp(member_text(*out, "state"), "SUCCEEDED") == 0)
-        return code;
-    code = outcome_print(cli, *out, "");
-    json_decref(*out);
-    *out = NULL;
-    return code;
-}
 
 /* {items, target, host}, and as_of where it comes from the view; with --live from the host, as it is now. */
 static int fetch(struct cli *cli, const struct invocation *invocation, const char *subject, json_t **out)

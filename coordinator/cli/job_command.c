@@ -9,10 +9,12 @@
 #include "base/err.h"
 #include "base/text.h"
 #include "base/uuid.h"
+#include "coordinator/cli/ask.h"
 #include "coordinator/cli/call.h"
 #include "coordinator/cli/commands.h"
 #include "coordinator/cli/http.h"
 #include "coordinator/cli/outcome.h"
+#include "coordinator/cli/snapshots.h"
 #include "coordinator/cli/wait.h"
 
 #include <stdlib.h>
@@ -105,26 +107,21 @@ static int add_selected(struct batch *batch, const json_t *request, const char *
     return code;
 }
 
-/* --current: the name of the current snapshot, which every API call is told. */
+/* --current: the name of the current snapshot, which every API call is told. As its host has it now: what takes away must not take the one that was current a moment ago. */
 static int name_current(struct batch *batch, json_t *request)
 {
-    struct text path = {0};
-    json_t *snapshots = NULL, *item;
-    const char *name = NULL;
-    size_t index;
+    json_t *job = NULL;
+    int code = ask_host(batch->cli, batch->subject, "snapshot.list", member_text(request, "target"),
+                        json_pack("{s:b}", "refresh", 1), &job);
 
-    text_add(&path, "/v1/targets");
-    call_path(&path, member_text(request, "target"));
-    int code = call_list(batch->cli, batch->subject, 0, &snapshots, "%s/snapshots", text_str(&path));
-    text_free(&path);
     if (code)
         return code;
-    json_array_foreach(snapshots, index, item) name = member_true(item, "current") ? member_text(item, "name") : name;
-    if (name)
-        json_object_set_new(json_object_get(request, "params"), "name", json_string(name));
+    const json_t *current = snapshot_row_find(json_object_get(json_object_get(job, "result"), "snapshots"), NULL);
+    if (current)
+        json_object_set_new(json_object_get(request, "params"), "name", json_string(member_text(current, "name")));
     else
         code = cli_fail(batch->cli, EXIT_USAGE, batch->subject, NULL, "there is no current snapshot");
-    json_decref(snapshots);
+    json_decref(job);
     return code;
 }
 
