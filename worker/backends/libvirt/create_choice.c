@@ -67,7 +67,7 @@ int create_check_params(const struct params_snapshot_create *p, struct err *err)
         {p->disk_only && p->kind == SNAPSHOT_INTERNAL,
          "disk_only with kind internal: an internal snapshot of a guest holds its memory", NULL},
         {p->live && p->memory == MEMORY_NO, "live needs memory",
-         "--memory file: an external memory file is written while the guest runs"},
+         "--memspec file=PATH: an external memory file is written while the guest runs"},
         {p->live && p->kind == SNAPSHOT_INTERNAL, "live with kind internal: libvirt does this for external ones only",
          NULL},
         {p->memory_file && p->memory != MEMORY_FILE, "a memory file needs memory file", NULL},
@@ -82,7 +82,7 @@ int create_check_params(const struct params_snapshot_create *p, struct err *err)
         {p->no_metadata && p->kind == SNAPSHOT_INTERNAL,
          "no_metadata with kind internal: nobody could revert to it or delete it", NULL},
         {p->reuse_external && !all_files_given(p), "reuse_external needs the files of the disks",
-         "--disk NAME,file=PATH"},
+         "--diskspec DISK,file=PATH"},
     };
 
     if (p->redefine && check_redefine(p, err) < 0)
