@@ -158,7 +158,10 @@ static int draft(struct create *create, struct err *err)
 
 /* ---- list the steps ---- */
 
-/* How much the new point will need: what full disks occupy and what has changed on the others. Said here, where both were just asked for: QEMU takes milliseconds for each answer. */
+/*
+ * How much the new point will need: what full disks occupy and what has changed on the others. Said here, where both were just asked for: QEMU takes milliseconds for each answer.
+ * And why it is a full one, where that was not asked for: the dry run has no other place for it.
+ */
 static int estimate(const struct create *create, struct plan *plan, struct err *err)
 {
     int64_t dirty = create->choice.parent ? create->dirty_bytes : 0, bytes = dirty + ROOM_FOR_METADATA;
@@ -167,6 +170,9 @@ static int estimate(const struct create *create, struct plan *plan, struct err *
         if (strcmp(list_at(&create->draft.disks, struct point_disk, i)->mode, "full") == 0)
             bytes += create->allocated[i];
     if (dirty && facts_set_int(&plan->facts, "dirty_bytes", dirty, err) < 0)
+        return -1;
+    if (create->choice.fallback_reason[0] &&
+        facts_set(&plan->facts, "fallback_reason", create->choice.fallback_reason, err) < 0)
         return -1;
     return facts_set_int(&plan->facts, "estimated_bytes", bytes, err);
 }
