@@ -41,6 +41,10 @@ static const struct option_row create[] = {
      .value = "DURATION",
      .param = "max_chain_ms",
      .doc = "oldest full of a chain; default 35d"},
+    {.name = "xml",
+     .kind = OPT_TEXT,
+     .value = "FILE",
+     .doc = "a <domainbackup> with description, parent, kind and disks, instead of the options for them"},
     {.name = NULL},
 };
 static const struct option_row list[] = {
@@ -186,7 +190,8 @@ const struct command commands_backup[] = {
      create,
      run_job_command,
      "back up a machine",
-     {"backup create shop-1", "backup create shop-1 --repository main --kind full", "backup create -l app=shop"}},
+     {"backup create shop-1", "backup create shop-1 --repository main --kind full", "backup create -l app=shop",
+      "backup create shop-1 --xml disks.xml"}},
     {"backup",
      "list",
      NULL,

@@ -4,6 +4,7 @@
 #include "base/err.h"
 #include "base/file.h"
 #include "base/parse.h"
+#include "coordinator/cli/backup_xml_read.h"
 #include "coordinator/cli/command.h"
 
 #include <errno.h>
@@ -116,17 +117,21 @@ static int add_memspec(json_t *params, const struct option_row *row, const char 
     return result;
 }
 
-static int add_file(json_t *params, const struct option_row *row, const char *path, struct err *err)
+static int read_file(const char *option, const char *path, char **out, struct err *err)
 {
-    CLEANUP(freep) char *data = NULL;
     char full[PATH_MAX];
     size_t len;
 
     if (!realpath(path, full))
-        return err_set(err, ERR_PERMANENT, "--%s: cannot read %s: %s", row->name, path, strerror(errno));
-    if (file_read(full, FILE_BYTES_MAX, &data, &len, err) < 0)
-        return -1;
-    return put(params, row->param, json_string(data), err);
+        return err_set(err, ERR_PERMANENT, "--%s: cannot read %s: %s", option, path, strerror(errno));
+    return file_read(full, FILE_BYTES_MAX, out, &len, err);
+}
+
+static int add_file(json_t *params, const struct option_row *row, const char *path, struct err *err)
+{
+    CLEANUP(freep) char *data = NULL;
+
+    return read_file(row->name, path, &data, err) < 0 ? -1 : put(params, row->param, json_string(data), err);
 }
 
 /* A time, or how long from now. */
@@ -242,6 +247,18 @@ static int add_options(const struct invocation *invocation, json_t *request, jso
     return 0;
 }
 
+/* After the options: what both say is refused. */
+static int add_backup_xml(const struct invocation *invocation, json_t *params, struct err *err)
+{
+    CLEANUP(freep) char *text = NULL;
+    const char *path = strcmp(invocation->command->op, "backup.create") == 0 ? invocation_value(invocation, "xml")
+                                                                             : NULL;
+
+    if (!path)
+        return 0;
+    return read_file("xml", path, &text, err) < 0 ? -1 : backup_xml_read(text, path, params, err);
+}
+
 int invocation_request(const struct invocation *invocation, json_t **out, struct err *err)
 {
     json_t *params = json_object();
@@ -249,7 +266,8 @@ int invocation_request(const struct invocation *invocation, json_t **out, struct
 
     if (!request)
         return err_memory(err, "request");
-    if (add_arguments(invocation, request, params, err) < 0 || add_options(invocation, request, params, err) < 0)
+    if (add_arguments(invocation, request, params, err) < 0 || add_options(invocation, request, params, err) < 0 ||
+        add_backup_xml(invocation, params, err) < 0)
         return json_decref(request), -1;
     *out = request;
     return 0;
