@@ -106,7 +106,7 @@ mount_backup() { # ARGS..., in a shell of its own
 }
 no_mount() { [[ ! -e $place/mount ]] && ! grep -q " $place/mount" /proc/self/mountinfo; }
 leases() { find "$repository" -path '*/leases/*' | wc -l; }
-test_single_files_out_of_it() {
+test_backup_mount_for_single_files_out_of_it() {
     [[ $EUID == 0 && -w /dev/fuse ]] || { echo "  not tried: it needs root and /dev/fuse"; return 0; }
     local point said=$place/mount.said mounter before
     point=$(<"$DIR/alone.point") before=$(leases)

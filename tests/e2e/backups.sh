@@ -8,13 +8,19 @@ newest() { points | jq -r 'sort_by(.created_at) | last | .id'; }
 repository_seen() { fleetsnap repository show "$1" >/dev/null 2>&1; }
 oldest() { points | jq -r 'sort_by(.created_at) | first | .id'; }
 
-test_repositories() {
+test_repository_list_has_it() {
     expect_json 0 repository list
     holds 'map(.name) | index("'"$repository"'") != null'
+}
+
+test_repository_show_by_name() {
     expect_json 0 repository show "$repository"
     holds '.name == "'"$repository"'" and (.id | length) == 36'
     expect 2 repository show nowhere
     says nowhere
+}
+
+test_repository_init_once() {
     expect 1 repository init "$repository" --host "$host" --path "$(host_folder "$host")/repository/$repository" # it is one already
     says "$repository"
     expect_json 0 repository list
@@ -23,13 +29,32 @@ test_repositories() {
     truth "a dry run made the folder" test ! -e "$(host_folder "$host")/repository/other"
 }
 
+shows_default() { fleetsnap target show "$host/$vm" --json | jq -e '[.. | strings] | index("'"$repository"'")' >/dev/null; }
+test_backup_set_default_is_where_backups_go() {
+    local each
+    expect 0 backup set-default --all --repository "$repository"
+    expect 0 backup set-default -l app=shop --repository "$repository"
+    expect 0 backup set-default "$host/$vm" --repository "$repository"
+    expect_json 0 backup set-default
+    holds 'length == 3 and all(.repository == "'"$repository"'")'
+    eventually 60 "the machine shows its default" shows_default
+    expect 0 backup create "$host/$vm" --dry-run
+    says "$repository"
+    for each in "$host/$vm" '-l app=shop' --all; do
+        # shellcheck disable=SC2086
+        expect 0 backup set-default $each --clear
+    done
+    expect_json 0 backup set-default
+    holds 'length == 0'
+}
+
 test_a_dry_run_writes_nothing() {
     expect_json 0 backup create "$vm" --repository "$repository" --dry-run
     holds '(.result.steps | length) > 2'
     equal "files in the repository" 0 "$(find "$(host_folder "$host")/repository/$repository" -name '*.qcow2' | wc -l)"
 }
 
-test_full() {
+test_backup_create_full() {
     expect_json 0 backup create "$vm" --repository "$repository" --kind full --quiesce require
     holds '.state == "SUCCEEDED" and .result.point == .job_id'
     holds '.result.facts.level == "filesystem"'
@@ -39,7 +64,7 @@ test_full() {
     truth "$vm does not write after a backup" writes "$host" "$vm"
 }
 
-test_incremental_is_what_auto_takes() {
+test_backup_create_incremental_is_what_auto_takes() {
     guest "$host" "$vm" 'for n in 201 202 203 204; do echo "order $n" >/data/orders/$n; done; rm /data/orders/001; sync'
     expect_json 0 backup create "$vm" --repository "$repository"
     expect_json 0 backup show "$(json .result.point)"
@@ -47,7 +72,7 @@ test_incremental_is_what_auto_takes() {
     holds '.size_bytes < 20000000'
 }
 
-test_listed_and_shown() {
+test_backup_list_filters() {
     expect_json 0 backup list "$vm"
     holds 'length == 2'
     expect_json 0 backup list "$vm" --full
@@ -56,18 +81,21 @@ test_listed_and_shown() {
     holds 'length == 1 and .[0].backup_kind == "incremental"'
     expect 0 backup list
     says "$vm" full incremental
+    expect_json 0 backup list "$vm" --latest --full
+    holds 'length == 1'
+    expect_json 0 backup list "$vm" --full --limit 1 --since 1h --repository "$repository"
+    holds 'length == 1 and .[0].backup_kind == "full"'
+    expect_json 0 backup list --gone
+    holds 'length == 0'
+}
+
+test_backup_show_by_the_beginning_of_its_id() {
     local id
     id=$(newest)
     expect_json 0 backup show "${id:0:8}"
     holds '.id == "'"$id"'" and (.points_of_chain | length) == 2'
     expect 2 backup show ffffffff
     says ffffffff
-    expect_json 0 backup list "$vm" --latest --full
-    holds 'length == 1'
-    expect_json 0 backup list "$vm" --full --limit 1
-    holds 'length == 1 and .[0].backup_kind == "full"'
-    expect_json 0 backup list --gone
-    holds 'length == 0'
     expect 0 backup show "$id"
     says "repository    $repository" folder
     expect 0 backup show "$id" --xml
@@ -75,7 +103,7 @@ test_listed_and_shown() {
     truth "the XML names a file that is not there" test -e "$(sed -n 's/.*<target file="\(.*\)"\/>.*/\1/p' <<<"$out")"
 }
 
-test_verified_by_checksum_and_by_image() {
+test_backup_verify_by_checksum_and_by_image() {
     expect_json 0 backup verify "$(newest)" --depth checksum
     holds '.state == "SUCCEEDED"'
     expect_json 0 backup verify "$(newest)" --depth image
@@ -83,6 +111,89 @@ test_verified_by_checksum_and_by_image() {
     holds '[.verified[] | select(.ok) | .depth] | index("checksum") != null and index("image") != null'
     expect_json 0 backup list --verified
     holds 'map(.id) | index("'"$(newest)"'") != null'
+}
+
+# What a backup may be told beside its kind; it is deleted again.
+test_backup_create_differential_and_what_it_leaves_out() {
+    local id xml=$DIR/told.xml
+    expect_json 0 backup create "$vm" --kind differential --parent "$(oldest)" --include vda --isolated --description 'since the full' --quiesce never --max-chain 5 --max-chain-age 7d
+    id=$(json .result.point)
+    expect_json 0 backup show "$id"
+    holds '.backup_kind == "differential" and .parent == "'"$(oldest)"'" and .description == "since the full" and .level == "crash" and (.disks | length) == 1'
+    expect 0 backup delete "$id" --yes
+    expect_json 0 backup create "$vm" --max-chain 1 --dry-run
+    holds '.result.facts.fallback_reason | contains("as many as allowed")'
+    expect_json 0 backup create "$vm" --max-chain-age 1ms --dry-run
+    holds '.result.facts.fallback_reason | contains("more than allowed")'
+    expect 1 backup create "$vm" --exclude vda
+    says 'no disk is left'
+    printf '%s\n' '<domainbackup>' '  <disks>' '    <disk name="vda"><target file="/tmp/x"/></disk>' '  </disks>' '</domainbackup>' >"$xml"
+    expect 2 backup create "$vm" --xml "$xml"
+    says 'told.xml:3: <target>: ' --repository
+    printf '%s\n' "<domainbackup><description>by its XML</description><parent><uuid>$(oldest)</uuid></parent>" \
+        '<disks><disk name="vda" backupmode="incremental"/></disks></domainbackup>' >"$xml"
+    expect_json 0 backup create "$vm" --xml "$xml" --dry-run
+    holds '.params | .kind == "incremental" and .parent == "'"$(oldest)"'" and .description == "by its XML" and .include == ["vda"]'
+    rm "$xml"
+    expect 1 backup create "$vm" --compress
+    says 'not possible for a guest that runs'
+}
+
+kinds_are() { [[ $(fleetsnap backup list "$vm" --repository "$1" --json | jq -r 'map(.backup_kind) | sort | join(" ")') == "$2" ]]; } # REPOSITORY KINDS
+points_are() { [[ $(points | jq length) == "$1" ]]; } # COUNT
+
+# A copy whole, a copy of the chain; what the second repository says of them, when it is cleaned, read again, forgotten and gone.
+test_backup_copy_flat_and_as_a_chain() {
+    local id flat
+    id=$(newest)
+    expect 0 repository init copies --host "$host" --path "$(host_folder "$host")/repository/copies"
+    eventually 60 "the repository is seen" repository_seen copies
+    expect_json 0 backup copy "$id" --to copies
+    flat=$(json .result.point)
+    expect_json 0 backup show "$flat"
+    holds '.backup_kind == "full" and .chain_length == 1'
+    expect 0 backup verify "$flat" --depth image
+    expect 0 backup delete "$flat" --really-last --yes
+    expect_json 0 backup copy "$id" --to copies --chain
+    eventually 60 "the chain is there" kinds_are copies "full incremental"
+}
+
+test_repository_check_of_copies() {
+    expect_json 0 repository check copies --checksum
+    holds '.result.facts.points == "2" and .result.facts.damaged == "0"'
+}
+
+test_repository_clean_removes_what_is_left_over() {
+    expect_json 0 repository clean copies --yes
+    holds '.state == "SUCCEEDED"'
+    expect_json 0 repository check copies
+    holds '.result.facts.points == "2"'
+}
+
+test_repository_import_tells_of_each() {
+    expect_json 0 repository import copies
+    holds '.state == "SUCCEEDED" and .result.facts.points == "2"'
+}
+
+test_backup_pin_keeps_it() {
+    local id
+    id=$(fleetsnap backup list "$vm" --repository copies --json | jq -r '.[] | select(.backup_kind == "incremental") | .id')
+    expect 0 backup pin "$id" --reason audit
+    expect 1 backup delete "$id" --yes
+    says pinned
+}
+
+test_backup_unpin_lets_it_go() {
+    local id
+    id=$(fleetsnap backup list "$vm" --repository copies --json | jq -r '.[] | select(.backup_kind == "incremental") | .id')
+    expect 0 backup unpin "$id"
+    expect 0 backup delete "$id" --dry-run
+}
+
+test_repository_remove_with_what_is_in_it() {
+    expect 0 repository remove copies --delete-backups --yes
+    eventually 60 "the copies are gone" points_are 2
+    rm -rf "$(host_folder "$host")/repository/copies"
 }
 
 copies() { find "$(host_folder "$host")/disks" -name 'fs-boot-*'; }
@@ -108,7 +219,7 @@ test_backup_verify_depth_boot() {
     truth "$vm does not write while a copy of it runs" writes "$host" "$vm"
 }
 
-test_a_restore_to_a_new_machine_boots_with_the_same_data() {
+test_backup_restore_to_a_new_machine_that_boots_with_the_same_data() {
     local hash
     hash=$(orders_hash "$host" "$vm")
     expect_json 0 backup restore "$(newest)" --as "$vm-dry" --dry-run
@@ -123,13 +234,19 @@ test_a_restore_to_a_new_machine_boots_with_the_same_data() {
     expect 1 backup restore "$(newest)" --as "$vm" --yes # the name is taken
 }
 
-test_the_full_alone_has_the_old_data() {
-    expect_json 0 backup restore "$(oldest)" --as "$vm-old" --yes
+test_backup_restore_of_the_full_alone_where_it_is_told_to() {
+    local place
+    place=$(host_folder "$host")/disks/elsewhere
+    mkdir -p "$place"
+    expect 1 backup restore "$(oldest)" --as "$vm-old" --disks vdz --yes
+    says 'no disk vdz'
+    expect 0 backup restore "$(oldest)" --as "$vm-old" --disks vda --directory "$place" --map-network old=new --yes
+    truth "its disk is elsewhere" test -n "$(find "$place" -name 'vda*')"
     eventually 60 "$vm-old is a target" eval 'fleetsnap target show shop-1-old >/dev/null 2>&1'
     equal "state of a machine that was not asked to start" shutoff "$(fleetsnap target show "$vm-old" --json | jq -r .state)"
 }
 
-test_what_is_needed_is_not_deleted() {
+test_backup_delete_of_what_is_needed_is_refused() {
     expect 1 backup delete "$(oldest)" --yes # a child stands on it
     says '1 later backup' --children
     expect 1 backup delete "$(oldest)" --children --yes # the last good one
@@ -223,11 +340,23 @@ test_job_set_rate_of_a_running_backup() {
     guest "$host" "$vm" 'rm /data/ballast; sync'
 }
 
-test_a_machine_that_is_off_is_backed_up_too() {
+test_backup_create_of_a_machine_that_is_off() {
     eventually 60 "the repository is seen" repository_seen "$libvirtd-backups" # its marker was away a moment ago
-    expect_json 0 backup create "$libvirtd/twin" --repository "$libvirtd-backups"
+    expect_json 0 backup create "$libvirtd/twin" --repository "$libvirtd-backups" --compress
     expect_json 0 backup show "$(json .result.point)"
     holds '.level == "off" and .backup_kind == "full"'
+}
+
+test_backup_restore_in_place_of_a_machine_with_snapshots() {
+    local id
+    id=$(fleetsnap backup list "$libvirtd/twin" --json | jq -r '.[0].id')
+    expect 0 snapshot create "$libvirtd/twin" --name gone-with-it
+    expect 1 backup restore "$id" --in-place --yes
+    says '1 snapshot' --drop-snapshots
+    expect_json 0 backup restore "$id" --in-place --drop-snapshots --keep-old-for 2h --yes
+    rm -f "$(json '.result.facts["kept.vda"]')"
+    expect_json 0 snapshot list "$libvirtd/twin" --live
+    holds 'length == 0'
 }
 
 test_a_machine_that_is_gone_has_its_backups() {
@@ -244,14 +373,16 @@ test_a_machine_that_is_gone_has_its_backups() {
     holds 'map(.id) == ["'"$id"'"]'
     expect_json 0 backup list vanished # its name still names its backups
     holds 'map(.id) == ["'"$id"'"]'
-    expect_json 0 backup restore vanished --at latest --as risen --on "$libvirtd" --dry-run
+    expect_json 0 backup restore vanished --at latest --as risen --on "$libvirtd" --keep-identity --dry-run
     holds '.result.steps | length > 2'
-    expect 0 backup delete "$id" --really-last --yes
+    expect 1 backup delete "$id" --all --yes
+    says really-last
+    expect 0 backup delete "$id" --all --really-last --yes
     expect_json 0 backup list --gone
     holds 'length == 0'
 }
 
-test_a_retired_machine_can_be_undefined_and_restored() {
+test_target_retire_then_undefine_and_restore() {
     local id
     expect_json 0 backup list "$libvirtd/twin"
     expect 0 backup restore "$(json '.[0].id')" --as retiree --start running --yes
@@ -274,7 +405,7 @@ test_a_retired_machine_can_be_undefined_and_restored() {
     expect_json 0 backup restore retiree --at latest --as second --on "$libvirtd" --yes
     holds '.result.point == "'"$id"'"'
     eventually 60 "second is a target" eval 'fleetsnap target show second >/dev/null 2>&1'
-    expect 0 target retire second --backups delete --really-last --yes # it has none
+    expect 0 target retire second --backups delete --repository "$libvirtd-backups" --really-last --yes # it has none
     virsh_on "$libvirtd" undefine second >/dev/null
     eventually 60 "second is no target" eval '! fleetsnap target show second >/dev/null 2>&1'
     expect 0 backup delete "$id" --really-last --yes

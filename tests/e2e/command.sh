@@ -49,7 +49,7 @@ test_unknown_and_ambiguous_names() {
 
 waits_for() { [[ $(job_json "$1" | jq -r '.waiting // ""') == *"$2"* ]]; } # JOB TEXT
 
-test_what_is_held_waits_and_what_is_pinned_stays() {
+test_what_is_held_waits() {
     local target=gamma/twin
     expect 0 hold "$target" --reason 'new disk'
     says 'is held: new disk'
@@ -66,13 +66,18 @@ test_what_is_held_waits_and_what_is_pinned_stays() {
     eventually 60 "the job waits for the hold of its label" waits_for "$job" audit
     expect 0 release -l app=twin
     eventually 60 "the job is done" job_in "$job" SUCCEEDED
+}
 
-    expect 0 snapshot pin "$target" held --reason release
-    expect 1 snapshot delete "$target" held --yes
+test_snapshot_pin_keeps_it() {
+    expect 0 snapshot pin gamma/twin held --reason release
+    expect 1 snapshot delete gamma/twin held --yes
     says pinned
-    expect 0 snapshot unpin "$target" held
-    expect 0 snapshot delete "$target" held --yes
-    expect 0 snapshot delete "$target" late --yes
+}
+
+test_snapshot_unpin_lets_it_go() {
+    expect 0 snapshot unpin gamma/twin held
+    expect 0 snapshot delete gamma/twin held --yes
+    expect 0 snapshot delete gamma/twin late --yes
 }
 
 test_usage() {

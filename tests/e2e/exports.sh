@@ -32,13 +32,13 @@ ended_as() { # STATE TEXT
 }
 guest_writes() { guest "$host" "$vm" "dd if=/dev/urandom of=/data/$1 bs=64k count=$2 2>/dev/null; sync" || fail "$vm does not write"; }
 
-test_a_full_one_is_one_moment() {
+test_target_export_full_is_one_moment() {
     mkdir -p "$place"
     make_nbd_folder "$host"
     guest_writes first 16
     virsh_on "$host" suspend "$vm" >/dev/null || fail "virsh suspend"
     qemu-img convert -U -O raw "$(fleetsnap target show "$host/$vm" --json | jq -r '.disks[0].source')" "$place/frozen.raw"
-    (start_export --socket "$socket" --kind full && echo "$job" >"$place/parent")
+    (start_export --socket "$socket" --kind full --disk vda --quiesce prefer --scratch-limit 256MiB && echo "$job" >"$place/parent")
     virsh_on "$host" resume "$vm" >/dev/null || fail "virsh resume"
     job=$(<"$place/parent") || fail "it is not exported"
     equal "where" "$uri" "$(fact "$job" uri.vda)"
@@ -56,7 +56,7 @@ test_a_full_one_is_one_moment() {
 }
 
 # Only what the bitmap names is taken from the second copy: with it the first one becomes the second.
-test_an_incremental_one_by_its_bitmap() {
+test_target_export_incremental_by_its_bitmap() {
     guest_writes second 8
     start_export --address 127.0.0.1:10839 --kind incremental
     equal "parent" "$(<"$place/parent")" "$(fact "$job" parent)"
@@ -117,6 +117,10 @@ test_what_is_refused() {
     rm -f "$socket"
     expect 1 target export "$host/$vm" --address 0.0.0.0:10839
     says 'without TLS'
+    expect 1 target export "$host/$vm" --address 127.0.0.1:10839 --tls # it has no certificates
+    says certificate
+    expect 1 target export "$host/$vm" --socket "$socket" --exclude vda
+    says 'no disk is left'
     expect 1 target export "$host/twin" --socket "$socket"
     says 'the guest is off'
     expect 1 target export "$host/$vm" --socket "$socket" --kind incremental --parent 00000000-0000-4000-8000-000000000000
@@ -127,7 +131,7 @@ test_what_is_refused() {
 }
 
 # A worker that lost its memory, a job that was given up: nobody watches it, and a job of its own ends it.
-test_one_that_nobody_watches() {
+test_target_export_finish_of_one_that_nobody_watches() {
     before=$(checkpoints)
     orphan_export "$host" "$vm" "$(fleetsnap target show "$host/$vm" --json | jq -r .target.id)" 11111111-2222-4333-8444-555555555555 || fail "virsh does not export"
     expect 0 target export-finish "$host/$vm"

@@ -50,7 +50,7 @@ test_it_is_previewed_compared_and_applied() {
     says "$policy" yearly
 }
 
-test_run_now_backs_up_what_it_selects() {
+test_policy_run_now_backs_up_what_it_selects() {
     expect_json 0 policy run-now "$policy"
     holds '.outcome == "done" and .done == 1 and .members == 1 and .jobs[0].state == "SUCCEEDED"'
     equal "backups of the policy" 1 "$(made)"

@@ -24,7 +24,7 @@ test_a_dry_run_shows_the_steps_and_changes_nothing() {
     equal "snapshots after a dry run" "$before" "$(names "$vm")"
 }
 
-test_external_and_quiesced_on_a_running_machine() {
+test_snapshot_create_external_and_quiesced_on_a_running_machine() {
     expect_json 0 snapshot create "$vm" --name before-deploy --quiesce require --description 'before 2214'
     holds '.state == "SUCCEEDED" and .op == "snapshot.create"'
     holds '.result.facts.level == "filesystem"'
@@ -59,7 +59,7 @@ test_no_wait_prints_the_id_and_watch_follows_it() {
     one_end "$job"
 }
 
-test_the_tree_and_one_snapshot() {
+test_snapshot_show_one_and_list_the_tree() {
     snapshots_are "$vm" "before-deploy later once"
     expect 0 snapshot list "$vm" --tree
     says before-deploy once later external current
@@ -77,7 +77,7 @@ test_the_tree_and_one_snapshot() {
     says onec
 }
 
-test_filters_add_up_and_relatives_are_named() {
+test_snapshot_list_filters_add_up_and_relatives_are_named() {
     expect 0 snapshot list "$vm"
     says "as $host reported it" DESCRIPTION 'before 2214' current
     expect 0 snapshot list "$vm" --name --parent before-deploy
@@ -115,7 +115,7 @@ test_a_revert_asks_and_shows_what_is_lost() {
     truth "$vm does not write after a dry run" writes "$host" "$vm"
 }
 
-test_revert_to_an_external_snapshot() {
+test_snapshot_revert_to_an_external_one() {
     local hash
     hash=$(orders_hash "$host" "$vm")
     lose_orders "$host" "$vm"
@@ -143,7 +143,7 @@ test_what_was_confirmed_is_what_is_done() {
     truth "the snapshot is gone" eval '[[ " $(names shop-1) " == *" later "* ]]'
 }
 
-test_delete_merges_what_its_children_need() {
+test_snapshot_delete_merges_what_its_children_need() {
     local hash
     hash=$(orders_hash "$host" "$vm")
     expect 0 snapshot delete "$vm" once --yes
@@ -169,17 +169,88 @@ test_internal_on_a_machine_that_is_off() {
     truth "the image still has it" eval '! qemu-img snapshot -l "$(host_folder $libvirtd)/disks/twin.qcow2" | grep -q cold'
 }
 
-test_the_other_host_does_the_same_through_its_libvirtd() {
+test_snapshot_delete_scope_metadata_and_what_others_made() {
+    local target=$libvirtd/twin xml=$DIR/redefine.xml
+    expect 0 snapshot create "$target" --name base
+    virsh_on "$libvirtd" snapshot-create-as twin theirs >/dev/null || fail "virsh makes no snapshot"
+    expect 1 snapshot delete "$target" theirs --yes
+    says 'made by others' --foreign
+    expect 0 snapshot delete "$target" --current --foreign --yes
+    expect 0 snapshot create "$target" --name leaf
+    expect 0 snapshot list "$target" --live --name --inactive --leaves
+    equal "the leaf" leaf "$out"
+    fleetsnap snapshot show "$target" leaf --xml >"$xml"
+    expect 0 snapshot delete "$target" leaf --metadata --yes
+    truth "the data went with the metadata" eval 'qemu-img snapshot -l "$(host_folder $libvirtd)/disks/twin.qcow2" | grep -q leaf'
+    expect 0 snapshot create "$target" --redefine "$xml" --current --validate
+    expect_json 0 snapshot show "$target" --current --live
+    holds '.name == "leaf" and .parent == "base"'
+    expect_json 0 snapshot revert "$target" --current --keep-current --yes
+    expect_json 0 snapshot list "$target" --live
+    holds 'length == 3'
+    expect 0 snapshot delete "$target" base --children-only --yes
+    snapshots_are "$target" base
+    expect 0 snapshot delete "$target" base --yes
+    rm "$xml"
+}
+
+source_of() { virsh_on "$libvirtd" domblklist shop-2 | awk '$1 == "vda" {print $2}'; }
+
+# What each option does to the machine that runs: where its disk and its memory go, and whether it goes on.
+test_snapshot_create_where_disk_and_memory_go() {
+    local folder disk
+    folder=$(host_folder "$libvirtd")/disks disk=$(source_of)
+    expect 1 snapshot create shop-2 --name said --current
+    says 'a new snapshot is current by itself'
+    expect 0 snapshot create shop-2 --name said --diskspec "vda,snapshot=external,driver=qcow2,file=$folder/said.qcow2" --disk-only --atomic --quiesce never
+    equal "the disk" "$folder/said.qcow2" "$(source_of)"
+    expect 0 snapshot delete shop-2 said --yes
+
+    qemu-img create -q -f qcow2 -F qcow2 -b "$(source_of)" "$folder/made.qcow2" || fail "no overlay by hand"
+    chown --reference="$(source_of)" "$folder/made.qcow2"
+    expect 2 snapshot create shop-2 --name reused --diskspec "vda,file=$folder/made.qcow2" --reuse-external
+    says --yes
+    expect 0 snapshot create shop-2 --name reused --diskspec "vda,file=$folder/made.qcow2" --reuse-external --yes
+    equal "the disk" "$folder/made.qcow2" "$(source_of)"
+    expect 0 snapshot delete shop-2 reused --yes
+
+    expect 0 snapshot create shop-2 --diskspec "vda,file=$folder/bare.qcow2" --no-metadata --no-atomic
+    equal "the disk" "$folder/bare.qcow2" "$(source_of)"
+    snapshots_are shop-2 ''
+    virsh_on "$libvirtd" blockcommit shop-2 vda --shallow --active --pivot --wait >/dev/null || fail "virsh does not commit"
+    rm "$folder/bare.qcow2"
+    equal "the disk" "$disk" "$(source_of)"
+
+    expect 0 snapshot create shop-2 --name awake --memspec "file=$folder/awake.mem" --live
+    eventually 60 "shop-2 goes on" writes "$libvirtd" shop-2
+    expect 0 snapshot delete shop-2 awake --yes
+    expect_json 0 snapshot create shop-2 --name asleep --memspec "file=$folder/asleep.mem" --halt --yes
+    holds '.result.facts.level == "memory"'
+    truth "there is no memory in the file" test -s "$folder/asleep.mem"
+    equal "state of the machine" "shut off" "$(virsh_on "$libvirtd" domstate shop-2 | head -1)"
+    expect 0 snapshot revert shop-2 --current --yes
+    eventually 60 "shop-2 goes on where it was" writes "$libvirtd" shop-2
+    expect 0 snapshot delete shop-2 asleep --yes
+    truth "its memory is left" test ! -e "$folder/asleep.mem"
+    snapshots_are shop-2 ''
+}
+
+test_snapshot_revert_through_libvirtd_with_what_it_may_lose_and_keep() {
     local hash
     hash=$(orders_hash "$libvirtd" shop-2)
     expect 0 snapshot create shop-2 --name before-deploy --quiesce require
     lose_orders "$libvirtd" shop-2
-    expect 0 snapshot revert shop-2 before-deploy --yes
+    virsh_on "$libvirtd" checkpoint-create-as shop-2 theirs --diskspec vda >/dev/null || fail "no checkpoint by hand"
+    expect 1 snapshot revert shop-2 before-deploy --yes
+    says theirs --drop-checkpoint
+    expect_json 0 snapshot revert shop-2 before-deploy --drop-checkpoint theirs --keep-old-for 2h --reset-nvram --running --yes
+    holds '.result.facts.undo_for_ms == "7200000"'
+    rm -f "$(json '.result.facts["kept.vda"]')"
     "$stack" guest wait "$DIR" "$libvirtd" shop-2 || fail "shop-2 does not answer after the revert"
     equal "orders after the revert" "$hash" "$(orders_hash "$libvirtd" shop-2)"
     expect 0 snapshot delete shop-2 before-deploy --yes
     snapshots_are shop-2 ''
-    truth "shop-2 does not write" writes "$libvirtd" shop-2
+    eventually 60 "shop-2 writes" writes "$libvirtd" shop-2
 }
 
 e2e_main "$@"

@@ -15,7 +15,7 @@ forget_kept() { # JOB...: what they keep for a day
     done
 }
 
-test_a_revert_is_undone_and_the_undo_too() {
+test_job_undo_of_a_revert_and_of_the_undo() {
     local before later after reverted undone redone
     before=$(orders)
     expect 0 snapshot create "$vm" --name for-undo
@@ -59,7 +59,7 @@ test_a_revert_is_undone_and_the_undo_too() {
     equal "orders after the snapshot is merged" "$later" "$(orders)"
 }
 
-test_a_restore_in_place_is_undone() {
+test_job_undo_of_a_restore_in_place() {
     local before later after restored point
     expect_json 0 backup create "$vm" --kind full
     point=$(json .job_id)
@@ -73,7 +73,10 @@ test_a_restore_in_place_is_undone() {
     equal "orders after the restore" "$before" "$(orders)"
     change_orders after-restore
     after=$(orders)
-    expect_json 0 job undo "$restored" --yes
+    expect 0 backup create "$vm"
+    expect 1 job undo "$restored" --yes
+    says 'was made since' --force
+    expect_json 0 job undo "$restored" --force --yes
     boots "the undo"
     equal "orders after the undo" "$later" "$(orders)"
     truth "$vm does not write after the undo" writes "$host" "$vm"

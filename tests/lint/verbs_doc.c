@@ -1,14 +1,15 @@
 /*
  * Prints docs/verbs.md: `verbs_doc > docs/verbs.md`. With a path: exit 1 if that file says something else.
  *
- * Everything comes from tables: operations and the fields of their parameters (common/model), verbs (the backends), options (coordinator/cli). What raises the class of an
- * operation is found by asking job_class() with one parameter changed at a time.
+ * Everything comes from tables: operations and the fields of their parameters (common/model), verbs (the backends), options (coordinator/cli); and the names of the e2e tests.
+ * What raises the class of an operation is found by asking job_class() with one parameter changed at a time.
  */
 #include "base/err.h"
 #include "base/file.h"
 #include "base/parse.h"
 #include "base/text.h"
 #include "coordinator/cli/commands.h"
+#include "lint/named_tests.h"
 #include "model/job.h"
 #include "model/op.h"
 #include "model/record.h"
@@ -23,7 +24,8 @@ static const char intro[] =
     "This page is generated from the tables of operations, backends and commands: `build/dev/tests/verbs_doc > docs/verbs.md`.\n\n"
     "A class says what a job may do: A reads, B adds, C takes away data or a running state. Every dry run is A. A job of class B or C has a ticket and holds the lock of its\n"
     "target; right before each step that takes away, the lock is renewed afresh. Names of parameters are those of a job; an option is what sets one on the command line, the\n"
-    "others are filled in by the command or by the API ([openapi.yaml](openapi.yaml)). `!` marks a member that must be there.\n";
+    "others are filled in by the command or by the API ([openapi.yaml](openapi.yaml)). `!` marks a member that must be there. A row without a parameter is an option that the\n"
+    "command understands itself. Tests are those of tests/e2e that are called after the verb.\n";
 
 /* ---- classes ---- */
 
@@ -141,13 +143,21 @@ static void add_cell(const char *string, struct text *out)
     }
 }
 
+/* "target export-finish" → "target.export_finish" */
+static void verb_name(const struct command *command, char *out, size_t size)
+{
+    snprintf(out, size, "%s.%s", command->noun, command->verb);
+    for (char *c = out; *c; c++)
+        *c = *c == '-' ? '_' : *c;
+}
+
 static const struct command *command_of(const char *op)
 {
     const struct command *command;
     char name[64];
 
     for (size_t i = 0; (command = command_at(i)); i++) {
-        snprintf(name, sizeof name, "%s.%s", command->noun, command->verb);
+        verb_name(command, name, sizeof name);
         if (strcmp(name, op) == 0)
             return command;
     }
@@ -197,7 +207,34 @@ static void add_field(const struct command *command, const struct field *field, 
     text_free(&meaning);
 }
 
+static bool sets_field(const struct option_row *row, const struct record_type *params)
+{
+    for (const struct field *field = params ? params->fields : NULL; row->param && field && field->name; field++)
+        if (strcmp(field->name, row->param) == 0)
+            return true;
+    return false;
+}
+
+/* What the command has of its own beside the parameters. */
+static void add_own_options(const struct command *command, const struct record_type *params, struct text *out)
+{
+    char name[160];
+
+    for (const struct option_row *row = command ? command->options : NULL; row && row->name; row++) {
+        if (sets_field(row, params))
+            continue;
+        help_option_name(row, name, sizeof name);
+        text_add(out, "| | | | `");
+        add_cell(name, out);
+        text_add(out, "` | ");
+        add_cell(row->doc, out);
+        text_add(out, " |\n");
+    }
+}
+
 /* ---- the page ---- */
+
+static const char table_head[] = "\n\n| parameter | type | default | option | meaning |\n|---|---|---|---|---|\n";
 
 static void add_backends(enum op op, struct text *out)
 {
@@ -212,6 +249,16 @@ static void add_backends(enum op op, struct text *out)
         text_add(out, "none");
 }
 
+static void add_tests(const char *verb, struct text *out)
+{
+    struct text tests = {0};
+
+    named_tests_add(verb, &tests);
+    if (tests.len)
+        text_addf(out, " Tests: %s.", text_str(&tests));
+    text_free(&tests);
+}
+
 static void add_op(enum op op, struct text *out)
 {
     const struct op_info *info = op_info(op);
@@ -221,11 +268,51 @@ static void add_op(enum op op, struct text *out)
     add_class(op, info->params, out);
     text_add(out, ". Backends: ");
     add_backends(op, out);
+    text_add(out, ".");
     if (command)
-        text_addf(out, ". Command: `fleetsnap %s %s`", command->noun, command->verb);
-    text_add(out, ".\n\n| parameter | type | default | option | meaning |\n|---|---|---|---|---|\n");
+        text_addf(out, " Command: `fleetsnap %s %s`.", command->noun, command->verb);
+    add_tests(info->name, out);
+    text_add(out, table_head);
     for (const struct field *field = info->params->fields; field->name; field++)
         add_field(command, field, out);
+    add_own_options(command, info->params, out);
+}
+
+/* What is answered without a job: of snapshots, backups and repositories. */
+static bool needs_no_job(const struct command *command)
+{
+    static const char *const nouns[] = {"snapshot", "backup", "repository"};
+    char name[64];
+
+    verb_name(command, name, sizeof name);
+    for (size_t i = 0; i < sizeof nouns / sizeof *nouns; i++)
+        if (strcmp(command->noun, nouns[i]) == 0)
+            return op_from_name(name) == OP_NONE;
+    return false;
+}
+
+static void add_jobless(struct text *out)
+{
+    const struct command *command;
+    char name[64];
+
+    for (size_t i = 0; (command = command_at(i)); i++) {
+        if (!needs_no_job(command))
+            continue;
+        verb_name(command, name, sizeof name);
+        text_addf(out, "\n## %s\n\nNo job: %s. Command: `fleetsnap %s %s`.", name, command->doc, command->noun,
+                  command->verb);
+        add_tests(name, out);
+        if (command->options)
+            text_add(out, table_head);
+        else
+            text_add(out, "\n");
+        add_own_options(command, NULL, out);
+    }
+    text_add(out, "\n## backup.mount\n\nNo job: the disks of a backup as read-only files, for single files out of it; on "
+                  "the repository's host, with the options of its manual. Command: `fleetsnap-worker mount`.");
+    add_tests("backup.mount", out);
+    text_add(out, "\n");
 }
 
 static void add_virsh(struct text *out)
@@ -260,6 +347,7 @@ int main(int argc, char **argv)
     text_add(&text, intro);
     for (int op = OP_NONE + 1; op < OP_COUNT; op++)
         add_op((enum op)op, &text);
+    add_jobless(&text);
     add_virsh(&text);
     if (argc < 2) {
         fputs(text_str(&text), stdout);
