@@ -52,7 +52,7 @@ kafka_start() {
     local jvm
     mapfile -t jvm < <(kafka_jvm "${KAFKA_HEAP_MB:-384}")
     proc_start kafka "${jvm[@]}" kafka.Kafka "$DIR/kafka/server.properties"
-    wait_until 60 kafka_up_or_dead || die "kafka does not answer on $(kafka_address), see $DIR/logs/kafka.log"
+    wait_until 240 kafka_up_or_dead || die "kafka does not answer on $(kafka_address), see $DIR/logs/kafka.log"
     proc_pid kafka >/dev/null || { log_tail kafka; die "kafka ended while it was starting"; }
 }
 
