@@ -8,6 +8,8 @@
 static void note_times(struct view_job_row *row, const struct status *status)
 {
     row->at = status->at_ms;
+    if (status->started_at_ms && !row->started_at)
+        row->started_at = status->started_at_ms;
     if (status->state == STATE_RUNNING && !row->started_at)
         row->started_at = status->at_ms;
     if (job_state_terminal((enum job_state)status->state) && (status->state != STATE_PARKED || status->resolved) &&

@@ -58,6 +58,13 @@ void admission_ran(struct admission *admission, const struct work *work, int64_t
     *typical = *typical ? (*typical * 7 + run_us) / 8 + 1 : run_us + 1;
 }
 
+static bool brief(const struct admission *admission, const struct work *work)
+{
+    int64_t typical = admission->typical_us[work->job->op];
+
+    return typical && typical < AHEAD_US;
+}
+
 /* Short jobs spend their time waiting for Redis and commits, not for executors: more of them are on their way than executors are. */
 static int64_t ahead(void *context, const struct work *work)
 {
@@ -365,6 +372,7 @@ static void ask_after_commit(struct admission *admission, struct work *work)
 static int consider(struct admission *admission, struct work *work, struct err *err)
 {
     work->stage = WORK_ACQUIRING; /* taken from the backlog, and counted there */
+    work->brief = brief(admission, work);
     if (work->task == TASK_RUN && work->cancelled)
         return end_with(admission, work, STATE_CANCELLED, ERR_CANCELLED, "cancelled before it began", err);
     if (work->task == TASK_RUN && work_expired(work, clock_real_ms()))

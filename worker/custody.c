@@ -119,6 +119,18 @@ static struct inbox_row row_of(const struct work *work)
     };
 }
 
+/* Its row says now how it stands, and so does an event. */
+static void end_silence(struct custody *custody, struct work *work)
+{
+    if (!work->silent_since_ms)
+        return;
+    work->silent_since_ms = 0;
+    *(work->previous_silent ? &work->previous_silent->next_silent : &custody->silent) = work->next_silent;
+    if (work->next_silent)
+        work->next_silent->previous_silent = work->previous_silent;
+    custody->silent_count--;
+}
+
 /* The row and its event. */
 static int move(struct custody *custody, struct work *work, const struct telling *telling, struct err *err)
 {
@@ -126,9 +138,28 @@ static int move(struct custody *custody, struct work *work, const struct telling
 
     work->seq++;
     struct inbox_row row = row_of(work);
-    if (inbox_move(custody->setup.journal, &row, err) < 0)
+    if (inbox_move(custody->setup.journal, &row, err) < 0 || tell_status(&teller, work, telling, NULL, NULL, err) < 0)
         return -1;
-    return tell_status(&teller, work, telling, NULL, NULL, err);
+    end_silence(custody, work);
+    return 0;
+}
+
+/*
+ * It runs, and nobody is told. Of most jobs that only look the end follows within milliseconds, and says when they began; of one that takes longer the sweep says that it runs, and one
+ * that is going to change something says so with its plan. Never of a job of which anything was said before: readers see no number missing.
+ */
+static void begin_silently(struct custody *custody, struct work *work)
+{
+    work->seq++;
+    work->silent_since_ms = clock_real_ms();
+    work->told_ms = clock_monotonic_ms();
+    work->previous_silent = NULL;
+    work->next_silent = custody->silent;
+    if (custody->silent)
+        custody->silent->previous_silent = work;
+    custody->silent = work;
+    custody->silent_count++;
+    custody->silent_began = true;
 }
 
 /* An attempt is over, or was not begun: keeper and class limits let go of it. The target stays closed if `closed`. */
@@ -230,6 +261,7 @@ struct queue_item *custody_take_starting(struct custody *custody)
 int custody_begin(struct custody *custody, struct work *work, int64_t token, int64_t trusted_until_ms, struct err *err)
 {
     const struct telling telling = {.phase = "plan"};
+    bool silent = work->brief && work->class != CLASS_C && work->state == STATE_ACCEPTED && !work->told_accepted;
 
     if (make_hold(work, token, trusted_until_ms, err) < 0)
         return -1;
@@ -240,7 +272,20 @@ int custody_begin(struct custody *custody, struct work *work, int64_t token, int
     work->crashes++; /* taken back when the attempt comes to an end: what stays are the ends that the worker did not live to see */
     set_state(custody, work, STATE_RUNNING);
     queue_start(custody, work);
-    return move(custody, work, &telling, err);
+    if (!silent)
+        return move(custody, work, &telling, err);
+    begin_silently(custody, work);
+    return 0;
+}
+
+int custody_had_begun(struct custody *custody, struct work *work, struct err *err)
+{
+    work->seq++;
+    work->attempt++;
+    work->crashes++;
+    set_state(custody, work, STATE_RUNNING);
+    struct inbox_row row = row_of(work);
+    return inbox_move(custody->setup.journal, &row, err);
 }
 
 int custody_recovery_begins(struct custody *custody, struct work *work, struct err *err)
@@ -289,7 +334,7 @@ int custody_progress(struct custody *custody, struct work *work, const char *not
     hold_phase_get(work->hold, phase);
     work->told_tellings = work->hold->tellings;
     hold_told(work->hold, &told.facts);
-    struct telling telling = {.phase = phase,
+    struct telling telling = {.phase = *phase ? phase : "plan",
                               .done = work->hold->done,
                               .total = work->hold->total,
                               .note = note,
@@ -309,6 +354,7 @@ static int end_row(struct custody *custody, struct work *work, const struct tell
     work->seq++;
     if (tell_status(&teller, work, telling, &value, &len, err) < 0)
         return -1;
+    end_silence(custody, work);
     struct inbox_row row = row_of(work);
     row.last_status = value;
     row.last_status_len = len;

@@ -33,8 +33,11 @@ struct custody {
     struct work *orphans;      /* given away, by next: an executor still has them */
     struct backlog backlog;
     struct queue_item *starting, **starting_end; /* RUNNING in this turn: to the executors after the commit */
-    int64_t counts[STATE_COUNT];                 /* works by state */
-    int64_t stuck;                               /* running jobs in a call that does not return */
+    struct work *silent;                         /* these run, and their rows do not say so: begun.h */
+    size_t silent_count;
+    bool silent_began;           /* one more in this turn */
+    int64_t counts[STATE_COUNT]; /* works by state */
+    int64_t stuck;               /* running jobs in a call that does not return */
     const char *accepted,
         *ended; /* op (or "dry_run") of a job that came or went in this turn, for the crash points behind its commit */
     bool changed; /* a job that is more than a look has ended: the inventory is old */
@@ -57,6 +60,8 @@ int custody_say_waiting(struct custody *custody, struct work *work, struct err *
     __attribute__((format(printf, 4, 5)));
 /* RUNNING: handed to an executor after the commit. token 0: without a lock. */
 int custody_begin(struct custody *custody, struct work *work, int64_t token, int64_t trusted_until_ms, struct err *err);
+/* It had begun when the worker died, as begun.h knows. */
+int custody_had_begun(struct custody *custody, struct work *work, struct err *err);
 /* What comes now may bring the worker down: it counts as an end of the job's until it has come to one. The first time only. */
 int custody_recovery_begins(struct custody *custody, struct work *work, struct err *err);
 /* Handed over again without a new state: recovery, or a debt that is paid. */

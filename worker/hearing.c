@@ -22,6 +22,8 @@ static int hear_save(struct worker *worker, struct save *save, struct err *err)
     worker->saves = save;
     if (save->recovery_begins)
         return custody_recovery_begins(&worker->custody, work, err);
+    if (work->silent_since_ms && custody_progress(&worker->custody, work, NULL, err) < 0) /* it is more than a look */
+        return -1;
     if (!save->plan_json)
         return journal_save_steps(worker->journal, work->row, save->changes, save->count, err);
     work->journaled = true;

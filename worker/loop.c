@@ -20,6 +20,7 @@
 #include "base/crash.h"
 #include "base/err.h"
 #include "base/log.h"
+#include "worker/begun.h"
 #include "worker/finisher.h"
 #include "worker/hearing.h"
 #include "worker/inspect.h"
@@ -214,7 +215,8 @@ static int hear_and_decide(struct worker *worker, short redis_happened, struct e
         return -1;
     if (clock_monotonic_ms() - worker->swept_ms >= SWEEP_MS && sweep(worker, err) < 0)
         return -1;
-    if (admission_start(&worker->admission, err) < 0 || write_position(worker, err) < 0)
+    if (admission_start(&worker->admission, err) < 0 || begun_write(&worker->custody, err) < 0 ||
+        write_position(worker, err) < 0)
         return -1;
     bool due = worker->drain_until_ms || clock_monotonic_ms() >= journal_notes_due_ms(worker->journal);
     return due ? journal_write_notes(worker->journal, err) : 0;

@@ -2,6 +2,7 @@
  * What a start finds in the journal, job by job:
  *
  *     ACCEPTED, WAITING        back into the backlog
+ *     ACCEPTED, and begun      RUNNING: such jobs are named by one fact, not by their rows (begun.h)
  *     RUNNING without a plan   nothing had begun that is not over: afresh
  *     RUNNING with a plan      recovery on an executor; its target stays closed until that is through
  *     PARKED, not resolved     its target is closed
@@ -12,10 +13,12 @@
  */
 #include "worker/reconcile.h"
 
+#include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/log.h"
 #include "wire/wire.h"
+#include "worker/begun.h"
 #include "worker/finisher.h"
 #include "worker/journal.h"
 #include "worker/keeper.h"
@@ -144,19 +147,30 @@ static int note_boot(struct worker *worker, bool *out_rebooted, struct err *err)
     return *out_rebooted ? journal_set_fact(worker->journal, "boot_id", worker->boot_id, err) : 0;
 }
 
+static bool had_begun(const struct work *work, const char *begun)
+{
+    return work->state == STATE_ACCEPTED && begun_names(begun, work->row);
+}
+
 int reconcile(struct worker *worker, struct err *err)
 {
+    CLEANUP(freep) char *begun = NULL;
     size_t jobs = 0;
     bool rebooted;
 
+    if (journal_fact(worker->journal, begun_fact, &begun, err) < 0)
+        return -1;
     if (note_boot(worker, &rebooted, err) < 0 || inbox_each_open(worker->journal, found, worker, err) < 0)
         return -1;
     for (struct work *work = worker->custody.first, *next; work; work = next) {
         next = work->next;
         jobs++;
-        if (go_on(worker, work, rebooted, err) < 0)
+        if ((had_begun(work, begun) && custody_had_begun(&worker->custody, work, err) < 0) ||
+            go_on(worker, work, rebooted, err) < 0)
             return -1;
     }
+    if (begun && journal_set_fact(worker->journal, begun_fact, "", err) < 0)
+        return -1;
     if (jobs)
         log_info("journal", "%zu jobs in custody from before", jobs);
     return journal_commit(worker->journal, err);

@@ -20,6 +20,7 @@ enum {
     YOUNG_MS = 2000,
     BLOCKED_AGAIN_MS = 10000,
     PROGRESS_MS = 5000,
+    SILENT_MS = 100, /* it is not as brief as its like */
     SLOW_MS = 5000,
     IDLE_MS = 300000,
     FORGET_ROWS = 1000
@@ -107,6 +108,8 @@ static int look_at_running(struct worker *worker, struct work *work, int64_t now
 {
     int64_t began = work->hold->began_ms;
 
+    if (work->silent_since_ms && now - work->told_ms >= SILENT_MS)
+        return custody_progress(&worker->custody, work, NULL, err);
     if (!began || now - began < LONG_ENOUGH_MS || work->task == TASK_PAY)
         return 0;
     if (!work->kept) {

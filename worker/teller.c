@@ -41,6 +41,7 @@ static struct status status_of(const struct teller *teller, const struct work *w
         .note = (char *)telling->note,
         .journal = (char *)teller->journal,
         .traceparent = work->job->traceparent,
+        .started_at_ms = work->silent_since_ms,
     };
 
     if (telling->error && telling->error->kind != ERR_NONE) {

@@ -30,13 +30,15 @@ struct work {
     enum job_class class;
     const struct backend_ops *ops;
 
-    int64_t row;            /* in the journal */
-    int64_t append_ms;      /* LogAppendTime of its record */
-    int64_t accepted_at_ms; /* real */
-    bool told_accepted;     /* by this process */
-    int64_t seq;            /* of the last status event */
-    int64_t attempt;        /* 0: none has begun */
-    int64_t crashes;        /* attempts that began and ended with the worker's death */
+    int64_t row;             /* in the journal */
+    int64_t append_ms;       /* LogAppendTime of its record */
+    int64_t accepted_at_ms;  /* real */
+    bool told_accepted;      /* by this process */
+    bool brief;              /* it will have ended before anybody could read that it runs */
+    int64_t silent_since_ms; /* real: it runs since then, and no event has said so; 0: one has, or it does not run */
+    int64_t seq;             /* of the last status event */
+    int64_t attempt;         /* 0: none has begun */
+    int64_t crashes;         /* attempts that began and ended with the worker's death */
     int64_t token;
     enum job_state state;
     char waiting[WORK_WAITING_TEXT];
@@ -54,8 +56,8 @@ struct work {
     int64_t ticketless_since_ms; /* monotonic, first NOTICKET in a row; 0: none */
     struct admission *admission; /* who asked Redis */
     int64_t asked_ms;            /* monotonic, when acquire was sent */
-    int64_t told_ms;             /* monotonic, of the last progress event, or why it waits behind another job */
-    int64_t blocked_ms;          /* monotonic, first sweep that saw it behind another job; 0: not */
+    int64_t told_ms; /* monotonic, of the last progress event, or why it waits behind another job; when it began silently */
+    int64_t blocked_ms; /* monotonic, first sweep that saw it behind another job; 0: not */
     int64_t told_done;
     char told_phase[64];
     int told_tellings;
@@ -78,7 +80,8 @@ struct work {
     size_t heap_index;            /* in the backlog's heaps */
     struct work *next, *previous; /* all in custody; linked by the custody */
     struct work *next_blocked;    /* behind a busy target */
-    struct work *next_holder;     /* of those that keep the target closed */
+    struct work *next_silent, *previous_silent;
+    struct work *next_holder; /* of those that keep the target closed */
 };
 
 int work_new(struct job *job, struct work **out, struct err *err); /* takes `job` on success */

@@ -91,6 +91,7 @@ static const struct field status_fields[] = {
     STRING(status, note, OPTIONAL),
     STRING(status, journal, OPTIONAL, .max = 64),
     STRING(status, traceparent, OPTIONAL, .max = 128),
+    TIME(status, started_at, OPTIONAL),
     {0},
 };
 const struct record_type status_record = {"status", sizeof(struct status), status_fields};

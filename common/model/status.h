@@ -77,6 +77,7 @@ struct status {
     char *note;     /* e.g. "stuck", "reported later" */
     char *journal;  /* id of the journal that says it */
     char *traceparent;
+    int64_t started_at_ms; /* when it began to run, if no event before this one said RUNNING; 0: one did, or it has not begun */
 };
 
 extern const struct record_type job_error_record, plan_step_record, snapshot_info_record, job_finding_record,

@@ -20,7 +20,8 @@ EMBED(schema_job_4, "job.4.avsc");
 EMBED(schema_job_5, "job.5.avsc");
 EMBED(schema_job_6, "job.avsc");
 EMBED(schema_status_1, "status.1.avsc");
-EMBED(schema_status_2, "status.avsc");
+EMBED(schema_status_2, "status.2.avsc");
+EMBED(schema_status_3, "status.avsc");
 EMBED(schema_ledger_entry_1, "ledger_entry.1.avsc");
 EMBED(schema_ledger_entry_2, "ledger_entry.2.avsc");
 EMBED(schema_ledger_entry_3, "ledger_entry.3.avsc");
@@ -58,7 +59,7 @@ const struct schema_entry schema_table[] = {
     {9, 1, "dead_letter.avsc", &dead_letter_record, schema_dead_letter_1},
     {10, 2, "ledger_entry.2.avsc", &ledger_entry_record, schema_ledger_entry_2},
     {11, 2, "job.2.avsc", &job_record, schema_job_2},
-    {12, 2, "status.avsc", &status_record, schema_status_2},
+    {12, 2, "status.2.avsc", &status_record, schema_status_2},
     {13, 3, "ledger_entry.3.avsc", &ledger_entry_record, schema_ledger_entry_3},
     {14, 2, "restore_point.avsc", &restore_point_record, schema_restore_point_2},
     {15, 2, "request.2.avsc", &request_record, schema_request_2},
@@ -79,5 +80,6 @@ const struct schema_entry schema_table[] = {
     {30, 6, "job.avsc", &job_record, schema_job_6},
     {31, 5, "request.avsc", &request_record, schema_request_5},
     {32, 11, "ledger_entry.avsc", &ledger_entry_record, schema_ledger_entry_11},
+    {33, 3, "status.avsc", &status_record, schema_status_3},
     {0},
 };

@@ -25,7 +25,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { TICK_MS = 10, RUNNING_TICKS = 5, ENDED_TICKS = 8, OPEN_MAX = 5000, STUCK_MS = 10000 };
+enum { TICK_MS = 10, ENDED_TICKS = 8, OPEN_MAX = 5000, STUCK_MS = 10000 };
 
 struct bench {
     struct wire *wire;
@@ -122,7 +122,7 @@ static void say_status(struct bench *bench, long i, enum job_state state)
     status.target = (struct target){(char *)"null", name, name};
     status.token = (3LL << 32) + i;
     status.attempt = 1;
-    status.accepted_at_ms = status.at_ms;
+    status.accepted_at_ms = status.started_at_ms = status.at_ms;
     status.journal = (char *)"0b2f7a54-6a52-4e0f-8a64-0a3a3b1fb111";
     say(bench, TOPIC_STATUS, 1, bench->ids[i], &status_record, &status, "bench", bench->ids[i]);
 }
@@ -207,9 +207,7 @@ static void feed(struct bench *bench, long rate)
         for (long i = tick * per_tick; i < (tick + 1) * per_tick; i++) {
             if (i < bench->jobs)
                 say_prepared(bench, i);
-            long running = i - RUNNING_TICKS * per_tick, over = i - ENDED_TICKS * per_tick;
-            if (running >= 0 && running < bench->jobs)
-                say_status(bench, running, STATE_RUNNING);
+            long over = i - ENDED_TICKS * per_tick;
             if (over >= 0 && over < bench->jobs)
                 say_status(bench, over, STATE_SUCCEEDED);
         }

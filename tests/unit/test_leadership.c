@@ -166,6 +166,23 @@ static void a_workers_word_outranks_the_coordinators(void **state)
     assert_int_equal(row.state, STATE_SUCCEEDED);
 }
 
+/* A short look at something has no RUNNING of its own. */
+static void an_end_says_when_it_began_if_nothing_did_before(void **state)
+{
+    struct status end = {.job_id = (char *)"0198", .origin = ORIGIN_WORKER, .seq = 3, .state = STATE_SUCCEEDED};
+    struct view_job_row silent = {0}, told = {0};
+
+    (void)state;
+    end.at_ms = 900;
+    end.started_at_ms = 800;
+    assert_int_equal(fold_status(&silent, &end), FOLD_ENDED);
+    assert_int_equal(silent.started_at, 800);
+    assert_int_equal(silent.ended_at, 900);
+    say(&told, ORIGIN_WORKER, 2, STATE_RUNNING, NULL, NULL);
+    assert_int_equal(fold_status(&told, &end), FOLD_ENDED);
+    assert_int_equal(told.started_at, 2);
+}
+
 static void parked_ends_when_it_is_resolved(void **state)
 {
     struct view_job_row row = {0};
@@ -239,6 +256,7 @@ int main(void)
         cmocka_unit_test(a_workers_word_outranks_the_coordinators),
         cmocka_unit_test(a_candidate_stands_above_what_redis_knows),
         cmocka_unit_test(of_a_host_that_is_gone_the_coordinator_has_the_last_word),
+        cmocka_unit_test(an_end_says_when_it_began_if_nothing_did_before),
         cmocka_unit_test(parked_ends_when_it_is_resolved),
         cmocka_unit_test(who_was_just_elected_gets_the_time_to_say_so),
     };
