@@ -58,11 +58,13 @@ void admission_ran(struct admission *admission, const struct work *work, int64_t
     *typical = *typical ? (*typical * 7 + run_us) / 8 + 1 : run_us + 1;
 }
 
+/* Of one that was accepted before this start something may have been said. */
 static bool brief(const struct admission *admission, const struct work *work)
 {
     int64_t typical = admission->typical_us[work->job->op];
+    int64_t age_ms = clock_real_ms() - work->accepted_at_ms;
 
-    return typical && typical < AHEAD_US;
+    return typical && typical < AHEAD_US && age_ms < clock_monotonic_ms() - admission->started_ms;
 }
 
 /* Short jobs spend their time waiting for Redis and commits, not for executors: more of them are on their way than executors are. */
