@@ -17,6 +17,7 @@
 #include <libvirt/virterror.h>
 
 #include <dirent.h>
+#include <glob.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -597,6 +598,96 @@ static void test_a_commit_that_ended_unseen_is_noted(void **state)
     job_free(two_again);
 }
 
+/* ---- a snapshot that nobody noted: QEMU has gone over to the overlays, and who told it died before its note ---- */
+
+/* The overlay that a plan has made for that disk. */
+static void overlay_of(const char *disk, char out[PATH_MAX])
+{
+    char pattern[PATH_MAX + 80], folder[PATH_MAX];
+    glob_t found;
+
+    rig_disk(&rig, "", folder);
+    snprintf(pattern, sizeof pattern, "%s*.%.40s.fs-*", folder, disk);
+    assert_int_equal(glob(pattern, 0, NULL, &found), 0);
+    assert_int_equal(found.gl_pathc, 1);
+    snprintf(out, PATH_MAX, "%s", found.gl_pathv[0]);
+    globfree(&found);
+}
+
+/* What its daemon does for one disk, up to the note. */
+static void go_over(struct monitor *monitor, xmlDocPtr note, int disk, int number)
+{
+    char path[200], file[PATH_MAX], text[PATH_MAX + 300];
+
+    snprintf(path, sizeof path, "/domstatus/domain/devices/disk[%d]/target/@dev", disk);
+    CLEANUP(freep) char *name = xml_get(note, path);
+    snprintf(path, sizeof path,
+             "/domstatus/domain/devices/disk[%d]/source/privateData/nodenames/nodename[@type='format']/@name", disk);
+    CLEANUP(freep) char *node = xml_get(note, path);
+    assert_true(name && node);
+    overlay_of(name, file);
+    snprintf(text, sizeof text, "{\"driver\":\"file\",\"filename\":\"%s\",\"node-name\":\"libvirt-%d-storage\"}", file,
+             number);
+    tell_qemu(monitor, "blockdev-add", text);
+    snprintf(
+        text, sizeof text,
+        "{\"driver\":\"qcow2\",\"file\":\"libvirt-%d-storage\",\"node-name\":\"libvirt-%d-format\",\"backing\":null}",
+        number, number);
+    tell_qemu(monitor, "blockdev-add", text);
+    snprintf(
+        text, sizeof text,
+        "{\"actions\":[{\"type\":\"blockdev-snapshot\",\"data\":{\"node\":\"%s\",\"overlay\":\"libvirt-%d-format\"}}]}",
+        node, number);
+    tell_qemu(monitor, "transaction", text);
+}
+
+static void take_snapshot(void)
+{
+    CLEANUP(monitor_closep) struct monitor *monitor = ask_qemu();
+    CLEANUP(xml_freep) xmlDocPtr note = NULL;
+    char path[PATH_MAX], *text = read_status(path);
+
+    assert_int_equal(xml_parse(text, "status", &note, NULL), 0);
+    free(text);
+    CLEANUP(freep) char *counter = xml_get(note, "/domstatus/nodename/@index");
+    assert_non_null(counter);
+    for (int disk = 1; disk <= 2; disk++)
+        go_over(monitor, note, disk, atoi(counter) + disk);
+    change_status("  <blockjobs", "<blockjobs",
+                  "  <job type='none' async='snapshot' phase='none' flags='0x0' asyncStarted='1'/>\n  <blockjobs");
+}
+
+/* libvirt, QEMU and the definition name the overlays, and there is one snapshot; when it is deleted all is as before. */
+static void check_snapshot(struct job *job)
+{
+    char *live = virDomainGetXMLDesc(rig.domain, 0), *defined = virDomainGetXMLDesc(rig.domain, VIR_DOMAIN_XML_INACTIVE);
+
+    DEMAND(live && defined && strstr(live, ".vda.fs-") && strstr(defined, ".vda.fs-") && strstr(defined, ".vdb.fs-"));
+    DEMAND(virDomainSnapshotNum(rig.domain, 0) == 1);
+    free(live);
+    free(defined);
+    rig_write(&rig, "vda", 0x63, "3M", "1M");
+    run_it(snapshot(OP_SNAPSHOT_DELETE, "taken"));
+    check_one_disk(job);
+}
+
+/* Seen when a worker died 10 ms into the call: its next one took the overlay, which the guest wrote, for a file that nobody uses. */
+static void test_a_snapshot_that_was_taken_unseen_is_noted(void **state)
+{
+    struct job *job = snapshot(OP_SNAPSHOT_CREATE, "taken"), *again = NULL;
+
+    (void)state;
+    assert_int_equal(job_clone(job, &again, NULL), 0);
+    forget_journal();
+    setenv("FLEETSNAP_CRASH", "effect.before:snapshot", 1);
+    assert_true(WIFSIGNALED(in_child(run_it, job)));
+    unsetenv("FLEETSNAP_CRASH");
+    take_snapshot();
+    assert_int_equal(in_child_then(recover_it, check_snapshot, again), 0);
+    job_free(job);
+    job_free(again);
+}
+
 /* QEMU was told and has begun, and libvirt has noted nothing of it: neither the backup, nor its block jobs, nor the checkpoint. */
 static void lose_begin(const struct job *job)
 {
@@ -882,6 +973,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_what_qemu_began_alone_is_ended),
         cmocka_unit_test(test_a_commit_that_is_half_noted_is_ended),
         cmocka_unit_test(test_a_commit_that_ended_unseen_is_noted),
+        cmocka_unit_test(test_a_snapshot_that_was_taken_unseen_is_noted),
         cmocka_unit_test(test_restore_in_place),
         cmocka_unit_test(test_delete),
         cmocka_unit_test(test_boot),

@@ -17,13 +17,12 @@
 #include "worker/backends/libvirt/half_ended.h"
 
 #include "worker/backends/libvirt/definition.h"
+#include "worker/backends/libvirt/note_disk.h"
 #include "worker/backends/libvirt/snapshots.h"
 
 #include <jansson.h>
 #include <stdio.h>
 #include <string.h>
-
-#define FORMAT_NODE "privateData/nodenames/nodename[@type='format']/@name"
 
 /* A commit that the note says goes on. */
 struct doubt {
@@ -41,16 +40,6 @@ static void doubt_clear(struct doubt *doubt)
     *doubt = (struct doubt){0};
 }
 
-static inline void json_freep(json_t **json)
-{
-    json_decref(*json);
-}
-
-static bool equal(const char *left, const char *right)
-{
-    return left && right && strcmp(left, right) == 0;
-}
-
 /* ---- the note ---- */
 
 static xmlNodePtr job_of(xmlNodePtr disk)
@@ -61,7 +50,7 @@ static xmlNodePtr job_of(xmlNodePtr disk)
          job = xmlNextElementSibling(job)) {
         CLEANUP(freep) char *each = xml_get_at(job, "disk/@dst");
 
-        if (equal(each, name))
+        if (text_equal(each, name))
             return job;
     }
     return NULL;
@@ -80,9 +69,9 @@ static void read_job(struct doubt *doubt)
     CLEANUP(freep) char *type = xml_get_at(doubt->job, "@type");
     CLEANUP(freep) char *newstate = xml_get_at(doubt->job, "@newstate");
 
-    doubt->active = equal(type, "active-commit");
-    doubt->completed = equal(newstate, "completed");
-    if (!doubt->active && !equal(type, "commit"))
+    doubt->active = text_equal(type, "active-commit");
+    doubt->completed = text_equal(newstate, "completed");
+    if (!doubt->active && !text_equal(type, "commit"))
         return;
     doubt->name = xml_get_at(doubt->job, "@name");
     doubt->top = xml_get_at(doubt->job, "top/@node");
@@ -113,19 +102,6 @@ static bool doubt_read(xmlNodePtr disk, struct doubt *out)
     return false;
 }
 
-static xmlNodePtr first_disk(xmlDocPtr doc)
-{
-    return xml_find(xmlDocGetRootElement(doc), "/domstatus/domain/devices/disk");
-}
-
-static xmlNodePtr next_disk(xmlNodePtr disk)
-{
-    do
-        disk = xmlNextElementSibling(disk);
-    while (disk && strcmp((const char *)disk->name, "disk") != 0);
-    return disk;
-}
-
 bool half_ended_doubtful(const char *note, char **socket)
 {
     CLEANUP(xml_freep) xmlDocPtr doc = NULL;
@@ -133,7 +109,7 @@ bool half_ended_doubtful(const char *note, char **socket)
 
     if (!strstr(note, "commit") || xml_parse(note, "status", &doc, NULL) < 0)
         return false;
-    for (xmlNodePtr disk = first_disk(doc); disk && !any; disk = next_disk(disk)) {
+    for (xmlNodePtr disk = note_first_disk(doc); disk && !any; disk = note_next_disk(disk)) {
         struct doubt doubt;
 
         any = doubt_read(disk, &doubt);
@@ -168,11 +144,6 @@ static int answers_read(const struct half_ended_answers *from, struct answers *o
     return err_set(err, ERR_RETRY, "what QEMU says of its jobs and disks cannot be read");
 }
 
-static const char *text_of(json_t *object, const char *key)
-{
-    return json_string_value(json_object_get(object, key));
-}
-
 static const char *job_status(json_t *jobs, const char *name)
 {
     json_t *job;
@@ -180,25 +151,10 @@ static const char *job_status(json_t *jobs, const char *name)
 
     json_array_foreach(jobs, i, job)
     {
-        const char *status = text_of(job, "status");
+        const char *status = json_text(job, "status");
 
-        if (equal(text_of(job, "id"), name))
+        if (text_equal(json_text(job, "id"), name))
             return status ? status : "unknown";
-    }
-    return NULL;
-}
-
-/* What is in the guest's drive; NULL: QEMU has no such drive. */
-static json_t *drive_of(json_t *blocks, xmlNodePtr disk)
-{
-    CLEANUP(freep) char *qom = xml_get_at(disk, "privateData/qom/@name");
-    json_t *drive;
-    size_t i;
-
-    json_array_foreach(blocks, i, drive)
-    {
-        if (equal(text_of(drive, "qdev"), qom))
-            return json_object_get(drive, "inserted");
     }
     return NULL;
 }
@@ -210,17 +166,10 @@ static xmlNodePtr layer_of(xmlNodePtr disk, const char *node)
     for (xmlNodePtr layer = xml_find(disk, "backingStore"); layer; layer = xml_find(layer, "backingStore")) {
         CLEANUP(freep) char *each = xml_get_at(layer, "source/" FORMAT_NODE);
 
-        if (equal(each, node))
+        if (text_equal(each, node))
             return layer;
     }
     return NULL;
-}
-
-static void replace(xmlNodePtr old, xmlNodePtr new)
-{
-    xmlUnlinkNode(new);
-    xmlReplaceNode(old, new);
-    xmlFreeNode(old);
 }
 
 static void forget_job(const struct doubt *doubt)
@@ -247,8 +196,8 @@ static bool stand_on(const struct doubt *doubt)
     xml_attr(disk, "type", type);
     xml_attr(driver, "type", format);
     xml_attr(source, "index", index);
-    replace(old, source);
-    replace(xml_find(disk, "backingStore"), below); /* frees the layer */
+    xml_replace(old, source);
+    xml_replace(xml_find(disk, "backingStore"), below); /* frees the layer */
     forget_job(doubt);
     return true;
 }
@@ -257,9 +206,9 @@ static enum half_ended mend_active(const struct doubt *doubt, const char *node)
 {
     CLEANUP(freep) char *top = xml_get_at(doubt->disk, "source/" FORMAT_NODE);
 
-    if (equal(node, doubt->base))
+    if (text_equal(node, doubt->base))
         return stand_on(doubt) ? HALF_ENDED_MENDED : HALF_ENDED_UNCLEAR;
-    if (!equal(node, top))
+    if (!text_equal(node, top))
         return HALF_ENDED_UNCLEAR;
     forget_job(doubt);
     return HALF_ENDED_MENDED;
@@ -278,7 +227,7 @@ static bool chain_is(json_t *image, xmlNodePtr disk, xmlNodePtr top, xmlNodePtr 
         file = xml_get_at(layer, "source/@file | source/@dev");
         if (!file)
             break; /* the empty <backingStore/> that ends a chain */
-        if (!equal(text_of(image, "filename"), file))
+        if (!text_equal(json_text(image, "filename"), file))
             return false;
         image = json_object_get(image, "backing-image");
     }
@@ -296,7 +245,7 @@ static enum half_ended mend_below(const struct doubt *doubt, json_t *drive)
         return HALF_ENDED_NOTHING; /* given up; libvirt drops the job by itself */
     if (!chain_is(image, doubt->disk, top, base))
         return HALF_ENDED_UNCLEAR;
-    replace(top, base);
+    xml_replace(top, base);
     forget_job(doubt);
     return HALF_ENDED_MENDED;
 }
@@ -314,9 +263,9 @@ static enum half_ended mend_disk(xmlNodePtr disk, const struct answers *answers)
     over = doubt.completed || (answers->jobs && !job_status(answers->jobs, doubt.name));
     if (over && doubt.active)
         result = mend_active(&doubt,
-                             answers->blocks ? text_of(drive_of(answers->blocks, disk), "node-name") : doubt.base);
+                             answers->blocks ? json_text(note_drive(answers->blocks, disk), "node-name") : doubt.base);
     else if (over && answers->blocks)
-        result = mend_below(&doubt, drive_of(answers->blocks, disk));
+        result = mend_below(&doubt, note_drive(answers->blocks, disk));
     doubt_clear(&doubt);
     return result;
 }
@@ -331,10 +280,10 @@ int half_ended_mend(const char *note, const struct half_ended_answers *answers, 
     *out = NULL;
     if (xml_parse(note, "status", &doc, err) < 0 || answers_read(answers, &said, err) < 0)
         return -1;
-    for (xmlNodePtr disk = first_disk(doc), next; disk; disk = next) {
+    for (xmlNodePtr disk = note_first_disk(doc), next; disk; disk = next) {
         enum half_ended each;
 
-        next = next_disk(disk);
+        next = note_next_disk(disk);
         each = mend_disk(disk, &said);
         mended = mended || each == HALF_ENDED_MENDED;
         unclear = unclear || each == HALF_ENDED_UNCLEAR;
@@ -352,7 +301,7 @@ static bool same_source(xmlNodePtr left, xmlNodePtr right)
     CLEANUP(freep) char *of_left = xml_get_at(left, "source/@file | source/@dev");
     CLEANUP(freep) char *of_right = xml_get_at(right, "source/@file | source/@dev");
 
-    return equal(of_left, of_right);
+    return text_equal(of_left, of_right);
 }
 
 /* As a definition has it: without what is only of a guest that runs. */
@@ -370,7 +319,7 @@ static int take_source(xmlNodePtr defined, xmlNodePtr now, struct err *err)
     xml_attr(defined, "type", type);
     xml_attr(driver, "type", format);
     xml_remove_all(defined, "backingStore | mirror");
-    replace(xml_find(defined, "source"), source);
+    xml_replace(xml_find(defined, "source"), source);
     return 0;
 }
 
@@ -385,7 +334,7 @@ int half_ended_define(const char *definition, const char *before, const char *af
     if (xml_parse(definition, "definition", &defined, err) < 0 || xml_parse(before, "status", &old, err) < 0 ||
         xml_parse(after, "status", &new, err) < 0)
         return -1;
-    for (xmlNodePtr disk = first_disk(new); disk; disk = next_disk(disk)) {
+    for (xmlNodePtr disk = note_first_disk(new); disk; disk = note_next_disk(disk)) {
         CLEANUP(freep) char *name = xml_get_at(disk, "target/@dev");
         xmlNodePtr was = definition_find_disk(xml_find(xmlDocGetRootElement(old), "domain"), name);
         xmlNodePtr to_be = definition_find_disk(xmlDocGetRootElement(defined), name);
@@ -406,7 +355,7 @@ static int nodes_of(xmlDocPtr doc, struct strings *out, struct err *err)
 {
     static const char *const types[] = {"format", "storage"};
 
-    for (xmlNodePtr disk = first_disk(doc); disk; disk = next_disk(disk))
+    for (xmlNodePtr disk = note_first_disk(doc); disk; disk = note_next_disk(disk))
         for (xmlNodePtr layer = disk; layer; layer = xml_find(layer, "backingStore"))
             for (size_t i = 0; i < 2; i++) {
                 CLEANUP(freep) char *node = NULL;
@@ -443,7 +392,7 @@ int half_ended_bases(const char *note, const struct half_ended_answers *answers,
 
     if (xml_parse(note, "status", &doc, err) < 0 || answers_read(answers, &said, err) < 0)
         return -1;
-    for (xmlNodePtr disk = first_disk(doc); disk && said.jobs; disk = next_disk(disk)) {
+    for (xmlNodePtr disk = note_first_disk(doc); disk && said.jobs; disk = note_next_disk(disk)) {
         struct doubt doubt;
         const char *status;
         int result = 0;
@@ -451,7 +400,7 @@ int half_ended_bases(const char *note, const struct half_ended_answers *answers,
         if (!doubt_read(disk, &doubt))
             continue;
         status = job_status(said.jobs, doubt.name);
-        if (doubt.active && (!status || equal(status, "running") || equal(status, "ready")))
+        if (doubt.active && (!status || text_equal(status, "running") || text_equal(status, "ready")))
             result = strings_add(out, doubt.base, err);
         doubt_clear(&doubt);
         if (result < 0)

@@ -79,11 +79,13 @@ bool image_busy(const char *path)
     return fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) < 0 && errno == EWOULDBLOCK;
 }
 
+/* QEMU (block/file-posix.c, RAW_LOCK_PERM_BASE) holds byte 100 + n of an image for its permission n; the first after "consistent read" is "write". */
 bool image_in_use(const char *path)
 {
-    const char *argv[] = {"qemu-img", "info", path, NULL};
+    struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = 101, .l_len = 1};
+    CLEANUP(closep) int fd = open(path, O_RDONLY | O_CLOEXEC);
 
-    return run_quick(argv, NULL) < 0;
+    return fd >= 0 && fcntl(fd, F_OFD_GETLK, &lock) == 0 && lock.l_type != F_UNLCK;
 }
 
 int image_rebase_name(const char *path, const char *base, const char *base_format, struct err *err)

@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "worker/backends/libvirt/half_begun.h"
 #include "worker/backends/libvirt/half_ended.h"
+#include "worker/backends/libvirt/half_taken.h"
 #include "worker/backends/libvirt/monitor.h"
 #include "worker/backends/libvirt/snapshots.h"
 
@@ -111,7 +112,7 @@ static bool ask(const char *file, const char *socket, struct asked *out)
         monitor_ask(out->monitor, "query-jobs", NULL, &out->jobs, &err) == 0 &&
         monitor_ask(out->monitor, "query-block", NULL, &out->blocks, &err) == 0)
         return true;
-    log_warning("libvirt", "%s: of a commit that may have ended QEMU cannot be asked: %s", file,
+    log_warning("libvirt", "%s: of what may have happened to its disks QEMU cannot be asked: %s", file,
                 socket ? err.text : "no monitor");
     monitor_close(out->monitor);
     out->monitor = NULL;
@@ -188,12 +189,39 @@ static bool mend_ended(const struct place *place, const char *file, const char *
     return true;
 }
 
+/* ---- what was taken ---- */
+
+/* *out: the note as it is now, when it was changed. true: QEMU was connected to. */
+static bool mend_taken(const struct place *place, const char *file, const char *note, char **out)
+{
+    CLEANUP(asked_clear) struct asked asked = {0};
+    CLEANUP(freep) char *socket = NULL;
+    CLEANUP(freep) char *mended = NULL;
+    struct err err = {0};
+
+    if (!half_taken_doubtful(note, &socket))
+        return false;
+    if (!ask(file, socket, &asked))
+        return true;
+    if (half_taken_mend(note, asked.blocks, &mended, &err) < 0 ||
+        (mended && (define(place, file, note, mended, &err) < 0 || write_note(place, file, mended, &err) < 0))) {
+        log_warning("libvirt", "%s: %s", file, err.text);
+        return true;
+    }
+    if (mended)
+        log_warning("libvirt", "%s: a snapshot was taken while no libvirt lived to note it; noted as QEMU has it", file);
+    *out = TAKE_PTR(mended);
+    return true;
+}
+
 /* ---- all notes ---- */
 
 static bool mend(const struct place *place, const char *file, const char *note)
 {
     CLEANUP(freep) char *cut = NULL;
+    CLEANUP(freep) char *taken = NULL;
     struct err err = {0};
+    bool connected;
 
     if (half_begun_cut(note, &cut, &err) < 0 || (cut && write_note(place, file, cut, &err) < 0)) {
         log_warning("libvirt", "%s: %s", file, err.text);
@@ -203,7 +231,8 @@ static bool mend(const struct place *place, const char *file, const char *note)
         log_warning("libvirt",
                     "%s: held half a note of a backup or commit, from a process that died as it began; libvirt ends it",
                     file);
-    return mend_ended(place, file, cut ? cut : note);
+    connected = mend_taken(place, file, cut ? cut : note, &taken);
+    return mend_ended(place, file, taken ? taken : cut ? cut : note) || connected;
 }
 
 bool notes_mend(const char *root)

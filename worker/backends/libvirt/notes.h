@@ -4,7 +4,7 @@
 #include <stdint.h>
 
 /*
- * Mends what the daemon of `root` has noted of backups and commits and did not live to note to the end (half_begun.h, half_ended.h), before that daemon starts. Of a commit that may
+ * Mends what the daemon of `root` has noted of backups, commits and snapshots and did not live to note to the end (half_begun.h, half_ended.h, half_taken.h), before that daemon starts. Of a commit or snapshot that may
  * have ended, QEMU itself is asked, for some seconds at most. Does nothing while another process is that daemon. A note that cannot be mended stays as it is, and is logged.
  * true: a QEMU was connected to.
  */

@@ -138,11 +138,14 @@ static int remove_leftovers(const struct step *step, struct err *err)
 
     if (*arg(step, "reuse"))
         return 0;
-    for (size_t at = 0; !*arg(step, "made") && (top = next_top(step, &at, &disk));)
-        if (file_exists(top) &&
-            (image_in_use(top) ? err_set(err, ERR_UNKNOWN, "%s: in use, but in no chain that libvirt knows", top)
-                               : file_remove(top, err)) < 0)
+    for (size_t at = 0; (top = next_top(step, &at, &disk));) {
+        if (!file_exists(top))
+            continue;
+        if (image_in_use(top))
+            return err_set(err, ERR_UNKNOWN, "%s: in use, but in no chain that libvirt knows", top);
+        if (!*arg(step, "made") && file_remove(top, err) < 0)
             return -1;
+    }
     return *arg(step, "memory") ? file_remove(arg(step, "memory"), err) : 0;
 }
 
