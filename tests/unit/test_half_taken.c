@@ -1,4 +1,5 @@
 #include "worker/backends/libvirt/half_taken.h"
+#include "worker/backends/libvirt/snapshots.h"
 
 #include "base/cleanup.h"
 #include "base/err.h"
@@ -118,6 +119,26 @@ static void test_one_disk_may_have_been_taken_and_another_left_out(void **state)
     expect(DISK "[2]/source/@file", "/d/b.fs");
 }
 
+#define NODE(n) "{\"node-name\":\"libvirt-" n "-storage\"},{\"node-name\":\"libvirt-" n "-format\"}"
+
+static void test_what_is_open_for_nothing_is_named(void **state)
+{
+    struct strings left = {0};
+    struct err err = {0};
+
+    (void)state;
+    assert_int_equal(half_taken_left(NOTE(JOB),
+                                     "[" NODE("1") "," NODE("2") "," NODE("8") ",{\"node-name\":\"#block1\"},{},"
+                                                                               "{\"node-name\":\"libvirt-9-other\"}]",
+                                     &left, &err),
+                     0);
+    assert_int_equal(left.count, 2);
+    assert_string_equal(left.items[0], "libvirt-8-format");
+    assert_string_equal(left.items[1], "libvirt-8-storage");
+    strings_endp(&left);
+    assert_int_equal(half_taken_left(NOTE(JOB), "{}", &left, &err), -1);
+}
+
 static void test_rubbish_is_an_error(void **state)
 {
     struct err err = {0};
@@ -145,6 +166,7 @@ int main(void)
         cmocka_unit_test(test_what_was_taken_is_noted),
         cmocka_unit_test(test_what_was_not_taken_stays),
         cmocka_unit_test(test_one_disk_may_have_been_taken_and_another_left_out),
+        cmocka_unit_test(test_what_is_open_for_nothing_is_named),
         cmocka_unit_test(test_rubbish_is_an_error),
     };
 

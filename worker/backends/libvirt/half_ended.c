@@ -350,25 +350,6 @@ int half_ended_define(const char *definition, const char *before, const char *af
 
 /* ---- what is left in QEMU ---- */
 
-/* Every node of a chain, from the top, the format before the file it is in: so QEMU lets go of them. */
-static int nodes_of(xmlDocPtr doc, struct strings *out, struct err *err)
-{
-    static const char *const types[] = {"format", "storage"};
-
-    for (xmlNodePtr disk = note_first_disk(doc); disk; disk = note_next_disk(disk))
-        for (xmlNodePtr layer = disk; layer; layer = xml_find(layer, "backingStore"))
-            for (size_t i = 0; i < 2; i++) {
-                CLEANUP(freep) char *node = NULL;
-                char path[80];
-
-                snprintf(path, sizeof path, "source/privateData/nodenames/nodename[@type='%s']/@name", types[i]);
-                node = xml_get_at(layer, path);
-                if (node && strings_add(out, node, err) < 0)
-                    return -1;
-            }
-    return 0;
-}
-
 int half_ended_nodes(const char *before, const char *after, struct strings *out, struct err *err)
 {
     CLEANUP(xml_freep) xmlDocPtr old = NULL;
@@ -377,7 +358,7 @@ int half_ended_nodes(const char *before, const char *after, struct strings *out,
     CLEANUP(strings_endp) struct strings has = {0};
 
     if (xml_parse(before, "status", &old, err) < 0 || xml_parse(after, "status", &new, err) < 0 ||
-        nodes_of(old, &had, err) < 0 || nodes_of(new, &has, err) < 0)
+        note_nodes(old, &had, err) < 0 || note_nodes(new, &has, err) < 0)
         return -1;
     for (size_t i = 0; i < had.count; i++)
         if (!strings_have(&has, had.items[i]) && strings_add(out, had.items[i], err) < 0)

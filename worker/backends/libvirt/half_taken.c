@@ -2,12 +2,15 @@
  * libvirt has QEMU open the overlays, lets it go over to all of them at once, and only then notes them, in the guest's status file and its definition. Dead between the two, it never
  * looks again (seen on libvirt 9.0): to it the overlay is a file that nobody uses, and the guest, started anew, would go on from the image below.
  *
+ * Dead before QEMU went over, the overlays stay open in QEMU, and nobody else knows them.
+ *
  * A disk is mended when QEMU has an image with a name by libvirt in the guest's drive, right above the one that the note has.
  */
 #include "worker/backends/libvirt/half_taken.h"
 
 #include "worker/backends/libvirt/definition.h"
 #include "worker/backends/libvirt/note_disk.h"
+#include "worker/backends/libvirt/snapshots.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -139,4 +142,42 @@ int half_taken_mend(const char *note, const char *blocks, char **out, struct err
         mended = true;
     }
     return mended ? xml_format(doc, out, err) : 0;
+}
+
+/* ---- what is left in QEMU ---- */
+
+static bool is_of_libvirt(const char *node, const char *type)
+{
+    char wanted[40];
+    unsigned number;
+
+    if (sscanf(node, "libvirt-%u-", &number) != 1)
+        return false;
+    snprintf(wanted, sizeof wanted, "libvirt-%u-%s", number, type);
+    return strcmp(node, wanted) == 0;
+}
+
+int half_taken_left(const char *note, const char *nodes, struct strings *out, struct err *err)
+{
+    static const char *const types[] = {"format", "storage"}; /* a file is closed after what is in it */
+    CLEANUP(xml_freep) xmlDocPtr doc = NULL;
+    CLEANUP(json_freep) json_t *all = json_loads(nodes, 0, NULL);
+    CLEANUP(strings_endp) struct strings noted = {0};
+    json_t *node;
+    size_t i;
+
+    if (!json_is_array(all))
+        return err_set(err, ERR_RETRY, "what QEMU says of its images cannot be read");
+    if (xml_parse(note, "status", &doc, err) < 0 || note_nodes(doc, &noted, err) < 0)
+        return -1;
+    for (size_t type = 0; type < 2; type++)
+        json_array_foreach(all, i, node)
+        {
+            const char *name = json_text(node, "node-name");
+
+            if (name && is_of_libvirt(name, types[type]) && !strings_have(&noted, name) &&
+                strings_add(out, name, err) < 0)
+                return -1;
+        }
+    return 0;
 }

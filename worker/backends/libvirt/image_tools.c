@@ -79,10 +79,10 @@ bool image_busy(const char *path)
     return fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) < 0 && errno == EWOULDBLOCK;
 }
 
-/* QEMU (block/file-posix.c, RAW_LOCK_PERM_BASE) holds byte 100 + n of an image for its permission n; the first after "consistent read" is "write". */
+/* QEMU (block/file-posix.c, RAW_LOCK_PERM_BASE) holds byte 100 + n of an image, up to 199, for its permission n. */
 bool image_in_use(const char *path)
 {
-    struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = 101, .l_len = 1};
+    struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = 100, .l_len = 100};
     CLEANUP(closep) int fd = open(path, O_RDONLY | O_CLOEXEC);
 
     return fd >= 0 && fcntl(fd, F_OFD_GETLK, &lock) == 0 && lock.l_type != F_UNLCK;

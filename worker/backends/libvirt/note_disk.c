@@ -1,5 +1,8 @@
 #include "worker/backends/libvirt/note_disk.h"
 
+#include "base/text.h"
+
+#include <stdio.h>
 #include <string.h>
 
 bool text_equal(const char *left, const char *right)
@@ -44,4 +47,22 @@ void xml_replace(xmlNodePtr old, xmlNodePtr new)
     xmlUnlinkNode(new);
     xmlReplaceNode(old, new);
     xmlFreeNode(old);
+}
+
+int note_nodes(xmlDocPtr doc, struct strings *out, struct err *err)
+{
+    static const char *const types[] = {"format", "storage"};
+
+    for (xmlNodePtr disk = note_first_disk(doc); disk; disk = note_next_disk(disk))
+        for (xmlNodePtr layer = disk; layer; layer = xml_find(layer, "backingStore"))
+            for (size_t i = 0; i < 2; i++) {
+                CLEANUP(freep) char *node = NULL;
+                char path[80];
+
+                snprintf(path, sizeof path, "source/privateData/nodenames/nodename[@type='%s']/@name", types[i]);
+                node = xml_get_at(layer, path);
+                if (node && strings_add(out, node, err) < 0)
+                    return -1;
+            }
+    return 0;
 }

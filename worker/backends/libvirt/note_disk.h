@@ -12,6 +12,8 @@ const char *json_text(json_t *object, const char *key);
 
 xmlNodePtr note_first_disk(xmlDocPtr note); /* NULL: none */
 xmlNodePtr note_next_disk(xmlNodePtr disk);
+/* Every node of every chain, each from the top, the format before the file it is in: so QEMU lets go of them. Added to *out. */
+int note_nodes(xmlDocPtr note, struct strings *out, struct err *err);
 /* What is in the guest's drive, of the answer to query-block; NULL: QEMU has no such drive. Borrowed. */
 json_t *note_drive(json_t *blocks, xmlNodePtr disk);
 /* `new` is where `old` was, which is freed. */

@@ -191,6 +191,19 @@ static bool mend_ended(const struct place *place, const char *file, const char *
 
 /* ---- what was taken ---- */
 
+/* QEMU refuses to close what it uses. */
+static void close_left(struct monitor *monitor, const char *note)
+{
+    CLEANUP(freep) char *nodes = NULL;
+    CLEANUP(strings_endp) struct strings left = {0};
+
+    if (monitor_ask(monitor, "query-named-block-nodes", "{\"flat\":true}", &nodes, NULL) < 0 ||
+        half_taken_left(note, nodes, &left, NULL) < 0)
+        return;
+    for (size_t i = 0; i < left.count; i++)
+        tell(monitor, "blockdev-del", json_pack("{s:s}", "node-name", left.items[i]));
+}
+
 /* *out: the note as it is now, when it was changed. true: QEMU was connected to. */
 static bool mend_taken(const struct place *place, const char *file, const char *note, char **out)
 {
@@ -210,6 +223,7 @@ static bool mend_taken(const struct place *place, const char *file, const char *
     }
     if (mended)
         log_warning("libvirt", "%s: a snapshot was taken while no libvirt lived to note it; noted as QEMU has it", file);
+    close_left(asked.monitor, mended ? mended : note);
     *out = TAKE_PTR(mended);
     return true;
 }
