@@ -62,7 +62,7 @@ static void disks_are_read(void **state)
     assert_string_equal(domain_disk_backup(&disks.items[1], &reason), "full");
     assert_string_equal(domain_disk_backup(&disks.items[2], &reason), "refused");
     assert_string_equal(domain_disk_backup(&disks.items[3], &reason), "refused");
-    assert_string_equal(reason, "no medium");
+    assert_string_equal(reason, "removable medium");
 }
 
 static void labels_are_read(void **state)

@@ -7,17 +7,11 @@
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "worker/backends/libvirt/delete_choice.h"
+#include "worker/backends/libvirt/disk_kinds.h"
 #include "worker/repository.h"
 
 #include <stdio.h>
 #include <string.h>
-
-const char *disk_full_only(const char *format)
-{
-    if (format && strcmp(format, "qcow2") == 0)
-        return NULL;
-    return "only qcow2 keeps a record of what changed";
-}
 
 static const struct point_disk *disk_named(const struct list *disks, const char *name)
 {
@@ -70,7 +64,7 @@ static bool any_incremental(const struct list *disks)
     for (size_t i = 0; i < disks->count; i++) {
         const struct point_disk *disk = list_at(disks, struct point_disk, i);
 
-        if (disk_in(disk) && !disk_full_only(disk->source_format))
+        if (disk_in(disk) && !domain_disk_full_only(disk->source_format))
             return true;
     }
     return false;
@@ -154,7 +148,7 @@ static bool impossible(const struct backup_wish *wish, char reason[256])
     if (wish->unable)
         return snprintf(reason, 256, "%s", wish->unable), true;
     if (!any_incremental(wish->disks))
-        return snprintf(reason, 256, "%s", disk_full_only("raw")), true;
+        return snprintf(reason, 256, "%s", domain_disk_full_only("raw")), true;
     return false;
 }
 

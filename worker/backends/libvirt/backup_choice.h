@@ -34,5 +34,3 @@ struct backup_choice {
 
 /* A kind that was asked for by name and is impossible: ERR_CONFLICT, ERR_PERMANENT when it can never be. */
 int backup_choose(const struct backup_wish *wish, struct backup_choice *out, struct err *err);
-/* qcow2 keeps bitmaps, raw does not (before data-file support): the reason, or NULL when the disk can be incremental. */
-const char *disk_full_only(const char *format);

@@ -1,34 +1,13 @@
 #include "worker/backends/libvirt/backup_disks.h"
 
 #include "base/text.h"
-#include "worker/backends/libvirt/backup_choice.h"
-#include "worker/backends/libvirt/libvirt.h"
+#include "worker/backends/libvirt/disk_kinds.h"
 
 #include <string.h>
 
-/* Why this disk is not taken whatever is asked; NULL: it can be. */
-static const char *cannot_take(const struct domain_disk *disk)
-{
-    if (disk->device && strcmp(disk->device, "disk") != 0)
-        return strcmp(disk->device, "lun") == 0 ? "a passed-through device" : "removable medium";
-    if (!name_valid_plain(disk->name))
-        return "its name cannot be the name of a file";
-    if (!disk->source)
-        return "empty, or not a file or block device";
-    if (disk->type && strcmp(disk->type, "file") != 0 && strcmp(disk->type, "block") != 0)
-        return "not a file or block device";
-    if (disk->read_only)
-        return "read-only";
-    if (disk->transient)
-        return "transient";
-    if (disk->shareable)
-        return "shared with other domains";
-    return NULL;
-}
-
 static const char *why_not(const struct domain_disk *disk, const struct strings *include, const struct strings *exclude)
 {
-    const char *cannot = cannot_take(disk);
+    const char *cannot = domain_disk_refused(disk);
 
     if (cannot)
         return cannot;
@@ -71,8 +50,8 @@ static int check_include(const struct domain_disks *disks, const struct strings 
 
         if (!disk)
             return err_set(err, ERR_PERMANENT, "the domain has no disk %s", include->items[i]);
-        if (cannot_take(disk))
-            return err_set(err, ERR_PERMANENT, "disk %s cannot be backed up: %s", disk->name, cannot_take(disk));
+        if (domain_disk_refused(disk))
+            return err_set(err, ERR_PERMANENT, "disk %s cannot be backed up: %s", disk->name, domain_disk_refused(disk));
     }
     return 0;
 }
@@ -112,7 +91,7 @@ int backup_disks_finish(struct list *disks, bool incremental, const char *checkp
 {
     for (size_t i = 0; i < disks->count; i++) {
         struct point_disk *disk = list_at(disks, struct point_disk, i);
-        const char *full_only = disk_full_only(disk->source_format);
+        const char *full_only = domain_disk_full_only(disk->source_format);
 
         if (strcmp(disk->mode, "excluded") == 0)
             continue;

@@ -6,6 +6,7 @@
 
 #include "base/text.h"
 #include "model/target.h"
+#include "worker/backends/libvirt/disk_kinds.h"
 
 #include <limits.h>
 #include <stdio.h>
@@ -140,9 +141,9 @@ static bool not_internal(const struct params_snapshot_create *params, const stru
             snprintf(why, 160, "disk %.32s is left out, and libvirt takes all disks into an internal one", disk->name);
             return true;
         }
-        if (strcmp(disk->format, "qcow2") == 0)
+        if (!domain_disk_no_internal(disk))
             continue;
-        snprintf(why, 160, "disk %.32s is %.32s, and only qcow2 can hold snapshots", disk->name, disk->format);
+        snprintf(why, 160, "disk %.32s is %.32s, and %s", disk->name, disk->format, domain_disk_no_internal(disk));
         return true;
     }
     return false;
@@ -247,9 +248,11 @@ static char *derive_file(const struct create_scene *scene, const struct domain_d
 static int choose_file(const struct snapshot_disk *wish, const struct create_scene *scene,
                        const struct domain_disk *disk, char **out, struct err *err)
 {
-    if (strcmp(disk->type, "file") != 0 && strcmp(disk->type, "block") != 0)
-        return err_set(err, ERR_PERMANENT, "disk %s (%s): no external snapshot of this kind of disk", disk->name,
-                       disk->type);
+    if (domain_disk_no_overlay(disk)) {
+        err_set(err, ERR_PERMANENT, "disk %s (%s): no external snapshot of it: %s", disk->name, disk->type,
+                domain_disk_no_overlay(disk));
+        return err_hint(err, "leave it out: --diskspec %s,snapshot=no", disk->name);
+    }
     if (!(wish && wish->file) && strcmp(disk->type, "file") != 0 && (!scene->pool || strchr(scene->domain, '/'))) {
         err_set(err, ERR_PERMANENT, "disk %s is a block device, and this worker has no pool for its overlay",
                 disk->name);

@@ -7,6 +7,7 @@
 #include <libxml/c14n.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 int definition_digest(xmlDocPtr doc, char out[65], struct err *err)
 {
@@ -167,7 +168,17 @@ void definition_cut_backing(xmlNodePtr domain)
     xml_remove_all(domain, "devices/disk/backingStore");
 }
 
-int definition_set_disk(xmlNodePtr domain, const char *name, const char *file, const char *format, struct err *err)
+/* A device where it is one on this host. */
+static void set_source(xmlNodePtr disk, const char *path)
+{
+    struct stat st;
+    bool device = stat(path, &st) == 0 && S_ISBLK(st.st_mode);
+
+    xml_attr(disk, "type", device ? "block" : "file");
+    xml_attr(xml_child(disk, "source", NULL), device ? "dev" : "file", path);
+}
+
+int definition_set_disk(xmlNodePtr domain, const char *name, const char *path, const char *format, struct err *err)
 {
     xmlNodePtr disk = definition_find_disk(domain, name);
     xmlNodePtr driver = disk ? xml_find(disk, "driver") : NULL;
@@ -177,8 +188,7 @@ int definition_set_disk(xmlNodePtr domain, const char *name, const char *file, c
     xml_remove_all(disk, "source");
     xml_remove_all(disk, "backingStore");
     xml_remove_all(disk, "mirror");
-    xml_attr(disk, "type", "file");
-    xml_attr(xml_child(disk, "source", NULL), "file", file);
+    set_source(disk, path);
     if (!driver) {
         driver = xml_child(disk, "driver", NULL);
         xml_attr(driver, "name", "qemu");

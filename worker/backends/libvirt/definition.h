@@ -13,8 +13,8 @@ int definition_without_secrets(const char *xml, char **out, struct err *err);
 
 /* In a <domain>: the <disk> of that name in the guest; NULL: none (also where either argument is NULL). */
 xmlNodePtr definition_find_disk(xmlNodePtr domain, const char *name);
-/* In a <domain>: the disk `name` gets `file` as its source, a qcow2, without a backing chain (libvirt finds it in the image). ERR_PERMANENT if there is no such disk. */
-int definition_set_disk(xmlNodePtr domain, const char *name, const char *file, const char *format, struct err *err);
+/* In a <domain>: the disk `name` gets `path`, a file or a block device of this host, as its source, without a backing chain (libvirt finds it in the image). ERR_PERMANENT if there is no such disk. */
+int definition_set_disk(xmlNodePtr domain, const char *name, const char *path, const char *format, struct err *err);
 void definition_cut_backing(xmlNodePtr domain);
 /* Every disk source that is `from` becomes `to`, of that format (NULL: of the same as before); the number of them. */
 int definition_replace_source(xmlNodePtr domain, const char *from, const char *to, const char *format);

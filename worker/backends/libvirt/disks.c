@@ -89,29 +89,3 @@ bool domain_disk_writable(const struct domain_disk *disk)
 {
     return disk->source && !disk->read_only && !disk->shareable && !disk->transient && strcmp(disk->device, "disk") == 0;
 }
-
-static const char *refused_reason(const struct domain_disk *disk)
-{
-    if (!disk->source)
-        return "no medium";
-    if (strcmp(disk->device, "disk") != 0)
-        return "removable or passed-through device";
-    if (disk->read_only)
-        return "read-only";
-    if (disk->transient)
-        return "transient: its changes end with the guest";
-    if (disk->shareable)
-        return "shared with other guests: no consistent point in time";
-    return NULL;
-}
-
-const char *domain_disk_backup(const struct domain_disk *disk, const char **out_reason)
-{
-    *out_reason = refused_reason(disk);
-    if (*out_reason)
-        return "refused";
-    if (strcmp(disk->format, "qcow2") == 0)
-        return "incremental";
-    *out_reason = "no dirty bitmap is kept for a disk that is not qcow2";
-    return "full";
-}

@@ -10,6 +10,7 @@
 #include "base/text.h"
 #include "worker/backends/libvirt/backup.h"
 #include "worker/backends/libvirt/backup_xml.h"
+#include "worker/backends/libvirt/disk_kinds.h"
 #include "worker/backends/libvirt/restore.h"
 #include "worker/backends/libvirt/steps/steps.h"
 
@@ -65,12 +66,11 @@ static int place_disk(const struct restore *restore, const struct domain_disks *
     const struct domain_disk *live = domain_disks_find(disks, disk->name);
     struct text target = {0};
 
-    if (!live || !live->source || !live->type || strcmp(live->type, "file") != 0) {
-        err_set(err, ERR_PERMANENT, "disk %s of the domain is %s", disk->name, live ? "not a file" : "not there");
+    if (!live || domain_disk_no_restore(live)) {
+        err_set(err, ERR_PERMANENT, "disk %s of the domain is %s", disk->name,
+                live ? domain_disk_no_restore(live) : "not there");
         return err_hint(err, "restore to a new domain, or only some of the disks");
     }
-    if (live->shareable || live->read_only)
-        return err_set(err, ERR_PERMANENT, "disk %s is shared or read-only", disk->name);
     text_addf(&target, "%s.fs-%s.new", live->source, restore->job->job_id);
     free(disk->format);
     disk->place = strdup(live->source);
