@@ -17,7 +17,9 @@ int image_create_overlay(const char *path, const char *base, const char *base_fo
 /* Offline: what `top` has goes into `base`, its direct or indirect backing file; `top` stays as it is. The child holds an flock on `top`: image_busy(). */
 int image_commit(const struct step_run *run, const char *top, const char *base, struct err *err);
 bool image_busy(const char *path);
-bool image_in_use(const char *path); /* a guest or a tool has it open, for reading too: QEMU's own lock says so */
+/* By QEMU's own lock, whatever libvirt says: a guest or a tool has it open, or writes it now. */
+bool image_open(const char *path);
+bool image_written(const char *path);
 int image_rebase_name(const char *path, const char *base, const char *base_format,
                       struct err *err); /* the name only; contents must be equal */
 int image_remove_bitmap(const char *path, const char *name, struct err *err); /* absent is success */

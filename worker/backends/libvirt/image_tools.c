@@ -79,13 +79,23 @@ bool image_busy(const char *path)
     return fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) < 0 && errno == EWOULDBLOCK;
 }
 
-/* QEMU (block/file-posix.c, RAW_LOCK_PERM_BASE) holds byte 100 + n of an image, up to 199, for its permission n. */
-bool image_in_use(const char *path)
+/* QEMU (block/file-posix.c, RAW_LOCK_PERM_BASE) holds byte 100 + n of an image, up to 199, for its permission n: 0 reads, 1 writes. */
+static bool locked(const char *path, off_t first, off_t count)
 {
-    struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = 100, .l_len = 100};
+    struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = first, .l_len = count};
     CLEANUP(closep) int fd = open(path, O_RDONLY | O_CLOEXEC);
 
     return fd >= 0 && fcntl(fd, F_OFD_GETLK, &lock) == 0 && lock.l_type != F_UNLCK;
+}
+
+bool image_open(const char *path)
+{
+    return locked(path, 100, 100);
+}
+
+bool image_written(const char *path)
+{
+    return locked(path, 101, 1);
 }
 
 int image_rebase_name(const char *path, const char *base, const char *base_format, struct err *err)

@@ -218,7 +218,7 @@ static int remove_if_over(void *context, const char *entry, const char *path, lo
         if (image_holders(connection, path, &needed, tidying->err) < 0 ||
             image_users(connection, path, &needed, tidying->err) < 0)
             return -1;
-        if (needed.count > 0 || kept_now(tidying->backend->base.config, path, NULL))
+        if (needed.count > 0 || kept_now(tidying->backend->base.config, path, NULL) || image_written(path))
             return 0;
         if (file_remove(path, tidying->err) < 0)
             return -1;

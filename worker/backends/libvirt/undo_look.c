@@ -143,9 +143,9 @@ static int check_unused(const struct undo_look *look, const char *disk, const ch
     if (users.count)
         return err_set(err, ERR_PERMANENT, "job %s cannot be undone: disk %s: %s uses %s, which it kept",
                        look->params->job, disk, users.items[0], kept);
-    return image_in_use(kept) ? err_set(err, ERR_PERMANENT, "job %s cannot be undone: disk %s: %s is in use",
-                                        look->params->job, disk, kept)
-                              : 0;
+    return image_written(kept) ? err_set(err, ERR_PERMANENT, "job %s cannot be undone: disk %s: %s is in use",
+                                         look->params->job, disk, kept)
+                               : 0;
 }
 
 /* What the kept file stands on is as it was: neither merged into, nor written, nor replaced. */

@@ -48,7 +48,7 @@ static int undo_overlay(const struct step_run *run, const struct step *step, con
     for (size_t i = 0; i < chain.count; i++)
         if (image_same(chain.items[i], step_get(step, "file")))
             return err_set(err, ERR_UNKNOWN, "%s: in use, so it is not removed", step_get(step, "file"));
-    if (image_in_use(step_get(step, "file")))
+    if (image_open(step_get(step, "file")))
         return err_set(err, ERR_UNKNOWN, "%s: in use, but in no chain that libvirt knows", step_get(step, "file"));
     return file_remove(step_get(step, "file"), err);
 }

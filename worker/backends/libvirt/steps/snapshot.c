@@ -141,7 +141,7 @@ static int remove_leftovers(const struct step *step, struct err *err)
     for (size_t at = 0; (top = next_top(step, &at, &disk));) {
         if (!file_exists(top))
             continue;
-        if (image_in_use(top))
+        if (image_open(top))
             return err_set(err, ERR_UNKNOWN, "%s: in use, but in no chain that libvirt knows", top);
         if (!*arg(step, "made") && file_remove(top, err) < 0)
             return -1;

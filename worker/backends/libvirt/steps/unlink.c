@@ -1,5 +1,5 @@
 /*
- * unlink: removes files that a deleted snapshot left, each only if nobody names it, nothing stands on it, and no revert keeps it for its way back. What is still needed stays and
+ * unlink: removes files that a deleted snapshot left, each only if nobody names it, nothing stands on it, no guest writes it, and no revert keeps it for its way back. What is still needed stays and
  * is said: known "left.<n>".
  * args: file:<n>
  */
@@ -32,7 +32,7 @@ static int still_needed(const struct step_run *run, const char *file, bool *out,
     if (libvirt_connect(backend, err) < 0 || image_holders(backend->connection, file, &needed, err) < 0 ||
         image_users(backend->connection, file, &needed, err) < 0)
         return -1;
-    *out = needed.count > 0 || kept_now(run->backend->config, file, NULL);
+    *out = needed.count > 0 || kept_now(run->backend->config, file, NULL) || image_written(file);
     return 0;
 }
 
