@@ -1,4 +1,5 @@
 /* Who is alive, and whose jobs are LOST. LOST is an opinion: the host's own event still ends the job. */
+#include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/log.h"
@@ -14,9 +15,28 @@ enum { HOST_TTL_MS = 45000, LOST_AT_ONCE = 4096 };
 
 struct host_list {
     char (*names)[64];
+    const char **pointers; /* to them */
     bool *enrolled;
+    struct store_host *seen;
     size_t count;
 };
+
+static void host_list_clear(struct host_list *list)
+{
+    free(list->names);
+    free(list->pointers);
+    free(list->enrolled);
+    free(list->seen);
+}
+
+static int host_list_room(struct host_list *list, size_t room, struct err *err)
+{
+    list->names = calloc(room + 1, sizeof *list->names);
+    list->pointers = calloc(room + 1, sizeof *list->pointers);
+    list->enrolled = calloc(room + 1, sizeof *list->enrolled);
+    list->seen = calloc(room + 1, sizeof *list->seen);
+    return list->names && list->pointers && list->enrolled && list->seen ? 0 : err_memory(err, "hosts");
+}
 
 static int list_hosts(struct coordinator *coordinator, struct host_list *out, struct err *err)
 {
@@ -25,24 +45,18 @@ static int list_hosts(struct coordinator *coordinator, struct host_list *out, st
     LOCK_SCOPE(&coordinator->lock);
     for (struct ledger_node *node = ledger_first_other(coordinator->ledger); node; node = node->next)
         room += node->entry && node->entry->kind == LEDGER_HOST;
-    out->names = calloc(room + 1, sizeof *out->names);
-    out->enrolled = calloc(room + 1, sizeof *out->enrolled);
-    if (!out->names || !out->enrolled)
-        return err_memory(err, "hosts");
+    if (host_list_room(out, room, err) < 0)
+        return -1;
     for (struct ledger_node *node = ledger_first_other(coordinator->ledger); node; node = node->next) {
         if (!node->entry || node->entry->kind != LEDGER_HOST)
             continue;
         const struct ledger_host *host = node->entry->host;
         out->enrolled[out->count] = !node->entry->gone && host && host->state && strcmp(host->state, "removed") != 0;
-        snprintf(out->names[out->count++], sizeof *out->names, "%s", node->entry->id);
+        snprintf(out->names[out->count], sizeof *out->names, "%s", node->entry->id);
+        out->pointers[out->count] = out->names[out->count];
+        out->count++;
     }
     return 0;
-}
-
-static void host_list_clear(struct host_list *list)
-{
-    free(list->names);
-    free(list->enrolled);
 }
 
 static void note_host(struct coordinator *coordinator, const char *name, const struct store_host *seen, bool enrolled)
@@ -70,17 +84,14 @@ static void note_host(struct coordinator *coordinator, const char *name, const s
 
 int heartbeats_read(struct coordinator *coordinator, struct redis *redis, struct err *err)
 {
-    struct host_list hosts = {0};
-    int result = list_hosts(coordinator, &hosts, err);
+    CLEANUP(host_list_clear) struct host_list hosts = {0};
 
-    for (size_t i = 0; result == 0 && i < hosts.count; i++) {
-        struct store_host seen = {0};
-        result = store_host_read(redis, hosts.names[i], &seen, err);
-        if (result == 0)
-            note_host(coordinator, hosts.names[i], &seen, hosts.enrolled[i]);
-    }
-    host_list_clear(&hosts);
-    return result;
+    if (list_hosts(coordinator, &hosts, err) < 0 ||
+        store_hosts_read(redis, hosts.pointers, hosts.count, hosts.seen, err) < 0)
+        return -1;
+    for (size_t i = 0; i < hosts.count; i++)
+        note_host(coordinator, hosts.names[i], &hosts.seen[i], hosts.enrolled[i]);
+    return 0;
 }
 
 /* ---- LOST ---- */

@@ -171,7 +171,9 @@ struct store_host {
     char version[64];
     int64_t running;
 };
-int store_host_read(struct redis *redis, const char *host, struct store_host *out, struct err *err);
+/* Of many in few round trips; out[i] is of hosts[i]. */
+int store_hosts_read(struct redis *redis, const char *const hosts[], size_t count, struct store_host out[],
+                     struct err *err);
 
 /* ---- space reserved in a repository ---- */
 

@@ -5,6 +5,7 @@
 #include "base/parse.h"
 
 #include <stdio.h>
+#include <string.h>
 
 int store_claim_command(const struct store_claim *claim, struct store_command *out, struct err *err)
 {
@@ -42,29 +43,59 @@ enum claim_answer store_claim_answer(enum redis_outcome outcome, const struct re
     return answer;
 }
 
-int store_host_read(struct redis *redis, const char *host, struct store_host *out, struct err *err)
-{
-    char key[160];
-    const char *const fields[] = {"HMGET", key, "instance", "version", "running"};
-    const char *const left[] = {"PTTL", key};
-    const char *const *const commands[] = {fields, left};
-    const int counts[] = {5, 2};
-    struct redis_reply *replies[2];
+/* ---- what is known of hosts ---- */
 
-    snprintf(key, sizeof key, "fs:host:%s", host);
-    if (redis_call_many(redis, 2, counts, commands, replies, err) == 0) {
-        *out = (struct store_host){.ttl_ms = redis_reply_int(replies[1], 0)};
-        out->alive = redis_reply_text(redis_reply_at(replies[0], 0)) && out->ttl_ms > 0;
-        answer_text(replies[0], 0, out->instance, sizeof out->instance);
-        answer_text(replies[0], 1, out->version, sizeof out->version);
-        out->running = redis_reply_int(redis_reply_at(replies[0], 2), 0);
-        redis_reply_free(replies[0]);
-        redis_reply_free(replies[1]);
-        return 0;
+enum { HOSTS_AT_ONCE = 128 };
+
+struct host_question {
+    char key[160];
+    const char *fields[5], *left[2];
+};
+
+static void read_answer(const struct redis_reply *fields, const struct redis_reply *left, struct store_host *out)
+{
+    *out = (struct store_host){.ttl_ms = redis_reply_int(left, 0)};
+    out->alive = redis_reply_text(redis_reply_at(fields, 0)) && out->ttl_ms > 0;
+    answer_text(fields, 0, out->instance, sizeof out->instance);
+    answer_text(fields, 1, out->version, sizeof out->version);
+    out->running = redis_reply_int(redis_reply_at(fields, 2), 0);
+}
+
+static int read_some(struct redis *redis, const char *const hosts[], size_t count, struct store_host out[],
+                     struct err *err)
+{
+    struct host_question questions[HOSTS_AT_ONCE];
+    const char *const *commands[2 * HOSTS_AT_ONCE];
+    int counts[2 * HOSTS_AT_ONCE];
+    struct redis_reply *replies[2 * HOSTS_AT_ONCE];
+
+    for (size_t i = 0; i < count; i++) {
+        struct host_question *one = &questions[i];
+        snprintf(one->key, sizeof one->key, "fs:host:%s", hosts[i]);
+        memcpy(one->fields, ((const char *[]){"HMGET", one->key, "instance", "version", "running"}), sizeof one->fields);
+        memcpy(one->left, ((const char *[]){"PTTL", one->key}), sizeof one->left);
+        commands[2 * i] = one->fields;
+        commands[2 * i + 1] = one->left;
+        counts[2 * i] = 5;
+        counts[2 * i + 1] = 2;
     }
-    redis_reply_free(replies[0]);
-    redis_reply_free(replies[1]);
-    return -1;
+    int result = redis_call_many(redis, 2 * count, counts, commands, replies, err);
+    for (size_t i = 0; result == 0 && i < count; i++)
+        read_answer(replies[2 * i], replies[2 * i + 1], &out[i]);
+    for (size_t i = 0; i < 2 * count; i++)
+        redis_reply_free(replies[i]);
+    return result;
+}
+
+int store_hosts_read(struct redis *redis, const char *const hosts[], size_t count, struct store_host out[],
+                     struct err *err)
+{
+    for (size_t at = 0; at < count; at += HOSTS_AT_ONCE) {
+        size_t some = count - at < HOSTS_AT_ONCE ? count - at : HOSTS_AT_ONCE;
+        if (read_some(redis, hosts + at, some, out + at, err) < 0)
+            return -1;
+    }
+    return 0;
 }
 
 int store_reserve_command(const char *repository, const char *job_id, int64_t bytes, int64_t free_bytes,

@@ -1097,18 +1097,42 @@ static void two_parked_jobs_close_a_target_until_both_are_resolved(void **state)
 
 /* ---- hosts, space ---- */
 
+/* More than go in one portion, and all answers at their places. */
+static void many_hosts_are_read_at_once(void **state)
+{
+    enum { MANY = 1000, ALIVE = 700 };
+    static char names[MANY][16];
+    static const char *hosts[MANY];
+    static struct store_host seen[MANY];
+    char detail[256];
+    struct err err = {0};
+
+    (void)state;
+    for (int i = 0; i < MANY; i++) {
+        snprintf(names[i], sizeof names[i], "h%d", i);
+        hosts[i] = i == ALIVE ? "alpha" : names[i];
+    }
+    assert_int_equal(claim("i1", "boot-a", true, 45000, detail), CLAIM_OK);
+    assert_int_equal(store_hosts_read(redis, hosts, MANY, seen, &err), 0);
+    for (int i = 0; i < MANY; i++)
+        assert_int_equal(seen[i].alive, i == ALIVE);
+    assert_string_equal(seen[ALIVE].instance, "i1");
+    assert_int_equal(store_hosts_read(redis, hosts, 0, seen, &err), 0);
+}
+
 static void a_claim_passes_only_from_a_dead_one(void **state)
 {
+    const char *const alpha = "alpha";
     struct store_host host;
     char detail[256];
     struct err err = {0};
 
     (void)state;
-    assert_int_equal(store_host_read(redis, "alpha", &host, &err), 0);
+    assert_int_equal(store_hosts_read(redis, &alpha, 1, &host, &err), 0);
     assert_false(host.alive);
     assert_int_equal(claim("i1", "boot-a", true, 45000, detail), CLAIM_OK);
     assert_int_equal(claim("i1", "boot-a", true, 45000, detail), CLAIM_OK);
-    assert_int_equal(store_host_read(redis, "alpha", &host, &err), 0);
+    assert_int_equal(store_hosts_read(redis, &alpha, 1, &host, &err), 0);
     assert_true(host.alive);
     assert_in_range(host.ttl_ms, 40000, 45000);
     assert_string_equal(host.instance, "i1");
@@ -1366,6 +1390,7 @@ int main(void)
         TEST(an_end_without_a_ticket_survives_the_rebuilt_ticket),
         TEST(parked_closes_the_target_until_it_is_resolved),
         TEST(two_parked_jobs_close_a_target_until_both_are_resolved),
+        TEST(many_hosts_are_read_at_once),
         TEST(a_claim_passes_only_from_a_dead_one),
         TEST(space_is_reserved_down_to_what_must_stay_free),
         TEST(the_server_says_what_doctor_asks),
