@@ -22,17 +22,23 @@ void view_sleep_ms(int ms)
     nanosleep(&pause, NULL);
 }
 
+/* As long as the main loop reads on: a large ledger takes its time, and what is called a stranger's is not read again. */
 void view_wait_for_ledger(struct view *view)
 {
-    int64_t low, until_ms = clock_monotonic_ms() + WAIT_LEDGER_MS;
+    const struct view_source *source = &view->options.source;
+    int64_t low, position, seen = -1, until_ms = 0;
 
     if (view->ledger_high < 0 && kafka_watermarks(view->consumer, topic_table[TOPIC_LEDGER].name, 0, &low,
                                                   &view->ledger_high, WATERMARK_MS, NULL) < 0)
         return;
-    while (!atomic_load(&view->stopping) &&
-           view->options.source.position(view->options.source.context) < view->ledger_high &&
-           clock_monotonic_ms() < until_ms)
+    while (!atomic_load(&view->stopping) && (position = source->position(source->context)) < view->ledger_high) {
+        if (position != seen)
+            until_ms = clock_monotonic_ms() + WAIT_LEDGER_MS;
+        else if (clock_monotonic_ms() >= until_ms)
+            return;
+        seen = position;
         view_sleep_ms(5);
+    }
 }
 
 void view_read_headers(const struct kafka_record *record, struct signed_record *out)

@@ -65,9 +65,9 @@ static int read_some(struct redis *redis, const char *const hosts[], size_t coun
                      struct err *err)
 {
     struct host_question questions[HOSTS_AT_ONCE];
-    const char *const *commands[2 * HOSTS_AT_ONCE];
-    int counts[2 * HOSTS_AT_ONCE];
-    struct redis_reply *replies[2 * HOSTS_AT_ONCE];
+    const char *const *commands[2 * HOSTS_AT_ONCE] = {0};
+    int counts[2 * HOSTS_AT_ONCE] = {0};
+    struct redis_reply *replies[2 * HOSTS_AT_ONCE] = {0};
 
     for (size_t i = 0; i < count; i++) {
         struct host_question *one = &questions[i];
