@@ -4,6 +4,7 @@
 #include "worker/backends/libvirt/backup.h"
 #include "worker/backends/libvirt/backup_tools.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -34,6 +35,7 @@ static int remove_data(const char *folder, const struct restore_point *point, st
     return 0;
 }
 
+/* Also of one whose folder is gone: an attempt before may have died right after that. */
 static void remove_empty_above(const char *folder)
 {
     char path[PATH_MAX];
@@ -41,7 +43,7 @@ static void remove_empty_above(const char *folder)
     snprintf(path, sizeof path, "%s", folder);
     for (int level = 0; level < 2; level++) { /* chain, target */
         *strrchr(path, '/') = '\0';
-        if (rmdir(path) < 0)
+        if (rmdir(path) < 0 && errno != ENOENT)
             return;
     }
 }
@@ -62,7 +64,7 @@ static int execute(const struct step_run *run, const struct step *step, struct f
     int64_t freed = facts_get_int(run->known, "freed_bytes", 0);
 
     if (!file_exists(folder))
-        return 0;
+        return remove_empty_above(folder), 0;
     if (manifest_read(folder, &point, NULL) == 0) {
         if (point.state != POINT_DELETED)
             return err_set(err, ERR_CONFLICT, "restore point %s is not marked as deleted", point.id);
@@ -75,21 +77,11 @@ static int execute(const struct step_run *run, const struct step *step, struct f
     return facts_set_int(learned, "freed_bytes", freed + point.size_bytes, err);
 }
 
-static int settle(const struct step_run *run, const struct step *step, struct facts *learned, enum settled *out,
-                  struct err *err)
-{
-    (void)run;
-    (void)learned;
-    (void)err;
-    *out = file_exists(step_arg(step, "folder")) ? SETTLED_NOT_DONE : SETTLED_DONE;
-    return 0;
-}
-
 const struct step_type step_delete_files = {
     .name = "delete-files",
     .class = STEP_DESTROYS,
     .final = true,
     .render = render,
     .execute = execute,
-    .settle = settle,
+    .settle = settle_by_repeating, /* removing what is gone is success */
 };
