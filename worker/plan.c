@@ -11,11 +11,6 @@
 
 static const char *const class_words[] = {"reads", "adds", "destroys", NULL};
 
-static inline void json_freep(json_t **json)
-{
-    json_decref(*json);
-}
-
 void plan_clear(struct plan *plan)
 {
     for (size_t i = 0; i < plan->count; i++)
@@ -143,7 +138,7 @@ static json_t *strings_json(const struct strings *strings)
 
 int plan_to_json(const struct plan *plan, char **out, struct err *err)
 {
-    CLEANUP(json_freep) json_t *steps = json_array(), *object = NULL;
+    json_auto_t *steps = json_array(), *object = NULL;
     char *json;
 
     for (size_t i = 0; i < plan->count; i++) {
@@ -191,7 +186,7 @@ static int read_step(const json_t *entry, const struct backend_ops *ops, struct 
 
 int plan_from_json(const char *json, const struct backend_ops *ops, struct plan *out, struct err *err)
 {
-    CLEANUP(json_freep) json_t *object = json_loads(json, 0, NULL);
+    json_auto_t *object = json_loads(json, 0, NULL);
     struct plan plan = {0};
     const char *pins_key = json_string_value(json_object_get(object, "pins_key"));
     size_t index;

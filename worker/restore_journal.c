@@ -15,11 +15,6 @@
 
 enum { JOURNAL_MAX = 8 << 20 };
 
-static inline void json_freep(json_t **json)
-{
-    json_decref(*json);
-}
-
 /* The lock is on a file of its own: the journal itself is replaced at each write. */
 static int lock_of(const char *path, struct err *err)
 {
@@ -120,7 +115,7 @@ static int write_all(const struct restore_journal *journal, struct err *err)
 {
     CLEANUP(freep) char *job = NULL;
     CLEANUP(freep) char *text = NULL;
-    CLEANUP(json_freep) json_t *root = json_object();
+    json_auto_t *root = json_object();
     json_t *steps = json_array();
 
     for (size_t i = 0; i < journal->step_count; i++)
@@ -136,7 +131,7 @@ static int write_all(const struct restore_journal *journal, struct err *err)
 
 static size_t count_steps(const char *plan_json)
 {
-    CLEANUP(json_freep) json_t *plan = json_loads(plan_json, 0, NULL);
+    json_auto_t *plan = json_loads(plan_json, 0, NULL);
 
     return json_array_size(json_object_get(plan, "steps"));
 }
@@ -193,7 +188,7 @@ static int read_steps(struct restore_journal *journal, const json_t *steps, stru
 
 static int read_all(struct restore_journal *journal, const char *text, struct err *err)
 {
-    CLEANUP(json_freep) json_t *root = json_loads(text, 0, NULL);
+    json_auto_t *root = json_loads(text, 0, NULL);
     CLEANUP(freep) char *job = json_dumps(json_object_get(root, "job"), JSON_COMPACT);
     const char *plan = json_string_value(json_object_get(root, "plan"));
 

@@ -21,18 +21,13 @@
 
 enum { JOB_END_MS = 5000, LOOK_MS = 20 };
 
-static inline void json_freep(json_t **json)
-{
-    json_decref(*json);
-}
-
 /* QEMU's answer, to be released by the caller; NULL: it refuses. `arguments` is taken, and may be NULL. */
 static json_t *ask(virDomainPtr domain, const char *what, json_t *arguments)
 {
-    CLEANUP(json_freep) json_t *question = json_pack("{s:s, s:o*}", "execute", what, "arguments", arguments);
+    json_auto_t *question = json_pack("{s:s, s:o*}", "execute", what, "arguments", arguments);
     CLEANUP(freep) char *text = question ? json_dumps(question, JSON_COMPACT) : NULL;
     CLEANUP(freep) char *answer = NULL;
-    CLEANUP(json_freep) json_t *whole = NULL;
+    json_auto_t *whole = NULL;
 
     if (!text || virDomainQemuMonitorCommand(domain, text, &answer, 0) < 0)
         return NULL;
@@ -42,7 +37,7 @@ static json_t *ask(virDomainPtr domain, const char *what, json_t *arguments)
 
 static bool tell(virDomainPtr domain, const char *what, json_t *arguments)
 {
-    CLEANUP(json_freep) json_t *answer = ask(domain, what, arguments);
+    json_auto_t *answer = ask(domain, what, arguments);
 
     return answer != NULL;
 }
@@ -75,7 +70,7 @@ static bool names_backup(const char *name, const char *disks, bool more)
 /* The first such job; *out_id belongs to the caller. False: there is none. */
 static bool find_job(virDomainPtr domain, const char *disks, char **out_id, bool *out_concluded)
 {
-    CLEANUP(json_freep) json_t *jobs = ask(domain, "query-jobs", NULL);
+    json_auto_t *jobs = ask(domain, "query-jobs", NULL);
     json_t *job;
     size_t i;
 
@@ -173,8 +168,7 @@ static void place_of(const char *folder, char out[PATH_MAX])
 
 static int clean_nodes(virDomainPtr domain, const struct step *step, const char *checkpoint)
 {
-    CLEANUP(json_freep)
-    json_t *nodes = ask(domain, "query-named-block-nodes", json_pack("{s:b}", "flat", 1));
+    json_auto_t *nodes = ask(domain, "query-named-block-nodes", json_pack("{s:b}", "flat", 1));
     char place[PATH_MAX];
     int count = remove_bitmaps(domain, nodes, step_arg(step, "disks"), checkpoint);
 
@@ -203,7 +197,7 @@ static bool nobody_connected(const struct step *step)
 
 void backup_cut_clients(virDomainPtr domain)
 {
-    CLEANUP(json_freep) json_t *exports = ask(domain, "query-block-exports", NULL);
+    json_auto_t *exports = ask(domain, "query-block-exports", NULL);
     json_t *export;
     size_t i;
 

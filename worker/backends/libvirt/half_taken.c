@@ -117,15 +117,10 @@ static void count_node(xmlNodePtr root, unsigned number)
     xml_attr(counter, "index", text);
 }
 
-static inline void json_freep(json_t **json)
-{
-    json_decref(*json);
-}
-
 int half_taken_mend(const char *note, const char *blocks, char **out, struct err *err)
 {
     CLEANUP(xml_freep) xmlDocPtr doc = NULL;
-    CLEANUP(json_freep) json_t *drives = json_loads(blocks, 0, NULL);
+    json_auto_t *drives = json_loads(blocks, 0, NULL);
     bool mended = false;
 
     *out = NULL;
@@ -161,7 +156,7 @@ int half_taken_left(const char *note, const char *nodes, struct strings *out, st
 {
     static const char *const types[] = {"format", "storage"}; /* a file is closed after what is in it */
     CLEANUP(xml_freep) xmlDocPtr doc = NULL;
-    CLEANUP(json_freep) json_t *all = json_loads(nodes, 0, NULL);
+    json_auto_t *all = json_loads(nodes, 0, NULL);
     CLEANUP(strings_endp) struct strings noted = {0};
     json_t *node;
     size_t i;

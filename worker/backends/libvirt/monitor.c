@@ -25,11 +25,6 @@ struct monitor {
     size_t held, line;
 };
 
-static inline void json_freep(json_t **json)
-{
-    json_decref(*json);
-}
-
 void monitor_close(struct monitor *monitor)
 {
     if (!monitor)
@@ -115,13 +110,13 @@ static int send_command(struct monitor *monitor, const char *command, const char
 
 int monitor_ask(struct monitor *monitor, const char *command, const char *arguments, char **answer, struct err *err)
 {
-    CLEANUP(json_freep) json_t *line = NULL;
+    json_auto_t *line = NULL;
     json_t *result, *error;
 
     if (send_command(monitor, command, arguments, err) < 0)
         return -1;
     do { /* an event is neither */
-        json_freep(&line);
+        json_decref(line);
         line = NULL;
         if (read_line(monitor, &line, err) < 0)
             return -1;
@@ -153,7 +148,7 @@ static int connect_to(const char *socket_path, int *fd, struct err *err)
 int monitor_open(const char *socket, int64_t limit_ms, struct monitor **out, struct err *err)
 {
     CLEANUP(monitor_closep) struct monitor *monitor = calloc(1, sizeof *monitor);
-    CLEANUP(json_freep) json_t *greeting = NULL;
+    json_auto_t *greeting = NULL;
 
     if (!monitor)
         return err_memory(err, "monitor");

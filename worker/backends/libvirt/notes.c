@@ -135,6 +135,13 @@ static int define(const struct place *place, const char *file, const char *befor
     return defined ? file_write_atomic(path, defined, strlen(defined), 0600, err) : 0;
 }
 
+/* The note, after the definition. NULL: nothing was mended. */
+static int keep(const struct place *place, const char *file, const char *note, const char *mended, struct err *err)
+{
+    return !mended || (define(place, file, note, mended, err) == 0 && write_note(place, file, mended, err) == 0) ? 0
+                                                                                                                 : -1;
+}
+
 static void tell(struct monitor *monitor, const char *command, json_t *arguments)
 {
     char *text = arguments ? json_dumps(arguments, JSON_COMPACT) : NULL;
@@ -145,7 +152,14 @@ static void tell(struct monitor *monitor, const char *command, json_t *arguments
     json_decref(arguments);
 }
 
-/* Whatever QEMU says to it: what it still uses it keeps. */
+/* QEMU refuses to close what it uses. */
+static void close_nodes(struct monitor *monitor, const struct strings *nodes)
+{
+    for (size_t i = 0; i < nodes->count; i++)
+        tell(monitor, "blockdev-del", json_pack("{s:s}", "node-name", nodes->items[i]));
+}
+
+/* Whatever QEMU says to it. */
 static void clean(struct asked *asked, const char *before, const char *after)
 {
     CLEANUP(strings_endp) struct strings bases = {0};
@@ -158,8 +172,7 @@ static void clean(struct asked *asked, const char *before, const char *after)
     for (size_t i = 0; i < bases.count; i++)
         tell(asked->monitor, "block-dirty-bitmap-remove",
              json_pack("{s:s, s:s}", "node", bases.items[i], "name", "libvirt-tmp-activewrite"));
-    for (size_t i = 0; i < nodes.count; i++)
-        tell(asked->monitor, "blockdev-del", json_pack("{s:s}", "node-name", nodes.items[i]));
+    close_nodes(asked->monitor, &nodes);
 }
 
 /* true: QEMU was connected to. */
@@ -175,7 +188,7 @@ static bool mend_ended(const struct place *place, const char *file, const char *
         return false;
     ask(file, socket, &asked);
     if (half_ended_mend(note, &(struct half_ended_answers){asked.jobs, asked.blocks}, &result, &mended, &err) < 0 ||
-        (mended && (define(place, file, note, mended, &err) < 0 || write_note(place, file, mended, &err) < 0))) {
+        keep(place, file, note, mended, &err) < 0) {
         log_warning("libvirt", "%s: %s", file, err.text);
         return true;
     }
@@ -191,17 +204,14 @@ static bool mend_ended(const struct place *place, const char *file, const char *
 
 /* ---- what was taken ---- */
 
-/* QEMU refuses to close what it uses. */
 static void close_left(struct monitor *monitor, const char *note)
 {
     CLEANUP(freep) char *nodes = NULL;
     CLEANUP(strings_endp) struct strings left = {0};
 
-    if (monitor_ask(monitor, "query-named-block-nodes", "{\"flat\":true}", &nodes, NULL) < 0 ||
-        half_taken_left(note, nodes, &left, NULL) < 0)
-        return;
-    for (size_t i = 0; i < left.count; i++)
-        tell(monitor, "blockdev-del", json_pack("{s:s}", "node-name", left.items[i]));
+    if (monitor_ask(monitor, "query-named-block-nodes", "{\"flat\":true}", &nodes, NULL) == 0 &&
+        half_taken_left(note, nodes, &left, NULL) == 0)
+        close_nodes(monitor, &left);
 }
 
 /* *out: the note as it is now, when it was changed. true: QEMU was connected to. */
@@ -216,8 +226,7 @@ static bool mend_taken(const struct place *place, const char *file, const char *
         return false;
     if (!ask(file, socket, &asked))
         return true;
-    if (half_taken_mend(note, asked.blocks, &mended, &err) < 0 ||
-        (mended && (define(place, file, note, mended, &err) < 0 || write_note(place, file, mended, &err) < 0))) {
+    if (half_taken_mend(note, asked.blocks, &mended, &err) < 0 || keep(place, file, note, mended, &err) < 0) {
         log_warning("libvirt", "%s: %s", file, err.text);
         return true;
     }
