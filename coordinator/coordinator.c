@@ -207,6 +207,9 @@ static void begin_to_lead(struct coordinator *coordinator)
         log_error("audit", "%s", err.text);
         return; /* tried again at the next tick: nobody leads without an audit */
     }
+    pthread_mutex_lock(&coordinator->lock);
+    ledger_inherit(coordinator->ledger);
+    pthread_mutex_unlock(&coordinator->lock);
     coordinator->leadership.phase = PHASE_LEADING;
     for (struct ledger_node *node = ledger_first(coordinator->ledger); node; node = node->hh.next)
         if (node->older_count || (node->entry && node->entry->gone))

@@ -113,6 +113,50 @@ static void end_unpublished(struct coordinator *coordinator, struct ledger_node 
 
 /* ---- publish ---- */
 
+static void set_maybe_published(struct coordinator *coordinator, struct ledger_node *node)
+{
+    LOCK_SCOPE(&coordinator->lock);
+    node->maybe_published = true;
+}
+
+/* Takes the flight over. */
+static void record_published(struct coordinator *coordinator, struct flight *flight, int64_t at_ms, int32_t partition,
+                             int64_t offset)
+{
+    struct ledger_node *node = flight->node;
+    struct err err = {0};
+
+    set_published(coordinator, node, at_ms, partition, offset);
+    node->stage = STAGE_RECORDING;
+    if (log_mark(coordinator, node, NULL, NULL, &err) == 0) {
+        flight->since_ms = clock_monotonic_ms();
+        DL_APPEND(coordinator->silent, flight);
+        return;
+    }
+    free(flight);
+    set_published(coordinator, node, 0, -1, -1);
+    try_later(coordinator, node); /* published once more: the worker's journal answers */
+}
+
+/* It must not be published any more, and perhaps was: since when, if so, nobody knows. From now on its host's word counts, or its silence (overdue.h). */
+static void assume_published(struct coordinator *coordinator, struct ledger_node *node)
+{
+    struct flight *flight = flight_new(coordinator, node);
+
+    if (flight)
+        record_published(coordinator, flight, node->entry->job->prepared_at_ms, -1, -1);
+    else
+        coordinator->walk_wanted = true;
+}
+
+static void end_or_assume(struct coordinator *coordinator, struct ledger_node *node, const char *why)
+{
+    if (node->maybe_published)
+        assume_published(coordinator, node);
+    else
+        end_unpublished(coordinator, node, STATE_REJECTED, why);
+}
+
 static void publish(struct coordinator *coordinator, struct flight *flight)
 {
     struct ledger_node *node = flight->node;
@@ -128,6 +172,7 @@ static void publish(struct coordinator *coordinator, struct flight *flight)
     crash_point("publish.before", op_names[record->job->op]);
     if (publisher_send_job(coordinator->publisher, record->job, (uint64_t)(uintptr_t)flight, &err) == 0) {
         coordinator->sent++;
+        set_maybe_published(coordinator, node);
         node->stage = STAGE_PUBLISHING;
         return;
     }
@@ -137,14 +182,13 @@ static void publish(struct coordinator *coordinator, struct flight *flight)
         return;
     }
     log_error(record->job->job_id, "cannot be published: %s", err.text);
-    end_unpublished(coordinator, node, STATE_REJECTED, err.text);
+    end_or_assume(coordinator, node, err.text);
 }
 
 void dispatch_delivered(struct coordinator *coordinator, uint64_t opaque, int error, int32_t partition, int64_t offset)
 {
     struct flight *flight = (struct flight *)(uintptr_t)opaque;
     struct ledger_node *node = flight_node(flight);
-    struct err err = {0};
 
     if (!node || node->stage != STAGE_PUBLISHING) {
         free(flight);
@@ -156,16 +200,7 @@ void dispatch_delivered(struct coordinator *coordinator, uint64_t opaque, int er
         return;
     }
     crash_point("publish.after", op_names[node->entry->job->job->op]);
-    set_published(coordinator, node, clock_real_ms(), partition, offset);
-    node->stage = STAGE_RECORDING;
-    if (log_mark(coordinator, node, NULL, NULL, &err) == 0) {
-        flight->since_ms = clock_monotonic_ms();
-        DL_APPEND(coordinator->silent, flight);
-        return;
-    }
-    free(flight);
-    set_published(coordinator, node, 0, -1, -1);
-    try_later(coordinator, node); /* published once more: the worker's journal answers */
+    record_published(coordinator, flight, clock_real_ms(), partition, offset);
 }
 
 void dispatch_break_silence(struct coordinator *coordinator, bool now)
@@ -221,7 +256,7 @@ static void write_ticket(struct coordinator *coordinator, struct ledger_node *no
         .term = coordinator->leadership.term,
         .deadline_ms = job->deadline_ms,
         .state = "",
-        .cancel = "",
+        .cancel = node->entry->job->cancel ? node->entry->job->cancel : "",
         .control = "",
         .journal = "",
         .ttl_ms = TICKET_TTL_MS,
@@ -312,6 +347,7 @@ void dispatch_job(struct coordinator *coordinator, struct ledger_node *node)
     case DUTY_END_EXPIRED:
         end_unpublished(coordinator, node, STATE_EXPIRED, "its deadline came before it was published");
         return;
+    case DUTY_ASSUME_PUBLISHED: assume_published(coordinator, node); return;
     case DUTY_PUBLISH:
     case DUTY_FLAG_CANCEL:
     case DUTY_CONTROL: break;
@@ -326,7 +362,8 @@ void dispatch_job(struct coordinator *coordinator, struct ledger_node *node)
     case DUTY_FLAG_CANCEL: flag_cancel(coordinator, node); return;
     case DUTY_NONE:
     case DUTY_END_CANCELLED:
-    case DUTY_END_EXPIRED: return;
+    case DUTY_END_EXPIRED:
+    case DUTY_ASSUME_PUBLISHED: return;
     }
 }
 

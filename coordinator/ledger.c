@@ -555,17 +555,39 @@ void ledger_set_published(struct ledger_node *node, int64_t at_ms, int32_t parti
     node->entry->job->offset = offset;
 }
 
+void ledger_inherit(struct ledger *ledger)
+{
+    for (struct ledger_node *node = ledger_first_open_job(ledger); node; node = node->next)
+        node->maybe_published = !node->entry->job->published_at_ms;
+}
+
+bool ledger_job_out(const struct ledger_node *node)
+{
+    const struct ledger_job *record = node->entry ? node->entry->job : NULL;
+
+    return record && !record->outcome && (record->published_at_ms || node->maybe_published);
+}
+
+static enum ledger_duty unpublished_duty(const struct ledger_node *node, int64_t now_ms)
+{
+    const struct ledger_job *record = node->entry->job;
+    bool over = record->job->deadline_ms && record->job->deadline_ms <= now_ms;
+
+    if (node->maybe_published)
+        return over ? DUTY_ASSUME_PUBLISHED : DUTY_PUBLISH;
+    if (record->cancel)
+        return DUTY_END_CANCELLED;
+    return over ? DUTY_END_EXPIRED : DUTY_PUBLISH;
+}
+
 enum ledger_duty ledger_job_duty(const struct ledger_node *node, int64_t now_ms)
 {
     const struct ledger_job *record = node->entry ? node->entry->job : NULL;
 
     if (!record || record->outcome || node->stage != STAGE_IDLE || node->words_on_their_way)
         return DUTY_NONE;
-    if (!record->published_at_ms) {
-        if (record->cancel)
-            return DUTY_END_CANCELLED;
-        return record->job->deadline_ms && record->job->deadline_ms <= now_ms ? DUTY_END_EXPIRED : DUTY_PUBLISH;
-    }
+    if (!record->published_at_ms)
+        return unpublished_duty(node, now_ms);
     if ((record->resolve || record->finish || record->rate_limit) && !node->control_written)
         return DUTY_CONTROL;
     return record->cancel && !node->cancel_flagged ? DUTY_FLAG_CANCEL : DUTY_NONE;

@@ -48,7 +48,8 @@ struct ledger_node {
     enum ledger_stage stage;
     bool listed;
     bool cancel_flagged, control_written, lost; /* said to Redis, or on the status topic, by this leader */
-    bool bygone;                 /* the end that is being recorded is the last word, whatever its host said */
+    bool maybe_published; /* given to Kafka, by this leader or perhaps by one before it; not yet known to be there */
+    bool bygone;          /* the end that is being recorded is the last word, whatever its host said */
     unsigned words_on_their_way; /* cancel, resolve: in the entry, not yet read back */
     bool planned_said,           /* PLANNED went to the status topic */
         spoken,                  /* so did PUBLISHED, or a word of its host */
@@ -129,15 +130,21 @@ struct ledger_node *ledger_next_idle_marks(struct ledger *ledger);
 int ledger_set_outcome(struct ledger_node *node, const char *outcome, int64_t at_ms, struct err *err);
 void ledger_set_published(struct ledger_node *node, int64_t at_ms, int32_t partition, int64_t offset);
 
-/* What a leader owes to an open job now. Pure. */
+/* Whoever begins to lead cannot know which jobs the leader before it gave to Kafka and died. */
+void ledger_inherit(struct ledger *ledger);
+
+/* What a leader owes to an open job now. Pure. Only of a job that can never have been published the leader itself says how it ended. */
 enum ledger_duty {
     DUTY_NONE,
-    DUTY_PUBLISH,       /* prepared, never said to be published */
-    DUTY_END_CANCELLED, /* cancelled before it was published */
-    DUTY_END_EXPIRED,   /* its deadline came before it was published */
-    DUTY_FLAG_CANCEL,   /* published; the wish to cancel is not in its ticket yet */
-    DUTY_CONTROL,       /* a resolve, or a rate, is not in its ticket yet */
+    DUTY_PUBLISH,          /* prepared, never said to be published */
+    DUTY_END_CANCELLED,    /* cancelled before it was published */
+    DUTY_END_EXPIRED,      /* its deadline came before it was published */
+    DUTY_ASSUME_PUBLISHED, /* its deadline came, and it may have been published: record it as if it was */
+    DUTY_FLAG_CANCEL,      /* published; the wish to cancel is not in its ticket yet */
+    DUTY_CONTROL,          /* a resolve, or a rate, is not in its ticket yet */
 };
+/* Its host may have it: it is published, or may be. */
+bool ledger_job_out(const struct ledger_node *node);
 /* The control word that its ticket is to have: how it was resolved, else that it is to end, else at what rate it is to go on; "" none. */
 void ledger_job_control(const struct ledger_job *record, char *out, size_t size);
 enum ledger_duty ledger_job_duty(const struct ledger_node *node, int64_t now_ms);

@@ -52,7 +52,7 @@ static int list_open_jobs(struct coordinator *coordinator, struct open_job **out
     if (!jobs)
         return err_memory(err, "tickets");
     for (struct ledger_node *node = ledger_first_open_job(coordinator->ledger); node && count < room; node = node->next)
-        if (node->entry && node->entry->job->published_at_ms && !node->entry->job->outcome)
+        if (ledger_job_out(node))
             note_job(&jobs[count++], node->entry->job);
     *out = jobs;
     *out_count = count;

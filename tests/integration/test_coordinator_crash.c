@@ -111,6 +111,56 @@ static void after_the_ledger(void **state)
     killed_at(*state, "published.after", 1);
 }
 
+static void wait_published(struct rig_coordinator *coordinator, const char *id)
+{
+    for (int i = 0; i < 1200; i++) {
+        json_t *ledger = rig_ask(coordinator, "ledger %s", id);
+        bool published = json_is_true(json_object_get(ledger, "published"));
+        assert_false(json_is_string(json_object_get(ledger, "outcome")));
+        json_decref(ledger);
+        if (published)
+            return;
+        poll(NULL, 0, 50);
+    }
+    fail_msg("the job is not taken for published");
+}
+
+/* Its host may run it: neither the cancel nor the deadline makes it ended, and it is not published once more. */
+static void a_deadline_between_publish_and_ledger_ends_nothing(void **state)
+{
+    enum { BRIEF_MS = 6000 };
+    struct rig *rig = *state;
+    struct rig_coordinator *coordinator = coordinator_rig_start(rig, "c1", NULL, NULL);
+    struct store_job ticket = {0};
+    struct err err = {0};
+    char id[40];
+
+    rig_wait_leading(coordinator, 60000);
+    json_decref(rig_insist(coordinator, 10000, "enroll alpha"));
+    coordinator_rig_stop(coordinator, 0);
+    coordinator = coordinator_rig_start(rig, "c1", "publish.after", NULL);
+    rig_wait_leading(coordinator, 60000);
+    int64_t over_ms = clock_real_ms() + BRIEF_MS;
+    json_decref(rig_ask(coordinator, "brief alpha t1 %d key", BRIEF_MS));
+    assert_true(rig_wait_death(coordinator, 60000));
+    coordinator_rig_stop(coordinator, 0);
+    while (clock_real_ms() < over_ms + 100)
+        poll(NULL, 0, 50);
+
+    coordinator = coordinator_rig_start(rig, "c1", NULL, NULL);
+    rig_wait_leading(coordinator, 60000);
+    submit_until_taken(coordinator, "key", id);
+    json_decref(rig_insist(coordinator, 10000, "cancel %s enough", id));
+    wait_published(coordinator, id);
+    for (int i = 0; i < 1200 && !ticket.cancel[0]; i++, poll(NULL, 0, 50))
+        assert_int_equal(store_job_read(rig_redis(rig), id, &ticket, &err), 0);
+    assert_non_null(strstr(ticket.cancel, "enough"));
+    rig_wait_job(rig, id, 60000);
+    assert_int_equal(rig_copies(rig, id), 1);
+    end_it(rig, coordinator, id, 10);
+    coordinator_rig_stop(coordinator, 0);
+}
+
 static void an_end_that_was_not_recorded_is_recorded_by_the_next(void **state)
 {
     struct rig *rig = *state;
@@ -250,6 +300,7 @@ int main(int argc, char **argv)
         cmocka_unit_test_setup_teardown(between_ledger_and_ticket, set_up, tear_down),
         cmocka_unit_test_setup_teardown(between_ticket_and_publish, set_up, tear_down),
         cmocka_unit_test_setup_teardown(between_publish_and_ledger, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_deadline_between_publish_and_ledger_ends_nothing, set_up, tear_down),
         cmocka_unit_test_setup_teardown(after_the_ledger, set_up, tear_down),
 #endif
         cmocka_unit_test_setup_teardown(an_end_that_was_not_recorded_is_recorded_by_the_next, set_up, tear_down),

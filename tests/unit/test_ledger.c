@@ -149,6 +149,31 @@ static void a_job_is_owed_what_its_fields_say(void **state)
     ledger_free(ledger);
 }
 
+/* Between publish and its record a leader died, or Kafka did not say whether it took the job: its host may have it. */
+static void of_a_job_that_may_have_been_published_no_end_is_made_up(void **state)
+{
+    struct ledger *ledger = fresh();
+    struct ledger_node *node = apply(ledger, job_entry(1, 1));
+    struct ledger_job *job = node->entry->job;
+
+    (void)state;
+    ledger_inherit(ledger);
+    assert_true(node->maybe_published);
+    assert_int_equal(ledger_job_duty(node, 10), DUTY_PUBLISH);
+    string_set(&job->cancel, "ann", NULL);
+    assert_int_equal(ledger_job_duty(node, 10), DUTY_PUBLISH); /* with the cancel in its ticket: its host answers */
+    assert_int_equal(ledger_job_duty(node, 1000), DUTY_ASSUME_PUBLISHED);
+    string_set(&job->cancel, NULL, NULL);
+    assert_int_equal(ledger_job_duty(node, 1000), DUTY_ASSUME_PUBLISHED);
+    ledger_set_published(node, 3, -1, -1);
+    string_set(&job->cancel, "ann", NULL);
+    assert_int_equal(ledger_job_duty(node, 1000), DUTY_FLAG_CANCEL);
+    node->maybe_published = false;
+    ledger_inherit(ledger);
+    assert_false(node->maybe_published); /* it is known */
+    ledger_free(ledger);
+}
+
 static void a_word_has_no_effect_before_its_record_was_read_back(void **state)
 {
     struct ledger *ledger = fresh();
@@ -486,6 +511,7 @@ int main(void)
         cmocka_unit_test(the_newest_record_wins_and_older_ones_wait_for_their_tombstone),
         cmocka_unit_test(an_ended_job_is_kept_small_and_stays_ended),
         cmocka_unit_test(a_job_is_owed_what_its_fields_say),
+        cmocka_unit_test(of_a_job_that_may_have_been_published_no_end_is_made_up),
         cmocka_unit_test(a_word_has_no_effect_before_its_record_was_read_back),
         cmocka_unit_test(a_rate_is_a_word_until_it_is_resolved),
         cmocka_unit_test(ended_jobs_of_a_repository_are_told),

@@ -318,10 +318,10 @@ static void command_deploy(struct coordinator *coordinator, const char *what, co
 
 static void serve_line(struct coordinator *coordinator, char *line)
 {
-    char verb[32] = "", a[256] = "", b[256] = "", c[256] = "", id[UUID_TEXT] = "";
+    char verb[32] = "", a[256] = "", b[256] = "", c[256] = "", d[256] = "-", id[UUID_TEXT] = "";
     struct err err = {0};
 
-    if (sscanf(line, "%31s %255s %255s %255s", verb, a, b, c) < 1)
+    if (sscanf(line, "%31s %255s %255s %255s %255s", verb, a, b, c, d) < 1)
         return;
     if (strcmp(verb, "state") == 0)
         command_state(coordinator);
@@ -336,8 +336,8 @@ static void serve_line(struct coordinator *coordinator, char *line)
     } else if (strcmp(verb, "submit") == 0 || strcmp(verb, "destroy") == 0) {
         int result = submit(coordinator, a, b, c, *verb == 'd', 0, id, &err);
         say_result(result, &err, json_pack("{s:s}", "job_id", id));
-    } else if (strcmp(verb, "brief") == 0) { /* c: ms to its deadline */
-        int result = submit(coordinator, a, b, "-", false, atoll(c), id, &err);
+    } else if (strcmp(verb, "brief") == 0) { /* c: ms to its deadline; d: idempotency key */
+        int result = submit(coordinator, a, b, d, false, atoll(c), id, &err);
         say_result(result, &err, json_pack("{s:s}", "job_id", id));
     } else if (strcmp(verb, "submit-hundred") == 0)
         command_submit_hundred(coordinator, a);
