@@ -9,6 +9,7 @@
 #include "base/text.h"
 #include "base/uuid.h"
 #include "worker/backends/libvirt/backup.h"
+#include "worker/backends/libvirt/export.h"
 #include "worker/backends/libvirt/libvirt.h"
 #include "worker/backends/libvirt/steps/steps.h"
 #include "worker/backends/libvirt/verbs/verbs.h"
@@ -44,9 +45,10 @@ static const struct verb verbs[] = {
     {OP_SNAPSHOT_CREATE, plan_snapshot_create, report_snapshot_create},
     {OP_SNAPSHOT_DELETE, plan_snapshot_delete, report_snapshot_delete},
     {OP_TARGET_RETIRE, plan_target_retire, report_target_retire},
+    {OP_TARGET_EXPORT, plan_target_export, NULL},
     {OP_NONE, NULL, NULL},
 };
-static const struct step_type *const steps[] = {SNAPSHOT_STEPS, BACKUP_STEPS, NULL};
+static const struct step_type *const steps[] = {SNAPSHOT_STEPS, BACKUP_STEPS, EXPORT_STEPS, NULL};
 
 static const struct backend_ops ops = {.kind = "libvirt", .verbs = verbs, .steps = steps, .only_here = true};
 
@@ -171,6 +173,19 @@ static void progress(void *context, int64_t done, int64_t total)
         rig->on_progress(rig, done, total);
 }
 
+static void hear(void *context, const struct facts *facts)
+{
+    struct rig *rig = context;
+
+    if (rig->on_tell)
+        rig->on_tell(rig, facts);
+}
+
+static bool told_to_end(void *context)
+{
+    return ((struct rig *)context)->told_to_end;
+}
+
 static struct runner_env environment(struct rig *rig)
 {
     struct runner_env env = fake_runner_env;
@@ -182,6 +197,8 @@ static struct runner_env environment(struct rig *rig)
     env.cancelled = cancelled;
     env.rate_limit = rate_limit;
     env.progress = progress;
+    env.tell = hear;
+    env.told_to_end = told_to_end;
     env.pause = NULL;
     return env;
 }
@@ -275,6 +292,18 @@ void rig_offline(struct rig *rig)
 
     backend->base = (struct backend){&ops, &rig->config};
     rig->backend = &backend->base;
+}
+
+void rig_configure(struct rig *rig, const char *lines)
+{
+    char path[PATH_MAX];
+    FILE *file;
+
+    snprintf(path, sizeof path, "%s/vm/etc/qemu.conf", rig->root);
+    file = fopen(path, "ae");
+    assert_non_null(file);
+    fputs(lines, file);
+    assert_int_equal(fclose(file), 0);
 }
 
 void rig_connect(struct rig *rig)
@@ -454,6 +483,28 @@ void rig_wait_for_writes(struct rig *rig, int count)
     }
 }
 
+/* Each block of 8 KiB holds, at 39h, the number of the sector that it was written to. */
+void rig_check_writes(struct rig *rig)
+{
+    enum { FROM = 448 << 20, BLOCK = 8192, NUMBER = 0x39, SECTOR = 512 };
+    char copy[PATH_MAX], disk[PATH_MAX];
+    bool over = false;
+    uint32_t number;
+
+    snprintf(copy, sizeof copy, "%s/written.raw", rig->root);
+    tool((const char *[]){"qemu-img", "convert", "-U", "-f", "qcow2", "-O", "raw", rig_disk(rig, "vda.img", disk), copy,
+                          NULL});
+    int fd = open(copy, O_RDONLY | O_CLOEXEC);
+    assert_true(fd >= 0);
+    for (off_t at = FROM; pread(fd, &number, sizeof number, at + NUMBER) == sizeof number; at += BLOCK) {
+        if (number != 0 && (over || number != at / SECTOR))
+            fail_msg("at %lld: sector %u, %s", (long long)at, number, over ? "behind a gap" : "of somewhere else");
+        over = over || number == 0;
+    }
+    close(fd);
+    unlink(copy);
+}
+
 static void *watch(void *context)
 {
     struct rig *rig = context;
@@ -581,7 +632,7 @@ struct job *rig_job(struct rig *rig, enum op op)
     char id[UUID_TEXT];
 
     uuid_random(id);
-    if (op != OP_SNAPSHOT_CREATE && op != OP_SNAPSHOT_DELETE && op != OP_TARGET_RETIRE)
+    if (op != OP_SNAPSHOT_CREATE && op != OP_SNAPSHOT_DELETE && op != OP_TARGET_RETIRE && op != OP_TARGET_EXPORT)
         ref = rig_repository(rig);
     job->job_id = strdup(id);
     job->op = (int)op;
@@ -599,6 +650,7 @@ struct job *rig_job(struct rig *rig, enum op op)
     case OP_BACKUP_DELETE: ((struct params_backup_delete *)job->params)->repository = ref; break;
     case OP_SNAPSHOT_CREATE:
     case OP_SNAPSHOT_DELETE:
+    case OP_TARGET_EXPORT:
     case OP_TARGET_RETIRE: break;
     default: fail_msg("no such operation here");
     }
@@ -610,7 +662,7 @@ void rig_run(struct rig *rig, struct job *job, struct outcome *out)
     struct runner_env env = environment(rig);
 
     *out = (struct outcome){0};
-    rig->cancelled = false;
+    rig->cancelled = rig->told_to_end = false;
     if (getenv("RIG_VERBOSE"))
         fprintf(stderr, "%s %s\n", op_names[job->op], job->job_id);
     runner_run(&env, rig->backend, job, out);

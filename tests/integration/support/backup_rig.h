@@ -30,7 +30,9 @@ struct rig {
     const char *error_policy;    /* of the disks, before they are defined; NULL: libvirt's own default */
     bool cancelled;              /* asked by a person */
     const char *cancel_at_phase; /* cancels when this step begins; NULL: never. By bytes it would be a race: a small push has ended before it is looked at */
-    void (*on_phase)(struct rig *rig, const char *name); /* when a step begins; NULL: nobody looks */
+    void (*on_phase)(struct rig *rig, const char *name);         /* when a step begins; NULL: nobody looks */
+    void (*on_tell)(struct rig *rig, const struct facts *facts); /* what a job that runs says; NULL: nobody listens */
+    atomic_bool told_to_end;                                     /* an export: it is a success */
     int64_t rate_limit;
     void (*on_progress)(struct rig *rig, int64_t done, int64_t total); /* NULL: nobody looks */
     const char *fill_at_phase; /* fills the small repository when this step begins; NULL: never */
@@ -44,12 +46,13 @@ struct rig {
 
 enum rig_crash { CRASH_BEFORE_INTENT, CRASH_AFTER_INTENT, CRASH_BEFORE_DONE, CRASH_AFTER_DONE, CRASH_KINDS };
 
-bool rig_possible(void);                             /* QEMU and libvirt are here, and we are root */
-void rig_prepare(struct rig *rig, const char *name); /* folders, disks, repository; no libvirt yet */
-void rig_connect(struct rig *rig);                   /* opens the root; defines the domain if it is not there */
-void rig_offline(struct rig *rig);                   /* only the backend: for jobs that need no libvirt */
-void rig_start(struct rig *rig, const char *name);   /* both */
-void rig_redefine(struct rig *rig);                  /* the domain that was undefined */
+bool rig_possible(void);                                /* QEMU and libvirt are here, and we are root */
+void rig_prepare(struct rig *rig, const char *name);    /* folders, disks, repository; no libvirt yet */
+void rig_configure(struct rig *rig, const char *lines); /* more of qemu.conf, before libvirt is opened */
+void rig_connect(struct rig *rig);                      /* opens the root; defines the domain if it is not there */
+void rig_offline(struct rig *rig);                      /* only the backend: for jobs that need no libvirt */
+void rig_start(struct rig *rig, const char *name);      /* both */
+void rig_redefine(struct rig *rig);                     /* the domain that was undefined */
 /* The domain's first disk gets an operating system: a sector that says RIG_SAYS on the first serial port. While it is off. */
 #define RIG_SAYS "fleetsnap is up"
 void rig_boot_sector(struct rig *rig);
@@ -57,6 +60,8 @@ void rig_boot_sector(struct rig *rig);
 void rig_boot_writer(struct rig *rig);
 /* Until the guest has written this often since it was asked; fails after a minute. */
 void rig_wait_for_writes(struct rig *rig, int count);
+/* What that guest has written is on its disk: nothing is missing, nothing is somewhere else. While it is paused or off. */
+void rig_check_writes(struct rig *rig);
 void rig_stop(struct rig *rig);
 void rig_power(struct rig *rig, bool on);
 /* Writes `bytes` of `pattern` at `offset` of a running guest's disk. */
