@@ -110,7 +110,7 @@ static const struct option_row *row_of(const struct command *command, const char
     const struct option_row *row;
 
     for (size_t i = 0; (row = command_option(command, i)); i++)
-        if (letter ? row->letter == letter : strcmp(row->name, name) == 0)
+        if (letter ? row->letter == letter : name && strcmp(row->name, name) == 0)
             return row;
     return NULL;
 }

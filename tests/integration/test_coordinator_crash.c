@@ -57,6 +57,9 @@ static void end_it(struct rig *rig, struct rig_coordinator *coordinator, const c
 
 static void killed_at(struct rig *rig, const char *point, int expected_copies_max)
 {
+#ifndef FLEETSNAP_CRASH_POINTS
+    skip(); /* nothing dies in such a build */
+#endif
     struct rig_coordinator *coordinator = coordinator_rig_start(rig, "c1", NULL, NULL);
     char id[40];
 
@@ -295,14 +298,12 @@ int main(int argc, char **argv)
 {
     rig_child(argc, argv);
     const struct CMUnitTest tests[] = {
-#ifdef FLEETSNAP_CRASH_POINTS
         cmocka_unit_test_setup_teardown(before_the_ledger, set_up, tear_down),
         cmocka_unit_test_setup_teardown(between_ledger_and_ticket, set_up, tear_down),
         cmocka_unit_test_setup_teardown(between_ticket_and_publish, set_up, tear_down),
         cmocka_unit_test_setup_teardown(between_publish_and_ledger, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_deadline_between_publish_and_ledger_ends_nothing, set_up, tear_down),
         cmocka_unit_test_setup_teardown(after_the_ledger, set_up, tear_down),
-#endif
         cmocka_unit_test_setup_teardown(an_end_that_was_not_recorded_is_recorded_by_the_next, set_up, tear_down),
         cmocka_unit_test_setup_teardown(the_standby_takes_over, set_up, tear_down),
         cmocka_unit_test_setup_teardown(redis_without_memory_gets_a_new_epoch_and_all_tickets, set_up, tear_down),

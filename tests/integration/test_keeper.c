@@ -69,7 +69,7 @@ static void run(int argc, const char *const argv[], char *out, size_t size)
     if (!reply || redis_reply_is_error(reply))
         fail_msg("%s: %s", argv[0], text);
     if (out)
-        snprintf(out, size, "%s", text ? text : "");
+        assert_in_range(snprintf(out, size, "%s", text ? text : ""), 0, size - 1);
     redis_reply_free(reply);
 }
 
