@@ -4,6 +4,7 @@
 #include "coordinator/api/api.h"
 #include "coordinator/coordinator.h"
 #include "coordinator/options.h"
+#include "coordinator/requests.h"
 
 #include "base/cleanup.h"
 #include "base/err.h"
@@ -197,11 +198,21 @@ static int start_api(const struct coordinator_options *kept, const struct secret
     return api_start(&config, coordinator, coordinator_view_path(coordinator), out, err);
 }
 
+static enum request_answer ask_api(void *context, const struct caller *caller, const char *key, const char *body,
+                                   char *why, size_t size)
+{
+    static const enum request_answer answers[] = {
+        [ASKED_TAKEN] = REQUEST_TAKEN, [ASKED_REFUSED] = REQUEST_REFUSED, [ASKED_LATER] = REQUEST_LATER};
+
+    return answers[api_ask(context, caller, key, body, why, size)];
+}
+
 static int serve(const struct coordinator_options *kept, struct watcher *watcher, struct err *err)
 {
     CLEANUP(secrets_clear) struct secrets secrets = {0};
     struct kafka_options kafka;
     struct redis_options redis;
+    struct requests *requests = NULL;
     struct api *api = NULL;
 
     coordinator_kafka_options(kept, &kafka);
@@ -212,10 +223,13 @@ static int serve(const struct coordinator_options *kept, struct watcher *watcher
     redis = (struct redis_options){kept->redis_address, kept->redis_user, secrets.redis_password, 0};
     if (start_api(kept, &secrets, watcher->coordinator, &kafka, &redis, &api, err) < 0)
         return -1;
+    if (requests_start(watcher->coordinator, ask_api, api, &requests, err) < 0)
+        return api_stop(api), -1;
     log_info("coordinator", "%s: http on port %d", kept->name, api_port(api));
     notify("READY=1");
     coordinator_notify(watcher->coordinator, notify);
     int result = coordinator_run(watcher->coordinator, err);
+    requests_stop(requests);
     api_stop(api);
     return result;
 }

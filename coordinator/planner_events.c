@@ -11,7 +11,6 @@
 #include "coordinator/deploys.h"
 #include "coordinator/planner.h"
 #include "coordinator/topic_key.h"
-#include "coordinator/trust.h"
 #include "crypto/mac.h"
 #include "kafka/kafka.h"
 #include "model/audit.h"
@@ -91,33 +90,22 @@ static void refuse(struct coordinator *coordinator, const struct kafka_record *r
 }
 
 /* 1: believed; 0: refused, and why; -1: later. */
-static int believe(struct planner *planner, const struct kafka_record *record, struct heard *heard, char why[300],
-                   struct err *err)
+static int believe(struct planner *planner, const struct kafka_record *record, struct heard *heard,
+                   char why[TOPIC_KEY_WHY], struct err *err)
 {
-    struct coordinator *coordinator = planner->coordinator;
     struct planner_events *events = planner->events;
-    struct key_ring ring;
-    struct mac_input input;
     struct err cause = {0};
 
-    *why = '\0';
     if (!record->value || wire_decode(events->wire, &deploy_event_record, record->value, record->value_len, EVENT_MAX,
                                       &heard->event, &cause) < 0)
-        return snprintf(why, 300, "%.290s", record->value ? cause.text : "it has no value"), 0;
-    if (coordinator_get(coordinator, LEDGER_TOKEN, heard->event.token, &heard->token, err) < 0)
-        return -1;
-    if (!heard->token || heard->token->gone || !heard->token->token)
-        return snprintf(why, 300, "there is no token \"%.128s\"", heard->event.token), 0;
-    if (topic_key_open(coordinator, heard->token->token, &ring, &cause) < 0)
-        return snprintf(why, 300, "%.290s", cause.text), 0;
-    const char *mac = trust_input(record, &input);
-    enum mac_verdict verdict = mac ? mac_verify(events->mac, &ring, &input, mac, record->timestamp_ms) : MAC_MALFORMED;
-    explicit_bzero(&ring, sizeof ring);
-    if (verdict != MAC_OK)
-        return snprintf(why, 300, "%s", mac ? mac_verdict_text(verdict) : "it has no fs-mac"), 0;
+        return snprintf(why, TOPIC_KEY_WHY, "%.290s", record->value ? cause.text : "it has no value"), 0;
+    int believed = topic_key_believe(planner->coordinator, events->mac, record, heard->event.token, &heard->token, why,
+                                     err);
+    if (believed <= 0)
+        return believed;
     const char *refused = deploy_event_refused(&heard->event, heard->token->token, record->timestamp_ms);
     if (refused)
-        return snprintf(why, 300, "%.290s", refused), 0;
+        return snprintf(why, TOPIC_KEY_WHY, "%.290s", refused), 0;
     return 1;
 }
 
@@ -190,7 +178,7 @@ static int act(struct planner *planner, struct heard *heard, struct err *err)
 static int take(struct planner *planner, const struct kafka_record *record, struct err *err)
 {
     CLEANUP(heard_clear) struct heard heard = {0};
-    char why[300];
+    char why[TOPIC_KEY_WHY];
     int believed = believe(planner, record, &heard, why, err);
 
     if (believed < 0)

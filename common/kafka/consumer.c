@@ -312,3 +312,22 @@ int kafka_commit_async(struct kafka_consumer *consumer, const char *topic, int32
     rd_kafka_resp_err_t code = rd_kafka_commit(consumer->client.handle, one, 1);
     return code ? kafka_err(err, code, "kafka commit of %s[%d]", topic, (int)partition) : 0;
 }
+
+int kafka_committed(struct kafka_consumer *consumer, const char *topic, int32_t partitions, int64_t *out,
+                    int timeout_ms, struct err *err)
+{
+    CLEANUP(listp) rd_kafka_topic_partition_list_t *all = rd_kafka_topic_partition_list_new(partitions);
+
+    if (!all)
+        return err_memory(err, "kafka commits");
+    for (int32_t i = 0; i < partitions; i++)
+        rd_kafka_topic_partition_list_add(all, topic, i);
+    rd_kafka_resp_err_t code = rd_kafka_committed(consumer->client.handle, all, timeout_ms);
+    for (int i = 0; !code && i < all->cnt; i++)
+        code = all->elems[i].err;
+    if (code)
+        return kafka_err(err, code, "kafka commits of %s", topic);
+    for (int i = 0; i < all->cnt; i++)
+        out[all->elems[i].partition] = all->elems[i].offset < 0 ? KAFKA_FROM_BEGINNING : all->elems[i].offset;
+    return 0;
+}

@@ -112,9 +112,12 @@ void kafka_fd_clear(int fd);
  * with hysteresis. A few records that were on their way may still come.
  */
 void kafka_consumer_pause(struct kafka_consumer *consumer, bool paused);
-/* For lag monitoring only: a refusal is logged once and changes nothing. */
+/* A refusal is logged once and changes nothing: what must not be done twice cannot stand on it. */
 int kafka_commit_async(struct kafka_consumer *consumer, const char *topic, int32_t partition, int64_t next_offset,
                        struct err *err);
+/* out[p]: what was committed last for partition p of the topic, of `partitions`, in the consumer's group; KAFKA_FROM_BEGINNING: nothing. */
+int kafka_committed(struct kafka_consumer *consumer, const char *topic, int32_t partitions, int64_t *out,
+                    int timeout_ms, struct err *err);
 /* *low: the first offset that is there; *high: the one that the next record gets. Does not disturb the assignment. */
 int kafka_watermarks(struct kafka_consumer *consumer, const char *topic, int32_t partition, int64_t *low, int64_t *high,
                      int timeout_ms, struct err *err);

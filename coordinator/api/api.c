@@ -161,6 +161,7 @@ void api_stop(struct api *api)
         MHD_stop_daemon(api->daemon);
     if (api->has_key)
         pthread_key_delete(api->reader_key);
+    view_reader_close(api->asking);
     streams_free(api->context.streams);
     replay_free(api->context.replay);
     free(api->context.view_path);

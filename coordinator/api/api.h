@@ -7,6 +7,7 @@
 #include <stddef.h>
 
 struct api;
+struct caller;
 struct coordinator;
 struct err;
 struct facts;
@@ -40,3 +41,12 @@ int api_start(const struct api_config *config, struct coordinator *coordinator, 
 /* Ends all streams, waits for running requests. NULL is fine. */
 void api_stop(struct api *api);
 int api_port(const struct api *api); /* that it listens on */
+
+enum api_asked { ASKED_TAKEN, ASKED_REFUSED, ASKED_LATER };
+
+/*
+ * POST /v1/jobs for one who asked in another way and whose token was checked there: the same rules, and the same job for the same key. `body` is its JSON. REFUSED: `why` says
+ * so; LATER: nothing is known to be wrong with it, this coordinator cannot take it now. Any thread, one at a time (it keeps a view reader). Blocks as coordinator_submit does.
+ */
+enum api_asked api_ask(struct api *api, const struct caller *caller, const char *key, const char *body, char *why,
+                       size_t size);

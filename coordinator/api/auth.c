@@ -67,8 +67,8 @@ bool api_class_allowed(const char *classes, enum job_class job_class)
     return classes && strchr(classes, class_names[job_class][0]);
 }
 
-static int caller_fill(struct caller *caller, const char *name, const char *role, const char *classes,
-                       const char *selector, struct err *err)
+int api_caller_fill(struct caller *caller, const char *name, const char *role, const char *classes,
+                    const char *selector, struct err *err)
 {
     if (string_set(&caller->token, name, err) < 0 || string_set(&caller->role, role, err) < 0 ||
         string_set(&caller->classes, classes, err) < 0 || string_set(&caller->selector, selector, err) < 0)
@@ -102,15 +102,15 @@ static int identify(struct api_request *request, const char *token, int64_t *exp
     *expires_at_ms = 0;
     api_token_hash(token, hash);
     if (*request->context->admin_hash && api_hash_equal(hash, request->context->admin_hash))
-        return caller_fill(&request->caller, "bootstrap", "admin", "ABC", NULL, err) < 0 ? -1 : 1;
+        return api_caller_fill(&request->caller, "bootstrap", "admin", "ABC", NULL, err) < 0 ? -1 : 1;
     if (find_token(request, token, &entry, err) < 0)
         return -1;
     if (!entry)
         return 0;
     const struct ledger_token *known = entry->token;
     *expires_at_ms = known->expires_at_ms;
-    return caller_fill(&request->caller, known->name ? known->name : entry->id, known->role, known->classes,
-                       known->selector && *known->selector ? known->selector : NULL, err) < 0
+    return api_caller_fill(&request->caller, known->name ? known->name : entry->id, known->role, known->classes,
+                           known->selector && *known->selector ? known->selector : NULL, err) < 0
                ? -1
                : 1;
 }

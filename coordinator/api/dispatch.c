@@ -161,19 +161,30 @@ static void handle_once(struct api_request *request, struct api_response *respon
     replay_store(replay, request, response);
 }
 
-void api_dispatch(struct api_request *request, struct api_response *response)
+static void answer_known(struct api_request *request, struct api_response *response)
 {
-    request->route = find_route(request, response);
-    if (!request->route)
-        return;
-    if (request->route->role != ROLE_PUBLIC &&
-        (!api_authenticate(request, response) || !api_authorize(request, response)))
+    if (request->route->role != ROLE_PUBLIC && !api_authorize(request, response))
         return;
     if (!check_key(request, response) || !parse_body(request, response))
         return;
     handle_once(request, response);
     if (!response->body && !response->stream)
         api_problem(response, 500, "unknown", request->path, NULL, "the request was not answered");
+}
+
+void api_dispatch(struct api_request *request, struct api_response *response)
+{
+    request->route = find_route(request, response);
+    if (!request->route || (request->route->role != ROLE_PUBLIC && !api_authenticate(request, response)))
+        return;
+    answer_known(request, response);
+}
+
+void api_dispatch_known(struct api_request *request, struct api_response *response)
+{
+    request->route = find_route(request, response);
+    if (request->route)
+        answer_known(request, response);
 }
 
 void api_request_clear(struct api_request *request)

@@ -9,6 +9,7 @@ struct api {
     struct MHD_Daemon *daemon;
     pthread_key_t reader_key; /* struct view_reader of each HTTP thread */
     bool has_key;
+    struct view_reader *asking; /* of api_ask */
     int port;
 };
 

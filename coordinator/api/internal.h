@@ -71,6 +71,8 @@ extern const struct api_route api_routes[]; /* ends with method NULL */
 
 /* Answers one request: route, token, role, body, replay, handler. Never fails: what goes wrong is a problem document. */
 void api_dispatch(struct api_request *request, struct api_response *response);
+/* The same for a caller who is known already, and filled in: no token is asked for. */
+void api_dispatch_known(struct api_request *request, struct api_response *response);
 void api_request_clear(struct api_request *request); /* what dispatch filled in, and the query */
 void api_response_clear(struct api_response *response);
 bool api_route_match(const struct api_route *route, const char *path,
@@ -98,6 +100,9 @@ void api_token_hash(const char *token, char out[HASH_TEXT]);
 bool api_token_name(const char *token, char *out, size_t size); /* "fst_<name>.<secret>" → name */
 const char *api_bearer(const char *authorization);              /* the token of "Bearer …", or NULL */
 enum api_role api_role_of(const char *name);                    /* ROLE_PUBLIC if unknown */
+/* Copies; "from" stays as it is. */
+int api_caller_fill(struct caller *caller, const char *name, const char *role, const char *classes,
+                    const char *selector, struct err *err);
 bool api_class_allowed(const char *classes, enum job_class job_class);
 /* False: the response is a 401 or 403. */
 bool api_authenticate(struct api_request *request, struct api_response *response);

@@ -84,7 +84,9 @@ test_one_waits_for_the_other_and_is_reverted_by_itself() {
 event() { # JSON: signed by the token; prints where it lies
     "$tools/kafka_record" deploy "$token" "{\"token\": \"events-$$\", \"at\": \"$(date -u +%FT%TZ)\", $1}" || fail "no event was written"
 }
-refused() { fleetsnap dlq list --json | jq -e --arg why "$1" 'any(.[]; .topic == "fleetsnap.deploys" and (.reason | contains($why)))' >/dev/null; } # WHY
+refused() { # WHY [TOPIC]
+    fleetsnap dlq list --json | jq -e --arg why "$1" --arg topic "${2:-fleetsnap.deploys}" 'any(.[]; .topic == $topic and (.reason | contains($why)))' >/dev/null
+}
 
 test_the_same_by_events() {
     local token begin offset
@@ -110,6 +112,38 @@ test_the_same_by_events() {
     eventually 60 "what was said too early counts" state_is "$id-early" succeeded
     eventually 60 "its snapshots are deleted" cleaned "$id-early"
     expect 0 token revoke "events-$$"
+}
+
+request() { # ID OP TARGET PARAMS [OPTION...]
+    "$tools/kafka_record" request "$token" "{\"token\": \"asker-$$\", \"at\": \"$(date -u +%FT%TZ)\", \"request_id\": \"$1\", \"op\": \"$2\", \"target\": \"$3\", \"params\": $4}" "${@:5}" ||
+        fail "no request was written"
+}
+asked_for() { # OP STATE: how many jobs
+    fleetsnap job list --json --limit 1000 | jq --arg op "$1" --arg state "$2" --arg who "asker-$$" '[.[] | select(.requested_by == $who and .op == $op and .state == $state)] | length'
+}
+have() { [[ $(asked_for "$2" "$3") == "$1" ]]; } # COUNT OP STATE
+
+test_jobs_asked_for_on_kafka() {
+    local token offset name=asked-$$
+    expect 0 token create "asker-$$" --role operator --classes AB -l app=twin --topics
+    token=$out
+    offset=$(request "$name" snapshot.create "$embed/twin" "{\"name\": \"$name\", \"disk_only\": true}" | jq .offset)
+    "$tools/kafka_record" again fleetsnap.requests 0 "$offset" >/dev/null # redelivered: the same job
+    "$tools/kafka_record" again fleetsnap.requests 0 "$offset" --key another >/dev/null
+    request "$name-b" backup.create "$embed/twin" '{"repository": {"id": "", "name": "", "path": ""}, "kind": "full", "isolated": true}' >/dev/null
+    request "$name-c" snapshot.delete "$embed/twin" "{\"name\": \"$name\"}" >/dev/null
+    request "$name-d" snapshot.create "$libvirtd/shop-2" '{"name": "no"}' >/dev/null
+    request "$name-e" snapshot.list "$embed/twin" '{}' >/dev/null
+    eventually 60 "the snapshot is made" have 1 snapshot.create SUCCEEDED
+    eventually 60 "the backup is made, where backups of that machine go" have 1 backup.create SUCCEEDED
+    eventually 60 "what is behind the refused is done" have 1 snapshot.list SUCCEEDED
+    eventually 60 "what is signed for another key is not believed" refused "fs-mac" fleetsnap.requests
+    eventually 60 "what takes away is refused to this token" refused "allows class AB" fleetsnap.requests
+    eventually 60 "so is what its selector does not include" refused "asker-$$" fleetsnap.requests
+    equal "jobs of the request that came twice" 1 "$(asked_for snapshot.create SUCCEEDED)"
+    expect 0 snapshot delete "$embed/twin" "$name" --yes
+    expect 0 backup delete "$(fleetsnap job list --json --limit 1000 | jq -r --arg who "asker-$$" '.[] | select(.requested_by == $who and .op == "backup.create") | .job_id')" --yes --really-last
+    expect 0 token revoke "asker-$$"
 }
 
 test_as_before() {

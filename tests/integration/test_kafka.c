@@ -284,6 +284,13 @@ static void a_record_wakes_a_sleeping_fetch(void **state)
     assert_int_equal(kafka_watermarks(fixture->consumer, fixture->topic, 1, &low, &high, WAIT_MS, &err), 0);
     assert_true(clock_monotonic_ms() - before < 2500);
     assert_int_equal(kafka_commit_async(fixture->consumer, fixture->topic, 1, high, &err), 0);
+    int64_t committed[2] = {-9, -9}; /* nothing of partition 0 */
+    int64_t until = clock_monotonic_ms() + WAIT_MS;
+    do
+        assert_int_equal(kafka_committed(fixture->consumer, fixture->topic, 2, committed, WAIT_MS, &err), 0);
+    while (committed[1] != high && clock_monotonic_ms() < until);
+    assert_int_equal(committed[1], high);
+    assert_int_equal(committed[0], KAFKA_FROM_BEGINNING);
 }
 
 static void pause_and_resume_lose_and_repeat_nothing(void **state)

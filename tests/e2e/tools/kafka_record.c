@@ -5,6 +5,7 @@
  *   kafka_record put TOPIC PARTITION [OPTION...]     value from standard input
  *   kafka_record again TOPIC PARTITION OFFSET [OPTION...]
  *   kafka_record deploy TOKEN EVENT [OPTION...]      EVENT: JSON of a deploy event; signed as the bearer of TOKEN would
+ *   kafka_record request TOKEN REQUEST [OPTION...]   the same of a request
  *
  * Options: --key TEXT, --header NAME=VALUE (again: replaces the one of that name), --to PARTITION, --tombstone (put: no value).
  * Brokers are in FLEETSNAP_KAFKA.
@@ -180,13 +181,14 @@ static int again(struct asked *request)
     return result;
 }
 
-/* ---- deploy ---- */
+/* ---- deploy, request ---- */
 
-static int sign(const char *token, const char *key, const void *value, size_t len, char out[MAC_TEXT], struct err *err)
+static int sign(const char *token, const struct asked *request, const void *value, size_t len, char out[MAC_TEXT],
+                struct err *err)
 {
     struct key_ring ring = {.items = {{.generation = 1}}, .count = 1};
     const struct mac_input input = {
-        .topic = "fleetsnap.deploys", .key = key, .key_len = strlen(key), .value = value, .value_len = len};
+        .topic = request->topic, .key = request->key, .key_len = strlen(request->key), .value = value, .value_len = len};
     struct mac *mac = NULL;
 
     if (key_derive((const unsigned char *)token, strlen(token), "fleetsnap/request", ring.items[0].key, err) < 0 ||
@@ -197,9 +199,8 @@ static int sign(const char *token, const char *key, const void *value, size_t le
     return result;
 }
 
-static int deploy(struct asked *request, const char *token, const char *json)
+static int send_signed(struct asked *request, const char *token, const struct record_type *type, const void *record)
 {
-    CLEANUP(deploy_event_clear) struct deploy_event event = {0};
     const unsigned char *value;
     struct wire *wire = NULL;
     char mac[MAC_TEXT];
@@ -208,15 +209,34 @@ static int deploy(struct asked *request, const char *token, const char *json)
 
     wire_init();
     request->key = request->key ? request->key : "e2e";
-    if (record_from_json_lenient(&deploy_event_record, &event, json, strlen(json), &err) < 0)
-        return give_up(&err);
-    if (wire_new(&wire, &err) < 0 || wire_encode(wire, &deploy_event_record, &event, &value, &len, &err) < 0 ||
-        sign(token, request->key, value, len, mac, &err) < 0 || facts_set(&request->headers, "fs-mac", mac, &err) < 0)
+    if (wire_new(&wire, &err) < 0 || wire_encode(wire, type, record, &value, &len, &err) < 0 ||
+        sign(token, request, value, len, mac, &err) < 0 || facts_set(&request->headers, "fs-mac", mac, &err) < 0)
         return wire_free(wire), give_up(&err);
-    request->topic = "fleetsnap.deploys";
     int result = send_it(request, 0, request->key, strlen(request->key), value, len);
     wire_free(wire);
     return result;
+}
+
+static int deploy(struct asked *request, const char *token, const char *json)
+{
+    CLEANUP(deploy_event_clear) struct deploy_event event = {0};
+    struct err err = {0};
+
+    request->topic = "fleetsnap.deploys";
+    if (record_from_json_lenient(&deploy_event_record, &event, json, strlen(json), &err) < 0)
+        return give_up(&err);
+    return send_signed(request, token, &deploy_event_record, &event);
+}
+
+static int ask(struct asked *request, const char *token, const char *json)
+{
+    CLEANUP(request_clear) struct request asked = {0};
+    struct err err = {0};
+
+    request->topic = "fleetsnap.requests";
+    if (record_from_json_lenient(&request_record, &asked, json, strlen(json), &err) < 0)
+        return give_up(&err);
+    return send_signed(request, token, &request_record, &asked);
 }
 
 /* ---- command line ---- */
@@ -224,7 +244,7 @@ static int deploy(struct asked *request, const char *token, const char *json)
 static int usage(void)
 {
     fputs("usage: kafka_record list TOPIC | put TOPIC PARTITION | again TOPIC PARTITION OFFSET"
-          "     | deploy TOKEN EVENT\n"
+          "     | deploy TOKEN EVENT | request TOKEN REQUEST\n"
           "       [--key TEXT] [--header NAME=VALUE]... [--to PARTITION] [--tombstone]\n",
           stderr);
     return 2;
@@ -261,18 +281,18 @@ int main(int argc, char **argv)
 {
     struct asked request = {.to = -1};
     const char *what = argc > 2 ? argv[1] : "";
-    int words = strcmp(what, "list") == 0     ? 3
-                : strcmp(what, "put") == 0    ? 4
-                : strcmp(what, "again") == 0  ? 5
-                : strcmp(what, "deploy") == 0 ? 4
-                                              : 0;
+    int words = strcmp(what, "list") == 0                                     ? 3
+                : strcmp(what, "put") == 0                                    ? 4
+                : strcmp(what, "again") == 0                                  ? 5
+                : strcmp(what, "deploy") == 0 || strcmp(what, "request") == 0 ? 4
+                                                                              : 0;
 
     options = (struct kafka_options){
         .brokers = getenv("FLEETSNAP_KAFKA"), .client_id = "kafka_record", .fetch_wait_ms = 200};
     if (!words || argc < words || !options.brokers || read_options(&request, argv + words) < 0)
         return usage();
-    if (strcmp(what, "deploy") == 0) {
-        int sent = deploy(&request, argv[2], argv[3]);
+    if (strcmp(what, "deploy") == 0 || strcmp(what, "request") == 0) {
+        int sent = *what == 'd' ? deploy(&request, argv[2], argv[3]) : ask(&request, argv[2], argv[3]);
         facts_clear(&request.headers);
         return sent;
     }
