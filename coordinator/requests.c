@@ -182,7 +182,8 @@ static bool go_round(struct requests *requests)
         if (strcmp(requests->said, err.text) != 0)
             log_warning("requests", "%s", err.text);
     }
-    snprintf(requests->said, sizeof requests->said, "%s", err.text);
+    if (count != 0)
+        snprintf(requests->said, sizeof requests->said, "%s", err.text);
     return count == BATCH;
 }
 
