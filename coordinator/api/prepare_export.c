@@ -9,11 +9,6 @@
 #include <stdio.h>
 #include <string.h>
 
-static int usage(struct submission *submission, const char *subject, const char *text)
-{
-    return api_problem(submission->response, 400, "usage", subject, NULL, "%s: %s", subject, text), -1;
-}
-
 /* The beginning of a job's id, in params.member; absent is fine. Restore points have the ids of their jobs. */
 static int complete_job(struct submission *submission, const char *member)
 {
@@ -26,7 +21,7 @@ static int complete_job(struct submission *submission, const char *member)
         return -1;
     return json_object_set_new(submission->params, member, json_string(id)) == 0
                ? 0
-               : usage(submission, member, "out of memory");
+               : submission_usage(submission, member, "out of memory");
 }
 
 int submission_prepare_export(struct submission *submission)

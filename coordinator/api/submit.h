@@ -17,6 +17,26 @@ int submission_prepare_undo(struct submission *submission); /* of job.undo (prep
 /* Of target.export and target.export_finish, once the target is known (prepare_export.c). */
 int submission_prepare_export(struct submission *submission);
 int submission_prepare_export_finish(struct submission *submission);
+/* On a backup that exists (prepare_point.c). */
+int submission_prepare_point(struct submission *submission);
+int submission_prepare_restore(struct submission *submission);
+int submission_prepare_copy(struct submission *submission);
+/* On a repository, and of target.retire (prepare_repository.c). */
+int submission_prepare_repository(struct submission *submission);
+int submission_prepare_clean(struct submission *submission);
+int submission_prepare_remove(struct submission *submission);
+int submission_prepare_retire(struct submission *submission);
+
+/* ---- what these share (prepare.c); -1: the response says why ---- */
+
+int submission_usage(struct submission *submission, const char *subject, const char *text); /* always -1 */
+int submission_set_text(struct submission *submission, json_t *object, const char *member, const char *value);
+int submission_prepare_target(struct submission *submission); /* the target as typed */
+/* params.repository as people give it: a text, or an object with id or name; NULL: not given. */
+const char *submission_asked_repository(const struct submission *submission);
+int submission_set_repository(struct submission *submission, const struct api_repository *repository);
+int submission_fill_repository(struct submission *submission, const char *text, const char *host);
+
 /* job.target and job.host from a resolved target. */
 int submission_target(struct submission *submission, const char *kind, const char *id, const char *name,
                       const char *host);
