@@ -1,5 +1,5 @@
 #pragma once
-/* The inside of the ledger in memory: for ledger.c and ledger_marks.c only. */
+/* The inside of the ledger in memory: for ledger.c, ledger_marks.c, ledger_key.c, ledger_jobs.c and ledger_hosts.c only. */
 #include "coordinator/ledger.h"
 
 struct host_name {
@@ -18,6 +18,9 @@ struct ledger {
 
 /* ledger.c: an open job whose outcome is set becomes small. */
 void ledger_compact(struct ledger *ledger, struct ledger_node *node);
+
+/* ledger_jobs.c: the restore point that its params name; NULL. */
+const char *ledger_params_point(const struct job *job);
 
 /* ledger_marks.c: applies the marks of a node that was just added, and frees its entry. `jobs`: theirs, by index; NULL: they are looked up. */
 int marks_apply(struct ledger *ledger, struct ledger_node *node, struct ledger_ref ref, struct ledger_node *const *jobs,

@@ -1,7 +1,7 @@
 #include "coordinator/cli/ask.h"
 
 #include "coordinator/cli/call.h"
-#include "coordinator/cli/job_command.h"
+#include "coordinator/cli/job_end.h"
 #include "coordinator/cli/outcome.h"
 
 #include <string.h>

@@ -6,7 +6,7 @@
 #include "coordinator/cli/commands.h"
 #include "coordinator/cli/event.h"
 #include "coordinator/cli/http.h"
-#include "coordinator/cli/job_command.h"
+#include "coordinator/cli/job_end.h"
 #include "coordinator/cli/outcome.h"
 #include "coordinator/cli/show.h"
 

@@ -7,7 +7,7 @@
 #include "coordinator/cli/call.h"
 #include "coordinator/cli/commands.h"
 #include "coordinator/cli/http.h"
-#include "coordinator/cli/job_command.h"
+#include "coordinator/cli/job_end.h"
 #include "coordinator/cli/show.h"
 
 #include <stdlib.h>

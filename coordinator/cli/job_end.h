@@ -1,5 +1,5 @@
 #pragma once
-/* What job_command.c lends to the other commands that have a job to wait for. */
+/* The end of a job that was accepted, for every command that has one to wait for. */
 #include <jansson.h>
 #include <stdbool.h>
 
