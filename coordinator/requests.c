@@ -38,7 +38,7 @@ struct requests {
     pthread_t thread;
     int stop_fd;
     /* of the thread */
-    struct kafka_consumer *consumer; /* NULL: does not lead, or begins again */
+    struct kafka_consumer *consumer; /* NULL: does not lead, or begins anew */
     struct wire *wire;
     struct mac *mac;
     char said[sizeof((struct err *)0)->text]; /* the last trouble: said once */
@@ -52,7 +52,7 @@ static bool leads(struct coordinator *coordinator)
     return state.leading;
 }
 
-static void begin_again(struct requests *requests)
+static void end_reading(struct requests *requests)
 {
     kafka_consumer_close(requests->consumer);
     requests->consumer = NULL;
@@ -150,41 +150,66 @@ static int take(struct requests *requests, const struct kafka_record *record, st
 
 /* ---- the thread ---- */
 
-static int read_some(struct requests *requests, struct err *err)
-{
-    struct kafka_record records[BATCH];
-    int count = kafka_consume(requests->consumer, 0, records, BATCH, err), result = count;
+enum round {
+    ROUND_MORE,   /* there may be more at once */
+    ROUND_DONE,   /* Kafka says when there is */
+    ROUND_LATER,  /* something waits for what is not there now */
+    ROUND_BROKEN, /* the consumer is of no use any more */
+};
 
-    for (int i = 0; i < count && result >= 0; i++)
-        if (take(requests, &records[i], err) < 0)
-            result = -1;
-    if (count > 0)
-        kafka_records_free(records, (size_t)count);
-    return result;
+/* From the first that was not answered on, all is read again: what lies behind it in other partitions too, it is the same jobs. */
+static bool go_back(struct requests *requests, const struct kafka_record *records, int count)
+{
+    for (int i = count; i-- > 0;)
+        if (kafka_consumer_assign(requests->consumer, records[i].topic, records[i].partition, records[i].offset, NULL) <
+            0)
+            return false;
+    return true;
 }
 
-/* True: there may be more at once. */
-static bool go_round(struct requests *requests)
+static enum round read_some(struct requests *requests, struct err *err)
+{
+    struct kafka_record records[BATCH];
+    int count = kafka_consume(requests->consumer, 0, records, BATCH, err);
+    enum round round = count < 0 ? ROUND_BROKEN : count == BATCH ? ROUND_MORE : ROUND_DONE;
+
+    for (int i = 0; i < count; i++)
+        if (take(requests, &records[i], err) < 0) {
+            round = go_back(requests, &records[i], count - i) ? ROUND_LATER : ROUND_BROKEN;
+            break;
+        }
+    if (count > 0)
+        kafka_records_free(records, (size_t)count);
+    if (count > 0 && round < ROUND_LATER)
+        *requests->said = '\0';
+    return round;
+}
+
+static void say_once(struct requests *requests, const char *text)
+{
+    if (strcmp(requests->said, text) != 0)
+        log_warning("requests", "%s", text);
+    snprintf(requests->said, sizeof requests->said, "%s", text);
+}
+
+static enum round go_round(struct requests *requests)
 {
     struct err err = {0};
-    int count = -1;
+    enum round round = ROUND_BROKEN;
 
     if (!leads(requests->coordinator)) {
-        begin_again(requests);
-        return false;
+        end_reading(requests);
+        return ROUND_LATER;
     }
     if (requests->consumer || begin(requests, &err) == 0) {
         kafka_fd_clear(kafka_consumer_fd(requests->consumer));
-        count = read_some(requests, &err);
+        round = read_some(requests, &err);
     }
-    if (count < 0) {
-        begin_again(requests);
-        if (strcmp(requests->said, err.text) != 0)
-            log_warning("requests", "%s", err.text);
-    }
-    if (count != 0)
-        snprintf(requests->said, sizeof requests->said, "%s", err.text);
-    return count == BATCH;
+    if (round >= ROUND_LATER)
+        say_once(requests, err.text);
+    if (round == ROUND_BROKEN)
+        end_reading(requests);
+    return round;
 }
 
 static void *run(void *context)
@@ -194,9 +219,9 @@ static void *run(void *context)
 
     pthread_setname_np(pthread_self(), "requests");
     while (!(fds[0].revents & POLLIN)) {
-        bool more = go_round(requests);
-        fds[1].fd = requests->consumer ? kafka_consumer_fd(requests->consumer) : -1;
-        poll(fds, 2, more ? 0 : ROUND_MS);
+        enum round round = go_round(requests);
+        fds[1].fd = round == ROUND_DONE ? kafka_consumer_fd(requests->consumer) : -1;
+        poll(fds, 2, round == ROUND_MORE ? 0 : ROUND_MS);
     }
     return NULL;
 }

@@ -114,10 +114,6 @@ test_the_same_by_events() {
     expect 0 token revoke "events-$$"
 }
 
-request() { # ID OP TARGET PARAMS [OPTION...]
-    "$tools/kafka_record" request "$token" "{\"token\": \"asker-$$\", \"at\": \"$(date -u +%FT%TZ)\", \"request_id\": \"$1\", \"op\": \"$2\", \"target\": \"$3\", \"params\": $4}" "${@:5}" ||
-        fail "no request was written"
-}
 asked_for() { # OP STATE: how many jobs
     fleetsnap job list --json --limit 1000 | jq --arg op "$1" --arg state "$2" --arg who "asker-$$" '[.[] | select(.requested_by == $who and .op == $op and .state == $state)] | length'
 }
@@ -127,13 +123,13 @@ test_jobs_asked_for_on_kafka() {
     local token offset name=asked-$$
     expect 0 token create "asker-$$" --role operator --classes AB -l app=twin --topics
     token=$out
-    offset=$(request "$name" snapshot.create "$embed/twin" "{\"name\": \"$name\", \"disk_only\": true}" | jq .offset)
+    offset=$(kafka_request "asker-$$" "$token" "$name" snapshot.create "$embed/twin" "{\"name\": \"$name\", \"disk_only\": true}" | jq .offset)
     "$tools/kafka_record" again fleetsnap.requests 0 "$offset" >/dev/null # redelivered: the same job
     "$tools/kafka_record" again fleetsnap.requests 0 "$offset" --key another >/dev/null
-    request "$name-b" backup.create "$embed/twin" '{"repository": {"id": "", "name": "", "path": ""}, "kind": "full", "isolated": true}' >/dev/null
-    request "$name-c" snapshot.delete "$embed/twin" "{\"name\": \"$name\"}" >/dev/null
-    request "$name-d" snapshot.create "$libvirtd/shop-2" '{"name": "no"}' >/dev/null
-    request "$name-e" snapshot.list "$embed/twin" '{}' >/dev/null
+    kafka_request "asker-$$" "$token" "$name-b" backup.create "$embed/twin" '{"repository": {"id": "", "name": "", "path": ""}, "kind": "full", "isolated": true}' >/dev/null
+    kafka_request "asker-$$" "$token" "$name-c" snapshot.delete "$embed/twin" "{\"name\": \"$name\"}" >/dev/null
+    kafka_request "asker-$$" "$token" "$name-d" snapshot.create "$libvirtd/shop-2" '{"name": "no"}' >/dev/null
+    kafka_request "asker-$$" "$token" "$name-e" snapshot.list "$embed/twin" '{}' >/dev/null
     eventually 60 "the snapshot is made" have 1 snapshot.create SUCCEEDED
     eventually 60 "the backup is made, where backups of that machine go" have 1 backup.create SUCCEEDED
     eventually 60 "what is behind the refused is done" have 1 snapshot.list SUCCEEDED

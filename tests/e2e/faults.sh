@@ -157,10 +157,21 @@ test_a_worker_that_is_away() {
     expect 0 snapshot delete shop-2 patient --yes
 }
 
+refusals() { fleetsnap dlq list --json | jq --arg who "$1" '[.[] | select(.reason | contains($who))] | length'; } # WHOSE
+asked_is_done() { fleetsnap job list --json | jq -e --arg who "$1" 'any(.[]; .requested_by == $who and .state == "SUCCEEDED")' >/dev/null; }
+
 test_redis_restarts_empty_in_the_middle() {
+    local asker=asker-$$ token
+    expect 0 token create "$asker" --role operator --classes AB --topics
+    token=$out
     busy_backup
     "$stack" redis empty "$DIR" || fail "redis does not start again"
+    kafka_request "$asker" "$token" "$asker-1" snapshot.delete "$vm" '{"name": "nothing"}' >/dev/null # refused at once, once
+    kafka_request "$asker" "$token" "$asker-2" snapshot.list "$vm" '{}' >/dev/null                    # waits for Redis
     backup_went_well "$job"
+    eventually 90 "what was asked for on Kafka meanwhile is done" asked_is_done "$asker"
+    equal "dead letters of the one that may not" 1 "$(refusals "$asker")"
+    expect 0 token revoke "$asker"
     eventually 60 "the doctor is green" doctor_green
     E2E_TIMEOUT=120 expect 0 snapshot create "$vm" --name after
     expect 0 snapshot delete "$vm" after --yes

@@ -216,6 +216,12 @@ tests_of() { # FILE: names in the order in which they stand
     sed -n 's/^\(test_[a-z0-9_]*\)() *{.*/\1/p' "$1"
 }
 
+# A job asked for on Kafka, signed by the token; prints where the record lies.
+kafka_request() { # TOKEN_NAME TOKEN ID OP TARGET PARAMS
+    "$tools/kafka_record" request "$2" "{\"token\": \"$1\", \"at\": \"$(date -u +%FT%TZ)\", \"request_id\": \"$3\", \"op\": \"$4\", \"target\": \"$5\", \"params\": $6}" ||
+        fail "no request was written"
+}
+
 e2e_main() { # [TEST...]
     local name begin failed=0 count=0 names
     mapfile -t names < <(tests_of "$0")
