@@ -169,6 +169,22 @@ static bool source_job(void *context, const char *job_id, struct ledger_job_fact
     return node && ledger_job_facts(node, out);
 }
 
+static int source_open_jobs(void *context, char (**out)[UUID_TEXT], size_t *out_count, struct err *err)
+{
+    struct coordinator *coordinator = context;
+    LOCK_SCOPE(&coordinator->lock);
+    size_t count = 0;
+
+    char(*ids)[UUID_TEXT] = calloc(ledger_open_jobs(coordinator->ledger) + 1, sizeof *ids);
+    if (!ids)
+        return err_memory(err, "open jobs");
+    for (const struct ledger_node *node = ledger_first_open_job(coordinator->ledger); node; node = node->next)
+        snprintf(ids[count++], UUID_TEXT, "%s", node->entry->id);
+    *out = ids;
+    *out_count = count;
+    return 0;
+}
+
 static int64_t source_position(void *context)
 {
     struct coordinator *coordinator = context;
@@ -197,8 +213,8 @@ static int start_view(struct coordinator *coordinator, struct err *err)
         .path = coordinator->view_path,
         .kafka = coordinator->kafka,
         .master = coordinator->master,
-        .source = {coordinator, trust_source_of(coordinator), source_job, source_position, source_said,
-                   source_dead_letter},
+        .source = {coordinator, trust_source_of(coordinator), source_job, source_open_jobs, source_position,
+                   source_said, source_dead_letter},
     };
 
     return view_start(&options, &coordinator->view, err);

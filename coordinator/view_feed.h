@@ -31,7 +31,9 @@ struct view_source {
     struct trust_source trust;
     bool (*job)(void *context, const char *job_id,
                 struct ledger_job_facts *out); /* what the ledger says; false: it does not know the job */
-    int64_t (*position)(void *context);        /* next offset of the ledger to be read by the main loop */
+    int (*open_jobs)(void *context, char (**out)[UUID_TEXT], size_t *out_count,
+                     struct err *err);  /* ids of the jobs that have not ended by the ledger; the caller frees */
+    int64_t (*position)(void *context); /* next offset of the ledger to be read by the main loop */
     /* At least once each, as soon as they are read: the topic has them, whatever becomes of the file (docs/adr/ends-at-once.md). A first word may be left out when the last is told. */
     void (*said)(void *context, const struct view_word *words, size_t count);
     void (*dead_letter)(void *context, struct dead_letter *letter); /* takes it over */

@@ -2,6 +2,7 @@
  * The view thread: reads all that hosts say, folds it into SQLite, remembers in the same transaction how far it has read, and commits at once what comes alone, and what comes
  * in numbers together. What is said of jobs is told to the main loop as soon as a batch is read: what a crash takes back here is read from the topic again.
  */
+#include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/log.h"
@@ -133,31 +134,42 @@ static int read_batch(struct view *view, struct kafka_record *records, int count
     return 0;
 }
 
-/*
- * What a leader may not have lived to record: ends, and that a job was published and nobody has said anything of it.
- */
+/* The word that the main loop may have missed of a job that the ledger has as open; WORD_NONE: published, and nobody has said anything of it. False: none. */
+static bool missed_word(sqlite3_stmt *found, int *out_kind)
+{
+    enum { STATE, ENDED_AT, WORKER_SEQ, COORDINATOR_SEQ, RESOLVED };
+    bool heard = sqlite3_column_int64(found, WORKER_SEQ) > 0;
+    bool waits = sqlite3_column_int(found, STATE) == STATE_PARKED && !sqlite3_column_int(found, RESOLVED);
+
+    if (sqlite3_column_int64(found, ENDED_AT) > 0) {
+        *out_kind = WORD_LAST;
+        return heard && !waits;
+    }
+    *out_kind = WORD_NONE;
+    return !heard && sqlite3_column_int64(found, COORDINATOR_SEQ) < EVENT_PUBLISHED;
+}
+
+/* What a leader may not have lived to record. The ledger's open jobs are few, whatever the file holds. */
 static int replay(struct view *view, struct err *err)
 {
-    static const char sql[] =
-        "SELECT job_id, ?3, state FROM jobs WHERE ended_at > ?1 AND worker_seq > 0 AND (state <> ?2 OR resolved)"
-        " UNION ALL SELECT job_id, ?4, state FROM jobs WHERE ended_at = 0 AND worker_seq = 0 AND coordinator_seq < ?5";
     const struct view_source *source = &view->options.source;
-    struct ledger_job_facts facts;
+    CLEANUP(freep) char(*ids)[UUID_TEXT] = NULL;
     sqlite3_stmt *statement = NULL;
-    int result = 0;
+    size_t count = 0;
+    int result = 0, kind, step = SQLITE_DONE;
 
-    if (commit(view, true, err) < 0 || view_db_prepare(view->db, sql, &statement, err) < 0)
+    if (commit(view, true, err) < 0 || source->open_jobs(source->context, &ids, &count, err) < 0 ||
+        view_db_prepare(view->db,
+                        "SELECT state, ended_at, worker_seq, coordinator_seq, resolved FROM jobs WHERE job_id = ?1",
+                        &statement, err) < 0)
         return -1;
-    sqlite3_bind_int64(statement, 1, clock_real_ms() - KEEP_ENDED_MS);
-    sqlite3_bind_int(statement, 2, STATE_PARKED);
-    sqlite3_bind_int(statement, 3, WORD_LAST);
-    sqlite3_bind_int(statement, 4, WORD_NONE);
-    sqlite3_bind_int(statement, 5, EVENT_PUBLISHED);
-    while (result == 0 && sqlite3_step(statement) == SQLITE_ROW) {
-        char job_id[UUID_TEXT];
-        view_job_text(statement, 0, job_id);
-        if (source->job(source->context, job_id, &facts) && !facts.ended)
-            result = add_word(view, job_id, sqlite3_column_int(statement, 1), sqlite3_column_int(statement, 2), err);
+    for (size_t i = 0; result == 0 && i < count; i++) {
+        view_bind_job(statement, 1, ids[i]);
+        if ((step = sqlite3_step(statement)) == SQLITE_ROW && missed_word(statement, &kind))
+            result = add_word(view, ids[i], kind, sqlite3_column_int(statement, 0), err);
+        else if (step != SQLITE_ROW && step != SQLITE_DONE)
+            result = view_db_fail(view->db, "replay", err);
+        sqlite3_reset(statement);
     }
     sqlite3_finalize(statement);
     tell(view);

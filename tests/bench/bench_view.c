@@ -153,6 +153,15 @@ static bool job_facts(void *context, const char *job_id, struct ledger_job_facts
     return true;
 }
 
+static int open_jobs(void *context, char (**out)[UUID_TEXT], size_t *out_count, struct err *err)
+{
+    (void)context;
+    (void)err;
+    *out = NULL;
+    *out_count = 0;
+    return 0;
+}
+
 static int64_t position(void *context)
 {
     (void)context;
@@ -267,6 +276,7 @@ int main(int argc, char **argv)
         .source = {.context = &bench,
                    .trust = {.context = &bench, .generations = generations, .version = version},
                    .job = job_facts,
+                   .open_jobs = open_jobs,
                    .position = position,
                    .said = said,
                    .dead_letter = dead_letter}};
