@@ -7,17 +7,16 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "base/uuid.h"
+#include "bench/speaker.h"
+#include "bench/usage.h"
 #include "coordinator/ledger.h"
 #include "coordinator/view_feed.h"
-#include "crypto/keys.h"
-#include "crypto/mac.h"
 #include "kafka/kafka.h"
 #include "kafka/mock.h"
 #include "model/status.h"
 #include "model/topics.h"
 #include "wire/wire.h"
 
-#include <dirent.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -28,11 +27,8 @@
 enum { TICK_MS = 10, ENDED_TICKS = 8, OPEN_MAX = 5000, STUCK_MS = 10000 };
 
 struct bench {
-    struct wire *wire;
-    struct mac *mac;
-    struct kafka_producer *producer;
+    struct speaker *speaker;
     unsigned char master[KEY_BYTES];
-    struct key_ring leader, host;
     char (*ids)[UUID_TEXT];
     long jobs;
     int64_t seq;
@@ -48,34 +44,7 @@ static void die(const char *what, const struct err *err)
 static void say(struct bench *bench, enum topic topic, int32_t partition, const char *key,
                 const struct record_type *type, const void *record, const char *host, const char *job)
 {
-    struct err err = {0};
-    const unsigned char *value;
-    char mac[MAC_TEXT];
-    size_t len, count = 0;
-    struct kafka_header headers[KAFKA_HEADERS_MAX];
-
-    if (wire_encode(bench->wire, type, record, &value, &len, &err) < 0)
-        die("encode", &err);
-    struct mac_input input = {.topic = topic_table[topic].name,
-                              .key = key,
-                              .key_len = strlen(key),
-                              .value = value,
-                              .value_len = len,
-                              .fs_host = host,
-                              .fs_term = host ? NULL : "1",
-                              .fs_job = job};
-    if (mac_sign(bench->mac, host ? &bench->host : &bench->leader, &input, mac, &err) < 0)
-        die("sign", &err);
-    if (host)
-        headers[count++] = (struct kafka_header){"fs-host", host};
-    else
-        headers[count++] = (struct kafka_header){"fs-term", "1"};
-    if (job)
-        headers[count++] = (struct kafka_header){"fs-job", job};
-    headers[count++] = (struct kafka_header){"fs-mac", mac};
-    while (kafka_produce(bench->producer, input.topic, partition, key, strlen(key), value, len, headers, count, 0,
-                         &err) < 0)
-        kafka_producer_poll(bench->producer, 1, NULL, NULL);
+    speaker_say(bench->speaker, &(struct speech){topic, partition, key, type, record, host, job});
 }
 
 static void say_prepared(struct bench *bench, long i)
@@ -180,33 +149,6 @@ static void dead_letter(void *context, struct dead_letter *letter)
     atomic_fetch_add(&((struct bench *)context)->dead, 1);
 }
 
-static double cpu_of(const char *thread)
-{
-    DIR *tasks = opendir("/proc/self/task");
-    double seconds = 0;
-
-    for (struct dirent *task; tasks && (task = readdir(tasks));) {
-        char path[300], word[64] = "";
-        FILE *file;
-
-        snprintf(path, sizeof path, "/proc/self/task/%.200s/comm", task->d_name);
-        if (!(file = fopen(path, "re")) || !fgets(word, sizeof word, file))
-            continue;
-        fclose(file);
-        word[strcspn(word, "\n")] = '\0';
-        if (strcmp(word, thread) != 0)
-            continue;
-        snprintf(path, sizeof path, "/proc/self/task/%.200s/schedstat", task->d_name);
-        if ((file = fopen(path, "re")) && fgets(word, sizeof word, file))
-            seconds += strtod(word, NULL) / 1e9;
-        if (file)
-            fclose(file);
-    }
-    if (tasks)
-        closedir(tasks);
-    return seconds;
-}
-
 static void feed(struct bench *bench, long rate)
 {
     int64_t begin = clock_monotonic_ms();
@@ -220,12 +162,12 @@ static void feed(struct bench *bench, long rate)
             if (over >= 0 && over < bench->jobs)
                 say_status(bench, over, STATE_SUCCEEDED);
         }
-        kafka_producer_poll(bench->producer, 0, NULL, NULL);
+        speaker_wait(bench->speaker, 0);
         while (tick * per_tick - atomic_load(&bench->ended) > OPEN_MAX) /* the broker keeps 5 MiB of a partition */
-            kafka_producer_poll(bench->producer, 1, NULL, NULL);
+            speaker_wait(bench->speaker, 1);
         int64_t left = begin + (tick + 1) * TICK_MS - clock_monotonic_ms();
         if (left > 0)
-            kafka_producer_poll(bench->producer, (int)left, NULL, NULL);
+            speaker_wait(bench->speaker, (int)left);
     }
 }
 
@@ -249,12 +191,7 @@ int main(int argc, char **argv)
             die("topic", &err);
     struct kafka_options kafka = {
         .brokers = kafka_mock_brokers(mock), .client_id = "bench", .linger_us = 5000, .fetch_wait_ms = 10};
-    if (wire_new(&bench.wire, &err) < 0 || mac_new(&bench.mac, &err) < 0 ||
-        kafka_producer_open(&kafka, &bench.producer, &err) < 0)
-        die("open", &err);
-    bench.leader = bench.host = (struct key_ring){.items = {{.generation = 1}}, .count = 1};
-    key_derive_host(bench.master, 1, "", bench.leader.items[0].key, NULL);
-    key_derive_host(bench.master, 1, "bench", bench.host.items[0].key, NULL);
+    bench.speaker = speaker_open(&kafka, bench.master, 1);
     bench.ids = calloc((size_t)bench.jobs, sizeof *bench.ids);
     for (long i = 0; i < bench.jobs; i++) {
         uuid_random(bench.ids[i]);
@@ -282,16 +219,17 @@ int main(int argc, char **argv)
                    .dead_letter = dead_letter}};
     if (view_start(&options, &view, &err) < 0)
         die("view", &err);
-    double before = cpu_of("view");
+    double before = usage_thread("view");
     int64_t begin = clock_monotonic_ms();
     feed(&bench, rate);
     while (atomic_load(&bench.ended) < bench.jobs && clock_monotonic_ms() - begin < STUCK_MS + bench.jobs * 2000 / rate)
-        kafka_producer_poll(bench.producer, 5, NULL, NULL);
+        speaker_wait(bench.speaker, 5);
     printf("jobs %ld ended %ld dead %ld in %.1f s: view %.1f us/job, consumer %.1f us/job\n", bench.jobs,
            atomic_load(&bench.ended), atomic_load(&bench.dead), (double)(clock_monotonic_ms() - begin) / 1e3,
-           (cpu_of("view") - before) * 1e6 / (double)bench.jobs, cpu_of("rdk:broker1") * 1e6 / (double)bench.jobs);
+           (usage_thread("view") - before) * 1e6 / (double)bench.jobs,
+           usage_thread("rdk:broker1") * 1e6 / (double)bench.jobs);
     view_stop(view);
-    kafka_producer_close(bench.producer, 100);
+    speaker_close(bench.speaker);
     kafka_mock_close(mock);
     snprintf(command, sizeof command, "rm -r %s", path);
     return system(command) == 0 && atomic_load(&bench.ended) == bench.jobs ? 0 : 1;
