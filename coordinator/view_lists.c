@@ -199,7 +199,8 @@ int view_targets(struct view_reader *reader, const struct view_filter *filter, j
         &select.sql,
         "SELECT t.key, t.value, t.at, h.alive, t.target FROM targets t LEFT JOIN hosts h ON h.host = t.host WHERE NOT t.gone AND t.value IS NOT NULL");
     view_select_text(&select, "t.target = ?", filter->target);
-    view_select_text(&select, "t.host = ?", filter->host);
+    view_select_text(&select, "t.key > ? || '/'", filter->host); /* a key is HOST/KIND:ID, and '0' comes after '/' */
+    view_select_text(&select, "t.key < ? || '0'", filter->host);
     view_select_text(&select, "t.state = ?", filter->state);
     view_select_text(&select, "t.name = ?", filter->name);
     view_select_text(&select, "substr(t.target, 1, instr(t.target, ':') - 1) = ?", filter->kind);

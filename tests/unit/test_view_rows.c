@@ -4,7 +4,9 @@
 #include "coordinator/view.h"
 #include "coordinator/view_db.h"
 #include "coordinator/view_plan.h"
+#include "coordinator/view_read.h"
 #include "coordinator/view_rows.h"
+#include "model/inventory.h"
 #include "model/ledger_entry.h"
 #include "model/status.h"
 #include "wire/wire.h"
@@ -283,16 +285,146 @@ static void jobs_are_found_by_their_beginning(void **state)
     }
 }
 
+/* ---- long lists ---- */
+
+enum { MANY = 20000, OPS = 100 };
+
+/* Those that are alike are many; the first ones are each unlike them in one thing. */
+static void write_many(void)
+{
+    char sql[1200];
+
+    snprintf(
+        sql, sizeof sql,
+        "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < %d) INSERT INTO jobs(id, job_id, op, class, target, host, dry_run, state,"
+        " lost, resolved, issued_at, started_at, ended_at, at) SELECT i, randomblob(16), iif(i = 1, %d, %d), 0, iif(i = 2, 'null:other', 'null:' || i),"
+        " iif(i = 3, 'beta', 'host-' || (i %% 100)), 0, CASE i WHEN 4 THEN %d WHEN 5 THEN %d WHEN 6 THEN %d WHEN 7 THEN %d ELSE %d END, i = 6, 0,"
+        " iif(i = 8, 9000000, i), i, iif(i IN (5, 6, 7), 0, i), i FROM n",
+        MANY, OP_REPOSITORY_CHECK, OP_BACKUP_CREATE, STATE_FAILED, STATE_RUNNING, STATE_WAITING, STATE_PARKED,
+        STATE_SUCCEEDED);
+    assert_int_equal(view_db_run(db, sql, &err), 0);
+}
+
+static int count_ops(void *context)
+{
+    ++*(int *)context;
+    return 0;
+}
+
+/* SQLite's own steps, by the hundred: a list that looks at every row takes more than there are rows. */
+static void the_few_of_many_jobs_are_found_without_looking_at_all(void **state)
+{
+    const struct {
+        struct view_filter filter;
+        size_t count;
+    } cases[] = {{{.op = "repository.check"}, 1},
+                 {{.op = "backup.restore"}, 0},
+                 {{.op = "backup.create", .limit = 10}, 10},
+                 {{.target = "null:other"}, 1},
+                 {{.target = "null:other", .op = "backup.create"}, 1},
+                 {{.host = "host-7", .op = "backup.create", .limit = 10}, 10},
+                 {{.state = "FAILED"}, 1},
+                 {{.state = "EXPIRED"}, 0},
+                 {{.state = "PARKED"}, 1},
+                 {{.state = "FAILED", .op = "backup.create"}, 1},
+                 {{.state = "RUNNING"}, 1},
+                 {{.state = "ACCEPTED"}, 0},
+                 {{.state = "LOST"}, 1},
+                 {{.open_only = true}, 3},
+                 {{.open_only = true, .after = "7"}, 2},
+                 {{.open_only = true, .host = "host-5"}, 1},
+                 {{.open_only = true, .op = "backup.create", .limit = 2}, 2},
+                 {{.since_ms = 1, .limit = 10}, 10},
+                 {{.state = "SUCCEEDED", .limit = 10}, 10},
+                 {{.after = "50", .limit = 10}, 10},
+                 {{.limit = 10}, 10}};
+    int ops = 0;
+
+    (void)state;
+    write_many();
+    sqlite3_progress_handler(reader->db, OPS, count_ops, &ops);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        json_t *page = NULL;
+        ops = 0;
+        assert_int_equal(view_jobs(reader, &cases[i].filter, &page, &err), 0);
+        assert_int_equal(json_array_size(json_object_get(page, "items")), cases[i].count);
+        if (ops * OPS >= MANY)
+            fail_msg("case %zu took %d steps", i, ops * OPS);
+        json_decref(page);
+    }
+}
+
+/* One machine unlike the others in each thing, all with the same record. */
+static void write_many_targets(void)
+{
+    struct inventory_target own = {.host = (char *)"h", .target = {(char *)"null", (char *)"1", (char *)"one"}};
+    struct inventory inventory = {.revision = 1, .target = &own};
+    const unsigned char *value;
+    sqlite3_stmt *row = NULL;
+    size_t len;
+
+    assert_int_equal(wire_encode(wire, &inventory_record, &inventory, &value, &len, &err), 0);
+    assert_int_equal(
+        view_db_prepare(
+            db,
+            "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?1) INSERT INTO targets(key, host, gone, target, name, state, at, value)"
+            " SELECT h || '/null:' || i, h, 0, 'null:' || i, 'vm-' || i, iif(i = 2, 'crashed', 'running'), 1, ?2"
+            " FROM (SELECT i, iif(i = 1, 'beta', 'host-' || (i % 100)) AS h FROM n)",
+            &row, &err),
+        0);
+    sqlite3_bind_int(row, 1, MANY);
+    view_bind_blob(row, 2, value, len);
+    assert_int_equal(view_step_done(db, row, &err), 0);
+    sqlite3_finalize(row);
+}
+
+static void the_few_of_many_machines_are_found_without_looking_at_all(void **state)
+{
+    const struct {
+        struct view_filter filter;
+        size_t count;
+    } cases[] = {{{.host = "beta"}, 1},
+                 {{.host = "host-7", .limit = 1000}, MANY / 100}, /* and none of host-70 */
+                 {{.host = "host"}, 0},
+                 {{.state = "crashed"}, 1},
+                 {{.state = "paused"}, 0},
+                 {{.state = "running", .limit = 10}, 10},
+                 {{.name = "vm-9"}, 1},
+                 {{.target = "null:9"}, 1},
+                 {{.after = "host-7/null:7", .limit = 10}, 10},
+                 {{.limit = 10}, 10}};
+    int ops = 0;
+
+    (void)state;
+    write_many_targets();
+    sqlite3_progress_handler(reader->db, OPS, count_ops, &ops);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        json_t *page = NULL;
+        ops = 0;
+        assert_int_equal(view_targets(reader, &cases[i].filter, &page, &err), 0);
+        assert_int_equal(json_array_size(json_object_get(page, "items")), cases[i].count);
+        if (ops * OPS >= MANY)
+            fail_msg("case %zu took %d steps", i, ops * OPS);
+        json_decref(page);
+    }
+}
+
 #define CASE(name) cmocka_unit_test_setup_teardown(name, begin, end)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        CASE(a_young_job_waits_one_transaction),         CASE(one_that_ended_does_not),
-        CASE(a_parked_job_is_open_until_it_is_resolved), CASE(all_is_all),
-        CASE(what_is_read_twice_says_nothing_new),       CASE(a_job_leaves_memory_after_its_end_and_comes_back),
-        CASE(what_was_only_asked_about_leaves_nothing),  CASE(jobs_are_found_by_their_beginning),
+        CASE(a_young_job_waits_one_transaction),
+        CASE(one_that_ended_does_not),
+        CASE(a_parked_job_is_open_until_it_is_resolved),
+        CASE(all_is_all),
+        CASE(what_is_read_twice_says_nothing_new),
+        CASE(a_job_leaves_memory_after_its_end_and_comes_back),
+        CASE(what_was_only_asked_about_leaves_nothing),
+        CASE(jobs_are_found_by_their_beginning),
         CASE(the_next_start_knows_what_is_in_the_file),
+        CASE(the_few_of_many_jobs_are_found_without_looking_at_all),
+        CASE(the_few_of_many_machines_are_found_without_looking_at_all),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
