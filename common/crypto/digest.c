@@ -42,9 +42,8 @@ void digest_hmac(const void *key, size_t key_len, const void *data, size_t len, 
     to_hex(digest, out);
 }
 
-/* What was read is dropped from the page cache: a checksum of a large backup must not push the host's guests out of memory. */
-static int add_file(EVP_MD_CTX *context, int fd, unsigned char *buffer, bool (*step)(void *context, int64_t bytes),
-                    void *step_context, struct err *err)
+static int add_file(EVP_MD_CTX *context, int fd, enum digest_cache cache, unsigned char *buffer,
+                    bool (*step)(void *context, int64_t bytes), void *step_context, struct err *err)
 {
     off_t done = 0;
 
@@ -58,15 +57,16 @@ static int add_file(EVP_MD_CTX *context, int fd, unsigned char *buffer, bool (*s
             return 0;
         if (EVP_DigestUpdate(context, buffer, (size_t)got) != 1)
             return err_set(err, ERR_RETRY, "SHA-256 failed");
-        posix_fadvise(fd, done, got, POSIX_FADV_DONTNEED);
+        if (cache == DIGEST_DROP)
+            posix_fadvise(fd, done, got, POSIX_FADV_DONTNEED);
         done += got;
         if (step && !step(step_context, got))
             return err_set(err, ERR_CANCELLED, "stopped");
     }
 }
 
-int digest_file(const char *path, bool (*step)(void *context, int64_t bytes), void *context, char out[DIGEST_TEXT],
-                struct err *err)
+int digest_file(const char *path, enum digest_cache cache, bool (*step)(void *context, int64_t bytes), void *context,
+                char out[DIGEST_TEXT], struct err *err)
 {
     CLEANUP(closep) int fd = open(path, O_RDONLY | O_CLOEXEC);
     CLEANUP(freep) unsigned char *buffer = malloc(READ_BYTES);
@@ -78,7 +78,7 @@ int digest_file(const char *path, bool (*step)(void *context, int64_t bytes), vo
     if (!buffer || !sha || EVP_DigestInit_ex(sha, EVP_sha256(), NULL) != 1)
         return err_memory(err, path);
     posix_fadvise(fd, 0, 0, POSIX_FADV_SEQUENTIAL);
-    if (add_file(sha, fd, buffer, step, context, err) < 0)
+    if (add_file(sha, fd, cache, buffer, step, context, err) < 0)
         return err_wrap(err, "%s", path);
     if (EVP_DigestFinal_ex(sha, digest, NULL) != 1)
         return err_set(err, ERR_RETRY, "%s: SHA-256 failed", path);

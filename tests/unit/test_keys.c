@@ -209,14 +209,14 @@ static void digests(void **state)
     digest_bytes(data, len, whole);
     assert_int_equal(file_write_atomic(in("data"), data, len, 0600, &err), 0);
     free(data);
-    assert_int_equal(digest_file(in("data"), count_bytes, &seen, out, &err), 0);
+    assert_int_equal(digest_file(in("data"), DIGEST_DROP, count_bytes, &seen, out, &err), 0);
     assert_string_equal(out, whole);
     assert_int_equal(seen, len);
-    assert_int_equal(digest_file(in("data"), NULL, NULL, out, &err), 0);
-    assert_int_equal(digest_file(in("data"), stop, NULL, out, &err), -1);
+    assert_int_equal(digest_file(in("data"), DIGEST_DROP, NULL, NULL, out, &err), 0);
+    assert_int_equal(digest_file(in("data"), DIGEST_KEEP, stop, NULL, out, &err), -1);
     assert_int_equal(err.kind, ERR_CANCELLED);
-    assert_int_equal(digest_file(in("absent"), NULL, NULL, out, &err), -1);
-    assert_int_equal(digest_file(folder, NULL, NULL, out, &err), -1);
+    assert_int_equal(digest_file(in("absent"), DIGEST_DROP, NULL, NULL, out, &err), -1);
+    assert_int_equal(digest_file(folder, DIGEST_DROP, NULL, NULL, out, &err), -1);
 }
 
 static void random_bytes_differ(void **state)

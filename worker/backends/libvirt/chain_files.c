@@ -120,10 +120,10 @@ int chain_file_check_size(const struct chain_file *file, struct err *err)
                    (long long)status.st_size, (long long)file->disk->stored_bytes);
 }
 
-int chain_file_check_sum(const struct chain_file *file, bool (*step)(void *context, int64_t bytes), void *context,
-                         char sum[65], struct err *err)
+int chain_file_check_sum(const struct chain_file *file, enum digest_cache cache,
+                         bool (*step)(void *context, int64_t bytes), void *context, char sum[65], struct err *err)
 {
-    if (digest_file(file->path, step, context, sum, err) < 0)
+    if (digest_file(file->path, cache, step, context, sum, err) < 0)
         return -1;
     if (!file->disk->sha256 || strcmp(sum, file->disk->sha256) == 0)
         return 0;

@@ -1,5 +1,6 @@
 #pragma once
 /* The files that make up a restore point: of each disk those from its newest link back to the one that is whole by itself. */
+#include "crypto/digest.h"
 #include "worker/backends/libvirt/backup_tools.h"
 
 struct chain_file {
@@ -19,6 +20,6 @@ int chain_files(const struct list *chain, const char *chain_folder, const char *
                 struct err *err);
 void chain_files_clear(struct chain_files *files);
 int chain_file_check_size(const struct chain_file *file, struct err *err);
-/* Compares with the manifest's checksum where there is one. `step` as in digest_file(). */
-int chain_file_check_sum(const struct chain_file *file, bool (*step)(void *context, int64_t bytes), void *context,
-                         char sum[65], struct err *err);
+/* Compares with the manifest's checksum where there is one. `cache` and `step` as in digest_file(). */
+int chain_file_check_sum(const struct chain_file *file, enum digest_cache cache,
+                         bool (*step)(void *context, int64_t bytes), void *context, char sum[65], struct err *err);

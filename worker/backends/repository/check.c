@@ -173,7 +173,7 @@ static int check_sum(struct check *check, const struct restore_point *point, con
         check->unhashed_files++;
     if (!check->checksum || !disk->sha256)
         return 0;
-    if (digest_file(path, hashed, check, sum, &why) < 0) {
+    if (digest_file(path, DIGEST_DROP, hashed, check, sum, &why) < 0) {
         if (why.kind == ERR_CANCELLED)
             return *err = why, -1;
         return damaged(check, point, path, err, "cannot be read: %s", why.text);

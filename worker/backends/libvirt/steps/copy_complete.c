@@ -51,7 +51,7 @@ static int finish_disk(struct complete *complete, const char *folder, struct poi
     if (fd < 0 || fsync(fd) < 0 || fstat(fd, &status) < 0)
         return err_errno(err, errno, path);
     disk->stored_bytes = status.st_size;
-    if (digest_file(path, hashed, complete, sum, err) < 0)
+    if (digest_file(path, DIGEST_DROP, hashed, complete, sum, err) < 0)
         return -1;
     return string_set(&disk->sha256, sum, err);
 }

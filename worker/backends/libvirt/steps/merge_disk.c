@@ -71,7 +71,7 @@ static int check_file(struct merging *merging, const char *point_id, struct err 
     file.path = path;
     if (chain_file_check_size(&file, err) < 0)
         return -1;
-    return file.disk->sha256 ? chain_file_check_sum(&file, hashed, merging, sum, err) : 0;
+    return file.disk->sha256 ? chain_file_check_sum(&file, DIGEST_KEEP, hashed, merging, sum, err) : 0;
 }
 
 /* The swap needs them: better known before hours of copying. */
@@ -124,7 +124,7 @@ static int learn(struct merging *merging, struct facts *learned, struct err *err
 
     if (stat(target, &status) < 0)
         return err_errno(err, errno, target);
-    if (digest_file(target, hashed, merging, sum, err) < 0)
+    if (digest_file(target, DIGEST_DROP, hashed, merging, sum, err) < 0)
         return -1;
     merge_fact("sha256", heir, disk, key);
     if (facts_set(learned, key, sum, err) < 0)

@@ -65,7 +65,7 @@ static int check_sums(struct check *check, struct err *err)
 
     for (size_t i = 0; i < check->files.count; i++)
         if (check->files.items[i].disk->sha256 &&
-            chain_file_check_sum(&check->files.items[i], hashed, check, sum, err) < 0)
+            chain_file_check_sum(&check->files.items[i], DIGEST_KEEP, hashed, check, sum, err) < 0)
             return -1;
     return 0;
 }

@@ -28,7 +28,7 @@ static int check_file(struct verify *verify, const struct chain_file *file, stru
 
     if (!own && !file->disk->sha256)
         return 0;
-    if (chain_file_check_sum(file, verify_progress, verify, sum, err) < 0)
+    if (chain_file_check_sum(file, DIGEST_DROP, verify_progress, verify, sum, err) < 0)
         return -1;
     snprintf(key, sizeof key, "sha256.%s", file->disk->name);
     return own ? facts_set(learned, key, sum, err) : 0;
