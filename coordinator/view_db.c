@@ -23,10 +23,10 @@ static const char schema[] =
     " dry_run INTEGER, state INTEGER NOT NULL, worker_seq INTEGER, coordinator_seq INTEGER, token INTEGER, journal TEXT, lost INTEGER, resolved INTEGER, events INTEGER,"
     " issued_at INTEGER, started_at INTEGER, ended_at INTEGER, at INTEGER, spec_row INTEGER, last_row INTEGER, last_index INTEGER);"
     "CREATE INDEX IF NOT EXISTS jobs_target ON jobs(target);"
+    "CREATE INDEX IF NOT EXISTS jobs_op ON jobs(op);"
     /* Only what is seldom: most jobs are written when they have succeeded, and each index of all of them costs the view a twentieth of its time. */
     "CREATE INDEX IF NOT EXISTS jobs_open ON jobs(host) WHERE ended_at = 0;"
     "CREATE INDEX IF NOT EXISTS jobs_failed ON jobs(state) WHERE state > 5;"
-    "CREATE INDEX IF NOT EXISTS jobs_op ON jobs(op) WHERE op > 1;"
     "CREATE TABLE IF NOT EXISTS events(id INTEGER PRIMARY KEY, job INTEGER NOT NULL, value BLOB NOT NULL);"
     "CREATE INDEX IF NOT EXISTS events_job ON events(job);"
     "CREATE TABLE IF NOT EXISTS points(id TEXT PRIMARY KEY, revision INTEGER, closed INTEGER, kind TEXT, target TEXT, host TEXT, repository TEXT, name TEXT, state INTEGER,"

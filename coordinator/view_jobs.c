@@ -144,12 +144,12 @@ static void select_prefix(struct view_select *select, const char *prefix)
 }
 
 /*
- * Which index a list is read by: of what is asked the first of these, for it leaves the fewest. SQLite has no statistics and would guess. Without one, and by op without an index of it, the newest jobs
- * are looked at until the page is full.
+ * Which index a list is read by: of what is asked the first of these, for it leaves the fewest. SQLite has no statistics and would guess. Without one the newest jobs are looked at until the page
+ * is full.
  */
 enum lead { LEAD_NONE, LEAD_ID, LEAD_TARGET, LEAD_OPEN, LEAD_FAILED, LEAD_OP };
 
-static enum lead lead_of(const struct view_filter *filter, bool open, int state, int op)
+static enum lead lead_of(const struct view_filter *filter, bool open, int state)
 {
     if (filter->id_prefix)
         return LEAD_ID;
@@ -159,14 +159,14 @@ static enum lead lead_of(const struct view_filter *filter, bool open, int state,
         return LEAD_OPEN;
     if (state > STATE_SUCCEEDED)
         return LEAD_FAILED;
-    return filter->op && op != OP_NOOP ? LEAD_OP : LEAD_NONE;
+    return filter->op ? LEAD_OP : LEAD_NONE;
 }
 
 /* Open jobs are few, whatever the file holds: their index is gone through, and what it found is in the order of the list. */
 static const char OPEN_JOBS[] = " AND id IN (SELECT id FROM jobs INDEXED BY jobs_open WHERE ended_at = 0)";
 
 /* The words of the indices (view_db.c). */
-_Static_assert(OP_NOOP == 1 && STATE_SUCCEEDED == 5, "view: the conditions of jobs_op and jobs_failed");
+_Static_assert(STATE_SUCCEEDED == 5, "view: the condition of jobs_failed");
 
 /* A plus hides a column from the choice of an index. */
 static void select_jobs(struct view_select *select, const struct view_filter *filter)
@@ -175,7 +175,7 @@ static void select_jobs(struct view_select *select, const struct view_filter *fi
     int state = filter->state && !lost ? state_or_op(job_state_names, filter->state) : 0;
     int op = filter->op ? state_or_op(op_names, filter->op) : 0;
     bool open = filter->open_only || lost || (filter->state && state >= 0 && state < STATE_SUCCEEDED);
-    enum lead lead = lead_of(filter, open, state, op);
+    enum lead lead = lead_of(filter, open, state);
     int64_t after = 0;
 
     text_add(&select->sql, "SELECT " COLUMNS " FROM jobs WHERE 1");
@@ -187,7 +187,7 @@ static void select_jobs(struct view_select *select, const struct view_filter *fi
     if (filter->state && !lost)
         view_select_number(select, lead == LEAD_FAILED ? "state > 5 AND state = ?" : "+state = ?", state);
     if (filter->op)
-        view_select_number(select, lead == LEAD_OP ? "op > 1 AND op = ?" : "+op = ?", op);
+        view_select_number(select, lead == LEAD_OP ? "op = ?" : "+op = ?", op);
     if (filter->id_prefix)
         select_prefix(select, filter->id_prefix);
     if (filter->since_ms)
