@@ -4,7 +4,6 @@
 #include "base/log.h"
 #include "coordinator/internal.h"
 #include "coordinator/publisher.h"
-#include "model/status.h"
 
 static void send_status(struct coordinator *coordinator, const struct job *job, const struct status *status)
 {

@@ -17,6 +17,7 @@
 #include "coordinator/options.h"
 #include "crypto/keys.h"
 #include "kafka/kafka.h"
+#include "model/status.h"
 #include "redis/store.h"
 
 #include <pthread.h>
@@ -168,7 +169,6 @@ bool dispatch_ready(const struct coordinator *coordinator,
                     struct err *err); /* leading, Redis and its tickets are there */
 
 /* ---- events.c: the leader's status events ---- */
-enum event_seq { EVENT_PLANNED = 1, EVENT_PUBLISHED, EVENT_ENDED };
 void event_send(struct coordinator *coordinator, const struct job *job, int64_t seq, int state, const char *note,
                 const char *error_text);
 /* The last word on a job whose host was replaced or removed. */

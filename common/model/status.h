@@ -5,6 +5,8 @@
 #include "model/target.h"
 
 enum event_origin { ORIGIN_COORDINATOR, ORIGIN_WORKER };
+/* The coordinator's seq of what it says once of a job; ENDED: that it never was published. All else that it says has one from the clock, in µs. */
+enum event_seq { EVENT_PLANNED = 1, EVENT_PUBLISHED, EVENT_ENDED };
 
 struct job_error {
     int kind; /* enum err_kind, by name on the wire */

@@ -9,7 +9,8 @@ command_run run_job_command; /* starts the job that the row's op names (job_comm
 
 command_run run_host_list, run_host_show, run_host_enroll, run_host_drain, run_host_resume, run_host_remove,
     run_host_replace, run_recover, run_admin_export, run_admin_import;
-command_run run_target_list, run_target_show, run_doctor, run_topic_init, run_audit_list, run_audit_check;
+command_run run_target_list, run_target_show, run_doctor, run_topic_init, run_audit_list, run_audit_check,
+    run_history_check;
 command_run run_status_tail, run_report;
 command_run run_token_create, run_token_list, run_token_revoke, run_dlq_list, run_dlq_show;
 command_run run_export_finish;

@@ -1,4 +1,4 @@
-/* host, target, hold, release, doctor, topic, audit, status, token, dlq. */
+/* host, target, hold, release, doctor, topic, audit, history, status, token, dlq. */
 #include "coordinator/cli/commands.h"
 #include "coordinator/cli/options.h"
 
@@ -119,7 +119,7 @@ static const struct option_row audit_list[] = {
     OPTION_LIMIT("50"),
     {.name = NULL},
 };
-static const struct option_row audit_check[] = {
+static const struct option_row reads_kafka[] = {
     COORDINATOR_CONFIG,
     {.name = NULL},
 };
@@ -328,10 +328,21 @@ const struct command commands_fleet[] = {
      NULL,
      0,
      {{0}},
-     audit_check,
+     reads_kafka,
      run_audit_check,
      "prove that nothing was taken out of the audit log or changed",
      {"audit check --config /etc/fleetsnap/coordinator.yaml"}},
+
+    {"history",
+     "check",
+     NULL,
+     0,
+     {{0}},
+     reads_kafka,
+     run_history_check,
+     "prove that each job ended once, that nothing was taken away twice or without a lock, and that nothing was deleted that a rule kept; read from Kafka itself",
+     {"history check --config /etc/fleetsnap/coordinator.yaml",
+      "history check --config /etc/fleetsnap/coordinator.yaml --json"}},
 
     {"status",
      "tail",

@@ -22,6 +22,8 @@ struct ledger_reader {
     struct mac *mac;
     struct trust *trust;
     struct ledger *ledger;
+    ledger_watch *watch; /* NULL: nobody looks on */
+    void *watcher;
     struct leadership terms; /* only its `highest`: a record behind a higher TERM does not count */
 };
 
@@ -68,7 +70,19 @@ int ledger_reader_open(const struct kafka_options *kafka, const unsigned char ma
     return 0;
 }
 
+void ledger_reader_watch(struct ledger_reader *reader, ledger_watch *watch, void *context)
+{
+    reader->watch = watch;
+    reader->watcher = context;
+}
+
 /* ---- the ledger ---- */
+
+static int show(struct ledger_reader *reader, const struct kafka_record *record, const struct ledger_entry *entry,
+                struct err *err)
+{
+    return reader->watch ? reader->watch(reader->watcher, record, entry, err) : 0;
+}
 
 static bool signed_by(struct ledger_reader *reader, const char *host, const struct mac_input *said, const char *mac,
                       int64_t at_ms, const char **out_why)
@@ -96,7 +110,7 @@ static int apply(struct ledger_reader *reader, const struct kafka_record *record
     if (entry->kind == LEDGER_TERM)
         leadership_read_term(&reader->terms, term, entry->nonce);
     else if (!leadership_drops(&reader->terms, term))
-        return ledger_apply(reader->ledger, TAKE_PTR(entry), NULL, err);
+        return show(reader, record, entry, err) < 0 ? -1 : ledger_apply(reader->ledger, TAKE_PTR(entry), NULL, err);
     return 0;
 }
 
@@ -107,6 +121,8 @@ static int take(void *context, const struct kafka_record *record, struct err *er
     const char *mac = trust_input(record, &said), *why;
     int64_t term;
 
+    if (show(reader, record, NULL, err) < 0)
+        return -1;
     if (!said.fs_term || parse_int(said.fs_term, 1, INT64_MAX, &term, NULL) < 0 ||
         !signed_by(reader, "", &said, mac, record->timestamp_ms, &why))
         return 0;
@@ -140,7 +156,7 @@ int ledger_reader_verifies(struct ledger_reader *reader, const struct kafka_reco
     return 1;
 }
 
-static int find_job(struct ledger_reader *reader, const char *job_id, struct ledger_job_facts *out, struct err *err)
+int ledger_reader_job(struct ledger_reader *reader, const char *job_id, struct ledger_job_facts *out, struct err *err)
 {
     const struct ledger_node *node = ledger_find_job(reader->ledger, job_id);
 
@@ -169,7 +185,7 @@ int ledger_reader_status(struct ledger_reader *reader, struct wire *wire, const 
     trust_input(record, &said);
     if (!belief_names_job(&said))
         return doubt(err, "no fs-job, or another key");
-    if ((result = find_job(reader, said.fs_job, &facts, err)) != 0)
+    if ((result = ledger_reader_job(reader, said.fs_job, &facts, err)) != 0)
         return result;
     if (said.fs_host && strcmp(said.fs_host, facts.host) != 0)
         return doubt(err, "fs-host is not the host of the job");

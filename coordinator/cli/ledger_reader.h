@@ -17,6 +17,10 @@ struct wire;
 int ledger_reader_open(const struct kafka_options *kafka, const unsigned char master[KEY_BYTES],
                        struct ledger_reader **out, struct err *err);
 void ledger_reader_close(struct ledger_reader *reader); /* NULL is fine */
+/* Told of each record that is read, first with entry NULL, and again with its entry if that counts. -1 ends the reading. Before the first catch_up. */
+typedef int ledger_watch(void *context, const struct kafka_record *record, const struct ledger_entry *entry,
+                         struct err *err);
+void ledger_reader_watch(struct ledger_reader *reader, ledger_watch *watch, void *context);
 /* Reads what is there now. Blocks; ERR_RETRY when Kafka says nothing for 30 s. */
 int ledger_reader_catch_up(struct ledger_reader *reader, struct err *err);
 
@@ -26,6 +30,8 @@ int ledger_reader_catch_up(struct ledger_reader *reader, struct err *err);
  */
 int ledger_reader_status(struct ledger_reader *reader, struct wire *wire, const struct kafka_record *record,
                          struct status *out, struct err *err);
+/* What the ledger says of a job; 0, 1: it knows no such job, or -1. Reads on as above. */
+int ledger_reader_job(struct ledger_reader *reader, const char *job_id, struct ledger_job_facts *out, struct err *err);
 /* The MAC of a record that `host` is said to have written; likewise 0, 1 or -1. */
 int ledger_reader_verifies(struct ledger_reader *reader, const struct kafka_record *record, const char *host,
                            struct err *err);

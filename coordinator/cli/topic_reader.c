@@ -4,7 +4,6 @@
 #include "base/err.h"
 #include "kafka/kafka.h"
 
-#include <stdbool.h>
 #include <stdlib.h>
 
 enum { BATCH = 1024, TIMEOUT_MS = 30000, WAIT_MS = 500 };
@@ -74,6 +73,14 @@ int topic_reader_open(const struct kafka_options *kafka, const char *topic, int6
         return err_wrap(err, "%s", topic);
     *out = TAKE_PTR(reader);
     return 0;
+}
+
+bool topic_reader_next(const struct topic_reader *reader, int32_t partition, int64_t *out)
+{
+    if (partition >= reader->partitions)
+        return false;
+    *out = reader->next[partition];
+    return true;
 }
 
 int topic_reader_poll(struct topic_reader *reader, int wait_ms, topic_visit *visit, void *context, struct err *err)
