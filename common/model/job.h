@@ -207,6 +207,9 @@ struct params_job_undo {
 
 enum export_kind { EXPORT_FULL, EXPORT_INCREMENTAL };
 
+enum {
+    EXPORT_SOCKET_MAX = 102
+}; /* bytes of its path: the hypervisor's own, behind it, has a longer one, of 107 at most */
 struct params_target_export {
     int kind, quiesce;
     char *parent; /* incremental: the job whose checkpoint it counts from; absent: the newest export's */

@@ -4,7 +4,6 @@
 #include "model/listen_address.h"
 
 #include <string.h>
-#include <sys/un.h>
 
 enum { IDLE_MIN_MS = 1000 };
 
@@ -14,9 +13,8 @@ static int check_socket(const char *path, struct err *err)
 {
     if (check_path("params.socket", path, err) < 0)
         return -1;
-    if (strlen(path) >= sizeof((struct sockaddr_un *)0)->sun_path)
-        return check_wrong(err, "params.socket", "is longer than the %zu bytes that a socket may have",
-                           sizeof((struct sockaddr_un *)0)->sun_path - 1);
+    if (strlen(path) > EXPORT_SOCKET_MAX)
+        return check_wrong(err, "params.socket", "is longer than the %d bytes that it may have", EXPORT_SOCKET_MAX);
     return path[strlen(path) - 1] == '/' ? check_wrong(err, "params.socket", "is a directory") : 0;
 }
 

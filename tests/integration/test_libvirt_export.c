@@ -1,5 +1,5 @@
 /*
- * Exports on real QEMU, with a guest that writes all the time: read through TLS by tools of others, and out of room for what the guest overwrites. However one
+ * Exports on real QEMU, with a guest that writes all the time: read through TLS by tools of others, held by clients that hang, and out of room for what the guest overwrites. However one
  * ends, the guest goes on, what it wrote is on its disk, and the next backup is right.
  */
 #include "support/backup_rig.h"
@@ -9,8 +9,10 @@
 #include "base/err.h"
 #include "base/file.h"
 #include "base/process.h"
+#include "base/text.h"
 
 #include <arpa/inet.h>
+#include <endian.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -19,6 +21,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -129,6 +132,16 @@ static void succeeds(struct job *job, void *(*who)(void *nothing))
 
     export_while(job, who, &out);
     if (out.kind != OUTCOME_ENDED || out.state != STATE_SUCCEEDED)
+        fail_msg("outcome %d, state %d: %s", (int)out.kind, (int)out.state, out.err.text);
+    outcome_clear(&out);
+}
+
+static void fails(struct job *job, void *(*who)(void *nothing), const char *text)
+{
+    struct outcome out;
+
+    export_while(job, who, &out);
+    if (out.kind != OUTCOME_ENDED || out.state != STATE_FAILED || !strstr(out.err.text, text))
         fail_msg("outcome %d, state %d: %s", (int)out.kind, (int)out.state, out.err.text);
     outcome_clear(&out);
 }
@@ -252,6 +265,114 @@ static void its_bitmap_says_what_was_written(void **state)
     next_backup_is_right();
 }
 
+/* ---- clients that hang ---- */
+
+static int hung[2] = {-1, -1};
+
+static int client_of(const struct sockaddr *where, socklen_t size)
+{
+    int fd = socket(where->sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    if (connect(fd, where, size) == 0)
+        return fd;
+    close(fd);
+    return -1;
+}
+
+static int client_at(enum where where)
+{
+    struct sockaddr_un local = {.sun_family = AF_UNIX};
+    struct sockaddr_in port = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+
+    snprintf(local.sun_path, sizeof local.sun_path, "%s", socket_path);
+    port.sin_port = htons((uint16_t)atoi(strchr(address, ':') + 1));
+    return where == AT_SOCKET ? client_of((struct sockaddr *)&local, sizeof local)
+                              : client_of((struct sockaddr *)&port, sizeof port);
+}
+
+/* Asks for 32 MiB, of which it reads nothing. */
+static bool ask(int fd)
+{
+    struct __attribute__((packed)) {
+        uint32_t flags;
+        char magic[8];
+        uint32_t option, len;
+        char name[3];
+        uint32_t request;
+        uint16_t request_flags, type;
+        uint64_t handle, from;
+        uint32_t bytes;
+    } words = {htonl(3), "", htonl(1), htonl(3), {'v', 'd', 'a'}, htonl(0x25609513), 0, 0, 1, 0, htonl(32 << 20)};
+    char greeting[18];
+
+    memcpy(words.magic, "IHAVEOPT", 8);
+    return recv(fd, greeting, sizeof greeting, MSG_WAITALL) == sizeof greeting &&
+           send(fd, &words, sizeof words, MSG_NOSIGNAL) == sizeof words;
+}
+
+static enum where hung_at;
+
+/* One never says a word, the other stops reading. */
+static void *hang(void *nothing)
+{
+    char byte;
+
+    (void)nothing;
+    hung[0] = hung_at == AT_SOCKET ? client_at(hung_at) : -1; /* once is enough: QEMU takes 10 s */
+    hung[1] = client_at(hung_at);
+    seen.copy = hung[1] >= 0 && ask(hung[1]) && recv(hung[1], &byte, 1, MSG_WAITALL) == 1 ? 0 : 1;
+    return NULL;
+}
+
+static void *hang_and_be_done(void *nothing)
+{
+    hang(nothing);
+    rig.told_to_end = true;
+    return NULL;
+}
+
+static void let_go(void)
+{
+    for (int i = 0; i < 2; i++)
+        if (hung[i] >= 0)
+            close(hung[i]);
+    hung[0] = hung[1] = -1;
+}
+
+static void they_do_not_hold_it(enum where where)
+{
+    struct job *job = export_job(EXPORT_FULL, hung_at = where);
+
+    params_of(job)->idle_timeout_ms = 3000;
+    fails(job, hang, "read nothing for 3 s");
+    assert_int_equal(seen.copy, 0);
+    nothing_is_left(0);
+    let_go();
+    next_backup_is_right();
+}
+
+static void clients_that_hang_do_not_hold_a_socket(void **state)
+{
+    (void)state;
+    they_do_not_hold_it(AT_SOCKET);
+}
+
+static void clients_that_hang_do_not_hold_a_port(void **state)
+{
+    (void)state;
+    they_do_not_hold_it(AT_PORT);
+}
+
+static void they_are_cut_when_it_is_done(void **state)
+{
+    (void)state;
+    succeeds(export_job(EXPORT_FULL, hung_at = AT_SOCKET), hang_and_be_done);
+    assert_int_equal(seen.copy, 0);
+    nothing_is_left(1);
+    let_go();
+    next_backup_is_right();
+}
+
 /* ---- scratch ---- */
 
 /* The guest overwrites 8 MiB of what is exported. */
@@ -355,6 +476,9 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(with_a_certificate_it_is_read),
         cmocka_unit_test(its_bitmap_says_what_was_written),
+        cmocka_unit_test(clients_that_hang_do_not_hold_a_socket),
+        cmocka_unit_test(clients_that_hang_do_not_hold_a_port),
+        cmocka_unit_test(they_are_cut_when_it_is_done),
         cmocka_unit_test(scratch_reaches_its_limit),
         cmocka_unit_test(scratch_is_full),
     };

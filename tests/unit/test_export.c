@@ -62,12 +62,16 @@ static void clients_of_a_unix_socket(void **state)
     assert_int_equal(connections_unix("", "/run/a"), 0);
 }
 
+static struct connections seen;
+
 static int tcp(const char *table, const char *text, bool ip6)
 {
     struct listen_address address;
 
     assert_int_equal(listen_address_parse(text, &address, &err), 0);
-    return connections_tcp(table, &address, ip6);
+    seen = (struct connections){0};
+    connections_tcp(table, &address, ip6, &seen);
+    return seen.count;
 }
 
 static void clients_of_a_port(void **state)
@@ -77,14 +81,17 @@ static void clients_of_a_port(void **state)
         "   0: 0100007F:2A39 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 1 1 0 100 0 0 10 0\n"
         "   1: 0100007F:2A39 0100007F:C350 01 00000000:00000000 00:00000000 00000000     0        0 2 1 0 100 0 0 10 0\n"
         "   2: 0100007F:C350 0100007F:2A39 01 00000000:00000000 00:00000000 00000000     0        0 3 1 0 100 0 0 10 0\n"
-        "   3: 0200000A:2A39 0300000A:C351 08 00000000:00000000 00:00000000 00000000     0        0 4 1 0 100 0 0 10 0\n"
+        "   3: 0200000A:2A39 0300000A:C351 08 00010400:00000000 00:00000000 00000000     0        0 4 1 0 100 0 0 10 0\n"
         "  10: 0100007F:2A39 0100007F:C352 06 00000000:00000000 00:00000000 00000000     0        0 0 1 0 100 0 0 10 0\n";
     static const char table6[] =
         "   0: 00000000000000000000000001000000:2A39 00000000000000000000000001000000:C350 01 00000000:00000000 00:0 0 0 0 2\n";
 
     (void)state;
     assert_int_equal(tcp(table, "127.0.0.1:10809", false), 1); /* not the listener, its client's end, or what is over */
-    assert_int_equal(tcp(table, "10.0.0.2:10809", false), 1);  /* ended by the client, and not yet by the server */
+    assert_int_equal(seen.waiting, 0);
+    assert_int_equal(tcp(table, "10.0.0.2:10809", false), 1); /* ended by the client, and not yet by the server */
+    assert_int_equal(seen.waiting, 1);
+    assert_int_equal(seen.unread, 0x10400);
     assert_int_equal(tcp(table, "0.0.0.0:10809", false), 2);
     assert_int_equal(tcp(table, "127.0.0.1:10810", false), 0);
     assert_int_equal(tcp(table6, "[::1]:10809", true), 1);

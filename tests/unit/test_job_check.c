@@ -227,7 +227,7 @@ static void other_operations(void **state)
         {"target.export", "\"socket\":\"/run/a\",\"address\":\"127.0.0.1:1\"", "params: socket and address exclude"},
         {"target.export", "\"socket\":\"run/a\"", "params.socket: must be an absolute path"},
         {"target.export", "\"socket\":\"/run/../a\"", "params.socket: must not have"},
-        {"target.export", "\"socket\":\"/run/" TEXT100 "xxx\"", "params.socket: is longer than the 107 bytes"},
+        {"target.export", "\"socket\":\"/run/" TEXT100 "xxx\"", "params.socket: is longer than the 102 bytes"},
         {"target.export", "\"address\":\"127.0.0.1\"", "params.address: \"127.0.0.1\": must be ADDRESS:PORT"},
         {"target.export", "\"address\":\"127.0.0.1:70000\"", "params.address: \"127.0.0.1:70000\": must be ADDRESS:PORT"},
         {"target.export", "\"address\":\"::1:10809\"", "params.address: \"::1:10809\": must be ADDRESS:PORT, or"},

@@ -191,8 +191,9 @@ static const char *unknown_checkpoint(virDomainPtr domain, const struct step *st
 static bool nobody_connected(const struct step *step)
 {
     const struct export_server server = export_server_of(step);
+    struct connections seen;
 
-    return (server.socket || server.address) && export_clients(&server) <= 0;
+    return (server.socket || server.address) && export_clients(&server, &seen) <= 0;
 }
 
 void backup_cut_clients(virDomainPtr domain)

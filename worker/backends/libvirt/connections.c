@@ -47,30 +47,34 @@ static bool any_address(const char *text)
     return text[strspn(text, "0")] == '\0';
 }
 
-static bool tcp_line(const char *line, const char *wanted, int64_t wanted_port)
+static bool tcp_line(const char *line, const char *wanted, int64_t wanted_port, unsigned *out_unread)
 {
     char address[ADDRESS_TEXT];
     unsigned port, state;
 
-    if (sscanf(line, " %*[^:]: %32[0-9A-Fa-f]:%x %*[0-9A-Fa-f]:%*x %x", address, &port, &state) != 3)
+    *out_unread = 0;
+    if (sscanf(line, " %*[^:]: %32[0-9A-Fa-f]:%x %*[0-9A-Fa-f]:%*x %x %x", address, &port, &state, out_unread) < 3)
         return false;
     return (state == TCP_ESTABLISHED || state == TCP_CLOSE_WAIT) && port == wanted_port &&
            (any_address(wanted) || strcmp(address, wanted) == 0);
 }
 
-int connections_tcp(const char *table, const struct listen_address *address, bool table_of_ip6)
+void connections_tcp(const char *table, const struct listen_address *address, bool table_of_ip6, struct connections *out)
 {
     char wanted[ADDRESS_TEXT];
-    int count = 0;
+    unsigned unread;
 
     kernel_text(address, wanted);
     if (table_of_ip6 != address->ip6 && !any_address(wanted))
-        return 0;
+        return;
     for (const char *line = table; *line;) {
         size_t len = strcspn(line, "\n");
 
-        count += tcp_line(line, wanted, address->port);
+        if (tcp_line(line, wanted, address->port, &unread)) {
+            out->count++;
+            out->waiting += unread > 0;
+            out->unread += unread;
+        }
         line += len + (line[len] == '\n');
     }
-    return count;
 }

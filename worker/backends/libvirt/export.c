@@ -4,8 +4,8 @@
 #include "base/file.h"
 #include "base/text.h"
 #include "worker/backends/libvirt/backup_left.h"
-#include "worker/backends/libvirt/connections.h"
 
+#include <assert.h>
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -17,14 +17,19 @@
 #include <time.h>
 #include <unistd.h>
 
+static_assert(EXPORT_SOCKET_MAX + sizeof EXPORT_INNER <= sizeof((struct sockaddr_un *)0)->sun_path,
+              "its name is longer");
+
 enum { TABLE_MAX = 64 << 20, MAKE_TRIES = 5, CUT_WAIT_MS = 15000, CUT_LOOK_MS = 20 };
 
 /* ---- where ---- */
 
 struct export_server export_server_of(const struct step *step)
 {
-    return (struct export_server){facts_get(&step->args, "socket"), facts_get(&step->args, "address"),
-                                  facts_get(&step->args, "tls") != NULL};
+    return (struct export_server){.socket = facts_get(&step->args, "socket"),
+                                  .inner = facts_get(&step->args, "inner"),
+                                  .address = facts_get(&step->args, "address"),
+                                  .tls = facts_get(&step->args, "tls") != NULL};
 }
 
 static void add_escaped(struct text *out, const char *path)
@@ -57,7 +62,7 @@ static char *read_table(const char *path)
     return file_read(path, TABLE_MAX, &text, &len, NULL) == 0 ? text : NULL;
 }
 
-static int tcp_clients(const char *text)
+static int tcp_clients(const char *text, struct connections *out)
 {
     CLEANUP(freep) char *tcp = read_table("/proc/net/tcp");
     CLEANUP(freep) char *tcp6 = read_table("/proc/net/tcp6"); /* absent where there is no IPv6 */
@@ -65,27 +70,42 @@ static int tcp_clients(const char *text)
 
     if ((!tcp && !tcp6) || listen_address_parse(text, &address, NULL) < 0)
         return -1;
-    return (tcp ? connections_tcp(tcp, &address, false) : 0) + (tcp6 ? connections_tcp(tcp6, &address, true) : 0);
+    if (tcp)
+        connections_tcp(tcp, &address, false, out);
+    if (tcp6)
+        connections_tcp(tcp6, &address, true, out);
+    return out->count;
 }
 
-int export_clients(const struct export_server *server)
+static const char *inner_of(const struct export_server *server)
+{
+    return server->inner ? server->inner : server->socket;
+}
+
+int export_clients(const struct export_server *server, struct connections *out)
 {
     CLEANUP(freep) char *table = server->socket ? read_table("/proc/net/unix") : NULL;
 
+    *out = (struct connections){0};
     if (!server->socket)
-        return tcp_clients(server->address);
-    return table ? connections_unix(table, server->socket) : -1;
+        return tcp_clients(server->address, out);
+    out->count = table ? connections_unix(table, inner_of(server)) : -1;
+    return out->count;
+}
+
+static int path_free(const char *path, struct err *err)
+{
+    struct stat status;
+
+    if (!path || (lstat(path, &status) < 0 && errno == ENOENT))
+        return 0;
+    err_set(err, ERR_CONFLICT, "socket %s: there is something of that name, which the hypervisor would remove", path);
+    return err_hint(err, "remove it, or give another path");
 }
 
 int export_socket_free(const struct export_server *server, struct err *err)
 {
-    struct stat status;
-
-    if (!server->socket || (lstat(server->socket, &status) < 0 && errno == ENOENT))
-        return 0;
-    err_set(err, ERR_CONFLICT, "socket %s: there is something of that name, which the hypervisor would remove",
-            server->socket);
-    return err_hint(err, "remove it, or give another path");
+    return path_free(server->socket, err) < 0 ? -1 : path_free(server->inner, err);
 }
 
 /* ---- scratch ---- */
@@ -111,13 +131,21 @@ static bool listens(const char *path)
     return fd < 0 || connect(fd, (struct sockaddr *)&address, sizeof address) == 0 || errno != ECONNREFUSED;
 }
 
-/* What a QEMU that was killed leaves. */
+/* What a QEMU or a worker that was killed leaves. */
 static void remove_dead_socket(const char *path)
 {
     struct stat status;
 
-    if (lstat(path, &status) == 0 && S_ISSOCK(status.st_mode) && !listens(path))
+    if (path && lstat(path, &status) == 0 && S_ISSOCK(status.st_mode) && !listens(path))
         unlink(path);
+}
+
+void export_remove_dead_sockets(const char *folder, const struct export_server *server)
+{
+    if (!export_noted(folder, "free"))
+        return;
+    remove_dead_socket(server->socket);
+    remove_dead_socket(server->inner);
 }
 
 int export_room_clear(const char *folder, const struct export_server *server, struct err *err)
@@ -125,8 +153,7 @@ int export_room_clear(const char *folder, const struct export_server *server, st
     char above[PATH_MAX];
     char *slash;
 
-    if (server->socket && export_noted(folder, "free"))
-        remove_dead_socket(server->socket);
+    export_remove_dead_sockets(folder, server);
     if (file_remove_folder(folder, err) < 0)
         return -1;
     snprintf(above, sizeof above, "%s", folder);
@@ -173,9 +200,10 @@ int export_note(const char *folder, const char *note, struct err *err)
 static int wait_for_nobody(const struct export_server *server, struct err *err)
 {
     int64_t until = clock_monotonic_ms() + CUT_WAIT_MS;
+    struct connections seen;
     int clients;
 
-    while ((clients = export_clients(server)) > 0 && clock_monotonic_ms() < until)
+    while ((clients = export_clients(server, &seen)) > 0 && clock_monotonic_ms() < until)
         nanosleep(&(struct timespec){.tv_nsec = CUT_LOOK_MS * 1000000L}, NULL);
     if (clients <= 0)
         return 0;
@@ -193,7 +221,7 @@ int export_abort(virDomainPtr domain, const char *folder, const struct export_se
     if (running != BACKUP_OURS)
         return 0;
     if (server->socket && export_noted(folder, "free"))
-        unlink(server->socket);
+        unlink(inner_of(server));
     backup_cut_clients(domain);
     return wait_for_nobody(server, err) < 0 ? -1 : backup_abort(domain, folder, err);
 }

@@ -3,7 +3,7 @@
  * ended, and a client that has left may have read all or half.
  *
  * It ends without success, and all is taken back, when
- *   nobody was connected for the idle time-out (a client that died is one that is not connected: nobody else says so)
+ *   nobody was connected for the idle time-out (a client that died is one that is not connected: nobody else says so), or only clients that do not read what they asked for
  *   scratch grows to its limit, or its file system nearly full: QEMU would fail the guest's own writes, and pause it
  *   the job is cancelled, its deadline comes, or the hypervisor's job is gone (the guest was stopped)
  *   the worker died meanwhile. A note in the scratch folder says that clients were told: one that reads on from another moment would mix two, so it is never begun again.
@@ -16,6 +16,7 @@
 #include "base/text.h"
 #include "worker/backends/libvirt/backup_threshold.h"
 #include "worker/backends/libvirt/backup_xml.h"
+#include "worker/backends/libvirt/export_relay.h"
 #include "worker/backends/libvirt/news.h"
 
 #include <stdio.h>
@@ -28,10 +29,11 @@ struct watched {
     const struct step *step;
     const char *folder;
     struct export_server server;
+    struct export_relay *relay; /* of a unix socket */
     virDomainPtr domain;
     struct facts told;
-    int clients;
-    int64_t idle_ms;    /* monotonic: since when nobody has been connected */
+    struct connections clients;
+    int64_t idle_ms;    /* monotonic: since when nobody has been connected, or all of them have read nothing */
     int64_t counted_ms; /* monotonic: when clients were last counted */
     int64_t heard_ms;   /* monotonic: when libvirt last answered */
     int64_t limit_bytes, idle_timeout_ms;
@@ -40,6 +42,7 @@ struct watched {
 
 static void watched_end(struct watched *watched)
 {
+    export_relay_end(watched->relay);
     news_end(&watched->news);
     domain_freep(&watched->domain);
     facts_clear(&watched->told);
@@ -122,28 +125,46 @@ static int say_where(struct watched *watched, struct err *err)
 
 /* ---- clients ---- */
 
+/* All of them leave unread what is there for them. */
+static bool all_hang(const struct watched *watched, const struct connections *seen, int64_t now)
+{
+    const struct connections *before = &watched->clients;
+
+    if (watched->relay)
+        return now - export_relay_alive_ms(watched->relay) > COUNT_MS;
+    return seen->waiting == seen->count && seen->count == before->count && seen->unread == before->unread;
+}
+
+static int refuse_idle(const struct watched *watched, struct err *err)
+{
+    char text[32];
+
+    format_duration(watched->idle_timeout_ms, text, sizeof text);
+    if (watched->clients.count > 0)
+        return err_set(err, ERR_PERMANENT, "its clients (%d) have read nothing for %s of what is there for them",
+                       watched->clients.count, text);
+    return err_set(err, ERR_PERMANENT, "nobody was connected for %s, and nobody said that the copy is whole", text);
+}
+
 static int count_clients(struct watched *watched, struct err *err)
 {
     int64_t now = clock_monotonic_ms();
-    int clients;
-    char text[32];
+    struct connections seen;
+    int clients, before = watched->clients.count;
 
     if (watched->counted_ms && now - watched->counted_ms < COUNT_MS)
         return 0;
-    clients = export_clients(&watched->server);
+    clients = export_clients(&watched->server, &seen);
     watched->counted_ms = now;
-    if (clients != 0) /* or unknown: then only the deadline ends it */
+    if (clients < 0 || (clients > 0 && !all_hang(watched, &seen, now))) /* or unknown: then only the deadline ends it */
         watched->idle_ms = now;
-    if (clients != watched->clients) {
-        watched->clients = clients;
+    watched->clients = seen;
+    if (clients != before) {
         if (facts_set_int(&watched->told, "clients", clients, err) < 0)
             return -1;
         attempt_tell(watched->run->attempt, &watched->told);
     }
-    if (now - watched->idle_ms < watched->idle_timeout_ms)
-        return 0;
-    return err_set(err, ERR_PERMANENT, "nobody was connected for %s, and nobody said that the copy is whole",
-                   format_duration(watched->idle_timeout_ms, text, sizeof text));
+    return now - watched->idle_ms < watched->idle_timeout_ms ? 0 : refuse_idle(watched, err);
 }
 
 /* ---- scratch ---- */
@@ -233,13 +254,22 @@ static int watch(struct watched *watched, struct err *err)
     int ended;
 
     watched->idle_ms = watched->heard_ms = clock_monotonic_ms();
-    watched->clients = -1;
+    watched->clients.count = -1;
     while ((ended = look(watched, err)) == 0)
         news_wait(&watched->news, LOOK_MS);
     if (ended <
         0) /* never by itself once more: clients were told. What was cancelled, or has no time left, ends as that */
         err->kind = ERR_PERMANENT;
     return ended < 0 ? -1 : export_note(watched->folder, "done", err);
+}
+
+/* Whose name may be there from a worker that died before it told anybody. */
+static int begin_relay(struct watched *watched, struct err *err)
+{
+    if (!watched->server.inner)
+        return 0;
+    export_remove_dead_sockets(watched->folder, &watched->server);
+    return export_relay_begin(watched->server.socket, watched->server.inner, &watched->relay, err);
 }
 
 static int execute(const struct step_run *run, const struct step *step, struct facts *learned, struct err *err)
@@ -260,7 +290,7 @@ static int execute(const struct step_run *run, const struct step *step, struct f
         return err_set(err, ERR_PERMANENT,
                        "the worker was restarted while it was exported: it is ended, for nobody watched it meanwhile");
     news_listen(&watched.news, run->job->target.id);
-    if (step_domain(run, &watched.domain, err) < 0 || say_where(&watched, err) < 0 ||
+    if (step_domain(run, &watched.domain, err) < 0 || say_where(&watched, err) < 0 || begin_relay(&watched, err) < 0 ||
         export_note(watched.folder, "told", err) < 0)
         return -1;
     set_threshold(&watched);

@@ -34,6 +34,8 @@ struct export
     struct restore_point parent; /* as far as its checkpoint says; id NULL: full */
     int parent_state;            /* enum checkpoint_state */
     char folder[PATH_MAX];
+    char inner_path[EXPORT_SOCKET_MAX + sizeof EXPORT_INNER];
+    const char *inner;                /* where the hypervisor listens, of a unix socket; else NULL */
     char checkpoint[CHECKPOINT_NAME]; /* empty: none is made */
 };
 
@@ -103,7 +105,7 @@ static int look(struct export *export, struct err *err)
 
 static int choose_room(struct export *export, struct err *err)
 {
-    const struct export_server server = {.socket = export->params->socket};
+    const struct export_server server = {.socket = export->params->socket, .inner = export->inner};
     int64_t free_bytes, total_bytes;
     char pool[PATH_MAX];
 
@@ -235,6 +237,7 @@ static const char *tls_of(const struct export *export)
 
 static int add_begin(const struct export *export, struct plan *plan, struct err *err)
 {
+    struct params_target_export where = *export->params;
     CLEANUP(freep) char *names = backup_disk_names(&export->disks);
     CLEANUP(freep) char *mark = mark_add(NULL, export->job->job_id, EXPORT_LEVEL);
     CLEANUP(freep) char *backup = NULL;
@@ -244,14 +247,15 @@ static int add_begin(const struct export *export, struct plan *plan, struct err 
 
     if (!names || !mark)
         return err_memory(err, "export");
+    where.socket = (char *)export->inner;
     if (backup_pull_xml(&export->disks, export->folder,
-                        export->parent.id ? checkpoint_name(export->parent.id, base) : NULL, export->params, &backup,
-                        err) < 0 ||
+                        export->parent.id ? checkpoint_name(export->parent.id, base) : NULL, &where, &backup, err) < 0 ||
         (keeps && checkpoint_xml(&export->disks, export->checkpoint, mark, &checkpoint, err) < 0))
         return -1;
     return plan_add(plan, &step_backup_begin, err, "folder", export->folder, "backup_xml", backup, "checkpoint_xml",
                     checkpoint, "checkpoint", keeps ? export->checkpoint : NULL, "disks", names, "server", "nbd",
-                    "socket", export->params->socket, "address", export->params->address, "tls", tls_of(export), NULL)
+                    "socket", export->params->socket, "inner", export->inner, "address", export->params->address, "tls",
+                    tls_of(export), NULL)
                ? 0
                : -1;
 }
@@ -279,12 +283,13 @@ static int add_export(const struct export *export, struct plan *plan, struct err
     if (!names || !incremental)
         return err_memory(err, "disks");
     step = plan_add(plan, &step_export, err, "folder", export->folder, "disks", names, "incremental", incremental,
-                    "socket", export->params->socket, "address", export->params->address, "tls", tls_of(export), NULL);
+                    "socket", export->params->socket, "inner", export->inner, "address", export->params->address, "tls",
+                    tls_of(export), NULL);
     if (!step || facts_set_int(&step->args, "idle_timeout_ms", export->params->idle_timeout_ms, err) < 0 ||
         facts_set_int(&step->args, "limit_bytes", export->params->scratch_limit, err) < 0)
         return -1;
-    return plan_add(plan, &step_export_end, err, "folder", export->folder, "socket", export->params->socket, "address",
-                    export->params->address, NULL)
+    return plan_add(plan, &step_export_end, err, "folder", export->folder, "socket", export->params->socket, "inner",
+                    export->inner, "address", export->params->address, NULL)
                ? 0
                : -1;
 }
@@ -317,13 +322,17 @@ int plan_target_export(struct backend *backend, const struct job *job, struct pl
     CLEANUP(export_endp)
     struct export export = {.backend = libvirt_of(backend), .job = job, .params = job->params};
 
+    if (export.params->socket &&
+        snprintf(export.inner_path, sizeof export.inner_path, "%s" EXPORT_INNER, export.params->socket) > 0)
+        export.inner = export.inner_path;
     if (libvirt_connect(export.backend, err) < 0 || look(&export, err) < 0 || choose_room(&export, err) < 0 ||
         choose_parent(&export, err) < 0 || choose_checkpoint(&export, err) < 0)
         return -1;
     if (facts_set(&plan->facts, "kind", export_kind_names[export.params->kind], err) < 0 ||
         (export.parent.id && facts_set(&plan->facts, "parent", export.parent.id, err) < 0))
         return -1;
-    if (!plan_add(plan, &step_export_room, err, "folder", export.folder, "socket", export.params->socket, NULL) ||
+    if (!plan_add(plan, &step_export_room, err, "folder", export.folder, "socket", export.params->socket, "inner",
+                  export.inner, NULL) ||
         add_images(&export, plan, err) < 0 || add_redefine(&export, plan, err) < 0 ||
         add_moment(&export, plan, err) < 0 || add_export(&export, plan, err) < 0)
         return -1;

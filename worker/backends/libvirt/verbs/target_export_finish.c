@@ -19,6 +19,17 @@ static int answer_none(const struct job *job, struct plan *plan, struct err *err
     return facts_set(&plan->facts, "export", "none", err);
 }
 
+/* What clients reach; the hypervisor's own is behind it, unless somebody else began it. True: it is, and the name of the outer one is left. */
+static bool outer_of(char *socket)
+{
+    size_t len = socket ? strlen(socket) : 0, more = strlen(EXPORT_INNER);
+
+    if (len <= more || strcmp(socket + len - more, EXPORT_INNER) != 0)
+        return false;
+    socket[len - more] = '\0';
+    return true;
+}
+
 static int add_close(xmlDocPtr doc, const struct job *job, const char *folder, const char *export, struct plan *plan,
                      struct err *err)
 {
@@ -26,12 +37,14 @@ static int add_close(xmlDocPtr doc, const struct job *job, const char *folder, c
     CLEANUP(freep) char *socket = xml_get(doc, "/domainbackup/server/@socket");
     CLEANUP(freep) char *name = xml_get(doc, "/domainbackup/server/@name");
     CLEANUP(freep) char *port = xml_get(doc, "/domainbackup/server/@port");
+    CLEANUP(freep) char *inner = socket ? strdup(socket) : NULL;
+    bool behind = outer_of(socket);
     char checkpoint[CHECKPOINT_NAME], address[INET6_ADDRSTRLEN + 16] = "";
 
     if (name && port)
         snprintf(address, sizeof address, strchr(name, ':') ? "[%s]:%s" : "%s:%s", name, port);
-    return plan_add(plan, &step_export_close, err, "folder", folder, "job", export, "socket", socket, "address",
-                    *address ? address : NULL, "checkpoint",
+    return plan_add(plan, &step_export_close, err, "folder", folder, "job", export, "socket", socket, "inner",
+                    behind ? inner : NULL, "address", *address ? address : NULL, "checkpoint",
                     params->how == FINISH_CANCEL ? checkpoint_name(export, checkpoint) : NULL, NULL)
                ? 0
                : -1;
