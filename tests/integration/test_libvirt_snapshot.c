@@ -8,7 +8,9 @@
 #include "model/inventory.h"
 #include "worker/backends/libvirt/libvirt.h"
 
+#include <libvirt/libvirt-qemu.h>
 #include <stdatomic.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -283,6 +285,14 @@ static void what_libvirt_would_let_pass(void **state)
     snap_revert_params(job)->force = FORCE_IF_NEEDED;
     snap_ok(&rig, job, &out);
     outcome_clear(&out);
+    snap_expect_state(&rig, VIR_DOMAIN_RUNNING);
+
+    char *answer =
+        NULL; /* somebody else removes it from the image: libvirt would stop the guest first, and then find that out */
+    assert_int_equal(
+        virDomainQemuMonitorCommand(rig.host.domain, "delvm ram", &answer, VIR_DOMAIN_QEMU_MONITOR_COMMAND_HMP), 0);
+    free(answer);
+    snap_refused(&rig, revert("ram"), ERR_PERMANENT, "does not hold it any more");
     snap_expect_state(&rig, VIR_DOMAIN_RUNNING);
 }
 
