@@ -66,6 +66,29 @@ test_what_is_nowhere_else_is_exported() {
     backups >"$DIR/lost.known"
 }
 
+# Signed with the host's own key: only what it contradicts shows that it is a lie. It is gone with Kafka.
+forge() { # JQ...: changes the end of the backup
+    "$tools/kafka_record" status "$DIR/bundles/$host/host.key" "$(jq -c "$@" <<<"$event")" >/dev/null || fail "nothing was written"
+}
+stranger_found() {
+    forge --arg id "$(</proc/sys/kernel/random/uuid)" '.job_id = $id | .accepted_at = (now | todate)'
+    run history check --config "$config"
+    [[ $out == *'a host had it, and the ledger does not know it'* ]]
+}
+test_history_check_finds_what_was_forged() {
+    local config=$DIR/coordinator/coordinator.yaml event
+    event=$(fleetsnap job show "$(<"$DIR/lost.pinned")" --json | jq -c '.events | map(select(.state == "SUCCEEDED")) | last')
+    expect 0 history check --config "$config"
+    says 'each job ends once' 'of them not ended yet'
+    forge '.seq += 1 | .state = "FAILED"'
+    expect_json 1 history check --config "$config"
+    holds --arg id "$(<"$DIR/lost.pinned")" '.broken == 1 and .findings[0].rule == "ends" and .findings[0].subject == $id and (.findings[0].records | length) == 2'
+    holds '.findings[0].text == "it ended as SUCCEEDED, and once more as FAILED"'
+    eventually 60 "a job that nobody asked for is found" stranger_found # once the ledger is old enough to tell it from one that it had lost
+    equal "exit code" 1 "$code"
+    expect 2 history check
+}
+
 test_kafka_is_lost() {
     known=$(<"$DIR/lost.known") pinned=$(<"$DIR/lost.pinned")
     stop_all

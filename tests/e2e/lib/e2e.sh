@@ -205,6 +205,13 @@ worker_ended() { process_ended "worker-$1"; } # HOST
 
 doctor_green() { fleetsnap doctor --json 2>/dev/null | jq -e .ok >/dev/null; }
 
+# All that was done since the servers are there, also by the tests before, told by the topics alone.
+history_is_read() { run history check --config "$DIR/coordinator/coordinator.yaml" && [[ $code != 5 && $code != 124 ]]; } # not when Kafka, or the machine, is too slow for it
+history_holds() {
+    eventually 300 "the topics are read" history_is_read
+    [[ $code == 0 ]] || fail "exit code $code instead of 0"
+}
+
 log_of() { # PROCESS: its last lines, for a failure
     printf '  --- the last lines of %s\n' "$1" >&2
     tail -n "${2:-15}" "$DIR/logs/$1.log" | sed 's/^/    /' >&2
@@ -226,7 +233,7 @@ e2e_main() { # [TEST...]
     local name begin failed=0 count=0 names
     mapfile -t names < <(tests_of "$0")
     (($# == 0)) || names=("$@")
-    for name in "${names[@]}"; do
+    for name in "${names[@]}" history_holds; do
         begin=${EPOCHREALTIME/./}
         ("$name")
         local status=$?
@@ -240,5 +247,5 @@ e2e_main() { # [TEST...]
         log_of "worker-$libvirtd"
     fi
     printf '%s tests, %s failed\n' "$count" "$failed"
-    ((failed == 0 && count > 0))
+    ((failed == 0 && count > 1))
 }

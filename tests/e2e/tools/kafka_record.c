@@ -6,6 +6,7 @@
  *   kafka_record again TOPIC PARTITION OFFSET [OPTION...]
  *   kafka_record deploy TOKEN EVENT [OPTION...]      EVENT: JSON of a deploy event; signed as the bearer of TOKEN would
  *   kafka_record request TOKEN REQUEST [OPTION...]   the same of a request
+ *   kafka_record status KEY_FILE EVENT               EVENT: JSON of a status event; signed as its host would, whose key file it is
  *
  * Options: --key TEXT, --header NAME=VALUE (again: replaces the one of that name), --to PARTITION, --tombstone (put: no value).
  * Brokers are in FLEETSNAP_KAFKA.
@@ -16,6 +17,7 @@
 #include "crypto/mac.h"
 #include "kafka/kafka.h"
 #include "model/request.h"
+#include "model/status.h"
 #include "wire/wire.h"
 
 #include <jansson.h>
@@ -181,40 +183,56 @@ static int again(struct asked *request)
     return result;
 }
 
-/* ---- deploy, request ---- */
+/* ---- deploy, request, status ---- */
 
-static int sign(const char *token, const struct asked *request, const void *value, size_t len, char out[MAC_TEXT],
-                struct err *err)
+/* host, job: NULL for what is no host's. */
+static int sign(struct asked *request, const struct key_ring *ring, const char *host, const char *job,
+                const void *value, size_t len, struct err *err)
 {
-    struct key_ring ring = {.items = {{.generation = 1}}, .count = 1};
-    const struct mac_input input = {
-        .topic = request->topic, .key = request->key, .key_len = strlen(request->key), .value = value, .value_len = len};
+    const struct mac_input input = {.topic = request->topic,
+                                    .key = request->key,
+                                    .key_len = strlen(request->key),
+                                    .value = value,
+                                    .value_len = len,
+                                    .fs_host = host,
+                                    .fs_job = job};
+    char text[MAC_TEXT];
     struct mac *mac = NULL;
 
-    if (key_derive((const unsigned char *)token, strlen(token), "fleetsnap/request", ring.items[0].key, err) < 0 ||
-        mac_new(&mac, err) < 0)
+    if ((host && facts_set(&request->headers, "fs-host", host, err) < 0) ||
+        (job && facts_set(&request->headers, "fs-job", job, err) < 0) || mac_new(&mac, err) < 0)
         return -1;
-    int result = mac_sign(mac, &ring, &input, out, err);
+    int result = mac_sign(mac, ring, &input, text, err);
     mac_free(mac);
-    return result;
+    return result < 0 ? -1 : facts_set(&request->headers, "fs-mac", text, err);
 }
 
-static int send_signed(struct asked *request, const char *token, const struct record_type *type, const void *record)
+static int send_signed(struct asked *request, int32_t partition, const struct key_ring *ring, const char *host,
+                       const char *job, const struct record_type *type, const void *record)
 {
     const unsigned char *value;
     struct wire *wire = NULL;
-    char mac[MAC_TEXT];
     size_t len;
     struct err err = {0};
 
     wire_init();
-    request->key = request->key ? request->key : "e2e";
     if (wire_new(&wire, &err) < 0 || wire_encode(wire, type, record, &value, &len, &err) < 0 ||
-        sign(token, request, value, len, mac, &err) < 0 || facts_set(&request->headers, "fs-mac", mac, &err) < 0)
+        sign(request, ring, host, job, value, len, &err) < 0)
         return wire_free(wire), give_up(&err);
-    int result = send_it(request, 0, request->key, strlen(request->key), value, len);
+    int result = send_it(request, partition, request->key, strlen(request->key), value, len);
     wire_free(wire);
     return result;
+}
+
+static int send_by_bearer(struct asked *request, const char *token, const struct record_type *type, const void *record)
+{
+    struct key_ring ring = {.items = {{.generation = 1}}, .count = 1};
+    struct err err = {0};
+
+    request->key = request->key ? request->key : "e2e";
+    if (key_derive((const unsigned char *)token, strlen(token), "fleetsnap/request", ring.items[0].key, &err) < 0)
+        return give_up(&err);
+    return send_signed(request, 0, &ring, NULL, NULL, type, record);
 }
 
 static int deploy(struct asked *request, const char *token, const char *json)
@@ -225,7 +243,7 @@ static int deploy(struct asked *request, const char *token, const char *json)
     request->topic = "fleetsnap.deploys";
     if (record_from_json_lenient(&deploy_event_record, &event, json, strlen(json), &err) < 0)
         return give_up(&err);
-    return send_signed(request, token, &deploy_event_record, &event);
+    return send_by_bearer(request, token, &deploy_event_record, &event);
 }
 
 static int ask(struct asked *request, const char *token, const char *json)
@@ -236,7 +254,24 @@ static int ask(struct asked *request, const char *token, const char *json)
     request->topic = "fleetsnap.requests";
     if (record_from_json_lenient(&request_record, &asked, json, strlen(json), &err) < 0)
         return give_up(&err);
-    return send_signed(request, token, &request_record, &asked);
+    return send_by_bearer(request, token, &request_record, &asked);
+}
+
+static int say(struct asked *request, const char *key_file, const char *json)
+{
+    CLEANUP(status_clear) struct status event = {0};
+    struct key_ring ring;
+    int32_t partitions;
+    struct err err = {0};
+
+    request->topic = "fleetsnap.status";
+    if (record_from_json_lenient(&status_record, &event, json, strlen(json), &err) < 0 ||
+        key_ring_load(key_file, &ring, &err) < 0 ||
+        kafka_partition_count(&options, request->topic, WAIT_MS, &partitions, &err) < 0)
+        return give_up(&err);
+    request->key = event.job_id;
+    return send_signed(request, kafka_partition_of(event.host, strlen(event.host), partitions), &ring, event.host,
+                       event.job_id, &status_record, &event);
 }
 
 /* ---- command line ---- */
@@ -244,7 +279,7 @@ static int ask(struct asked *request, const char *token, const char *json)
 static int usage(void)
 {
     fputs("usage: kafka_record list TOPIC | put TOPIC PARTITION | again TOPIC PARTITION OFFSET"
-          "     | deploy TOKEN EVENT | request TOKEN REQUEST\n"
+          "     | deploy TOKEN EVENT | request TOKEN REQUEST | status KEY_FILE EVENT\n"
           "       [--key TEXT] [--header NAME=VALUE]... [--to PARTITION] [--tombstone]\n",
           stderr);
     return 2;
@@ -281,18 +316,19 @@ int main(int argc, char **argv)
 {
     struct asked request = {.to = -1};
     const char *what = argc > 2 ? argv[1] : "";
-    int words = strcmp(what, "list") == 0                                     ? 3
-                : strcmp(what, "put") == 0                                    ? 4
-                : strcmp(what, "again") == 0                                  ? 5
-                : strcmp(what, "deploy") == 0 || strcmp(what, "request") == 0 ? 4
-                                                                              : 0;
+    bool deploys = strcmp(what, "deploy") == 0, asks = strcmp(what, "request") == 0, says = strcmp(what, "status") == 0;
+    int words = strcmp(what, "list") == 0    ? 3
+                : strcmp(what, "put") == 0   ? 4
+                : strcmp(what, "again") == 0 ? 5
+                : deploys || asks || says    ? 4
+                                             : 0;
 
     options = (struct kafka_options){
         .brokers = getenv("FLEETSNAP_KAFKA"), .client_id = "kafka_record", .fetch_wait_ms = 200};
     if (!words || argc < words || !options.brokers || read_options(&request, argv + words) < 0)
         return usage();
-    if (strcmp(what, "deploy") == 0 || strcmp(what, "request") == 0) {
-        int sent = *what == 'd' ? deploy(&request, argv[2], argv[3]) : ask(&request, argv[2], argv[3]);
+    if (deploys || asks || says) {
+        int sent = (deploys ? deploy : asks ? ask : say)(&request, argv[2], argv[3]);
         facts_clear(&request.headers);
         return sent;
     }
