@@ -125,20 +125,24 @@ static int submit(struct coordinator *coordinator, const char *host, const char 
     return coordinator_submit(coordinator, &tester, &job, *key == '-' ? NULL : key, out, err);
 }
 
-/* A hundred in one request. */
-static void command_submit_hundred(struct coordinator *coordinator, const char *host)
+/* A hundred in one request: of one target, which does them one after the other, or of a hundred. */
+static void command_submit_hundred(struct coordinator *coordinator, const char *host, bool spread)
 {
     enum { HUNDRED = 100 };
     struct params_noop params = {0};
-    struct job job = {
-        .op = OP_NOOP, .target = {(char *)"null", (char *)"many", NULL}, .host = (char *)host, .params = &params};
+    struct job many[HUNDRED];
     const struct job *jobs[HUNDRED];
+    char targets[HUNDRED][16];
     char ids[HUNDRED][UUID_TEXT];
     struct err errs[HUNDRED], err = {0};
     json_t *taken = json_array();
 
-    for (int i = 0; i < HUNDRED; i++)
-        jobs[i] = &job;
+    for (int i = 0; i < HUNDRED; i++) {
+        snprintf(targets[i], sizeof targets[i], "many-%d", spread ? i : 0);
+        many[i] = (struct job){
+            .op = OP_NOOP, .target = {(char *)"null", targets[i], NULL}, .host = (char *)host, .params = &params};
+        jobs[i] = &many[i];
+    }
     int result = coordinator_submit_many(coordinator, &tester, jobs, NULL, HUNDRED, ids, errs, &err);
     for (int i = 0; result == 0 && i < HUNDRED; i++) {
         if (errs[i].kind != ERR_NONE)
@@ -340,7 +344,7 @@ static void serve_line(struct coordinator *coordinator, char *line)
         int result = submit(coordinator, a, b, d, false, atoll(c), id, &err);
         say_result(result, &err, json_pack("{s:s}", "job_id", id));
     } else if (strcmp(verb, "submit-hundred") == 0)
-        command_submit_hundred(coordinator, a);
+        command_submit_hundred(coordinator, a, strcmp(b, "spread") == 0);
     else if (strcmp(verb, "refuse") == 0)
         command_refuse(coordinator, atoi(a));
     else if (strcmp(verb, "hold") == 0 || strcmp(verb, "release") == 0)
