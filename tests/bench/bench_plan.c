@@ -37,7 +37,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { READY_MS = 600000, BATCH = 1024, DRIVE_S = 5 };
+enum { READY_MS = 3600000, BATCH = 1024, DRIVE_S = 5 };
 static const char POLICY[] =
     "name: nightly\nowner: bench\nselect:\n  kinds: [libvirt]\noperation: backup.create\nrepository: main\ntime_zone: UTC\n";
 
