@@ -3,6 +3,7 @@
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "base/parse.h"
+#include "worker/begun.h"
 #include "worker/journal.h"
 
 #include <errno.h>
@@ -20,6 +21,7 @@ struct description {
     bool json;
     struct text *out;
     size_t jobs;
+    char *begun; /* of which jobs nothing was said since they began (begun.h) */
 };
 
 static void add_number(struct facts *facts, const char *name, int64_t value)
@@ -72,6 +74,12 @@ static int write_job(struct description *description, const struct facts *facts,
     return 0;
 }
 
+static enum job_state state_of(const struct description *description, const struct inbox_row *row)
+{
+    return row->state == STATE_ACCEPTED && begun_names(description->begun, row->row) ? STATE_RUNNING
+                                                                                     : (enum job_state)row->state;
+}
+
 static int describe_job(void *context, const struct inbox_row *row, struct err *err)
 {
     struct description *description = context;
@@ -81,7 +89,7 @@ static int describe_job(void *context, const struct inbox_row *row, struct err *
         return 0;
     add_text(&facts, "job", row->job_id);
     add_text(&facts, "target", row->target);
-    add_text(&facts, "state", job_state_names[row->state]);
+    add_text(&facts, "state", job_state_names[state_of(description, row)]);
     add_text(&facts, "waiting", row->waiting);
     add_number(&facts, "attempt", row->attempt);
     add_number(&facts, "crashes", row->crashes);
@@ -127,8 +135,11 @@ static int describe_head(struct description *description, bool live, struct err 
 
 static int describe(struct journal *journal, bool json, bool live, struct text *out, struct err *err)
 {
-    struct description description = {journal, json, out, 0};
+    CLEANUP(freep) char *begun = NULL;
 
+    if (journal_fact(journal, begun_fact, &begun, err) < 0)
+        return -1;
+    struct description description = {journal, json, out, 0, begun};
     if (describe_head(&description, live, err) < 0 || inbox_each_open(journal, describe_job, &description, err) < 0)
         return -1;
     if (json)
