@@ -18,6 +18,24 @@ static int add_default(void *context, const struct ledger_entry *entry, struct e
     return 0;
 }
 
+/* Of a machine that is still there: what people call it. */
+static int add_name(struct api_request *request, json_t *item, struct err *err)
+{
+    const char *id = json_text(item, "for");
+    json_t *found = NULL, *similar = NULL;
+
+    if (strcmp(id, "*") == 0 || strncmp(id, "selector:", strlen("selector:")) == 0)
+        return 0;
+    if (view_resolve(request->reader, id, &found, &similar, err) < 0)
+        return -1;
+    const char *name = json_text(json_array_get(found, 0), "name");
+    if (name)
+        json_object_set_new(item, "name", json_string(name));
+    json_decref(found);
+    json_decref(similar);
+    return 0;
+}
+
 int api_defaults_list(struct api_request *request, struct api_response *response)
 {
     json_t *items = json_array();
@@ -27,6 +45,9 @@ int api_defaults_list(struct api_request *request, struct api_response *response
         return json_decref(items), 0;
     if (coordinator_each(request->context->coordinator, LEDGER_DEFAULT, add_default, items, &err) < 0)
         return json_decref(items), api_problem_err(response, "defaults", &err);
+    for (size_t i = 0; i < json_array_size(items); i++)
+        if (add_name(request, json_array_get(items, i), &err) < 0)
+            return json_decref(items), api_problem_err(response, "defaults", &err);
     return api_answer(response, 200, json_pack("{s:o, s:n}", "items", items, "next"));
 }
 

@@ -225,7 +225,7 @@ static int show_defaults(struct cli *cli)
     table_init(&table, columns, sizeof columns / sizeof *columns);
     json_array_foreach(defaults, index, item)
     {
-        table_cell(&table, member_text(item, "for"));
+        table_cell(&table, *member_text(item, "name") ? member_text(item, "name") : member_text(item, "for"));
         table_cell(&table, member_text(item, "repository"));
         table_cell(&table, member_text(item, "by"));
     }
@@ -260,7 +260,7 @@ int run_backup_set_default(struct cli *cli, const struct invocation *invocation)
         cli_print_json(cli, answer);
     else
         fprintf(cli->out, clear ? "no default for %s any more\n" : "backups of %s go to %s when nobody says\n",
-                member_text(answer, "for"), member_text(answer, "repository"));
+                target ? target : member_text(answer, "for"), member_text(answer, "repository"));
     json_decref(answer);
     return EXIT_DONE;
 }

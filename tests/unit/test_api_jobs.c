@@ -453,7 +453,16 @@ static void a_default_is_for_one_for_some_or_for_all(void **state)
     assert_int_equal(ask(world, NULL, "POST", "/v1/defaults", "{\"all\":true}"), 400);
     assert_int_equal(ask(world, NULL, "POST", "/v1/defaults", "{\"selector\":\"=\",\"repository\":\"main\"}"), 400);
     assert_int_equal(ask(world, NULL, "GET", "/v1/defaults", NULL), 200);
-    assert_int_equal(json_array_size(json_object_get(world->response.body, "items")), 3);
+    json_t *items = json_object_get(world->response.body, "items"), *item;
+    size_t index, named = 0;
+    assert_int_equal(json_array_size(items), 3);
+    json_array_foreach(items, index, item)
+    {
+        const char *name = json_string_value(json_object_get(item, "name"));
+        assert_true(!name == (strncmp(at(item, "for"), "libvirt:", 8) != 0)); /* what people call the machine */
+        named += name && strcmp(name, "shop-1") == 0;
+    }
+    assert_int_equal(named, 1);
     assert_int_equal(ask(world, NULL, "POST", "/v1/defaults", "{\"all\":true,\"clear\":true}"), 200);
     assert_int_equal(ask(world, NULL, "GET", "/v1/defaults", NULL), 200);
     assert_int_equal(json_array_size(json_object_get(world->response.body, "items")), 2);
