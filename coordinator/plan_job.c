@@ -149,7 +149,8 @@ static int fill_params(const struct run *run, const struct policy *policy, const
     if (job->op == OP_BACKUP_DELETE)
         return fill_about_point(member, world, &remove->point, &remove->repository, err);
     if (job->op == OP_SNAPSHOT_DELETE)
-        return string_set(&snapshot->name, member->snapshot, err);
+        return string_set(&snapshot->name, member->snapshot, err) < 0 ? -1
+                                                                      : string_set(&snapshot->point, member->point, err);
     return err_set(err, ERR_PERMANENT, "a run cannot do %s", run->operation);
 }
 

@@ -116,7 +116,7 @@ static int begin(struct planner *planner, int64_t term, struct err *err)
         return -1;
     if (runs_each(planner->coordinator, false, note_mark, planner, err) < 0)
         return -1;
-    planner->expire_ms = planner->tidy_ms = 0;
+    planner->expire_ms = planner->tidy_ms = planner->ttl_ms = 0;
     planner->led_at_ms = clock_real_ms();
     planner->term = term;
     return 0;
@@ -181,6 +181,8 @@ static int lead(struct planner *planner, int64_t term, struct err *err)
         planner_trouble(planner, &events); /* what is asked otherwise goes on */
     int deploys = planner_deploys(planner, now_ms, err);
     if (deploys < 0)
+        return -1;
+    if (planner_ttl(planner, now_ms, err) < 0)
         return -1;
     if (planner_adopt(planner, err) < 0) /* a recovery is a run without a policy */
         return -1;

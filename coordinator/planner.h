@@ -53,7 +53,7 @@ struct planner {
     struct strings parked; /* jobs that wait for a person; sorted */
     int64_t parked_ms;     /* monotonic, when it was asked */
     int64_t expire_ms;     /* monotonic, of the next look at retention */
-    int64_t tidy_ms;
+    int64_t tidy_ms, ttl_ms;
     struct planner_events *events; /* NULL: not being read */
     int64_t led_at_ms;             /* since when this term; real */
     char said[512];                /* the last trouble that was logged, and when */
@@ -83,3 +83,6 @@ void active_free(struct active *active);
 /* planner_expire.c: what no rule keeps becomes a run of deletions; old runs and versions are forgotten */
 int planner_expire(struct planner *planner, int64_t now_ms, struct err *err);
 int planner_tidy(struct planner *planner, int64_t now_ms, struct err *err);
+
+/* planner_ttl.c: snapshots that were made with a time to live */
+int planner_ttl(struct planner *planner, int64_t now_ms, struct err *err);

@@ -6,6 +6,8 @@
 #include "model/job_state.h"
 #include "model/restore_point.h"
 
+enum { EXPIRED_MAX = 1000 }; /* the others when these are gone */
+
 /* One row: column 0 is the record. */
 typedef int visit_row(struct view_reader *reader, sqlite3_stmt *row, void *visitor, void *context, struct err *err);
 
@@ -79,6 +81,18 @@ int view_each_point(struct view_reader *reader, const char *kind, const char *ta
     view_select_text(&select, "kind = ?", kind);
     view_select_text(&select, "target = ?", target);
     text_add(&select.sql, " ORDER BY target, created_at, id");
+    return each(reader, &select, point_row, &visit, context, err);
+}
+
+int view_each_expired_point(struct view_reader *reader, int64_t now_ms, view_point_visitor *visit, void *context,
+                            struct err *err)
+{
+    struct view_select select = {0};
+
+    text_addf(&select.sql,
+              "SELECT value FROM points WHERE expires_at > 0 AND expires_at <= %lld AND NOT closed AND value IS NOT NULL"
+              " AND state != %d ORDER BY expires_at LIMIT %d",
+              (long long)now_ms, POINT_DELETED, EXPIRED_MAX);
     return each(reader, &select, point_row, &visit, context, err);
 }
 

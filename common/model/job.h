@@ -107,6 +107,7 @@ struct params_snapshot_delete {
     char *name;
     int scope;
     bool metadata_only, foreign;
+    char *point; /* restore point that it must be; absent: whichever has the name */
 };
 
 enum backup_kind { BACKUP_AUTO, BACKUP_FULL, BACKUP_INCREMENTAL, BACKUP_DIFFERENTIAL };
@@ -138,6 +139,10 @@ struct params_backup_restore {
     bool new_identity; /* new MACs too; default true for a new domain */
     int64_t keep_old_for_ms;
     bool drop_snapshots;
+    struct facts disk_files;  /* disk → absolute path of its new file */
+    struct facts map_pool;    /* pool or directory of then → of now */
+    struct facts map_machine; /* machine type of then → of now */
+    char *xml;                /* definition of the new domain; absent: the saved one */
 };
 
 enum verify_depth { VERIFY_MANIFEST, VERIFY_CHECKSUM, VERIFY_IMAGE, VERIFY_BOOT };

@@ -49,19 +49,63 @@ static int check_new_domain(const struct job *job, const struct params_backup_re
 
 static int check_in_place(const struct job *job, const struct params_backup_restore *params, struct err *err)
 {
-    if (params->directory)
-        return check_contradiction(err, "in_place", "directory", "the disks stay where they are");
+    const struct {
+        bool given;
+        const char *name, *why;
+    } of_new[] = {
+        {params->directory != NULL, "directory", "the disks stay where they are"},
+        {params->disk_files.count > 0, "disk_files", "the disks stay where they are"},
+        {params->map_pool.count > 0, "map_pool", "the disks stay where they are"},
+        {params->map_network.count > 0, "map_network", "the definition stays as it is"},
+        {params->map_machine.count > 0, "map_machine", "the definition stays as it is"},
+        {params->xml != NULL, "xml", "the definition stays as it is"},
+    };
+
+    for (size_t i = 0; i < sizeof of_new / sizeof *of_new; i++)
+        if (of_new[i].given)
+            return check_contradiction(err, "in_place", of_new[i].name, of_new[i].why);
     if (strcmp(params->source, job->target.id) != 0)
         return check_wrong(err, "params.source", "in_place takes only a restore point of the target itself");
     return 0;
 }
 
-static int check_networks(const struct facts *networks, struct err *err)
+static int check_names(const char *field, const struct facts *map, struct err *err)
 {
-    for (size_t i = 0; i < networks->count; i++)
-        if (!name_valid_domain(networks->items[i].key) || !name_valid_domain(networks->items[i].value))
-            return check_wrong(err, "params.map_network", "\"%.64s\" cannot be mapped so", networks->items[i].key);
+    for (size_t i = 0; i < map->count; i++)
+        if (!name_valid_domain(map->items[i].key) || !name_valid_domain(map->items[i].value))
+            return check_wrong(err, field, "\"%.64s\" cannot be mapped so", map->items[i].key);
     return 0;
+}
+
+/* A name, or a directory. */
+static int check_pool(const char *pool, struct err *err)
+{
+    if (*pool == '/')
+        return check_path("params.map_pool", pool, err);
+    return name_valid_domain(pool) ? 0 : check_wrong(err, "params.map_pool", "\"%.64s\" is no name or directory", pool);
+}
+
+static int check_maps(const struct params_backup_restore *params, struct err *err)
+{
+    const struct facts *files = &params->disk_files, *pools = &params->map_pool;
+
+    if (check_names("params.map_network", &params->map_network, err) < 0 ||
+        check_names("params.map_machine", &params->map_machine, err) < 0)
+        return -1;
+    for (size_t i = 0; i < pools->count; i++)
+        if (check_pool(pools->items[i].key, err) < 0 || check_pool(pools->items[i].value, err) < 0)
+            return -1;
+    for (size_t i = 0; i < files->count; i++) {
+        const char *path = files->items[i].value;
+
+        if (!check_disk_name(files->items[i].key))
+            return check_wrong(err, "params.disk_files", "\"%.64s\" cannot be the name of a disk", files->items[i].key);
+        if (check_path("params.disk_files", path, err) < 0)
+            return -1;
+        if (path[strlen(path) - 1] == '/')
+            return check_wrong(err, "params.disk_files", "%s is no name of a file", path);
+    }
+    return check_text("params.xml", params->xml, true, err);
 }
 
 int check_backup_restore(const struct job *job, const struct params_backup_restore *params, struct err *err)
@@ -78,7 +122,7 @@ int check_backup_restore(const struct job *job, const struct params_backup_resto
         return check_wrong(err, "params", "say where to: new_name or in_place");
     if (params->in_place ? check_in_place(job, params, err) < 0 : check_new_domain(job, params, err) < 0)
         return -1;
-    if (check_disk_names("params.disks", &params->disks, err) < 0 || check_networks(&params->map_network, err) < 0)
+    if (check_disk_names("params.disks", &params->disks, err) < 0 || check_maps(params, err) < 0)
         return -1;
     return check_range("params.keep_old_for_ms", params->keep_old_for_ms, 0, YEAR_MS, err);
 }

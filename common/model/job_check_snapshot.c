@@ -142,11 +142,10 @@ int check_snapshot_create(const struct params_snapshot_create *params, struct er
         return -1;
     if (check_flags(params, err) < 0 || check_memory(params, err) < 0 || check_disks(params, err) < 0)
         return -1;
-    if (params->ttl_ms) /* refused, not ignored: nothing in this version deletes a snapshot by itself */
-        return err_set(
-            err, ERR_PERMANENT,
-            "params.ttl_ms: snapshots do not expire by themselves in this version; delete it when it has served");
-    return 0;
+    if (params->ttl_ms && (params->redefine || params->no_metadata))
+        return check_contradiction(err, "ttl_ms", params->redefine ? "redefine" : "no_metadata",
+                                   "there is no restore point that could end");
+    return check_range("params.ttl_ms", params->ttl_ms, 0, 10LL * 366 * 24 * 3600 * 1000, err);
 }
 
 int check_snapshot_show(const struct params_snapshot_show *params, struct err *err)
@@ -172,5 +171,7 @@ int check_snapshot_delete(const struct params_snapshot_delete *params, struct er
 {
     if (params->scope == SCOPE_ALL)
         return check_wrong(err, "params.scope", "must be self, children or children_only");
+    if (params->point && check_uuid("params.point", params->point, err) < 0)
+        return -1;
     return check_name(params->name, true, err);
 }

@@ -104,6 +104,7 @@ static const struct field snapshot_delete_fields[] = {
     ENUM(params_snapshot_delete, scope, delete_scope_names, OPTIONAL),
     BOOL(params_snapshot_delete, metadata_only, OPTIONAL),
     BOOL(params_snapshot_delete, foreign, OPTIONAL),
+    STRING(params_snapshot_delete, point, OPTIONAL, .max = 36),
     {0},
 };
 const struct record_type params_snapshot_delete_record = {"snapshot_delete", sizeof(struct params_snapshot_delete),
@@ -140,6 +141,10 @@ static const struct field backup_restore_fields[] = {
     BOOL(params_backup_restore, new_identity, OPTIONAL, .fallback = true),
     INT(params_backup_restore, keep_old_for_ms, OPTIONAL, .fallback = DAY_MS),
     BOOL(params_backup_restore, drop_snapshots, OPTIONAL),
+    MAP(params_backup_restore, disk_files, OPTIONAL, .max = DISKS_MAX),
+    MAP(params_backup_restore, map_pool, OPTIONAL, .max = DISKS_MAX),
+    MAP(params_backup_restore, map_machine, OPTIONAL, .max = DISKS_MAX),
+    STRING(params_backup_restore, xml, OPTIONAL, .max = XML_MAX),
     {0},
 };
 const struct record_type params_backup_restore_record = {"backup_restore", sizeof(struct params_backup_restore),

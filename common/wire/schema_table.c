@@ -18,7 +18,8 @@ EMBED(schema_job_2, "job.2.avsc");
 EMBED(schema_job_3, "job.3.avsc");
 EMBED(schema_job_4, "job.4.avsc");
 EMBED(schema_job_5, "job.5.avsc");
-EMBED(schema_job_6, "job.avsc");
+EMBED(schema_job_6, "job.6.avsc");
+EMBED(schema_job_7, "job.avsc");
 EMBED(schema_status_1, "status.1.avsc");
 EMBED(schema_status_2, "status.2.avsc");
 EMBED(schema_status_3, "status.avsc");
@@ -32,7 +33,8 @@ EMBED(schema_ledger_entry_7, "ledger_entry.7.avsc");
 EMBED(schema_ledger_entry_8, "ledger_entry.8.avsc");
 EMBED(schema_ledger_entry_9, "ledger_entry.9.avsc");
 EMBED(schema_ledger_entry_10, "ledger_entry.10.avsc");
-EMBED(schema_ledger_entry_11, "ledger_entry.avsc");
+EMBED(schema_ledger_entry_11, "ledger_entry.11.avsc");
+EMBED(schema_ledger_entry_12, "ledger_entry.avsc");
 EMBED(schema_restore_point_1, "restore_point.1.avsc");
 EMBED(schema_restore_point_2, "restore_point.avsc");
 EMBED(schema_inventory_1, "inventory.1.avsc");
@@ -41,7 +43,8 @@ EMBED(schema_request_1, "request.1.avsc");
 EMBED(schema_request_2, "request.2.avsc");
 EMBED(schema_request_3, "request.3.avsc");
 EMBED(schema_request_4, "request.4.avsc");
-EMBED(schema_request_5, "request.avsc");
+EMBED(schema_request_5, "request.5.avsc");
+EMBED(schema_request_6, "request.avsc");
 EMBED(schema_deploy_event_1, "deploy_event.1.avsc");
 EMBED(schema_deploy_event_2, "deploy_event.avsc");
 EMBED(schema_audit_1, "audit.avsc");
@@ -77,9 +80,12 @@ const struct schema_entry schema_table[] = {
     {27, 2, "inventory.avsc", &inventory_record, schema_inventory_2},
     {28, 9, "ledger_entry.9.avsc", &ledger_entry_record, schema_ledger_entry_9},
     {29, 10, "ledger_entry.10.avsc", &ledger_entry_record, schema_ledger_entry_10},
-    {30, 6, "job.avsc", &job_record, schema_job_6},
-    {31, 5, "request.avsc", &request_record, schema_request_5},
-    {32, 11, "ledger_entry.avsc", &ledger_entry_record, schema_ledger_entry_11},
+    {30, 6, "job.6.avsc", &job_record, schema_job_6},
+    {31, 5, "request.5.avsc", &request_record, schema_request_5},
+    {32, 11, "ledger_entry.11.avsc", &ledger_entry_record, schema_ledger_entry_11},
     {33, 3, "status.avsc", &status_record, schema_status_3},
+    {34, 7, "job.avsc", &job_record, schema_job_7},
+    {35, 6, "request.avsc", &request_record, schema_request_6},
+    {36, 12, "ledger_entry.avsc", &ledger_entry_record, schema_ledger_entry_12},
     {0},
 };

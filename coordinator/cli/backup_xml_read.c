@@ -3,12 +3,12 @@
  * refused with the reason, so that what `backup show --xml` prints becomes a new backup by leaving those lines out.
  */
 #include "coordinator/cli/backup_xml_read.h"
+#include "coordinator/cli/xml_file.h"
 
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "base/uuid.h"
 
-#include <libxml/parser.h>
 #include <libxml/tree.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -23,16 +23,6 @@ struct reading {
     const char *mode; /* of the disks until now; NULL: none says it */
     struct err *err;
 };
-
-static void doc_freep(xmlDocPtr *doc)
-{
-    xmlFreeDoc(*doc);
-}
-
-static void context_freep(xmlParserCtxtPtr *context)
-{
-    xmlFreeParserCtxt(*context);
-}
 
 static const char *name_of(const xmlNode *node)
 {
@@ -261,31 +251,14 @@ static int take_all(struct reading *reading, const xmlNode *root)
     return 0;
 }
 
-static int not_read(const char *name, xmlParserCtxtPtr context, struct err *err)
-{
-    const xmlError *error = context ? xmlCtxtGetLastError(context) : NULL;
-    const char *why = error && error->message ? error->message : "it cannot be read";
-
-    return err_set(err, ERR_PERMANENT, "%s:%d: not XML: %.*s", name, error ? error->line : 1, (int)strcspn(why, "\n"),
-                   why);
-}
-
 int backup_xml_read(const char *text, const char *name, json_t *params, struct err *err)
 {
-    CLEANUP(context_freep) xmlParserCtxtPtr context = xmlNewParserCtxt();
-    CLEANUP(doc_freep) xmlDocPtr doc = NULL;
+    CLEANUP(xml_file_freep) xmlDocPtr doc = NULL;
     json_t *found = json_object();
     struct reading reading = {.name = name, .given = params, .params = found, .err = err};
     int result = -1;
 
-    if (context)
-        doc = xmlCtxtReadMemory(context, text, (int)strlen(text), NULL, NULL,
-                                XML_PARSE_NONET | XML_PARSE_NOERROR | XML_PARSE_NOWARNING);
-    if (!doc)
-        not_read(name, context, err);
-    else if (doc->intSubset)
-        err_set(err, ERR_PERMANENT, "%s: a document type definition is not taken", name);
-    else if (take_all(&reading, xmlDocGetRootElement(doc)) == 0)
+    if (xml_file_parse(text, name, &doc, err) == 0 && take_all(&reading, xmlDocGetRootElement(doc)) == 0)
         result = json_object_update(params, found) == 0 ? 0 : err_memory(err, name);
     json_decref(found);
     return result;

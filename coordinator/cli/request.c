@@ -6,6 +6,7 @@
 #include "base/parse.h"
 #include "coordinator/cli/backup_xml_read.h"
 #include "coordinator/cli/command.h"
+#include "coordinator/cli/xml_file.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -130,8 +131,12 @@ static int read_file(const char *option, const char *path, char **out, struct er
 static int add_file(json_t *params, const struct option_row *row, const char *path, struct err *err)
 {
     CLEANUP(freep) char *data = NULL;
+    json_t *text;
 
-    return read_file(row->name, path, &data, err) < 0 ? -1 : put(params, row->param, json_string(data), err);
+    if (read_file(row->name, path, &data, err) < 0)
+        return -1;
+    text = json_string(data);
+    return text ? put(params, row->param, text, err) : err_set(err, ERR_PERMANENT, "%s: is not UTF-8", path);
 }
 
 /* A time, or how long from now. */
@@ -259,6 +264,14 @@ static int add_backup_xml(const struct invocation *invocation, json_t *params, s
     return read_file("xml", path, &text, err) < 0 ? -1 : backup_xml_read(text, path, params, err);
 }
 
+static int check_domain_xml(const struct invocation *invocation, const json_t *params, struct err *err)
+{
+    const char *path = strcmp(invocation->command->op, "backup.restore") == 0 ? invocation_value(invocation, "xml")
+                                                                              : NULL;
+
+    return path ? domain_xml_check(member_text(params, "xml"), path, err) : 0;
+}
+
 int invocation_request(const struct invocation *invocation, json_t **out, struct err *err)
 {
     json_t *params = json_object();
@@ -267,7 +280,7 @@ int invocation_request(const struct invocation *invocation, json_t **out, struct
     if (!request)
         return err_memory(err, "request");
     if (add_arguments(invocation, request, params, err) < 0 || add_options(invocation, request, params, err) < 0 ||
-        add_backup_xml(invocation, params, err) < 0)
+        add_backup_xml(invocation, params, err) < 0 || check_domain_xml(invocation, params, err) < 0)
         return json_decref(request), -1;
     *out = request;
     return 0;

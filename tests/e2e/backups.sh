@@ -240,10 +240,34 @@ test_backup_restore_of_the_full_alone_where_it_is_told_to() {
     mkdir -p "$place"
     expect 1 backup restore "$(oldest)" --as "$vm-old" --disks vdz --yes
     says 'no disk vdz'
-    expect 0 backup restore "$(oldest)" --as "$vm-old" --disks vda --directory "$place" --map-network old=new --yes
-    truth "its disk is elsewhere" test -n "$(find "$place" -name 'vda*')"
+    expect 1 backup restore "$(oldest)" --as "$vm-old" --disks vda --map-network old=new --yes
+    says 'no network old to map'
+    expect 1 backup restore "$(oldest)" --as "$vm-old" --disks vda --map-machine old=new --yes
+    says 'no machine type old to map'
+    expect 1 backup restore "$(oldest)" --as "$vm-old" --disks vda --map-pool old="$place" --yes
+    says 'was in pool old'
+    expect 1 backup restore "$(oldest)" --as "$vm-old" --disks vda --disk-file vda=/etc/vda.img --yes
+    says "in none of this worker's pools"
+    expect 2 target show "$vm-old"
+    expect 0 backup restore "$(oldest)" --as "$vm-old" --disks vda --directory "$place" --disk-file vda="$place/mine.img" --yes
+    truth "its disk is where it was told" test -f "$place/mine.img"
     eventually 60 "$vm-old is a target" eval 'fleetsnap target show shop-1-old >/dev/null 2>&1'
     equal "state of a machine that was not asked to start" shutoff "$(fleetsnap target show "$vm-old" --json | jq -r .state)"
+}
+
+# A definition of one's own, made from the one that the machine has.
+test_backup_restore_with_a_definition_of_ones_own() {
+    local xml=$DIR/own.xml
+    printf '%s\n' '<domain>' '  <devices>' '    <graphics type="vnc" passwd="x"/>' '  </devices>' '</domain>' >"$xml"
+    expect 2 backup restore "$(oldest)" --as "$vm-own" --xml "$xml" --yes
+    says 'own.xml:3: <graphics>: passwd'
+    printf '%s\n' '<domain>' '  <memory>65536</memory>' '  <os><type>hvm</type></os>' '  <devices/>' '</domain>' >"$xml"
+    expect 1 backup restore "$(oldest)" --as "$vm-own" --xml "$xml" --yes
+    says 'line 4: <devices>: vda: is restored, and no <disk> has it'
+    sed "s|<vcpu[^<]*<|<vcpu>2<|" "$(host_folder "$host")/disks/$vm.xml" >"$xml"
+    expect_json 0 backup restore "$(oldest)" --as "$vm-own" --xml "$xml" --dry-run
+    holds '[.result.steps[].command] | join("") | contains("<vcpu>2</vcpu>") and contains("<name>'"$vm-own"'</name>")'
+    rm "$xml"
 }
 
 test_backup_delete_of_what_is_needed_is_refused() {

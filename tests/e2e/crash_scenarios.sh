@@ -283,7 +283,7 @@ after_backup_delete__merge() {
 
 # ---- backup.restore ----
 
-ask_backup_restore() { ask=(backup restore "$newest" --as "$tag" --start running --yes); }
+ask_backup_restore() { ask=(backup restore "$newest" --as "$tag" --start running --disk-file vda="$(host_folder "$host")/disks/$tag.own" --yes); }
 prepare_backup_restore() { anchor; newest=$(newest_backup); }
 before_backup_restore() { ask_backup_restore; }
 effect_backup_restore() {
@@ -291,6 +291,7 @@ effect_backup_restore() {
     equal "machines of that name" 1 "$(fleetsnap target list --host "$host" --json | jq --arg name "$tag" '[.[] | select(.target.name == $name)] | length')"
 }
 after_backup_restore() {
+    truth "its disk is where it was told" test -s "$(host_folder "$host")/disks/$tag.own"
     remove_machine "$tag"
 }
 

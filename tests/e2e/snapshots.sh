@@ -36,6 +36,13 @@ test_snapshot_create_external_and_quiesced_on_a_running_machine() {
     holds '.[] | select(.name == "before-deploy") | .current and .has_metadata and .description == "before 2214" and .owner != null'
 }
 
+test_snapshot_create_with_a_time_to_live() {
+    expect_json 0 snapshot create "$libvirtd/twin" --name brief --kind internal --ttl 1s
+    eventually 120 "what had a second to live is deleted" named "$libvirtd/twin" ''
+    expect_json 0 job list --op snapshot.delete --limit 100
+    holds '[.[] | select(.params.name == "brief" and .requested_by == "ttl" and .state == "SUCCEEDED")] | length == 1'
+}
+
 test_the_same_name_again_is_refused() {
     expect 1 snapshot create "$vm" --name before-deploy
     says before-deploy

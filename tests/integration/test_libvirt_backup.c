@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -141,6 +142,137 @@ static void test_restore_to_a_new_domain(void **state)
     virDomainUndefine(domain);
     virDomainFree(domain);
     rig_refused(&rig, restore_job(last_point, "web-1 copy"), "exists already"); /* its files are still there */
+}
+
+static struct params_backup_restore *wishes(struct job *job)
+{
+    return job->params;
+}
+
+static void refused_mapping(struct facts *(*map)(struct job *), const char *old, const char *new, const char *why)
+{
+    struct job *job = restore_job(last_point, "web-1 mapped");
+    char folder[PATH_MAX];
+
+    facts_set(map(job), old, new, NULL);
+    rig_refused(&rig, job, why);
+    assert_false(file_exists(restored_file("web-1 mapped", "", folder)));
+}
+
+static struct facts *networks(struct job *job)
+{
+    return &wishes(job)->map_network;
+}
+
+static struct facts *machines(struct job *job)
+{
+    return &wishes(job)->map_machine;
+}
+
+static struct facts *pools(struct job *job)
+{
+    return &wishes(job)->map_pool;
+}
+
+static struct facts *files(struct job *job)
+{
+    return &wishes(job)->disk_files;
+}
+
+static void machine_of(virDomainPtr domain, char out[64])
+{
+    char *xml = virDomainGetXMLDesc(domain, VIR_DOMAIN_XML_INACTIVE);
+    const char *at = strstr(xml, "machine='");
+
+    assert_non_null(at);
+    snprintf(out, 64, "%.*s", (int)strcspn(at + 9, "'"), at + 9);
+    free(xml);
+}
+
+static void test_what_cannot_be_mapped_is_refused_before_anything_is_touched(void **state)
+{
+    char machine[64], there[PATH_MAX];
+
+    (void)state;
+    machine_of(rig.domain, machine);
+    refused_mapping(networks, "lan", "lab", "no network lan to map");
+    refused_mapping(machines, "vax", machine, "no machine type vax to map");
+    refused_mapping(machines, machine, "vax", "machine type vax");
+    refused_mapping(pools, "fast", "/", "was in pool fast");
+    snprintf(there, sizeof there, "%s/disks", rig.root);
+    refused_mapping(pools, there, "/", "in none of this worker's pools");
+    refused_mapping(pools, there, "fast", "pool fast");
+    refused_mapping(files, "vdz", there, "none of those that are restored");
+    refused_mapping(files, "vda", rig_disk(&rig, "vda.img", there), "in none of this worker's pools");
+    snprintf(there, sizeof there, "%s/pool/none/vda.img", rig.root);
+    refused_mapping(files, "vda", there, "there is no directory");
+    assert_int_equal(fclose(fopen(restored_file(".", "taken", there), "w")), 0);
+    refused_mapping(files, "vda", there, "exists already");
+    assert_int_equal(remove(there), 0);
+}
+
+/* One disk to a file of its own, the others' pool to another. */
+static void test_restore_to_the_places_that_are_asked_for(void **state)
+{
+    struct job *job = restore_job(last_point, "web-1 placed");
+    char machine[64], place[PATH_MAX], own[PATH_MAX], live[PATH_MAX], moved[PATH_MAX + 32];
+    virDomainPtr domain;
+
+    (void)state;
+    machine_of(rig.domain, machine);
+    restored_file("elsewhere", "", place);
+    assert_int_equal(mkdir(place, 0755), 0);
+    snprintf(live, sizeof live, "%s/disks/", rig.root);
+    facts_set(pools(job), live, place, NULL);
+    facts_set(files(job), "vda", restored_file(".", "own.img", own), NULL);
+    facts_set(machines(job), machine, "pc-i440fx-7.1", NULL);
+    rig_succeed(&rig, job, NULL);
+    assert_true(rig_same(rig_disk(&rig, "vda.img", live), "qcow2", own, "qcow2"));
+    snprintf(moved, sizeof moved, "%s/web-1 placed-vdc.raw", place);
+    assert_true(rig_same(rig_disk(&rig, "vdc.img", live), "raw", moved, "raw"));
+    domain = virDomainLookupByName(rig.connection, "web-1 placed");
+    assert_non_null(domain);
+    machine_of(domain, machine);
+    assert_string_equal(machine, "pc-i440fx-7.1");
+    assert_int_equal(virDomainCreate(domain), 0); /* from there */
+    virDomainDestroy(domain);
+    virDomainUndefine(domain);
+    virDomainFree(domain);
+}
+
+static void test_restore_with_a_given_definition(void **state)
+{
+    struct job *job = restore_job(last_point, "web-1 given");
+    virDomainPtr domain;
+    virDomainInfo info;
+    char uuid[VIR_UUID_STRING_BUFLEN], wanted[VIR_UUID_STRING_BUFLEN];
+
+    (void)state;
+    snprintf(wanted, sizeof wanted, "%s", job->target.id);
+    strings_add(&wishes(job)->disks, "vda", NULL);
+    string_set(&wishes(job)->xml,
+               "<domain type='qemu'>\n<name>any</name>\n<memory unit='MiB'>48</memory>\n"
+               "<os><type arch='x86_64' machine='pc'>hvm</type></os>\n<devices>\n"
+               "<disk type='file' device='disk'><target dev='vda' bus='virtio'/></disk>\n</devices>\n</domain>",
+               NULL);
+    rig_succeed(&rig, job, NULL);
+    domain = virDomainLookupByName(rig.connection, "web-1 given");
+    assert_non_null(domain);
+    assert_int_equal(virDomainGetInfo(domain, &info), 0);
+    assert_int_equal(info.maxMem, 48 * 1024);
+    assert_int_equal(virDomainGetUUIDString(domain, uuid), 0);
+    assert_string_equal(uuid, wanted);
+    virDomainUndefine(domain);
+    virDomainFree(domain);
+
+    job = restore_job(last_point, "web-1 wrong");
+    strings_add(&wishes(job)->disks, "vda", NULL);
+    string_set(&wishes(job)->xml,
+               "<domain type='qemu'>\n<memory unit='MiB'>48</memory>\n"
+               "<os><type arch='x86_64' machine='pc'>hvm</type></os>\n<devices>\n"
+               "<disk type='file' device='disk'><target dev='vda' bus='none'/></disk>\n</devices>\n</domain>",
+               NULL);
+    rig_refused(&rig, job, "does not take the given definition");
 }
 
 static void test_restore_that_fails_leaves_nothing(void **state)
@@ -959,6 +1091,9 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_full_and_incremental),
         cmocka_unit_test(test_restore_to_a_new_domain),
+        cmocka_unit_test(test_what_cannot_be_mapped_is_refused_before_anything_is_touched),
+        cmocka_unit_test(test_restore_to_the_places_that_are_asked_for),
+        cmocka_unit_test(test_restore_with_a_given_definition),
         cmocka_unit_test(test_restore_that_fails_leaves_nothing),
         cmocka_unit_test(test_restore_in_place),
         cmocka_unit_test(test_after_in_place_the_next_is_full),

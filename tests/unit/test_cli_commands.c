@@ -84,6 +84,9 @@ static void options_become_params(void **state)
     accepts(
         "backup restore 5f1e --as copy --on beta --map-network a=b --start running --keep-identity",
         "{\"host\":\"beta\",\"op\":\"backup.restore\",\"params\":{\"map_network\":{\"a\":\"b\"},\"new_identity\":false,\"new_name\":\"copy\",\"point\":\"5f1e\",\"start\":\"running\"}}");
+    accepts(
+        "backup restore 5f1e --as copy --disk-file vda=/a/b.img --map-pool fast=/ssd --map-pool /old=slow --map-machine pc=q35",
+        "{\"op\":\"backup.restore\",\"params\":{\"disk_files\":{\"vda\":\"/a/b.img\"},\"map_machine\":{\"pc\":\"q35\"},\"map_pool\":{\"/old\":\"slow\",\"fast\":\"/ssd\"},\"new_name\":\"copy\",\"point\":\"5f1e\"}}");
     accepts("backup restore shop-1 --at latest --as x",
             "{\"op\":\"backup.restore\",\"params\":{\"at\":\"latest\",\"new_name\":\"x\",\"point\":\"shop-1\"}}");
     accepts("backup verify 5f1e --depth image",

@@ -29,21 +29,24 @@ static const char saved[] =
 static xmlDocPtr edited(bool new_identity, struct err *err)
 {
     static const struct edit_disk disks[] = {{"vda", "/pool/copy/vda.raw", "raw"}};
-    struct facts networks = {0};
+    struct facts networks = {0}, machines = {0};
     struct domain_edit edit = {.name = "copy <1>",
                                .uuid = "99999999-2222-4333-8444-555555555555",
                                .folder = "/pool/copy",
                                .disks = disks,
                                .disk_count = 1,
                                .networks = &networks,
+                               .machines = &machines,
                                .new_identity = new_identity,
                                .nvram = true};
     xmlDocPtr doc = NULL;
 
     facts_set(&networks, "prod", "lab", NULL);
+    facts_set(&machines, "pc", "q35", NULL);
     assert_int_equal(xml_parse(saved, "definition", &doc, err), 0);
     assert_int_equal(domain_edit(doc, &edit, err), 0);
     facts_clear(&networks);
+    facts_clear(&machines);
     return doc;
 }
 
@@ -57,6 +60,7 @@ static void test_a_copy_shares_nothing(void **state)
     assert_xml(doc, "/domain/uuid", "99999999-2222-4333-8444-555555555555");
     assert_xml(doc, "/domain/@id", NULL);
     assert_xml(doc, "/domain/os/nvram", "/pool/copy/nvram.fd");
+    assert_xml(doc, "/domain/os/type/@machine", "q35");
     assert_xml(doc, "//disk[target/@dev='vda']/@type", "file");
     assert_xml(doc, "//disk[target/@dev='vda']/source/@file", "/pool/copy/vda.raw");
     assert_xml(doc, "//disk[target/@dev='vda']/source/@dev", NULL);
@@ -74,6 +78,20 @@ static void test_a_copy_shares_nothing(void **state)
     assert_xml(doc, "//graphics/@autoport", "yes");
 }
 
+static void test_a_name_and_a_uuid_are_added_where_there_are_none(void **state)
+{
+    struct facts none = {0};
+    struct domain_edit edit = {.name = "n & m", .uuid = "u", .folder = "/f", .networks = &none, .machines = &none};
+    CLEANUP(xml_freep) xmlDocPtr doc = NULL;
+    struct err err = {0};
+
+    (void)state;
+    assert_int_equal(xml_parse("<domain><devices/></domain>", "definition", &doc, &err), 0);
+    assert_int_equal(domain_edit(doc, &edit, &err), 0);
+    assert_xml(doc, "/domain/name", "n & m");
+    assert_xml(doc, "/domain/uuid", "u");
+}
+
 static void test_the_old_identity_can_be_kept(void **state)
 {
     struct err err = {0};
@@ -87,8 +105,13 @@ static void test_a_disk_that_is_not_there(void **state)
 {
     static const struct edit_disk disks[] = {{"vdz", "/x", "raw"}};
     struct facts networks = {0};
-    struct domain_edit edit = {
-        .name = "n", .uuid = "u", .folder = "/f", .disks = disks, .disk_count = 1, .networks = &networks};
+    struct domain_edit edit = {.name = "n",
+                               .uuid = "u",
+                               .folder = "/f",
+                               .disks = disks,
+                               .disk_count = 1,
+                               .networks = &networks,
+                               .machines = &networks};
     CLEANUP(xml_freep) xmlDocPtr doc = NULL;
     struct err err = {0};
 
@@ -98,12 +121,39 @@ static void test_a_disk_that_is_not_there(void **state)
     assert_int_equal(err.kind, ERR_PERMANENT);
 }
 
+static void refused(const struct facts *networks, const struct facts *machines, const char *why, const char *hint)
+{
+    struct domain_edit edit = {.name = "n", .uuid = "u", .folder = "/f", .networks = networks, .machines = machines};
+    CLEANUP(xml_freep) xmlDocPtr doc = NULL;
+    struct err err = {0};
+
+    assert_int_equal(xml_parse(saved, "definition", &doc, &err), 0);
+    assert_int_equal(domain_edit(doc, &edit, &err), -1);
+    assert_int_equal(err.kind, ERR_PERMANENT);
+    assert_string_equal(err.text, why);
+    assert_string_equal(err.hint, hint);
+    assert_xml(doc, "/domain/name", "web"); /* nothing was changed before */
+}
+
+static void test_a_map_that_fits_nothing(void **state)
+{
+    struct facts none = {0}, wrong = {0};
+
+    (void)state;
+    facts_set(&wrong, "old", "new", NULL);
+    refused(&wrong, &none, "the definition has no network old to map", "it has: prod");
+    refused(&none, &wrong, "the definition has no machine type old to map", "it has: pc");
+    facts_clear(&wrong);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_copy_shares_nothing),
+        cmocka_unit_test(test_a_name_and_a_uuid_are_added_where_there_are_none),
         cmocka_unit_test(test_the_old_identity_can_be_kept),
         cmocka_unit_test(test_a_disk_that_is_not_there),
+        cmocka_unit_test(test_a_map_that_fits_nothing),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -155,6 +155,10 @@ static void what_goes_together(void **state)
          REPOSITORY ",\"include\":[\"vda\"],\"exclude\":[\"vdb\"],\"kind\":\"incremental\",\"parent\":\"" ID "\"");
     good("backup.restore", POINT
          ",\"source\":\"" ID "\",\"new_name\":\"web-2\",\"directory\":\"/d\",\"map_network\":{\"default\":\"lab\"}");
+    good("backup.restore",
+         POINT ",\"source\":\"" ID "\",\"new_name\":\"web-2\",\"disk_files\":{\"vda\":\"/d/a.img\"},"
+               "\"map_pool\":{\"fast\":\"/ssd\",\"/old\":\"slow\"},\"map_machine\":{\"pc-q35-8.0\":\"pc-q35-7.2\"},"
+               "\"xml\":\"<domain/>\\n\"");
     good("backup.restore", POINT ",\"source\":\"" ID2 "\",\"in_place\":true,\"drop_snapshots\":true");
     good("backup.restore", POINT ",\"source\":\"" ID2 "\",\"new_name\":\"same again\",\"new_identity\":false");
     good("backup.verify", POINT ",\"depth\":\"boot\"");
@@ -176,7 +180,9 @@ static void other_operations(void **state)
     } cases[] = {
         {"snapshot.create", "\"name\":\"a/b\"", "params.name: cannot be"},
         {"snapshot.create", "\"description\":\"\\u001b[2J\"", "params.description: has control"},
-        {"snapshot.create", "\"ttl_ms\":60000", "params.ttl_ms: snapshots do not expire"},
+        {"snapshot.create", "\"ttl_ms\":-1", "params.ttl_ms: must be"},
+        {"snapshot.create", "\"ttl_ms\":60000,\"no_metadata\":true", "params: ttl_ms and no_metadata exclude"},
+        {"snapshot.delete", "\"name\":\"a\",\"point\":\"x\"", "params.point: must be a UUID"},
         {"snapshot.show", "", "params.name: is missing"},
         {"snapshot.show", "\"name\":\"a\",\"current\":true", "params: name and current exclude"},
         {"snapshot.revert", "\"name\":\".a\"", "params.name: cannot be"},
@@ -215,6 +221,22 @@ static void other_operations(void **state)
          "params: in_place and directory exclude"},
         {"backup.restore", POINT ",\"source\":\"" ID "\",\"new_name\":\"a\",\"map_network\":{\"a/b\":\"c\"}",
          "params.map_network: \"a/b\" cannot"},
+        {"backup.restore", POINT ",\"source\":\"" ID2 "\",\"in_place\":true,\"map_network\":{\"a\":\"b\"}",
+         "params: in_place and map_network exclude"},
+        {"backup.restore", POINT ",\"source\":\"" ID2 "\",\"in_place\":true,\"xml\":\"<domain/>\"",
+         "params: in_place and xml exclude"},
+        {"backup.restore", POINT ",\"source\":\"" ID "\",\"new_name\":\"a\",\"map_machine\":{\"a/b\":\"c\"}",
+         "params.map_machine: \"a/b\" cannot"},
+        {"backup.restore", POINT ",\"source\":\"" ID "\",\"new_name\":\"a\",\"map_pool\":{\"a/b\":\"c\"}",
+         "params.map_pool: \"a/b\" is no name"},
+        {"backup.restore", POINT ",\"source\":\"" ID "\",\"new_name\":\"a\",\"map_pool\":{\"a\":\"/b/..\"}",
+         "params.map_pool: must not have"},
+        {"backup.restore", POINT ",\"source\":\"" ID "\",\"new_name\":\"a\",\"disk_files\":{\"a/b\":\"/c\"}",
+         "params.disk_files: \"a/b\" cannot"},
+        {"backup.restore", POINT ",\"source\":\"" ID "\",\"new_name\":\"a\",\"disk_files\":{\"vda\":\"c\"}",
+         "params.disk_files: must be an absolute"},
+        {"backup.restore", POINT ",\"source\":\"" ID "\",\"new_name\":\"a\",\"disk_files\":{\"vda\":\"/c/\"}",
+         "params.disk_files: /c/ is no name of a file"},
         {"backup.verify", "\"point\":\"x\"," REPOSITORY, "params.point: must be a UUID"},
         {"backup.verify", POINT ",\"console\":\"login:\"", "params: console and depth exclude"},
         {"backup.verify", POINT ",\"depth\":\"boot\",\"console\":\"\"", "params.console: is empty"},

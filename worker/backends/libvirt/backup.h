@@ -26,9 +26,9 @@ int report_backup_delete(struct backend *backend, const struct job *job, const s
 extern const struct step_type step_backup_space, step_backup_folder, step_backup_redefine, step_backup_begin,
     step_backup_push, step_backup_convert, step_backup_images, step_backup_link, step_backup_complete, step_backup_prune;
 /* backup.restore */
-extern const struct step_type step_restore_check, step_restore_folder, step_restore_disk, step_restore_compare,
-    step_restore_define, step_restore_start, step_restore_stop, step_restore_resume, step_restore_swap,
-    step_restore_beside;
+extern const struct step_type step_restore_check, step_restore_folder, step_restore_reserve, step_restore_disk,
+    step_restore_compare, step_restore_define, step_restore_start, step_restore_stop, step_restore_resume,
+    step_restore_swap, step_restore_beside;
 /* backup.verify */
 extern const struct step_type step_verify_manifest, step_verify_checksum, step_verify_image, step_verify_record,
     step_boot_room, step_verify_boot, step_boot_remove;
@@ -39,11 +39,11 @@ extern const struct step_type step_delete_mark, step_delete_files, step_delete_c
     step_merge_swap;
 
 /* All of the above, for the table of steps in backend.c: `…, BACKUP_STEPS, NULL`. */
-#define BACKUP_STEPS                                                                                                \
-    &step_backup_space, &step_backup_folder, &step_backup_redefine, &step_backup_begin, &step_backup_push,          \
-        &step_backup_convert, &step_backup_images, &step_backup_link, &step_backup_complete, &step_backup_prune,    \
-        &step_restore_check, &step_restore_folder, &step_restore_disk, &step_restore_compare, &step_restore_define, \
-        &step_restore_start, &step_restore_stop, &step_restore_resume, &step_restore_swap, &step_restore_beside,    \
-        &step_verify_manifest, &step_verify_checksum, &step_verify_image, &step_verify_record, &step_delete_mark,   \
-        &step_delete_files, &step_delete_checkpoint, &step_copy_space, &step_copy_disk, &step_copy_complete,        \
-        &step_boot_room, &step_verify_boot, &step_boot_remove, &step_merge_disk, &step_merge_swap
+#define BACKUP_STEPS                                                                                                 \
+    &step_backup_space, &step_backup_folder, &step_backup_redefine, &step_backup_begin, &step_backup_push,           \
+        &step_backup_convert, &step_backup_images, &step_backup_link, &step_backup_complete, &step_backup_prune,     \
+        &step_restore_check, &step_restore_folder, &step_restore_reserve, &step_restore_disk, &step_restore_compare, \
+        &step_restore_define, &step_restore_start, &step_restore_stop, &step_restore_resume, &step_restore_swap,     \
+        &step_restore_beside, &step_verify_manifest, &step_verify_checksum, &step_verify_image, &step_verify_record, \
+        &step_delete_mark, &step_delete_files, &step_delete_checkpoint, &step_copy_space, &step_copy_disk,           \
+        &step_copy_complete, &step_boot_room, &step_verify_boot, &step_boot_remove, &step_merge_disk, &step_merge_swap

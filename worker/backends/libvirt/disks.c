@@ -27,6 +27,7 @@ static int read_disk(xmlNodePtr node, struct domain_disk *out, struct err *err)
     out->device = or_default(xml_get_at(node, "@device"), "disk");
     out->type = or_default(xml_get_at(node, "@type"), "file");
     out->source = read_source(node);
+    out->pool = xml_get_at(node, "source/@pool");
     out->format = or_default(xml_get_at(node, "driver/@type"), "raw");
     out->serial = xml_get_at(node, "serial");
     out->backing = xml_get_at(node, "backingStore/source/@file");
@@ -69,6 +70,7 @@ void domain_disks_clear(struct domain_disks *disks)
         free(disk->device);
         free(disk->type);
         free(disk->source);
+        free(disk->pool);
         free(disk->format);
         free(disk->serial);
         free(disk->backing);

@@ -81,11 +81,15 @@ static void set_content(xmlNodePtr node, const char *value)
 
 /* ---- identity ---- */
 
-static int set_name(xmlNodePtr node, const struct domain_edit *edit, struct err *err)
+/* libvirt saves both, a person may leave them out: then it would make a UUID of its own. */
+static void set_child(xmlDocPtr doc, const char *name, const char *value)
 {
-    (void)err;
-    set_content(node, edit->name);
-    return 0;
+    xmlNodePtr root = xmlDocGetRootElement(doc), found = child(root, name);
+
+    if (found)
+        set_content(found, value);
+    else
+        xml_child(root, name, value);
 }
 
 static int set_uuid(xmlNodePtr node, const struct domain_edit *edit, struct err *err)
@@ -97,8 +101,9 @@ static int set_uuid(xmlNodePtr node, const struct domain_edit *edit, struct err 
 
 static int edit_identity(xmlDocPtr doc, const struct domain_edit *edit, struct err *err)
 {
-    if (each(doc, "/domain/@id", drop, edit, err) < 0 || each(doc, "/domain/name", set_name, edit, err) < 0 ||
-        each(doc, "/domain/uuid", set_uuid, edit, err) < 0 ||
+    set_child(doc, "name", edit->name);
+    set_child(doc, "uuid", edit->uuid);
+    if (each(doc, "/domain/@id", drop, edit, err) < 0 ||
         each(doc, "/domain/sysinfo/system/entry[@name='uuid']", set_uuid, edit, err) < 0 ||
         each(doc, "/domain/seclabel[@type='dynamic']", drop, edit, err) < 0)
         return -1;
@@ -163,6 +168,67 @@ static int check_disks(xmlDocPtr doc, const struct domain_edit *edit, struct err
             result = err_set(err, ERR_PERMANENT, "the saved definition has no disk %s", edit->disks[i].name);
     domain_disks_clear(&disks);
     return result;
+}
+
+/* ---- what is mapped ---- */
+
+static int list_values(xmlDocPtr doc, const char *xpath, struct strings *out, struct err *err)
+{
+    CLEANUP(xml_matches_freep) xmlXPathObjectPtr found = xml_all(xmlDocGetRootElement(doc), xpath);
+    int result = found ? 0 : err_memory(err, xpath);
+
+    for (int i = 0; result == 0 && found->nodesetval && i < found->nodesetval->nodeNr; i++) {
+        CLEANUP(xml_string_freep) xmlChar *value = xmlNodeGetContent(found->nodesetval->nodeTab[i]);
+
+        if (value && !strings_have(out, (const char *)value))
+            result = strings_add(out, (const char *)value, err);
+    }
+    return result;
+}
+
+static int refuse_unknown(const char *key, const char *what, const struct strings *there, struct err *err)
+{
+    struct text names = {0};
+
+    for (size_t i = 0; i < there->count; i++)
+        text_addf(&names, "%s%s", i ? ", " : "", there->items[i]);
+    err_set(err, ERR_PERMANENT, "the definition has no %s %s to map", what, key);
+    err_hint(err, "it has: %s", there->count ? text_str(&names) : "none");
+    text_free(&names);
+    return -1;
+}
+
+/* A map that fits nothing is a mistake of whoever asked: the guest would get something else than was meant. */
+static int check_map(xmlDocPtr doc, const struct facts *map, const char *xpath, const char *what, struct err *err)
+{
+    struct strings there = {0};
+    int result = map->count ? list_values(doc, xpath, &there, err) : 0;
+
+    for (size_t i = 0; result == 0 && i < map->count; i++)
+        if (!strings_have(&there, map->items[i].key))
+            result = refuse_unknown(map->items[i].key, what, &there, err);
+    strings_clear(&there);
+    return result;
+}
+
+static int check_maps(xmlDocPtr doc, const struct domain_edit *edit, struct err *err)
+{
+    if (check_map(doc, edit->networks,
+                  "devices/interface/source/@network | devices/interface/source[not(@network)]/@bridge", "network",
+                  err) < 0)
+        return -1;
+    return check_map(doc, edit->machines, "os/type/@machine", "machine type", err);
+}
+
+static int map_machine(xmlNodePtr type, const struct domain_edit *edit, struct err *err)
+{
+    CLEANUP(freep) char *machine = attribute(type, "machine");
+    const char *to = machine ? facts_get(edit->machines, machine) : NULL;
+
+    (void)err;
+    if (to)
+        xmlSetProp(type, BAD_CAST "machine", BAD_CAST to);
+    return 0;
 }
 
 /* ---- what has a place on the host ---- */
@@ -254,7 +320,8 @@ static int edit_places(xmlDocPtr doc, const struct domain_edit *edit, struct err
 
 int domain_edit(xmlDocPtr doc, const struct domain_edit *edit, struct err *err)
 {
-    if (check_disks(doc, edit, err) < 0 || edit_identity(doc, edit, err) < 0 ||
+    if (check_disks(doc, edit, err) < 0 || check_maps(doc, edit, err) < 0 || edit_identity(doc, edit, err) < 0 ||
+        each(doc, "/domain/os/type", map_machine, edit, err) < 0 ||
         each(doc, "/domain/devices/disk", edit_disk, edit, err) < 0)
         return -1;
     return edit_places(doc, edit, err);

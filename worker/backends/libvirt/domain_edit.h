@@ -15,9 +15,10 @@ struct domain_edit {
         *disks; /* what is restored; every other writable disk is taken out, so that two guests never share one */
     size_t disk_count;
     const struct facts *networks; /* old network or bridge → network; may be empty */
+    const struct facts *machines; /* old machine type → machine type; may be empty */
     bool new_identity;            /* new MACs, new generation id */
     bool nvram;                   /* <nvram> becomes folder/nvram.fd */
 };
 
-/* ERR_PERMANENT when a disk that is restored is not in the definition. */
+/* ERR_PERMANENT when a disk that is restored, or a network or machine type that is mapped, is not in the definition. */
 int domain_edit(xmlDocPtr doc, const struct domain_edit *edit, struct err *err);

@@ -86,6 +86,7 @@ struct domain_disk {
     char *device; /* disk, cdrom, floppy, lun */
     char *type;   /* file, block, network … */
     char *source; /* file or dev; NULL: none */
+    char *pool;   /* that it is a volume of; NULL: none */
     char *format; /* driver type */
     char *serial;
     bool read_only, shareable, transient;

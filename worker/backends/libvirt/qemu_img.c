@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 
 struct watch {
     const struct step_run *run;
@@ -106,12 +107,20 @@ struct image_copy image_copy_asked(const struct step *step)
     };
 }
 
+/* An empty file is a name that was reserved. */
+static bool finished(const char *target)
+{
+    struct stat status;
+
+    return stat(target, &status) == 0 && status.st_size > 0;
+}
+
 int image_copy(const struct step_run *run, struct chain_lease *lease, const struct image_copy *copy, struct err *err)
 {
     char part[PATH_MAX];
     CLEANUP(closep) int fd = -1;
 
-    if (file_exists(copy->target))
+    if (finished(copy->target))
         return 0;
     snprintf(part, sizeof part, "%s.part", copy->target);
     fd = image_part_open(part, O_RDWR | O_CREAT, err);
@@ -144,7 +153,7 @@ int image_copy_settle(const char *target, enum settled *out, struct err *err)
     (void)err;
     snprintf(part, sizeof part, "%s.part", target);
     *out = SETTLED_NOT_DONE;
-    if (file_exists(target))
+    if (finished(target))
         *out = SETTLED_DONE;
     else if (file_exists(part) && (fd = image_part_open(part, O_RDWR, NULL)) < 0)
         *out = SETTLED_BUSY;

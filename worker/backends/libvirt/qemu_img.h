@@ -13,7 +13,7 @@ struct image_copy {
 
 /* qcow2 to qcow2, as the step's arguments image, target, size, before and total say; the names are the step's. */
 struct image_copy image_copy_asked(const struct step *step);
-/* Flattens `source` with its backing files into `target`. A target that exists is finished work of an earlier attempt. */
+/* Flattens `source` with its backing files into `target`. A target that is not empty is finished work of an earlier attempt. */
 int image_copy(const struct step_run *run, struct chain_lease *lease, const struct image_copy *copy, struct err *err);
 int image_copy_undo(const char *target, struct err *err); /* ERR_RETRY while a leftover child still writes it */
 int image_copy_settle(const char *target, enum settled *out, struct err *err);

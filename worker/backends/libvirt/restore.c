@@ -4,6 +4,7 @@
 #include "base/text.h"
 #include "worker/backends/libvirt/backup.h"
 #include "worker/backends/libvirt/domain_edit.h"
+#include "worker/backends/libvirt/given_definition.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -18,6 +19,7 @@ void restore_end(struct restore *restore)
         free(restore->disks[i].target);
         free(restore->disks[i].format);
         free(restore->disks[i].place);
+        free(restore->disks[i].room);
     }
     free(restore->disks);
     free(restore->point_folder);
@@ -116,11 +118,17 @@ int restore_add_check(struct restore *restore, const char *room_folder, struct p
 
     if (!names)
         return err_memory(err, "disks");
-    return plan_add(plan, &step_restore_check, err, "repository", restore->repository.path, "source",
-                    restore->params->source, "point", restore->point.id, "chain_folder", restore->chain_folder, "disks",
-                    names, "room", room_folder, NULL)
-               ? 0
-               : -1;
+    struct step *step = plan_add(plan, &step_restore_check, err, "repository", restore->repository.path, "source",
+                                 restore->params->source, "point", restore->point.id, "chain_folder",
+                                 restore->chain_folder, "disks", names, "room", room_folder, NULL);
+    for (size_t i = 0; step && i < restore->disk_count; i++) {
+        char key[160];
+
+        snprintf(key, sizeof key, RESTORE_ROOM "%.128s", restore->disks[i].name);
+        if (restore->disks[i].room && facts_set(&step->args, key, restore->disks[i].room, err) < 0)
+            return -1;
+    }
+    return step ? 0 : -1;
 }
 
 int restore_add_disks(struct restore *restore, struct plan *plan, struct err *err)
@@ -142,14 +150,15 @@ int restore_add_disks(struct restore *restore, struct plan *plan, struct err *er
     return 0;
 }
 
-/* ---- the definition of a new domain ---- */
+/* ---- the files of a new domain ---- */
 
 int restore_place_disks(struct restore *restore, const char *folder, struct err *err)
 {
     for (size_t i = 0; i < restore->disk_count; i++) {
         struct text path = {0};
 
-        free(restore->disks[i].target);
+        if (restore->disks[i].target)
+            continue;
         text_addf(&path, "%s/%s.%s", folder, restore->disks[i].name, restore->disks[i].format);
         restore->disks[i].target = text_take(&path);
         if (!restore->disks[i].target)
@@ -158,7 +167,9 @@ int restore_place_disks(struct restore *restore, const char *folder, struct err 
     return 0;
 }
 
-static int load_definition(const struct restore *restore, xmlDocPtr *out, struct err *err)
+/* ---- the definition of a new domain ---- */
+
+int restore_saved_definition(const struct restore *restore, xmlDocPtr *out, struct err *err)
 {
     CLEANUP(freep) char *text = NULL;
     char path[PATH_MAX];
@@ -172,6 +183,24 @@ static int load_definition(const struct restore *restore, xmlDocPtr *out, struct
     return xml_parse(text, "saved definition", out, err);
 }
 
+static int load_given(const struct restore *restore, xmlDocPtr *out, struct err *err)
+{
+    CLEANUP(strings_clear) struct strings disks = {0};
+    CLEANUP(xml_freep) xmlDocPtr saved = NULL;
+
+    for (size_t i = 0; i < restore->disk_count; i++)
+        if (strings_add(&disks, restore->disks[i].name, err) < 0)
+            return -1;
+    if (restore_saved_definition(restore, &saved, err) < 0)
+        return -1;
+    return given_definition(restore->params->xml, &disks, saved, out, err);
+}
+
+static int load_definition(const struct restore *restore, xmlDocPtr *out, struct err *err)
+{
+    return restore->params->xml ? load_given(restore, out, err) : restore_saved_definition(restore, out, err);
+}
+
 static int edit(struct restore *restore, const char *folder, xmlDocPtr doc, struct err *err)
 {
     CLEANUP(freep) struct edit_disk *disks = calloc(restore->disk_count + 1, sizeof *disks);
@@ -182,6 +211,7 @@ static int edit(struct restore *restore, const char *folder, xmlDocPtr doc, stru
         .disks = disks,
         .disk_count = restore->disk_count,
         .networks = &restore->params->map_network,
+        .machines = &restore->params->map_machine,
         .new_identity = restore->params->new_identity,
         .nvram = restore->point.nvram != NULL,
     };

@@ -8,8 +8,11 @@
 #include "crypto/digest.h"
 #include "worker/backends/libvirt/backup.h"
 #include "worker/backends/libvirt/chain_files.h"
+#include "worker/backends/libvirt/restore.h"
 
+#include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 struct check {
     const struct step_run *run;
@@ -70,22 +73,54 @@ static int check_sums(struct check *check, struct err *err)
     return 0;
 }
 
-/* After a restart of the worker part of the room is taken by what was restored already. */
-static int check_room(struct check *check, struct err *err)
+static const char *room_of(const struct check *check, size_t i)
 {
-    const char *folder = step_arg(check->step, "room");
+    char key[160];
+
+    snprintf(key, sizeof key, RESTORE_ROOM "%.128s", check->files.items[i].disk->name);
+    return facts_get_or(&check->step->args, key, step_arg(check->step, "room"));
+}
+
+static bool same_system(const char *a, const char *b)
+{
+    struct stat one, other;
+
+    return strcmp(a, b) == 0 || (stat(a, &one) == 0 && stat(b, &other) == 0 && one.st_dev == other.st_dev);
+}
+
+static int check_folder(const char *folder, int64_t need_bytes, struct err *err)
+{
     int64_t free_bytes, total;
     char need_text[32], free_text[32];
 
-    if (facts_get(check->run->known, "restoring"))
-        return 0;
     if (file_free_space(folder, &free_bytes, &total, err) < 0)
         return -1;
-    if (free_bytes >= check->files.bytes)
+    if (free_bytes >= need_bytes)
         return 0;
     return err_set(err, ERR_PERMANENT, "%s: no room: the restored disks need %s, it has %s", folder,
-                   format_size(check->files.bytes, need_text, sizeof need_text),
+                   format_size(need_bytes, need_text, sizeof need_text),
                    format_size(free_bytes, free_text, sizeof free_text));
+}
+
+/* Each file system once. After a restart of the worker part of the room is taken by what was restored already. */
+static int check_room(struct check *check, struct err *err)
+{
+    if (facts_get(check->run->known, "restoring"))
+        return 0;
+    for (size_t i = 0; i < check->files.count; i++) {
+        const char *folder = room_of(check, i);
+        int64_t need_bytes = 0;
+        bool seen = false;
+
+        for (size_t k = 0; k < check->files.count; k++)
+            if (same_system(room_of(check, k), folder)) {
+                seen = seen || k < i;
+                need_bytes += check->files.items[k].disk->stored_bytes;
+            }
+        if (!seen && check_folder(folder, need_bytes, err) < 0)
+            return -1;
+    }
+    return 0;
 }
 
 static int execute(const struct step_run *run, const struct step *step, struct facts *learned, struct err *err)

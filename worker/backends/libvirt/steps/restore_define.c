@@ -10,11 +10,24 @@
 #include <stdio.h>
 #include <string.h>
 
+/* As planned: what is there now may be called otherwise. */
+static int place_as_planned(const struct step *step, struct restore *restore, struct err *err)
+{
+    for (size_t i = 0; i < restore->disk_count; i++) {
+        char key[160];
+
+        snprintf(key, sizeof key, RESTORE_FILE "%.128s", restore->disks[i].name);
+        if (string_set(&restore->disks[i].target, facts_get(&step->args, key), err) < 0)
+            return -1;
+    }
+    return 0;
+}
+
 static int definition(const struct step_run *run, const struct step *step, xmlDocPtr *out, struct err *err)
 {
     CLEANUP(restore_end) struct restore restore = {0};
 
-    if (restore_open(&restore, run->backend, run->job, err) < 0)
+    if (restore_open(&restore, run->backend, run->job, err) < 0 || place_as_planned(step, &restore, err) < 0)
         return -1;
     return restore_definition(&restore, step_arg(step, "folder"), out, err);
 }

@@ -1,8 +1,9 @@
 /*
- * backup.restore to a new domain: check · folder · disk … · define · [start]. What is in place is in restore_in_place.c.
+ * backup.restore to a new domain: check · folder · [reserve …] · disk … · define · [start]. What is in place is in restore_in_place.c.
  *
  * All files of the new domain are in one new folder, <directory>/<name>: it is ours as a whole, nothing that was there before can be hit, and undo takes away
- * exactly what we made. The definition is the saved one, edited (domain_edit.h); planning builds and shows it, and asks the host whether it can run it.
+ * exactly what we made. Disks that are asked for elsewhere (restore_places.h) are files that are not there before. The definition is the saved or the given one,
+ * edited (domain_edit.h); planning builds and shows it, and asks the host whether it can run it.
  */
 #include "base/file.h"
 #include "model/status.h"
@@ -64,6 +65,26 @@ static int check_machine(struct restore *restore, xmlDocPtr doc, struct err *err
     return -1;
 }
 
+/* What libvirt finds wrong with it, before anything is touched. That it cannot show a command for it (a disk is not there yet …) is no reason. */
+static int check_given(struct restore *restore, xmlDocPtr doc, struct err *err)
+{
+    CLEANUP(freep) char *xml = NULL;
+    CLEANUP(freep) char *command = NULL;
+
+    if (!restore->params->xml)
+        return 0;
+    if (xml_format(doc, &xml, err) < 0)
+        return -1;
+    command = virConnectDomainXMLToNative(restore->backend->connection, "qemu-argv", xml, 0);
+    int code = command ? VIR_ERR_OK : libvirt_code();
+    if (code != VIR_ERR_XML_ERROR && code != VIR_ERR_XML_DETAIL && code != VIR_ERR_CONFIG_UNSUPPORTED)
+        return 0;
+    libvirt_err(err, "this host does not take the given definition");
+    if (err)
+        err->kind = ERR_PERMANENT;
+    return -1;
+}
+
 static int check_network(virConnectPtr connection, xmlNodePtr source, struct err *err)
 {
     CLEANUP(xml_string_freep) xmlChar *name = xmlGetProp(source, BAD_CAST "network");
@@ -95,6 +116,14 @@ static int check_networks(struct restore *restore, xmlDocPtr doc, struct err *er
 
 /* ---- the plan ---- */
 
+static int add_reservations(const struct restore *restore, struct plan *plan, struct err *err)
+{
+    for (size_t i = 0; i < restore->disk_count; i++)
+        if (restore->disks[i].room && !plan_add(plan, &step_restore_reserve, err, "file", restore->disks[i].target, NULL))
+            return -1;
+    return 0;
+}
+
 static int add_define(struct restore *restore, const char *folder, struct plan *plan, struct err *err)
 {
     CLEANUP(freep) char *nvram = NULL;
@@ -104,10 +133,16 @@ static int add_define(struct restore *restore, const char *folder, struct plan *
                        restore->point.nvram);
     if (restore->point.nvram && asprintf(&nvram, "%s/%s", restore->point_folder, restore->point.nvram) < 0)
         return err_memory(err, "nvram");
-    return plan_add(plan, &step_restore_define, err, "folder", folder, "name", restore->params->new_name, "uuid",
-                    restore->job->target.id, "nvram", nvram, NULL)
-               ? 0
-               : -1;
+    struct step *step = plan_add(plan, &step_restore_define, err, "folder", folder, "name", restore->params->new_name,
+                                 "uuid", restore->job->target.id, "nvram", nvram, NULL);
+    for (size_t i = 0; step && i < restore->disk_count; i++) {
+        char key[160];
+
+        snprintf(key, sizeof key, RESTORE_FILE "%.128s", restore->disks[i].name);
+        if (restore->disks[i].room && facts_set(&step->args, key, restore->disks[i].target, err) < 0)
+            return -1;
+    }
+    return step ? 0 : -1;
 }
 
 int plan_restore_new(struct restore *restore, struct plan *plan, struct err *err)
@@ -118,14 +153,16 @@ int plan_restore_new(struct restore *restore, struct plan *plan, struct err *err
     if (!restore->params->new_name || !name_valid_domain(restore->params->new_name))
         return err_set(err, ERR_PERMANENT, "a name for the new domain is needed");
     if (refuse_existing(restore, err) < 0 || choose_folder(restore, folder, err) < 0 ||
-        restore_definition(restore, folder, &doc, err) < 0 || check_machine(restore, doc, err) < 0 ||
-        check_networks(restore, doc, err) < 0)
+        restore_place_asked(restore, err) < 0 || restore_definition(restore, folder, &doc, err) < 0 ||
+        check_machine(restore, doc, err) < 0 || check_networks(restore, doc, err) < 0 ||
+        check_given(restore, doc, err) < 0)
         return -1;
     snprintf(room, sizeof room, "%s", folder);
     *strrchr(room, '/') = '\0';
     if (restore_add_check(restore, room, plan, err) < 0 ||
         !plan_add(plan, &step_restore_folder, err, "folder", folder, "point", restore->point.id, NULL) ||
-        restore_add_disks(restore, plan, err) < 0 || add_define(restore, folder, plan, err) < 0)
+        add_reservations(restore, plan, err) < 0 || restore_add_disks(restore, plan, err) < 0 ||
+        add_define(restore, folder, plan, err) < 0)
         return -1;
     if (restore->params->start != START_NO && !plan_add(plan, &step_restore_start, err, "paused",
                                                         restore->params->start == START_PAUSED ? "yes" : NULL, NULL))

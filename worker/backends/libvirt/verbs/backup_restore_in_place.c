@@ -76,7 +76,12 @@ static int place_disk(const struct restore *restore, const struct domain_disks *
     disk->place = strdup(live->source);
     disk->format = strdup(live->format ? live->format : "raw");
     disk->target = text_take(&target);
-    return disk->place && disk->format && disk->target ? 0 : err_memory(err, disk->name);
+    disk->room = strdup(live->source);
+    if (!disk->place || !disk->format || !disk->target || !disk->room)
+        return err_memory(err, disk->name);
+    char *slash = strrchr(disk->room, '/');
+    slash[slash == disk->room] = '\0';
+    return 0;
 }
 
 static int place_disks(struct restore *restore, virDomainPtr domain, struct err *err)

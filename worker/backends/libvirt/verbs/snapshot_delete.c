@@ -375,6 +375,17 @@ static int choose(struct deletion *deletion, const struct params_snapshot_delete
     return snapshots_subtree(&deletion->all, params->name, params->scope == SCOPE_CHILDREN, &deletion->doomed, err);
 }
 
+/* A point whose snapshot is no more, or whose name another has by now, is none any more. */
+static int note_gone(const struct params_snapshot_delete *params, struct plan *plan, struct err *err)
+{
+    char key[64];
+
+    snprintf(key, sizeof key, "owner:%.36s", params->point ? params->point : "");
+    if (params->point && facts_set(&plan->facts, key, params->name, err) < 0)
+        return -1;
+    return facts_set(&plan->facts, "gone", "1", err);
+}
+
 int plan_snapshot_delete(struct backend *base, const struct job *job, struct plan *plan, struct err *err)
 {
     const struct params_snapshot_delete *params = job->params;
@@ -387,8 +398,9 @@ int plan_snapshot_delete(struct backend *base, const struct job *job, struct pla
     if (libvirt_domain(libvirt_of(base), job->target.id, &domain, err) < 0 ||
         begin(libvirt_of(base), domain, plan, &deletion, err) < 0)
         return -1;
-    if (!snapshots_find(&deletion.all, params->name))
-        return facts_set(&plan->facts, "gone", "1", err);
+    const struct snapshot_info *info = snapshots_find(&deletion.all, params->name);
+    if (!info || (params->point && (!info->owner || strcmp(info->owner, params->point) != 0)))
+        return note_gone(params, plan, err);
     deletion.metadata_only = params->metadata_only;
     deletion.foreign = params->foreign;
     if (libvirt_no_foreign_job(domain, err) < 0 || expect_check(domain, job, err) < 0 ||
