@@ -10,9 +10,11 @@
 #include "base/file.h"
 #include "base/process.h"
 #include "base/text.h"
+#include "worker/backends/libvirt/export.h"
 
 #include <arpa/inet.h>
 #include <endian.h>
+#include <libvirt/libvirt-qemu.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -362,6 +364,41 @@ static void they_are_cut_when_it_is_done(void **state)
     next_backup_is_right();
 }
 
+/* ---- a server without an export ---- */
+
+/* As a libvirt leaves it that died between the end of the job and that of the server: QEMU has one, and takes no other. */
+static void leave_a_server(void)
+{
+    char command[PATH_MAX + 128], *answer = NULL;
+
+    snprintf(
+        command, sizeof command,
+        "{\"execute\": \"nbd-server-start\", \"arguments\": {\"addr\": {\"type\": \"unix\", \"data\": {\"path\": \"%s.left\"}}}}",
+        socket_path);
+    assert_int_equal(virDomainQemuMonitorCommand(rig.domain, command, &answer, 0), 0);
+    assert_null(strstr(answer, "error"));
+    free(answer);
+}
+
+static void be_done(void)
+{
+    rig.told_to_end = true;
+}
+
+static void a_server_that_was_left_hinders_nobody(void **state)
+{
+    const struct export_server server = {.socket = socket_path};
+    struct err err = {0};
+
+    (void)state;
+    leave_a_server();
+    assert_int_equal(export_abort(rig.domain, rig.root, &server, &err), 0); /* the step that ends one, once more */
+    leave_a_server();
+    succeeds(export_job(EXPORT_FULL, AT_SOCKET), be_done);
+    nothing_is_left(1);
+    next_backup_is_right();
+}
+
 /* ---- scratch ---- */
 
 /* The guest overwrites 8 MiB of what is exported. */
@@ -470,6 +507,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(they_are_cut_when_it_is_done),
         cmocka_unit_test(scratch_reaches_its_limit),
         cmocka_unit_test(scratch_is_full),
+        cmocka_unit_test(a_server_that_was_left_hinders_nobody),
     };
 
     if (!rig_possible()) {

@@ -188,12 +188,26 @@ static const char *unknown_checkpoint(virDomainPtr domain, const struct step *st
 }
 
 /* Never with a client: see export_abort(). */
-static bool nobody_connected(const struct step *step)
+static bool nobody_connected(const struct export_server *server)
 {
-    const struct export_server server = export_server_of(step);
     struct connections seen;
 
-    return (server.socket || server.address) && export_clients(&server, &seen) <= 0;
+    return (server->socket || server->address) && export_clients(server, &seen) <= 0;
+}
+
+static bool knows_of_none(virDomainPtr domain)
+{
+    enum running_backup running;
+    int operation;
+
+    return backup_running(domain, "", &running, NULL) == 0 && running == BACKUP_NONE &&
+           libvirt_slot(domain, &operation) == SLOT_FREE;
+}
+
+bool backup_stop_server_left(virDomainPtr domain, const struct export_server *server)
+{
+    return knows_of_none(domain) && nobody_connected(server) &&
+           tell(domain, "nbd-server-stop", NULL); /* QEMU refuses where there is none */
 }
 
 void backup_cut_clients(virDomainPtr domain)
@@ -211,13 +225,11 @@ void backup_cut_clients(virDomainPtr domain)
 
 bool backup_remove_left(virDomainPtr domain, const struct step *step)
 {
-    enum running_backup running;
-    int operation;
+    const struct export_server server = export_server_of(step);
 
-    if (backup_running(domain, "", &running, NULL) < 0 || running != BACKUP_NONE ||
-        libvirt_slot(domain, &operation) != SLOT_FREE)
+    if (!knows_of_none(domain))
         return false;
-    if (nobody_connected(step)) /* QEMU refuses where there is none */
-        tell(domain, "nbd-server-stop", NULL);
-    return end_jobs(domain, step_arg(step, "disks")) + clean_nodes(domain, step, unknown_checkpoint(domain, step)) > 0;
+    int count = backup_stop_server_left(domain, &server);
+    count += end_jobs(domain, step_arg(step, "disks"));
+    return count + clean_nodes(domain, step, unknown_checkpoint(domain, step)) > 0;
 }

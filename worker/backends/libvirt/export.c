@@ -218,8 +218,10 @@ int export_abort(virDomainPtr domain, const char *folder, const struct export_se
 
     if (backup_running(domain, folder, &running, err) < 0)
         return -1;
-    if (running != BACKUP_OURS)
+    if (running != BACKUP_OURS) {
+        backup_stop_server_left(domain, server);
         return 0;
+    }
     if (server->socket && export_noted(folder, "free"))
         unlink(inner_of(server));
     backup_cut_clients(domain);

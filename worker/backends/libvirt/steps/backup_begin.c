@@ -96,10 +96,10 @@ static int begin(virDomainPtr domain, const struct step *step, const char *subje
     if (virDomainBackupBegin(domain, xml, checkpoint, VIR_DOMAIN_BACKUP_BEGIN_REUSE_EXTERNAL) == 0)
         return 0;
     libvirt_err(err, "backup of %s", subject);
-    if (err->code == VIR_ERR_INTERNAL_ERROR && facts_get(&step->args, "server") && !backup_remove_left(domain, step))
-        return refuse_server(step, err);
-    if (err->code != VIR_ERR_INTERNAL_ERROR || !backup_remove_left(domain, step))
+    if (err->code != VIR_ERR_INTERNAL_ERROR)
         return -1;
+    if (!backup_remove_left(domain, step))
+        return facts_get(&step->args, "server") ? refuse_server(step, err) : -1;
     *err = (struct err){0};
     return virDomainBackupBegin(domain, xml, checkpoint, VIR_DOMAIN_BACKUP_BEGIN_REUSE_EXTERNAL) == 0
                ? 0
