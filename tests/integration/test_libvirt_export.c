@@ -364,20 +364,40 @@ static void they_are_cut_when_it_is_done(void **state)
     next_backup_is_right();
 }
 
-/* ---- a server without an export ---- */
+/* ---- what a libvirt leaves that died while it took in the end of an export ---- */
 
-/* As a libvirt leaves it that died between the end of the job and that of the server: QEMU has one, and takes no other. */
+static char *tell_qemu(const char *format, ...)
+{
+    char command[PATH_MAX + 256], *answer = NULL;
+    va_list arguments;
+
+    va_start(arguments, format);
+    vsnprintf(command, sizeof command, format, arguments);
+    va_end(arguments);
+    assert_int_equal(virDomainQemuMonitorCommand(rig.domain, command, &answer, 0), 0);
+    if (strstr(answer, "\"error\""))
+        fail_msg("%s: %s", command, answer);
+    return answer;
+}
+
+/* QEMU has one, and takes no other. */
 static void leave_a_server(void)
 {
-    char command[PATH_MAX + 128], *answer = NULL;
-
-    snprintf(
-        command, sizeof command,
+    free(tell_qemu(
         "{\"execute\": \"nbd-server-start\", \"arguments\": {\"addr\": {\"type\": \"unix\", \"data\": {\"path\": \"%s.left\"}}}}",
-        socket_path);
-    assert_int_equal(virDomainQemuMonitorCommand(rig.domain, command, &answer, 0), 0);
-    assert_null(strstr(answer, "error"));
-    free(answer);
+        socket_path));
+}
+
+/* It stands on the disk, which so takes no snapshot. */
+static void leave_scratch(const char *folder)
+{
+    must(sh("mkdir -p %s && chmod 777 %s && qemu-img create -q -f qcow2 %s/vda.qcow2 16M && chmod 666 %s/vda.qcow2",
+            folder, folder, folder, folder));
+    free(tell_qemu(
+        "{\"execute\": \"blockdev-add\", \"arguments\": {\"driver\": \"file\", \"node-name\": \"left-storage\", \"filename\": \"%s/vda.qcow2\"}}",
+        folder));
+    free(tell_qemu(
+        "{\"execute\": \"blockdev-add\", \"arguments\": {\"driver\": \"qcow2\", \"node-name\": \"left-format\", \"file\": \"left-storage\"}}"));
 }
 
 static void be_done(void)
@@ -385,14 +405,20 @@ static void be_done(void)
     rig.told_to_end = true;
 }
 
-static void a_server_that_was_left_hinders_nobody(void **state)
+static void what_a_dead_libvirt_left_hinders_nobody(void **state)
 {
     const struct export_server server = {.socket = socket_path};
+    CLEANUP(freep) char *nodes = NULL;
+    char folder[PATH_MAX];
     struct err err = {0};
 
     (void)state;
+    snprintf(folder, sizeof folder, "%s/left", rig.root);
     leave_a_server();
-    assert_int_equal(export_abort(rig.domain, rig.root, &server, &err), 0); /* the step that ends one, once more */
+    leave_scratch(folder);
+    assert_int_equal(export_abort(rig.domain, folder, &server, &err), 0); /* the step that ends one, once more */
+    nodes = tell_qemu("{\"execute\": \"query-named-block-nodes\", \"arguments\": {\"flat\": true}}");
+    assert_null(strstr(nodes, "left-"));
     leave_a_server();
     succeeds(export_job(EXPORT_FULL, AT_SOCKET), be_done);
     nothing_is_left(1);
@@ -507,7 +533,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(they_are_cut_when_it_is_done),
         cmocka_unit_test(scratch_reaches_its_limit),
         cmocka_unit_test(scratch_is_full),
-        cmocka_unit_test(a_server_that_was_left_hinders_nobody),
+        cmocka_unit_test(what_a_dead_libvirt_left_hinders_nobody),
     };
 
     if (!rig_possible()) {

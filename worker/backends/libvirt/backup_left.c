@@ -138,7 +138,7 @@ static int remove_bitmaps(virDomainPtr domain, json_t *nodes, const char *disks,
     return count;
 }
 
-/* Of all that is below `place`: QEMU refuses for what it uses. What stands on a file goes before the file. */
+/* Of all that is below `place`: QEMU refuses for what it uses. */
 static int close_files(virDomainPtr domain, json_t *nodes, const char *place, bool storage)
 {
     json_t *node;
@@ -153,6 +153,12 @@ static int close_files(virDomainPtr domain, json_t *nodes, const char *place, bo
             count += tell(domain, "blockdev-del", json_pack("{s:s}", "node-name", text_of(node, "node-name")));
     }
     return count;
+}
+
+/* What stands on a file goes before the file. */
+static int close_below(virDomainPtr domain, json_t *nodes, const char *place)
+{
+    return close_files(domain, nodes, place, false) + close_files(domain, nodes, place, true);
 }
 
 /* Where all backups of the domain in this repository are: two above the folder of one of them. Empty: nowhere. */
@@ -174,7 +180,7 @@ static int clean_nodes(virDomainPtr domain, const struct step *step, const char 
 
     place_of(step_arg(step, "folder"), place);
     if (place[0])
-        count += close_files(domain, nodes, place, false) + close_files(domain, nodes, place, true);
+        count += close_below(domain, nodes, place);
     return count;
 }
 
@@ -204,10 +210,18 @@ static bool knows_of_none(virDomainPtr domain)
            libvirt_slot(domain, &operation) == SLOT_FREE;
 }
 
-bool backup_stop_server_left(virDomainPtr domain, const struct export_server *server)
+static bool stop_server(virDomainPtr domain, const struct export_server *server)
 {
-    return knows_of_none(domain) && nobody_connected(server) &&
-           tell(domain, "nbd-server-stop", NULL); /* QEMU refuses where there is none */
+    return nobody_connected(server) && tell(domain, "nbd-server-stop", NULL); /* QEMU refuses where there is none */
+}
+
+void export_remove_left(virDomainPtr domain, const char *folder, const struct export_server *server)
+{
+    if (!knows_of_none(domain))
+        return;
+    stop_server(domain, server);
+    json_auto_t *nodes = ask(domain, "query-named-block-nodes", json_pack("{s:b}", "flat", 1));
+    close_below(domain, nodes, folder);
 }
 
 void backup_cut_clients(virDomainPtr domain)
@@ -229,7 +243,7 @@ bool backup_remove_left(virDomainPtr domain, const struct step *step)
 
     if (!knows_of_none(domain))
         return false;
-    int count = backup_stop_server_left(domain, &server);
+    int count = stop_server(domain, &server);
     count += end_jobs(domain, step_arg(step, "disks"));
     return count + clean_nodes(domain, step, unknown_checkpoint(domain, step)) > 0;
 }

@@ -10,7 +10,10 @@ struct step;
  * job on the domain. Waits some seconds for a job to end. True: something was there and is gone.
  */
 bool backup_remove_left(virDomainPtr domain, const struct step *step);
-/* The same of the server alone, whose libvirt died between the end of an export's job and the server's: no other export can begin. Never while somebody is connected to it. */
-bool backup_stop_server_left(virDomainPtr domain, const struct export_server *server);
+/*
+ * The same of an export whose libvirt died while it took in the end: the server, by which no other export can begin (never while somebody is connected to it), and the scratch files in
+ * `folder`, open, by which the guest's disk takes no snapshot.
+ */
+void export_remove_left(virDomainPtr domain, const char *folder, const struct export_server *server);
 /* Of the export that runs: its clients are disconnected, and nothing is exported any more. */
 void backup_cut_clients(virDomainPtr domain);

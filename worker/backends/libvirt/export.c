@@ -219,7 +219,7 @@ int export_abort(virDomainPtr domain, const char *folder, const struct export_se
     if (backup_running(domain, folder, &running, err) < 0)
         return -1;
     if (running != BACKUP_OURS) {
-        backup_stop_server_left(domain, server);
+        export_remove_left(domain, folder, server);
         return 0;
     }
     if (server->socket && export_noted(folder, "free"))
