@@ -201,10 +201,7 @@ static int start_api(const struct coordinator_options *kept, const struct secret
 static enum request_answer ask_api(void *context, const struct caller *caller, const char *key, const char *body,
                                    char *why, size_t size)
 {
-    static const enum request_answer answers[] = {
-        [ASKED_TAKEN] = REQUEST_TAKEN, [ASKED_REFUSED] = REQUEST_REFUSED, [ASKED_LATER] = REQUEST_LATER};
-
-    return answers[api_ask(context, caller, key, body, why, size)];
+    return api_ask(context, caller, key, body, why, size);
 }
 
 static int serve(const struct coordinator_options *kept, struct watcher *watcher, struct err *err)

@@ -25,9 +25,9 @@ json_t *plans_time(int64_t ms)
 
 json_t *plans_record(const struct record_type *type, const void *record)
 {
-    CLEANUP(freep) char *text = NULL;
+    json_t *json = record_json(type, record, NULL);
 
-    return record_to_json(type, record, false, &text, NULL) == 0 ? json_loads(text, 0, NULL) : json_null();
+    return json ? json : json_null();
 }
 
 json_t *plans_run_json(const char *id, const struct run *run)

@@ -41,18 +41,6 @@ static void drop_what_is_not_said(json_t *object, const json_t *defaults)
     }
 }
 
-static json_t *json_of(const struct record_type *type, const void *record, struct err *err)
-{
-    CLEANUP(freep) char *text = NULL;
-
-    if (record_to_json(type, record, false, &text, err) < 0)
-        return NULL;
-    json_t *json = json_loads(text, 0, NULL);
-    if (!json)
-        err_memory(err, "request");
-    return json;
-}
-
 static json_t *params_of(const struct request *request, struct err *err)
 {
     const struct record_type *type = op_info((enum op)request->op)->params;
@@ -63,8 +51,8 @@ static json_t *params_of(const struct request *request, struct err *err)
     if (!request->params)
         return json_object();
     record_defaults(type, usual);
-    json_auto_t *defaults = json_of(type, usual, err);
-    json_t *params = defaults ? json_of(type, request->params, err) : NULL;
+    json_auto_t *defaults = record_json(type, usual, err);
+    json_t *params = defaults ? record_json(type, request->params, err) : NULL;
     record_clear(type, usual);
     if (params)
         drop_what_is_not_said(params, defaults);

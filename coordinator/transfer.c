@@ -30,14 +30,12 @@ static bool is_taken(int kind)
 
 static int add_entry(void *context, const struct ledger_entry *entry, struct err *err)
 {
-    CLEANUP(freep) char *text = NULL;
-
     if (entry->gone)
         return 0;
-    if (record_to_json(&ledger_entry_record, entry, false, &text, err) < 0)
+    json_t *record = record_json(&ledger_entry_record, entry, err);
+    if (!record)
         return -1;
-    json_t *record = json_loads(text, 0, NULL);
-    return record && json_array_append_new(context, record) == 0 ? 0 : err_memory(err, "export");
+    return json_array_append_new(context, record) == 0 ? 0 : err_memory(err, "export");
 }
 
 /* Only the version of each that counts. */

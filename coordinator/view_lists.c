@@ -163,8 +163,6 @@ static int target_item(struct view_reader *reader, sqlite3_stmt *row, void *cont
 {
     const struct selector *selector = context;
     struct inventory inventory = {0};
-    json_t *item = NULL;
-    int result;
 
     *out = NULL;
     if (view_decode(reader, &inventory_record, row, 1, &inventory, err) < 0)
@@ -173,12 +171,12 @@ static int target_item(struct view_reader *reader, sqlite3_stmt *row, void *cont
         inventory_clear(&inventory);
         return 0;
     }
-    result = view_record_json(&inventory_target_record, inventory.target, &item, err);
-    if (result == 0)
+    json_t *item = record_json(&inventory_target_record, inventory.target, err);
+    if (item)
         json_object_set_new(item, "default_repository",
                             default_repository(reader, view_text(row, 4), &inventory.target->labels));
     inventory_clear(&inventory);
-    if (result < 0)
+    if (!item)
         return -1;
     json_object_set_new(item, "at", view_time(sqlite3_column_int64(row, 2)));
     json_object_set_new(item, "host_alive", json_boolean(sqlite3_column_int(row, 3)));

@@ -34,7 +34,6 @@ int view_bytes_json(struct view_reader *reader, const struct record_type *type, 
                     json_t **out, struct err *err);
 int view_decode(struct view_reader *reader, const struct record_type *type, sqlite3_stmt *statement, int column,
                 void *record, struct err *err);
-int view_record_json(const struct record_type *type, const void *record, json_t **out, struct err *err);
 json_t *view_time(int64_t ms); /* RFC 3339 or null */
 int view_limit(const struct view_filter *filter);
 int view_page(struct view_reader *reader, json_t *items, json_t *next, json_t **out,

@@ -76,16 +76,6 @@ int view_decode(struct view_reader *reader, const struct record_type *type, sqli
                        err);
 }
 
-int view_record_json(const struct record_type *type, const void *record, json_t **out, struct err *err)
-{
-    CLEANUP(freep) char *text = NULL;
-
-    if (record_to_json(type, record, false, &text, err) < 0)
-        return -1;
-    *out = json_loads(text, 0, NULL);
-    return *out ? 0 : err_memory(err, "view");
-}
-
 int view_bytes_json(struct view_reader *reader, const struct record_type *type, const void *data, size_t len,
                     json_t **out, struct err *err)
 {
@@ -95,9 +85,9 @@ int view_bytes_json(struct view_reader *reader, const struct record_type *type, 
         return err_memory(err, "view");
     if (wire_decode(reader->wire, type, data, len, VALUE_MAX, record, err) < 0)
         return -1;
-    int result = view_record_json(type, record, out, err);
+    *out = record_json(type, record, err);
     record_clear(type, record);
-    return result;
+    return *out ? 0 : -1;
 }
 
 int view_json(struct view_reader *reader, const struct record_type *type, sqlite3_stmt *statement, int column,

@@ -43,13 +43,11 @@ static inline void repository_endp(struct repository *repository)
 
 static int point_json(const struct restore_point *point, json_t *array, struct err *err)
 {
-    CLEANUP(freep) char *text = NULL;
-    json_t *item;
+    json_t *item = record_json(&restore_point_record, point, err);
 
-    if (record_to_json(&restore_point_record, point, false, &text, err) < 0)
+    if (!item)
         return -1;
-    item = json_loads(text, 0, NULL);
-    return item && json_array_append_new(array, item) == 0 ? 0 : err_memory(err, point->id);
+    return json_array_append_new(array, item) == 0 ? 0 : err_memory(err, point->id);
 }
 
 int local_restore_list(const char *path, json_t **out, struct err *err)

@@ -92,7 +92,10 @@ int string_set(char **field, const char *value,
 /* Index of `name` in a NULL-terminated list, or -1. */
 int name_index(const char *const *names, const char *name);
 
-/* JSON (text). Absent and empty optional fields are left out; times are RFC 3339; bytes are base64. Caller frees. */
+/* JSON (jansson's). Absent and empty optional fields are left out; times are RFC 3339; bytes are base64. Caller decrefs; NULL: err says why. */
+struct json_t;
+struct json_t *record_json(const struct record_type *type, const void *record, struct err *err);
+/* The same as text. Caller frees. */
 int record_to_json(const struct record_type *type, const void *record, bool indent, char **out, struct err *err);
 /* Strict: unknown keys, wrong types, values outside allow-lists or limits are ERR_PERMANENT naming the field path ("params.disks[1].mode: …"). out zeroed; freed on failure. */
 int record_from_json(const struct record_type *type, void *out, const char *json, size_t len, struct err *err);

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static json_t *record_json(const struct record_type *type, const void *record);
+static json_t *object_json(const struct record_type *type, const void *record);
 
 static json_t *time_json(int64_t ms)
 {
@@ -57,7 +57,7 @@ static json_t *list_json(const struct record_type *type, const struct list *list
     json_t *array = json_array();
 
     for (size_t i = 0; array && i < list->count; i++) {
-        if (json_array_append_new(array, record_json(type, (const char *)list->items + i * type->size)) < 0) {
+        if (json_array_append_new(array, object_json(type, (const char *)list->items + i * type->size)) < 0) {
             json_decref(array);
             return NULL;
         }
@@ -89,7 +89,7 @@ static json_t *params_json(const struct record_type *type, const void *record, c
 {
     const struct record_type *params_type = record_params_type(type, record);
 
-    return params_type ? record_json(params_type, params) : NULL;
+    return params_type ? object_json(params_type, params) : NULL;
 }
 
 static json_t *field_json(const struct record_type *type, const struct field *field, const void *record, const void *at)
@@ -103,15 +103,15 @@ static json_t *field_json(const struct record_type *type, const struct field *fi
     case FIELD_BYTES: return bytes_json(at);
     case FIELD_STRINGS: return strings_json(at);
     case FIELD_MAP: return map_json(at);
-    case FIELD_RECORD: return record_json(field->record, *(void *const *)at);
-    case FIELD_EMBEDDED: return record_json(field->record, at);
+    case FIELD_RECORD: return object_json(field->record, *(void *const *)at);
+    case FIELD_EMBEDDED: return object_json(field->record, at);
     case FIELD_RECORDS: return list_json(field->record, at);
     case FIELD_PARAMS: return params_json(type, record, *(void *const *)at);
     }
     return NULL;
 }
 
-static json_t *record_json(const struct record_type *type, const void *record)
+static json_t *object_json(const struct record_type *type, const void *record)
 {
     json_t *object = json_object();
 
@@ -127,12 +127,21 @@ static json_t *record_json(const struct record_type *type, const void *record)
     return object;
 }
 
-int record_to_json(const struct record_type *type, const void *record, bool indent, char **out, struct err *err)
+json_t *record_json(const struct record_type *type, const void *record, struct err *err)
 {
-    json_t *object = record_json(type, record);
+    json_t *object = object_json(type, record);
 
     if (!object)
-        return err_set(err, ERR_PERMANENT, "%s: has text that is not UTF-8, or no memory", type->name);
+        err_set(err, ERR_PERMANENT, "%s: has text that is not UTF-8, or no memory", type->name);
+    return object;
+}
+
+int record_to_json(const struct record_type *type, const void *record, bool indent, char **out, struct err *err)
+{
+    json_t *object = record_json(type, record, err);
+
+    if (!object)
+        return -1;
     char *text = json_dumps(object, indent ? JSON_INDENT(2) : JSON_COMPACT);
     json_decref(object);
     if (!text)

@@ -3,6 +3,8 @@
  * The HTTP API: JSON over libmicrohttpd, under /v1 (docs/openapi.yaml). Reads come from the view, one view_reader per HTTP thread; writes are handed to the coordinator.
  * Every request but GET /v1/health carries a bearer token. Nothing listens beyond loopback unless `listen` says so.
  */
+#include "coordinator/requests.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -42,11 +44,9 @@ int api_start(const struct api_config *config, struct coordinator *coordinator, 
 void api_stop(struct api *api);
 int api_port(const struct api *api); /* that it listens on */
 
-enum api_asked { ASKED_TAKEN, ASKED_REFUSED, ASKED_LATER };
-
 /*
  * POST /v1/jobs for one who asked in another way and whose token was checked there: the same rules, and the same job for the same key. `body` is its JSON. REFUSED: `why` says
  * so; LATER: nothing is known to be wrong with it, this coordinator cannot take it now. Any thread, one at a time (it keeps a view reader). Blocks as coordinator_submit does.
  */
-enum api_asked api_ask(struct api *api, const struct caller *caller, const char *key, const char *body, char *why,
-                       size_t size);
+enum request_answer api_ask(struct api *api, const struct caller *caller, const char *key, const char *body, char *why,
+                            size_t size);

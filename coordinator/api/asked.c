@@ -19,18 +19,18 @@ static bool may_pass(struct coordinator *coordinator, int status)
            (status == 404 && clock_real_ms() - state.started_at_ms < VIEW_MS);
 }
 
-static enum api_asked judge(struct api *api, const struct api_response *response, char *why, size_t size)
+static enum request_answer judge(struct api *api, const struct api_response *response, char *why, size_t size)
 {
     const char *hint = json_text(response->body, "hint"), *detail = json_text(response->body, "detail");
 
     if (response->status == 202)
-        return ASKED_TAKEN;
+        return REQUEST_TAKEN;
     snprintf(why, size, "%s%s%s", detail ? detail : "it was not answered", hint ? ". " : "", hint ? hint : "");
-    return may_pass(api->context.coordinator, response->status) ? ASKED_LATER : ASKED_REFUSED;
+    return may_pass(api->context.coordinator, response->status) ? REQUEST_LATER : REQUEST_REFUSED;
 }
 
-enum api_asked api_ask(struct api *api, const struct caller *caller, const char *key, const char *body, char *why,
-                       size_t size)
+enum request_answer api_ask(struct api *api, const struct caller *caller, const char *key, const char *body, char *why,
+                            size_t size)
 {
     struct api_request request = {.context = &api->context,
                                   .method = "POST",
@@ -47,12 +47,12 @@ enum api_asked api_ask(struct api *api, const struct caller *caller, const char 
         api_caller_fill(&request.caller, caller->token, caller->role, caller->classes, caller->selector, &err) < 0) {
         snprintf(why, size, "%s", err.text);
         api_request_clear(&request);
-        return ASKED_LATER;
+        return REQUEST_LATER;
     }
     request.caller.from = caller->from;
     request.reader = api->asking;
     api_dispatch_known(&request, &response);
-    enum api_asked asked = judge(api, &response, why, size);
+    enum request_answer asked = judge(api, &response, why, size);
     api_response_clear(&response);
     api_request_clear(&request);
     return asked;

@@ -234,15 +234,3 @@ bool api_flag(const struct api_request *request, const char *member)
 {
     return json_is_true(json_object_get(request->json, member));
 }
-
-json_t *record_json(const struct record_type *type, const void *record, struct err *err)
-{
-    CLEANUP(freep) char *text = NULL;
-
-    if (record_to_json(type, record, false, &text, err) < 0)
-        return NULL;
-    json_t *json = json_loads(text, 0, NULL);
-    if (!json)
-        err_memory(err, "record");
-    return json;
-}

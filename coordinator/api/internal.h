@@ -164,7 +164,6 @@ bool api_filter_target(struct api_request *request, struct api_response *respons
                        struct view_filter *filter);
 const char *json_text(const json_t *object, const char *member); /* NULL: absent or no string */
 int64_t json_int(const json_t *object, const char *member);      /* 0: absent */
-json_t *record_json(const struct record_type *type, const void *record, struct err *err);
 
 /* ---- replays (replay.c): answers of the last requests that changed something, by caller and Idempotency-Key ---- */
 

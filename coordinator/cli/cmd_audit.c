@@ -40,13 +40,12 @@ static void tell(struct cli *cli, const struct err *wrong)
 static void look(void *context, const struct audit *record, const struct err *wrong)
 {
     struct looking *looking = context;
-    char *text = NULL;
 
     tell(looking->cli, wrong);
-    if (!record->who || !wanted(looking, record) || record_to_json(&audit_record, record, false, &text, NULL) < 0)
+    json_t *json = record->who && wanted(looking, record) ? record_json(&audit_record, record, NULL) : NULL;
+    if (!json)
         return;
-    json_array_append_new(looking->found, json_loads(text, 0, NULL));
-    free(text);
+    json_array_append_new(looking->found, json);
     if ((int64_t)json_array_size(looking->found) > looking->limit)
         json_array_remove(looking->found, 0);
 }
