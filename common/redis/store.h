@@ -1,6 +1,6 @@
 #pragma once
 /*
- * What Fleetsnap keeps in Redis, as typed requests and answers over the functions in functions.lua (design.md "Redis"). Each x_command() builds the argv of one FCALL into
+ * What Fleetsnap keeps in Redis, as typed requests and answers over the functions in functions/ (design.md "Redis"). Each x_command() builds the argv of one FCALL into
  * a struct store_command; each x_answer() reads its reply. So the same call works pipelined (loop), synchronous (keeper, tests) and in tests without a server. Pure but
  * for allocation; any thread.
  *

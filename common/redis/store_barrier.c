@@ -1,4 +1,4 @@
-/* The votes of a consistency group. The words are those of functions.lua. */
+/* The votes of a consistency group. The words are those of functions/. */
 #include "redis/store_internal.h"
 
 #include <string.h>

@@ -2,7 +2,7 @@
 /* Private to common/redis: building an FCALL and reading the word that every function answers with. */
 #include "redis/store.h"
 
-extern const char store_functions_lua[]; /* functions.lua, compiled in */
+extern const char store_functions_lua[]; /* the files of functions/ as one text, compiled in */
 extern const char store_functions_lua_end[];
 
 void command_begin(struct store_command *command, const char *function);

@@ -1,4 +1,4 @@
-/* The life of one job in Redis: ticket, acquire, renew, finish. The order of arguments and the words of the answers are those of functions.lua. */
+/* The life of one job in Redis: ticket, acquire, renew, finish. The order of arguments and the words of the answers are those of functions/. */
 #include "base/clock.h"
 #include "redis/store_internal.h"
 

@@ -1,5 +1,5 @@
 /*
- * functions.lua on a real server of the test's own: every answer of every function, every call repeated, locks that run out, loss of memory, two hosts that want the
+ * The Redis functions on a real server of the test's own: every answer of every function, every call repeated, locks that run out, loss of memory, two hosts that want the
  * same target. Each test begins with an emptied server of which the leader (term 7) has written epoch 1.
  */
 #include "base/clock.h"
