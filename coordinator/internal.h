@@ -149,9 +149,10 @@ void log_bury(struct coordinator *coordinator, struct ledger_node *node,
               bool newest_too); /* tombstones for the older records of an id */
 void log_read(struct coordinator *coordinator, const struct kafka_record *record);
 void log_drop_drafts(struct coordinator *coordinator, int kind, const char *why); /* kind: enum err_kind of the answers */
-/* coordinator.c: what happens when the leadership changes, and when a record of ours has come back. */
-void coordinator_news(struct coordinator *coordinator, enum leadership_news news);
+/* confirm.c: what happens when a record of ours has come back. */
 void coordinator_confirmed(struct coordinator *coordinator, struct draft *draft);
+/* coordinator.c: what happens when the leadership changes. */
+void coordinator_news(struct coordinator *coordinator, enum leadership_news news);
 void coordinator_want_step_down(struct coordinator *coordinator, const char *why);
 void coordinator_dead_letter(struct coordinator *coordinator, struct dead_letter *letter); /* takes it over; any thread */
 struct dead_letter *dead_letter_of(const struct kafka_record *record, const char *reason, struct err *err);
