@@ -123,6 +123,11 @@ int plan_add_target(struct plan *plan, const struct inventory_target *target, st
     return 0;
 }
 
+size_t plan_size(const struct plan *plan)
+{
+    return HASH_COUNT(plan->targets);
+}
+
 /* ---- what is to be verified ---- */
 
 static bool proven(const struct restore_point *point, int depth)

@@ -24,6 +24,9 @@ int plan_add_target(struct plan *plan, const struct inventory_target *target, st
 /* For backup.verify: one backup of the fleet, in any order. Others ignore it. After the targets. */
 int plan_add_point(struct plan *plan, const struct restore_point *point, struct err *err);
 
+/* So many targets were taken. */
+size_t plan_size(const struct plan *plan);
+
 enum { PLAN_WHY = 200 };
 
 /* The run of that slot and its members, in the order of their turns. schedule NULL: manual, all at once. Caller clears both. */

@@ -4,18 +4,12 @@
  * nothing by itself: it reads ledger and view, asks those, and hands what they say to the desk. What it remembers is a cache of the ledger: a new leader's planner comes to the same.
  */
 #include "base/uuid.h"
-#include "coordinator/cron.h"
 #include "coordinator/internal.h"
 #include "coordinator/run.h"
 #include "coordinator/runs.h"
+#include "coordinator/timetable.h"
 
 struct planner_events;
-struct zone;
-
-struct compiled { /* beside each policy of the set */
-    struct zone *zone;
-    struct cron *crons; /* by schedule */
-};
 
 struct mark { /* the newest slot of "policy/schedule" that has a run, or was left out */
     UT_hash_handle hh;
@@ -46,7 +40,7 @@ struct planner {
     int64_t term; /* for which all below was read; 0: not leading */
     uint64_t fingerprint;
     struct policy_set policies;
-    struct compiled *compiled;
+    struct timetable *compiled; /* beside each policy of the set; zone NULL: it cannot be understood here */
     struct mark *marks;
     struct active *runs;
     struct world *world;   /* taken at the beginning of a round that needs it; NULL: not yet in this one */

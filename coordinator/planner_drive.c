@@ -391,14 +391,11 @@ static int load_now(struct planner *planner, struct run_load **out, struct err *
     return 0;
 }
 
-/* Those of high priority first, then the oldest. */
 static int compare_runs(struct active *a, struct active *b)
 {
-    if (a->run.priority != b->run.priority)
-        return a->run.priority > b->run.priority ? -1 : 1;
-    if (a->run.slot_ms != b->run.slot_ms)
-        return a->run.slot_ms < b->run.slot_ms ? -1 : 1;
-    return strcmp(a->id, b->id);
+    int order = run_order(&a->run, &b->run);
+
+    return order ? order : strcmp(a->id, b->id);
 }
 
 int planner_drive(struct planner *planner, int64_t now_ms, struct err *err)

@@ -5,30 +5,14 @@
 #include "coordinator/plan.h"
 #include "coordinator/planner.h"
 #include "coordinator/schedule.h"
-#include "coordinator/zone.h"
 
 #include <string.h>
 
 void planner_compiled_free(struct planner *planner)
 {
-    for (size_t i = 0; planner->compiled && i < planner->policies.count; i++) {
-        zone_free(planner->compiled[i].zone);
-        free(planner->compiled[i].crons);
-    }
+    for (size_t i = 0; planner->compiled && i < planner->policies.count; i++)
+        timetable_clear(&planner->compiled[i]);
     free(TAKE_PTR(planner->compiled));
-}
-
-static int compile_one(const struct policy *policy, struct compiled *out, struct err *err)
-{
-    out->crons = calloc(policy->schedules.count + 1, sizeof *out->crons);
-    if (!out->crons)
-        return err_memory(err, policy->name);
-    if (zone_open(policy->time_zone, &out->zone, err) < 0)
-        return err_wrap(err, "policy %s", policy->name);
-    for (size_t i = 0; i < policy->schedules.count; i++)
-        if (cron_parse(list_at(&policy->schedules, struct policy_schedule, i)->cron, &out->crons[i], err) < 0)
-            return err_wrap(err, "policy %s", policy->name);
-    return 0;
 }
 
 /* One that cannot be understood here (another tzdata) stops only itself: its zone stays NULL. */
@@ -39,10 +23,8 @@ int planner_compile(struct planner *planner, struct err *err)
         return err_memory(err, "planner");
     for (size_t i = 0; i < planner->policies.count; i++) {
         struct err why = {0};
-        if (compile_one(&planner->policies.items[i]->policy->policy, &planner->compiled[i], &why) == 0)
-            continue;
-        log_error("planner", "%s: its schedules stand still", why.text);
-        zone_free(TAKE_PTR(planner->compiled[i].zone));
+        if (timetable_read(&planner->policies.items[i]->policy->policy, &planner->compiled[i], &why) < 0)
+            log_error("planner", "%s: its schedules stand still", why.text);
     }
     return 0;
 }
@@ -65,7 +47,7 @@ static int fire_slot(struct planner *planner, const struct ledger_policy *policy
     return 0;
 }
 
-static int fire_schedule(struct planner *planner, const struct ledger_policy *policy, const struct compiled *compiled,
+static int fire_schedule(struct planner *planner, const struct ledger_policy *policy, const struct timetable *compiled,
                          size_t index, int64_t now_ms, struct err *err)
 {
     const struct policy_schedule *schedule = list_at(&policy->policy.schedules, struct policy_schedule, index);
@@ -84,7 +66,7 @@ static int fire_schedule(struct planner *planner, const struct ledger_policy *po
     return planner_set_mark(planner, policy->policy.name, schedule->name, seen_ms, err);
 }
 
-static void fire_policy(struct planner *planner, const struct ledger_policy *policy, const struct compiled *compiled,
+static void fire_policy(struct planner *planner, const struct ledger_policy *policy, const struct timetable *compiled,
                         int64_t now_ms)
 {
     struct err err = {0};

@@ -29,7 +29,7 @@ int plans_run_now(struct coordinator *coordinator, struct view_reader *reader, c
                   const char *name, char *out_run_id, struct err *err);
 /*
  * What would happen: of the policy of that name, or of the only one in `yaml` (then name is not looked at). The next `firings` slots with their members and turns, and what retention would
- * keep and delete now: {name, firings: [{schedule, slot, window_end_at, targets: [{name, target, host, due_at, expected_start_at, expected_end_at, skipped, expected_bytes}], expected_end_at, expected_bytes}], retention: [{target, name, points: [{id, created_at, size_bytes, keep, rule}]}]}.
+ * keep and delete now: {name, firings: [{schedule, slot, window_end_at, targets: [{name, target, host, due_at, expected_start_at, expected_end_at, limit, behind, cut, busy_now, skipped, expected_bytes}], timed, reach_ms, expected_end_at, expected_bytes}], retention: [{target, name, points: [{id, created_at, size_bytes, keep, rule}]}]}.
  * 1, 0, -1 as above.
  */
 int plans_preview(struct coordinator *coordinator, struct view_reader *reader, const char *name, const char *file,

@@ -1,18 +1,15 @@
-/* What a policy would do, by the code that does it; and which targets no policy protects. */
+/* What a policy would do, by the code that does it. */
 #include "base/clock.h"
 #include "base/err.h"
-#include "base/parse.h"
 #include "coordinator/expire.h"
 #include "coordinator/internal.h"
+#include "coordinator/outlook.h"
 #include "coordinator/plans.h"
 #include "coordinator/plans_json.h"
 #include "coordinator/policy.h"
 #include "coordinator/runs.h"
-#include "coordinator/schedule.h"
-#include "coordinator/timing.h"
 #include "coordinator/view_plan.h"
 #include "coordinator/world.h"
-#include "coordinator/zone.h"
 #include "model/inventory.h"
 #include "model/restore_point.h"
 
@@ -21,8 +18,6 @@
 #include <string.h>
 
 enum { FIRINGS_MAX = 100 };
-
-static const int64_t FAR_MS = 10LL * 366 * 24 * 3600 * 1000;
 
 /* ---- what a backup of each target will weigh: as much as the last one of its kind ---- */
 
@@ -61,35 +56,13 @@ static int64_t expected(const json_t *sizes, const char *target, int kind, bool 
 
 /* ---- firings ---- */
 
-struct firing {
-    const struct policy_schedule *schedule;
-    int64_t slot_ms;
-};
-
-/* The earliest slot of all schedules after each one's last. */
-static bool next_firing(const struct policy *policy, const struct cron *crons, const struct zone *zone,
-                        int64_t *last_ms, struct firing *out)
-{
-    size_t best = policy->schedules.count;
-    int64_t slot;
-
-    for (size_t i = 0; i < policy->schedules.count; i++)
-        if (schedule_next(&crons[i], zone, last_ms[i], last_ms[i] + FAR_MS, &slot) &&
-            (best == policy->schedules.count || slot < out->slot_ms)) {
-            best = i;
-            *out = (struct firing){list_at(&policy->schedules, struct policy_schedule, i), slot};
-        }
-    if (best == policy->schedules.count)
-        return false;
-    last_ms[best] = out->slot_ms;
-    return true;
-}
-
 struct preview {
     struct coordinator *coordinator;
     struct view_reader *reader;
-    struct world *world;
     const struct ledger_policy *policy;
+    struct policy_set others; /* all that are applied */
+    struct outlook *outlook;
+    struct strings busy; /* targets that have an open job of it now; sorted */
     json_t *sizes;
 };
 
@@ -98,86 +71,127 @@ static bool backs_up(const struct run *run, const struct run_member *member)
     return strcmp(run->operation, "backup.create") == 0 && !member->skipped;
 }
 
-static struct run_time *times_of(const struct preview *preview, const struct run *run, const struct list *members,
-                                 struct err *err)
+static int64_t took(void *context, const struct run *run, const struct run_member *member)
 {
-    CLEANUP(freep) struct run_time *times = calloc(members->count + 1, sizeof *times);
-    struct run_limits limits;
+    const struct preview *preview = context;
 
-    if (!times)
-        return err_memory(err, "preview"), NULL;
-    for (size_t i = 0; i < members->count; i++) {
-        const struct run_member *member = list_at(members, struct run_member, i);
-        times[i].duration_ms = backs_up(run, member) ? expected(preview->sizes, member->target, run->kind, true) : 0;
-    }
-    run_limits_of(&preview->coordinator->options, run, &preview->policy->policy, &limits);
-    return run_timing(run, &limits, members, times, err) < 0 ? NULL : TAKE_PTR(times);
+    return backs_up(run, member) ? expected(preview->sizes, member->target, run->kind, true) : 0;
 }
 
-static json_t *firing_json(const struct preview *preview, const struct run *run, const struct list *members,
-                           const struct run_time *times)
+static json_t *holders_json(const struct run_time *time)
+{
+    json_t *holders = json_array();
+
+    for (size_t i = 0; i < time->holder_count; i++)
+        json_array_append_new(holders, json_string(time->holders[i]));
+    return holders;
+}
+
+static json_t *member_json(const struct preview *preview, const struct outlook_run *its, size_t index, int64_t bytes)
+{
+    const struct run_member *member = list_at(&its->members.members, struct run_member, index);
+    const struct run_time *time = &its->times[index];
+    const struct run_seat seat = {.host = member->host, .repository = member->repository};
+    const char *skipped = member->skipped ? member->skipped
+                          : time->busy    ? "an earlier job of this policy would still be open on it"
+                                          : NULL;
+    char limit[200] = "";
+
+    if (time->full != LIMIT_NONE)
+        run_limit_text(time->full, &its->limits, its->run.policy, &seat, limit, sizeof limit);
+    return json_pack("{s:s, s:s?, s:s, s:o, s:o, s:o, s:b, s:s?, s:o, s:b, s:s?, s:s?, s:I}", "target", member->target,
+                     "name", member->name, "host", member->host, "due_at", plans_time(member->due_at_ms),
+                     "expected_start_at", plans_time(time->start_ms), "expected_end_at", plans_time(time->end_ms),
+                     "cut", time->cut, "limit", *limit ? limit : NULL, "behind", holders_json(time), "busy_now",
+                     strings_sorted_have(&preview->busy, member->target), "point", member->point, "skipped", skipped,
+                     "expected_bytes", (json_int_t)bytes);
+}
+
+static json_t *firing_json(const struct preview *preview, const struct outlook_run *its)
 {
     json_t *targets = json_array();
     int64_t total = 0, end_ms = 0;
 
-    for (size_t i = 0; i < members->count; i++) {
-        const struct run_member *member = list_at(members, struct run_member, i);
-        int64_t bytes = backs_up(run, member) ? expected(preview->sizes, member->target, run->kind, false) : 0;
+    for (size_t i = 0; i < its->members.members.count; i++) {
+        const struct run_member *member = list_at(&its->members.members, struct run_member, i);
+        bool works = backs_up(&its->run, member) && !its->times[i].busy;
+        int64_t bytes = works ? expected(preview->sizes, member->target, its->run.kind, false) : 0;
         total += bytes;
-        end_ms = times[i].end_ms > end_ms ? times[i].end_ms : end_ms;
-        json_array_append_new(targets, json_pack("{s:s, s:s?, s:s, s:o, s:o, s:o, s:s?, s:s?, s:I}", "target",
-                                                 member->target, "name", member->name, "host", member->host, "due_at",
-                                                 plans_time(member->due_at_ms), "expected_start_at",
-                                                 plans_time(times[i].start_ms), "expected_end_at",
-                                                 plans_time(times[i].end_ms), "point", member->point, "skipped",
-                                                 member->skipped, "expected_bytes", (json_int_t)bytes));
+        end_ms = its->times[i].end_ms > end_ms ? its->times[i].end_ms : end_ms;
+        json_array_append_new(targets, member_json(preview, its, i, bytes));
     }
-    return json_pack("{s:s, s:o, s:o, s:o, s:o, s:I}", "schedule", run->schedule, "slot", plans_time(run->slot_ms),
-                     "window_end_at", plans_time(run->window_end_at_ms), "expected_end_at", plans_time(end_ms),
+    return json_pack("{s:s, s:o, s:o, s:o, s:b, s:I, s:o, s:I}", "schedule", its->run.schedule, "slot",
+                     plans_time(its->run.slot_ms), "window_end_at", plans_time(its->run.window_end_at_ms),
+                     "expected_end_at", plans_time(end_ms), "timed", its->timed, "reach_ms", (json_int_t)its->reach_ms,
                      "targets", targets, "expected_bytes", (json_int_t)total);
 }
 
-static int add_firing(const struct preview *preview, const struct firing *firing, json_t *out, struct err *err)
+static int add_firing(struct preview *preview, int64_t first_ms, const struct firing *firing, json_t *out,
+                      struct err *err)
 {
-    CLEANUP(run_clear) struct run run = {0};
-    CLEANUP(run_members_clear) struct run_members members = {0};
+    CLEANUP(outlook_run_clear) struct outlook_run its = {0};
 
-    if (run_plan(preview->coordinator, preview->reader, preview->world, preview->policy, firing->schedule,
-                 firing->slot_ms, firing->slot_ms, &run, &members.members, err) < 0)
+    if (outlook_run(preview->outlook, first_ms, firing, took, preview, &its, err) < 0)
         return -1;
-    CLEANUP(freep) struct run_time *times = times_of(preview, &run, &members.members, err);
-    if (!times)
-        return -1;
-    return json_array_append_new(out, firing_json(preview, &run, &members.members, times)) < 0
-               ? err_memory(err, "preview")
-               : 0;
+    return json_array_append_new(out, firing_json(preview, &its)) < 0 ? err_memory(err, "preview") : 0;
 }
 
-static int add_firings(const struct preview *preview, int64_t count, json_t *out, struct err *err)
+static int add_firings(struct preview *preview, int64_t count, json_t *out, struct err *err)
+{
+    struct firing firing = {.slot_ms = clock_real_ms()};
+    int64_t first_ms = 0;
+
+    if (!preview->policy->policy.schedules.count) /* what run-now would do */
+        return add_firing(preview, firing.slot_ms, &firing, out, err);
+    while (count-- > 0 && outlook_next(preview->outlook, &firing)) {
+        first_ms = first_ms ? first_ms : firing.slot_ms;
+        if (add_firing(preview, first_ms, &firing, out, err) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+/* ---- who takes room ---- */
+
+static int look_at_target(void *context, const struct inventory_target *target, struct err *err)
+{
+    return outlook_add_target(context, target, err);
+}
+
+static int look_at_point(void *context, const struct restore_point *point, struct err *err)
+{
+    return outlook_add_point(context, point, err);
+}
+
+/* One that cannot be understood here (another tzdata) starts nothing either. */
+static void add_others(struct preview *preview)
+{
+    const char *own = preview->policy->policy.name;
+    struct err ignored = {0};
+
+    for (size_t i = 0; i < preview->others.count; i++)
+        if (strcmp(preview->others.items[i]->policy->policy.name, own) != 0)
+            outlook_add(preview->outlook, preview->others.items[i]->policy, &ignored);
+}
+
+static int look_around(struct preview *preview, const struct world *world, struct err *err)
 {
     const struct policy *policy = &preview->policy->policy;
-    CLEANUP(freep) struct cron *crons = calloc(policy->schedules.count + 1, sizeof *crons);
-    CLEANUP(freep) int64_t *last_ms = calloc(policy->schedules.count + 1, sizeof *last_ms);
-    CLEANUP(zone_freep) struct zone *zone = NULL;
-    struct firing firing = {0};
 
-    if (!crons || !last_ms)
-        return err_memory(err, "preview");
-    if (zone_open(policy->time_zone, &zone, err) < 0)
+    if (policies_load(preview->coordinator, &preview->others, err) < 0 ||
+        outlook_new(&preview->coordinator->options, world, &preview->outlook, err) < 0 ||
+        outlook_add(preview->outlook, preview->policy, err) < 0)
         return -1;
-    for (size_t i = 0; i < policy->schedules.count; i++) {
-        last_ms[i] = clock_real_ms();
-        if (cron_parse(list_at(&policy->schedules, struct policy_schedule, i)->cron, &crons[i], err) < 0)
-            return -1;
-    }
-    if (!policy->schedules.count) { /* what run-now would do */
-        firing.slot_ms = clock_real_ms();
-        return add_firing(preview, &firing, out, err);
-    }
-    while (count-- > 0 && next_firing(policy, crons, zone, last_ms, &firing))
-        if (add_firing(preview, &firing, out, err) < 0)
-            return -1;
-    return 0;
+    add_others(preview);
+    if (view_each_target(preview->reader, look_at_target, preview->outlook, err) < 0)
+        return -1;
+    if (outlook_wants_points(preview->outlook) &&
+        view_each_point(preview->reader, "backup", NULL, look_at_point, preview->outlook, err) < 0)
+        return -1;
+    return policy->overlap == OVERLAP_SKIP
+               ? runs_busy_targets(preview->coordinator, policy->name, policy_operation_names[policy->operation],
+                                   &preview->busy, err)
+               : 0;
 }
 
 /* ---- retention ---- */
@@ -209,20 +223,30 @@ static int add_retention(const struct preview *preview, json_t *out, struct err 
 
 /* ---- the whole ---- */
 
+static void preview_clear(struct preview *preview)
+{
+    outlook_free(preview->outlook);
+    policy_set_clear(&preview->others);
+    strings_clear(&preview->busy);
+    json_decref(preview->sizes);
+}
+
 static int make_preview(struct preview *preview, int64_t firings, json_t **out, struct err *err)
 {
     json_t *slots = json_array(), *retention = json_array();
+    CLEANUP(world_freep) struct world *world = NULL;
 
     preview->sizes = json_object();
-    int result = world_read(preview->coordinator, preview->reader, &preview->world, err);
-    if (result == 0 && preview->policy->policy.operation == POLICY_BACKUP_CREATE)
+    int result = world_read(preview->coordinator, preview->reader, &world, err);
+    if (result == 0)
         result = view_each_point(preview->reader, "backup", NULL, note_size, preview->sizes, err);
+    if (result == 0)
+        result = look_around(preview, world, err);
     if (result == 0)
         result = add_firings(preview, firings, slots, err);
     if (result == 0)
         result = add_retention(preview, retention, err);
-    json_decref(preview->sizes);
-    world_free(preview->world);
+    preview_clear(preview);
     if (result < 0) {
         json_decref(slots);
         json_decref(retention);
@@ -257,80 +281,4 @@ int plans_preview(struct coordinator *coordinator, struct view_reader *reader, c
         return 0;
     preview.policy = entry->policy;
     return make_preview(&preview, firings, out, err);
-}
-
-/* ---- which targets are protected ---- */
-
-static int labels_of(const json_t *item, struct facts *out, struct err *err)
-{
-    const char *name;
-    json_t *value;
-
-    json_object_foreach(json_object_get((json_t *)item, "labels"), name,
-                        value) if (json_is_string(value) &&
-                                   facts_set(out, name, json_string_value(value), err) < 0) return -1;
-    return 0;
-}
-
-/* The newest backup is older than the strictest of the policies allows, or there is none. */
-static bool is_late(const json_t *item, int64_t max_age_ms, int64_t now_ms)
-{
-    const char *text = json_string_value(json_object_get(json_object_get(item, "last_backup"), "created_at"));
-    int64_t created_ms = 0;
-
-    return max_age_ms && (!text || parse_time(text, &created_ms, NULL) < 0 || now_ms - created_ms > max_age_ms);
-}
-
-static int annotate(const struct policy_set *set, struct policy_matcher *const *matchers, json_t *item, struct err *err)
-{
-    CLEANUP(facts_clear) struct facts labels = {0};
-    const json_t *own = json_object_get(item, "target");
-    json_t *names = json_array();
-    int64_t max_age_ms = 0;
-    bool backed_up = false;
-
-    if (labels_of(item, &labels, err) < 0)
-        return json_decref(names), -1;
-    struct policy_target target = {json_string_value(json_object_get(own, "kind")),
-                                   json_string_value(json_object_get(own, "name")),
-                                   json_string_value(json_object_get(item, "host")), &labels};
-    for (size_t i = 0; i < set->count; i++) {
-        const struct policy *policy = &set->items[i]->policy->policy;
-        if (!policy_selects(matchers[i], &target))
-            continue;
-        json_array_append_new(names, json_string(policy->name));
-        if (policy->operation != POLICY_BACKUP_CREATE || set->items[i]->policy->paused)
-            continue;
-        backed_up = true;
-        if (policy->max_age_ms && (!max_age_ms || policy->max_age_ms < max_age_ms))
-            max_age_ms = policy->max_age_ms;
-    }
-    json_object_set_new(item, "policies", names);
-    json_object_set_new(item, "protection",
-                        json_string(!backed_up                                   ? "unprotected"
-                                    : is_late(item, max_age_ms, clock_real_ms()) ? "late"
-                                                                                 : "protected"));
-    return 0;
-}
-
-int plans_annotate(struct coordinator *coordinator, json_t *items, bool unprotected_only, struct err *err)
-{
-    CLEANUP(policy_set_clear) struct policy_set set = {0};
-    CLEANUP(freep) struct policy_matcher **matchers = NULL;
-    int result = policies_load(coordinator, &set, err);
-
-    if (result < 0 || !(matchers = calloc(set.count + 1, sizeof *matchers)))
-        return result < 0 ? -1 : err_memory(err, "policies");
-    for (size_t i = 0; result == 0 && i < set.count; i++)
-        result = policy_matcher_new(&set.items[i]->policy->policy, &matchers[i], err);
-    for (size_t i = json_array_size(items); result == 0 && i-- > 0;) {
-        json_t *item = json_array_get(items, i);
-        result = annotate(&set, matchers, item, err);
-        const char *protection = json_string_value(json_object_get(item, "protection"));
-        if (result == 0 && unprotected_only && strcmp(protection, "protected") == 0)
-            json_array_remove(items, i);
-    }
-    for (size_t i = 0; i < set.count; i++)
-        policy_matcher_free(matchers[i]);
-    return result;
 }

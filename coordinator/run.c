@@ -9,16 +9,19 @@
 
 /* ---- load ---- */
 
-enum { LOAD_NAME = 256, LOADS = 6 };
+enum { LOAD_NAME = 256 };
 
 struct load_count {
     UT_hash_handle hh;
     int64_t jobs;
+    size_t holder_count;
+    const char *holders[RUN_HOLDERS]; /* whose, the first few; if it remembers */
     char name[];
 };
 
 struct run_load {
     struct load_count *counts;
+    bool remembers;
 };
 
 int run_load_new(struct run_load **out, struct err *err)
@@ -40,19 +43,63 @@ void run_load_free(struct run_load *load)
     free(load);
 }
 
-static int64_t load_of(const struct run_load *load, const char *name)
+/* What a job counts for. False: not for this limit. */
+static bool load_name(enum run_limit limit, const char *policy, const char *host, const char *repository,
+                      char out[LOAD_NAME])
 {
-    struct load_count *count;
-
-    HASH_FIND_STR(load->counts, name, count);
-    return count ? count->jobs : 0;
+    switch (limit) {
+    case LIMIT_JOBS: snprintf(out, LOAD_NAME, "fleet"); return true;
+    case LIMIT_POLICY_JOBS: snprintf(out, LOAD_NAME, "policy/%s", policy); return true;
+    case LIMIT_PER_HOST: snprintf(out, LOAD_NAME, "host/%s", host); return true;
+    case LIMIT_POLICY_PER_HOST: snprintf(out, LOAD_NAME, "policy/%s/host/%s", policy, host); return true;
+    case LIMIT_PER_REPOSITORY:
+        snprintf(out, LOAD_NAME, "repository/%s", repository ? repository : "");
+        return repository != NULL;
+    case LIMIT_POLICY_PER_REPOSITORY:
+        snprintf(out, LOAD_NAME, "policy/%s/repository/%s", policy, repository ? repository : "");
+        return repository != NULL;
+    case LIMIT_NONE:
+    case LIMIT_COUNT: break;
+    }
+    return false;
 }
 
-static void raise_load(struct run_load *load, const char *name)
+static int64_t most_of(const struct run_limits *limits, enum run_limit limit)
+{
+    switch (limit) {
+    case LIMIT_JOBS: return limits->jobs;
+    case LIMIT_POLICY_JOBS: return limits->policy_jobs;
+    case LIMIT_PER_HOST: return limits->per_host;
+    case LIMIT_POLICY_PER_HOST: return limits->policy_per_host;
+    case LIMIT_PER_REPOSITORY: return limits->per_repository;
+    case LIMIT_POLICY_PER_REPOSITORY: return limits->policy_per_repository;
+    case LIMIT_NONE:
+    case LIMIT_COUNT: break;
+    }
+    return 0;
+}
+
+static struct load_count *find_count(const struct run_load *load, const char *name)
 {
     struct load_count *count;
 
     HASH_FIND_STR(load->counts, name, count);
+    return count;
+}
+
+static void note_holder(struct load_count *count, const char *policy)
+{
+    for (size_t i = 0; i < count->holder_count; i++)
+        if (strcmp(count->holders[i], policy) == 0)
+            return;
+    if (count->holder_count < RUN_HOLDERS)
+        count->holders[count->holder_count++] = policy;
+}
+
+static void raise_load(struct run_load *load, const char *name, const char *policy)
+{
+    struct load_count *count = find_count(load, name);
+
     if (!count) {
         size_t len = strlen(name);
         count = calloc(1, sizeof *count + len + 1);
@@ -62,52 +109,71 @@ static void raise_load(struct run_load *load, const char *name)
         HASH_ADD_STR(load->counts, name, count);
     }
     count->jobs++;
+    if (load->remembers)
+        note_holder(count, policy);
 }
 
-/* What a job counts for, each with its limit. Returns how many names. */
-static size_t names_of(const struct run_limits *limits, const char *policy, const char *host, const char *repository,
-                       char names[LOADS][LOAD_NAME], int64_t most[LOADS])
+void run_load_remember(struct run_load *load)
 {
-    static const struct run_limits none;
-    size_t count = 0;
-
-    limits = limits ? limits : &none;
-#define NAME(limit, ...) (most[count] = limits->limit, snprintf(names[count++], LOAD_NAME, __VA_ARGS__))
-    NAME(jobs, "fleet");
-    NAME(per_host, "host/%s", host);
-    NAME(policy_jobs, "policy/%s", policy);
-    NAME(policy_per_host, "policy/%s/host/%s", policy, host);
-    if (repository) {
-        NAME(per_repository, "repository/%s", repository);
-        NAME(policy_per_repository, "policy/%s/repository/%s", policy, repository);
-    }
-#undef NAME
-    return count;
+    load->remembers = true;
 }
 
 void run_load_add(struct run_load *load, const char *policy, const char *host, const char *repository)
 {
-    char names[LOADS][LOAD_NAME];
-    int64_t most[LOADS];
-    size_t count = names_of(NULL, policy, host, repository, names, most);
+    char name[LOAD_NAME];
 
-    for (size_t i = 0; i < count; i++)
-        raise_load(load, names[i]);
+    for (enum run_limit limit = LIMIT_JOBS; limit < LIMIT_COUNT; limit++)
+        if (load_name(limit, policy, host, repository, name))
+            raise_load(load, name, policy);
 }
 
-static bool take_room(struct run_load *load, const struct run_limits *limits, const char *policy,
-                      const struct run_seat *seat)
+size_t run_load_holders(const struct run_load *load, enum run_limit limit, const char *policy,
+                        const struct run_seat *seat, const char *out[RUN_HOLDERS])
 {
-    char names[LOADS][LOAD_NAME];
-    int64_t most[LOADS];
-    size_t count = names_of(limits, policy, seat->host, seat->repository, names, most);
+    char name[LOAD_NAME];
+    const struct load_count *count = load_name(limit, policy, seat->host, seat->repository, name)
+                                         ? find_count(load, name)
+                                         : NULL;
 
-    for (size_t i = 0; i < count; i++)
-        if (most[i] && load_of(load, names[i]) >= most[i])
-            return false;
-    for (size_t i = 0; i < count; i++)
-        raise_load(load, names[i]);
-    return true;
+    for (size_t i = 0; count && i < count->holder_count; i++)
+        out[i] = count->holders[i];
+    return count ? count->holder_count : 0;
+}
+
+/* Takes the room that a job needs, or says which limit leaves none. */
+static enum run_limit take_room(struct run_load *load, const struct run_limits *limits, const char *policy,
+                                const struct run_seat *seat)
+{
+    char name[LOAD_NAME];
+
+    for (enum run_limit limit = LIMIT_JOBS; limit < LIMIT_COUNT; limit++) {
+        int64_t most = most_of(limits, limit);
+        if (!most || !load_name(limit, policy, seat->host, seat->repository, name))
+            continue;
+        const struct load_count *count = find_count(load, name);
+        if (count && count->jobs >= most)
+            return limit;
+    }
+    run_load_add(load, policy, seat->host, seat->repository);
+    return LIMIT_NONE;
+}
+
+void run_limit_text(enum run_limit limit, const struct run_limits *limits, const char *policy,
+                    const struct run_seat *seat, char *out, size_t size)
+{
+    static const char *const names[LIMIT_COUNT] = {
+        [LIMIT_JOBS] = "jobs",
+        [LIMIT_POLICY_JOBS] = "jobs",
+        [LIMIT_PER_HOST] = "per_host",
+        [LIMIT_POLICY_PER_HOST] = "per_host",
+        [LIMIT_PER_REPOSITORY] = "per_repository",
+        [LIMIT_POLICY_PER_REPOSITORY] = "per_repository",
+    };
+    bool own = limit == LIMIT_POLICY_JOBS || limit == LIMIT_POLICY_PER_HOST || limit == LIMIT_POLICY_PER_REPOSITORY;
+    bool host = limit == LIMIT_PER_HOST || limit == LIMIT_POLICY_PER_HOST;
+
+    snprintf(out, size, "limits.%s %lld%s%s%s%s", names[limit] ? names[limit] : "", (long long)most_of(limits, limit),
+             own ? " of policy " : "", own ? policy : "", host ? " on " : "", host ? seat->host : "");
 }
 
 /* ---- what became of the jobs ---- */
@@ -177,7 +243,10 @@ static enum member_move move_of(const struct run *run, const struct run_limits *
         return MOVE_NONE;
     if (stuck_too_long(run, now_ms, seat))
         return MOVE_REFUSE;
-    return seat->host_ready && take_room(load, limits, run->policy, seat) ? MOVE_SUBMIT : MOVE_NONE;
+    if (!seat->host_ready)
+        return MOVE_NONE;
+    seat->full = take_room(load, limits, run->policy, seat);
+    return seat->full == LIMIT_NONE ? MOVE_SUBMIT : MOVE_NONE;
 }
 
 static bool any_without_success(const struct run_seat *seats, size_t count)
@@ -188,6 +257,16 @@ static bool any_without_success(const struct run_seat *seats, size_t count)
     return false;
 }
 
+int run_order(const struct run *one, const struct run *other)
+{
+    if (one->priority != other->priority)
+        return one->priority > other->priority ? -1 : 1;
+    if (one->slot_ms != other->slot_ms)
+        return one->slot_ms < other->slot_ms ? -1 : 1;
+    int order = strcmp(one->policy, other->policy);
+    return order ? order : strcmp(one->schedule, other->schedule);
+}
+
 void run_decide(const struct run *run, const struct run_limits *limits, int64_t now_ms, struct run_seat *seats,
                 size_t count, struct run_load *load)
 {
@@ -195,6 +274,7 @@ void run_decide(const struct run *run, const struct run_limits *limits, int64_t 
 
     for (size_t i = 0; i < count; i++) {
         struct run_seat *seat = &seats[i];
+        seat->full = LIMIT_NONE;
         if (seat->state == MEMBER_PENDING && (stopped || blocked)) {
             seat->move = stopped ? MOVE_DROP : MOVE_NONE;
             continue;

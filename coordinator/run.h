@@ -27,6 +27,17 @@ enum member_move {
     MOVE_REFUSE, /* it will have no job: its host takes no work for too long; it counts as failed */
 };
 
+enum run_limit { /* which of run_limits */
+                 LIMIT_NONE,
+                 LIMIT_JOBS,
+                 LIMIT_POLICY_JOBS,
+                 LIMIT_PER_HOST,
+                 LIMIT_POLICY_PER_HOST,
+                 LIMIT_PER_REPOSITORY,
+                 LIMIT_POLICY_PER_REPOSITORY,
+                 LIMIT_COUNT,
+};
+
 struct run_seat { /* a member as the decision sees it; the strings are the caller's */
     enum member_state state;
     int64_t due_at_ms;
@@ -38,6 +49,7 @@ struct run_seat { /* a member as the decision sees it; the strings are the calle
     bool lost;              /* it has failed as far as anybody can tell: its job may still say otherwise */
     int64_t stuck_since_ms; /* its turn had come, and its host took no work; 0: not so. The decision's own memory */
     enum member_move move;  /* the answer */
+    enum run_limit full;    /* and why there is none: its turn has come, and this limit leaves no room */
 };
 
 struct job_word { /* what the ledger says of a member's job */
@@ -52,17 +64,28 @@ struct run_counts {
     size_t pending, open, done, failed, cancelled, unknown, skipped;
 };
 
-/* How many jobs are under way, by name: "fleet", "host/…", "repository/…", "policy/…" and below it. */
+/* How many jobs are under way, and of which policies, for each limit and what it limits. */
 struct run_load;
 int run_load_new(struct run_load **out, struct err *err);
 void run_load_free(struct run_load *load);
 void run_load_add(struct run_load *load, const char *policy, const char *host, const char *repository);
+/* From now on it knows whose the jobs are; their policies' names are lent to it for as long as it is. */
+void run_load_remember(struct run_load *load);
+enum { RUN_HOLDERS = 4 };
+/* The policies whose jobs take the room that this limit leaves to such a seat; the first few. */
+size_t run_load_holders(const struct run_load *load, enum run_limit limit, const char *policy,
+                        const struct run_seat *seat, const char *out[RUN_HOLDERS]);
 
 struct run_limits {                                              /* 0: no limit */
     int64_t jobs, per_host, per_repository;                      /* of all policies together */
     int64_t policy_jobs, policy_per_host, policy_per_repository; /* of this one */
 };
+/* "limits.per_host 4 on alpha", as people find it in the configuration or in the policy. */
+void run_limit_text(enum run_limit limit, const struct run_limits *limits, const char *policy,
+                    const struct run_seat *seat, char *out, size_t size);
 
+/* Whose turn comes first: that of high priority, then the oldest. As qsort wants it. */
+int run_order(const struct run *one, const struct run *other);
 /* Fills in the move of each seat, and counts what is taken in `load`. Moves are in the order of the seats: those first in line come first. */
 void run_decide(const struct run *run, const struct run_limits *limits, int64_t now_ms, struct run_seat *seats,
                 size_t count, struct run_load *load);

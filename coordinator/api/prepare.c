@@ -23,6 +23,18 @@ int submission_set_text(struct submission *submission, json_t *object, const cha
     return api_problem(submission->response, 503, "retry", member, NULL, "out of memory"), -1;
 }
 
+int submission_complete_id(struct submission *submission, const char *what, const char *member)
+{
+    const char *prefix = json_text(submission->params, member);
+    char id[UUID_TEXT];
+
+    if (!prefix || uuid_valid(prefix))
+        return 0;
+    if (api_resolve_id(submission->request, submission->response, what, prefix, id) < 0)
+        return -1;
+    return submission_set_text(submission, submission->params, member, id);
+}
+
 /* "name" with host "alpha" is "alpha/name"; other forms say their place themselves. */
 static int resolve(struct submission *submission, struct api_target *out)
 {
@@ -123,25 +135,12 @@ static void default_repository(struct submission *submission, char *out, size_t 
     json_decref(page);
 }
 
-/* The beginning of a restore point's id becomes the whole. */
-static int complete_id(struct submission *submission, const char *member)
-{
-    const char *prefix = json_text(submission->params, member);
-    char id[UUID_TEXT];
-
-    if (!prefix || uuid_valid(prefix))
-        return 0;
-    if (api_resolve_id(submission->request, submission->response, "point", prefix, id) < 0)
-        return -1;
-    return submission_set_text(submission, submission->params, member, id);
-}
-
 static int prepare_backup_create(struct submission *submission)
 {
     char fallback[256];
     const char *asked = submission_asked_repository(submission);
 
-    if (submission_prepare_target(submission) < 0 || complete_id(submission, "parent") < 0)
+    if (submission_prepare_target(submission) < 0 || submission_complete_id(submission, "point", "parent") < 0)
         return -1;
     if (!asked) {
         default_repository(submission, fallback, sizeof fallback);

@@ -9,24 +9,9 @@
 #include <stdio.h>
 #include <string.h>
 
-/* The beginning of a job's id, in params.member; absent is fine. Restore points have the ids of their jobs. */
-static int complete_job(struct submission *submission, const char *member)
-{
-    const char *asked = json_text(submission->params, member);
-    char id[UUID_TEXT];
-
-    if (!asked || uuid_valid(asked))
-        return 0;
-    if (api_resolve_id(submission->request, submission->response, "job", asked, id) < 0)
-        return -1;
-    return json_object_set_new(submission->params, member, json_string(id)) == 0
-               ? 0
-               : submission_usage(submission, member, "out of memory");
-}
-
 int submission_prepare_export(struct submission *submission)
 {
-    return complete_job(submission, "parent");
+    return submission_complete_id(submission, "job", "parent");
 }
 
 /* 1: there is one, and it was refused with its id. -1: the view does not answer. */
@@ -57,7 +42,7 @@ int submission_prepare_export_finish(struct submission *submission)
 {
     const char *how = json_text(submission->params, "how");
 
-    if (complete_job(submission, "job") < 0)
+    if (submission_complete_id(submission, "job", "job") < 0)
         return -1;
     return how && strcmp(how, "check") != 0 && refuse_running(submission) ? -1 : 0;
 }

@@ -31,6 +31,8 @@ int submission_prepare_retire(struct submission *submission);
 
 int submission_usage(struct submission *submission, const char *subject, const char *text); /* always -1 */
 int submission_set_text(struct submission *submission, json_t *object, const char *member, const char *value);
+/* params.member: the beginning of an id becomes the whole; absent is fine. what: "point", "job" (of which a restore point has its id). */
+int submission_complete_id(struct submission *submission, const char *what, const char *member);
 int submission_prepare_target(struct submission *submission); /* the target as typed */
 /* params.repository as people give it: a text, or an object with id or name; NULL: not given. */
 const char *submission_asked_repository(const struct submission *submission);

@@ -9,6 +9,21 @@
 #include <stdio.h>
 #include <string.h>
 
+/* Which limit lets it start later, and whose jobs are before it. */
+static void preview_delay(struct cli *cli, const json_t *target)
+{
+    const json_t *behind = json_object_get(target, "behind"), *policy;
+    const char *limit = member_text(target, "limit");
+    char time[48];
+    size_t index;
+
+    fprintf(cli->out, "%25sits turn comes, but %s lets it start about %s", "", *limit ? limit : "an earlier job on it",
+            show_time(cli, target, "expected_start_at", time, sizeof time));
+    json_array_foreach(behind, index, policy)
+        fprintf(cli->out, "%s%s", index ? ", " : ", behind ", json_string_value(policy));
+    fprintf(cli->out, "\n");
+}
+
 /* timed: somebody could tell when the jobs would start. */
 static void preview_target(struct cli *cli, const json_t *target, bool timed)
 {
@@ -23,11 +38,28 @@ static void preview_target(struct cli *cli, const json_t *target, bool timed)
             : refused ? "  "
                       : "  left out: ",
             skipped);
+    if (*skipped)
+        return;
     if (member_time(target, "expected_start_at") > member_time(target, "due_at"))
-        fprintf(cli->out, "%25sits turn comes, but limits let it start about %s\n", "",
-                show_time(cli, target, "expected_start_at", time, sizeof time));
-    else if (timed && !*skipped && !member_time(target, "expected_start_at"))
+        preview_delay(cli, target);
+    else if (timed && !member_time(target, "expected_start_at"))
         fprintf(cli->out, "%25sit would not start before its window is over\n", "");
+    if (member_true(target, "cut"))
+        fprintf(cli->out, "%25sit would be cancelled at the end of its window\n", "");
+    if (member_true(target, "busy_now"))
+        fprintf(cli->out, "%25sa job of this policy is open on it: if it still is at the slot, it is left out\n", "");
+}
+
+/* Where there is too much to count through. */
+static void preview_reach(struct cli *cli, const json_t *firing)
+{
+    int64_t reach_ms = member_int(firing, "reach_ms");
+
+    if (json_is_false(json_object_get(firing, "timed")))
+        fprintf(cli->out, "    too many targets to say when each would start\n");
+    else if (json_object_get(firing, "reach_ms") && reach_ms < 24LL * 3600 * 1000)
+        fprintf(cli->out, "    of other runs only those within %lld min of it are counted: there are too many\n",
+                (long long)(reach_ms / 60000));
 }
 
 static void preview_firing(struct cli *cli, const json_t *firing)
@@ -53,6 +85,7 @@ static void preview_firing(struct cli *cli, const json_t *firing)
     if (member_time(firing, "window_end_at"))
         fprintf(cli->out, ", until %s", show_time(cli, firing, "window_end_at", time, sizeof time));
     fprintf(cli->out, "\n");
+    preview_reach(cli, firing);
     json_array_foreach(targets, index, target) preview_target(cli, target, timed);
 }
 

@@ -642,6 +642,27 @@ static void policies_are_changed(void **state)
     expect(world, "policy pause nightly", EXIT_USAGE, "", NULL);
 }
 
+static void a_preview_says_what_delays_and_who(void **state)
+{
+    struct world *world = *state;
+
+    fake_load(
+        world->fake, "previews",
+        "[{\"name\":\"nightly\",\"paused\":false,\"retention\":[],\"firings\":[{\"schedule\":\"daily\",\"slot\":"
+        "\"2026-11-22T01:00:00Z\",\"timed\":true,\"reach_ms\":3600000,\"targets\":["
+        "{\"name\":\"shop-1\",\"host\":\"alpha\",\"due_at\":\"2026-11-22T01:00:00Z\",\"expected_start_at\":"
+        "\"2026-11-22T03:00:00Z\",\"limit\":\"limits.per_host 1 on alpha\",\"behind\":[\"early\",\"weekly\"],"
+        "\"cut\":true,\"busy_now\":true},"
+        "{\"name\":\"shop-2\",\"host\":\"alpha\",\"due_at\":\"2026-11-22T01:00:00Z\",\"expected_start_at\":null}]}]}]");
+    expect(world, "policy preview nightly --utc", EXIT_DONE, NULL, "");
+    has(world->out, "of other runs only those within 60 min of it are counted");
+    has(world->out,
+        "its turn comes, but limits.per_host 1 on alpha lets it start about 2026-11-22 03:00Z, behind early, weekly\n");
+    has(world->out, "it would be cancelled at the end of its window\n");
+    has(world->out, "if it still is at the slot, it is left out\n");
+    has(world->out, "it would not start before its window is over\n");
+}
+
 static void tokens_decide(void **state)
 {
     setenv("FLEETSNAP_TOKEN", "fst_nobody.0123456789abcdef", 1);
@@ -946,6 +967,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_revert_says_what_is_not_back, make, destroy),
         cmocka_unit_test_setup_teardown(a_group_is_made_and_gone_back_to, make, destroy),
         cmocka_unit_test_setup_teardown(policies_are_changed, make, destroy),
+        cmocka_unit_test_setup_teardown(a_preview_says_what_delays_and_who, make, destroy),
         cmocka_unit_test_setup_teardown(tokens_decide, make, destroy),
         cmocka_unit_test_setup_teardown(jobs_are_watched_cancelled_resolved, make, destroy),
         cmocka_unit_test_setup_teardown(a_waiting_job_says_for_what, make, destroy),
