@@ -185,7 +185,7 @@ static void decide_cleaning(const struct deploy *deploy, const struct deploy_sig
         enter(out, DEPLOY_UNDONE, now_ms, deploy->why);
     change(out);
     next->cleaning = false;
-    if (run_went_well(sight->run))
+    if (run_went_well(sight->run) && !sight->unended)
         next->cleaned_at_ms = now_ms;
     else
         next->expires_at_ms = now_ms + AGAIN_MS;

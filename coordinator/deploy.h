@@ -22,6 +22,7 @@ struct deploy_sight {
     bool may_revert;                /* its token is still there and allows class C */
     bool has_run;                   /* the run that its state asks for is written */
     bool stop_asked;                /* and was told to stop */
+    bool unended;                   /* while it is cleaning: a host is silent that may still make a snapshot, or has */
     enum run_outcome run;           /* and stands so */
     const struct deploy_word *word; /* the next one that was not taken in; NULL: none */
 };

@@ -56,6 +56,56 @@ static int look_at_run(struct looking *looking, struct err *err)
     return 0;
 }
 
+/* What became of its snapshots, beside the members; where nothing is known nothing was asked. */
+static int words_of(struct looking *looking, const struct list *members, struct job_word *words, char (*ids)[UUID_TEXT],
+                    struct err *err)
+{
+    struct coordinator *coordinator = looking->planner->coordinator;
+    CLEANUP(ledger_entry_freep) struct ledger_entry *head = NULL;
+    char run_id[UUID_TEXT];
+
+    deploy_run_id(looking->id, DEPLOY_RUN_BEGIN, looking->deploy->begun_at_ms, run_id);
+    if (coordinator_get(coordinator, LEDGER_RUN, run_id, &head, err) < 0)
+        return -1;
+    if (!head || !head->run)
+        return 0;
+    for (size_t i = 0; i < members->count; i++)
+        plan_job_id(head->run, list_at(members, struct run_member, i), ids[i]);
+    runs_job_words(coordinator, ids, members->count, words);
+    return 0;
+}
+
+/* The snapshots that are there for sure, and whether one may still come to be; where nobody knows (PARKED) a person decides. */
+static int made_of(struct looking *looking, const struct list *members, bool *made, bool *out_unended, struct err *err)
+{
+    CLEANUP(freep) char(*ids)[UUID_TEXT] = calloc(members->count + 1, sizeof *ids);
+    CLEANUP(freep) struct job_word *words = calloc(members->count + 1, sizeof *words);
+
+    if (!ids || !words)
+        return err_memory(err, looking->id);
+    if (words_of(looking, members, words, ids, err) < 0)
+        return -1;
+    for (size_t i = 0; i < members->count; i++) {
+        made[i] = words[i].known && words[i].ended && words[i].state == STATE_SUCCEEDED;
+        *out_unended |= words[i].known && !words[i].ended && !strings_sorted_have(&looking->planner->parked, ids[i]);
+    }
+    return 0;
+}
+
+static int look_at_lost(struct looking *looking, struct err *err)
+{
+    CLEANUP(run_members_clear) struct run_members begun = {0};
+
+    if (!looking->deploy->cleaning || !looking->sight.has_run || looking->sight.run == RUN_RUNNING)
+        return 0;
+    if (deploy_members(looking->planner->coordinator, looking->id, looking->deploy, &begun.members, err) < 0)
+        return -1;
+    CLEANUP(freep) bool *made = calloc(begun.members.count + 1, sizeof *made);
+    if (!made)
+        return err_memory(err, looking->id);
+    return made_of(looking, &begun.members, made, &looking->sight.unended, err);
+}
+
 struct crowd {
     struct coordinator *coordinator;
     const struct list *members;
@@ -133,7 +183,8 @@ static int look_at_token(struct looking *looking, struct err *err)
 
 static int look(struct looking *looking, struct err *err)
 {
-    if (look_at_run(looking, err) < 0 || look_at_targets(looking, err) < 0 || look_at_token(looking, err) < 0 ||
+    if (look_at_run(looking, err) < 0 || look_at_lost(looking, err) < 0 || look_at_targets(looking, err) < 0 ||
+        look_at_token(looking, err) < 0 ||
         deploy_next_word(looking->planner->coordinator, looking->id, looking->deploy->words, &looking->word, err) < 0)
         return -1;
     looking->sight.word = looking->word ? looking->word->word : NULL;
@@ -141,28 +192,6 @@ static int look(struct looking *looking, struct err *err)
 }
 
 /* ---- what is done ---- */
-
-/* The snapshots that are there for sure; where nobody knows a person decides. */
-static int made_of(struct looking *looking, const struct list *members, bool *made, struct err *err)
-{
-    struct coordinator *coordinator = looking->planner->coordinator;
-    CLEANUP(ledger_entry_freep) struct ledger_entry *head = NULL;
-    CLEANUP(freep) char(*ids)[UUID_TEXT] = calloc(members->count + 1, sizeof *ids);
-    CLEANUP(freep) struct job_word *words = calloc(members->count + 1, sizeof *words);
-    char run_id[UUID_TEXT];
-
-    deploy_run_id(looking->id, DEPLOY_RUN_BEGIN, looking->deploy->begun_at_ms, run_id);
-    if (!ids || !words || coordinator_get(coordinator, LEDGER_RUN, run_id, &head, err) < 0)
-        return err_memory(err, looking->id);
-    if (!head || !head->run)
-        return 0;
-    for (size_t i = 0; i < members->count; i++)
-        plan_job_id(head->run, list_at(members, struct run_member, i), ids[i]);
-    runs_job_words(coordinator, ids, members->count, words);
-    for (size_t i = 0; i < members->count; i++)
-        made[i] = words[i].known && words[i].ended && words[i].state == STATE_SUCCEEDED;
-    return 0;
-}
 
 static int start_back(struct looking *looking, struct err *err)
 {
@@ -173,9 +202,10 @@ static int start_back(struct looking *looking, struct err *err)
     if (deploy_members(coordinator, looking->id, looking->deploy, &begun.members, err) < 0)
         return -1;
     CLEANUP(freep) bool *made = calloc(begun.members.count + 1, sizeof *made);
+    bool unended = false;
     if (!made)
         return err_memory(err, looking->id);
-    if (made_of(looking, &begun.members, made, err) < 0 ||
+    if (made_of(looking, &begun.members, made, &unended, err) < 0 ||
         deploy_plan_back(looking->id, looking->deploy, looking->kind, &begun.members, made, looking->now_ms, &run,
                          &members.members, err) < 0)
         return -1;

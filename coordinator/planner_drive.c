@@ -127,7 +127,7 @@ static int note_word(struct planner *planner, struct active *active, size_t inde
 {
     struct run_seat *seat = &active->seats[index];
 
-    run_hear(&active->run, word, strings_sorted_have(&planner->parked, active->job_ids[index]), seat);
+    run_hear(word, strings_sorted_have(&planner->parked, active->job_ids[index]), seat);
     if (seat->state == MEMBER_FAILED && word->ended && word->state == STATE_REJECTED)
         return follow_target(planner, active, index, err);
     return 0;
@@ -238,13 +238,15 @@ static int submit_some(struct planner *planner, struct active *active, struct er
 
 static void cancel_some(struct planner *planner, struct active *active)
 {
-    const char *why = active->run.cancel ? active->run.cancel : "the window of its schedule is over";
     size_t asked = 0;
 
     for (size_t i = 0; i < active->members.count && asked < CANCEL_AT_ONCE; i++) {
         struct err err = {0};
         if (active->seats[i].move != MOVE_CANCEL)
             continue;
+        const char *why = active->run.cancel      ? active->run.cancel
+                          : active->seats[i].lost ? "its host is silent, and the deploy did not wait for it"
+                                                  : "the window of its schedule is over";
         asked++;
         if (coordinator_cancel(planner->coordinator, NULL, active->job_ids[i], why, &err) == 0 ||
             err.kind == ERR_CONFLICT) /* it has ended meanwhile */

@@ -197,10 +197,10 @@ static enum member_state end_of(enum job_state state)
     return MEMBER_FAILED;
 }
 
-void run_hear(const struct run *run, const struct job_word *word, bool parked, struct run_seat *seat)
+void run_hear(const struct job_word *word, bool parked, struct run_seat *seat)
 {
     seat->cancel_asked |= word->cancel_asked;
-    seat->lost = word->known && !word->ended && !parked && word->lost && !run->deploy;
+    seat->lost = word->known && !word->ended && !parked && word->lost;
     if (!word->known)
         seat->state = MEMBER_PENDING;
     else if (word->ended)
@@ -235,6 +235,8 @@ static enum member_move move_of(const struct run *run, const struct run_limits *
 
     if (seat->state == MEMBER_OPEN)
         return stop && !seat->cancel_asked ? MOVE_CANCEL : MOVE_NONE;
+    if (seat->lost && run->deploy) /* nobody waits for it any more */
+        return seat->cancel_asked ? MOVE_NONE : MOVE_CANCEL;
     if (seat->state != MEMBER_PENDING)
         return MOVE_NONE;
     if (run->cancel || window_over(run, now_ms))

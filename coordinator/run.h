@@ -57,8 +57,8 @@ struct job_word { /* what the ledger says of a member's job */
     bool lost; /* it has not ended, and its host is silent */
     int state; /* of one that ended: enum job_state */
 };
-/* Notes it in the seat; parked: the job waits for a person. The runs of a deploy wait for a host that is silent: what they undo they must know. */
-void run_hear(const struct run *run, const struct job_word *word, bool parked, struct run_seat *seat);
+/* Notes it in the seat; parked: the job waits for a person. */
+void run_hear(const struct job_word *word, bool parked, struct run_seat *seat);
 
 struct run_counts {
     size_t pending, open, done, failed, cancelled, unknown, skipped;

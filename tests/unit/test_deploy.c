@@ -194,6 +194,9 @@ static void snapshots_are_kept_for_their_time(void **state)
     move = decide(cleaning, SIGHT(RUN_IS(RUN_DONE)), ended.expires_at_ms + 9);
     assert_int_equal(move.next.cleaned_at_ms, ended.expires_at_ms + 9);
     assert_true(deploy_settled(&move.next));
+    struct deploy_move lost = decide(cleaning, SIGHT(RUN_IS(RUN_EMPTY), .unended = true), ended.expires_at_ms + 9);
+    assert_false(lost.next.cleaned_at_ms || lost.warns); /* a silent host may have made one */
+    assert_int_equal(lost.next.expires_at_ms, ended.expires_at_ms + 9 + 6 * HOUR);
     assert_int_equal(decide(move.next, SIGHT(0), ended.expires_at_ms + 40LL * 24 * HOUR).act, DEPLOY_REST);
     assert_int_equal(decide(move.next, SIGHT(0), ended.expires_at_ms + 42LL * 24 * HOUR).act, DEPLOY_FORGET);
     /* The way back that failed is never taken away by itself. */

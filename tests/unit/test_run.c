@@ -187,34 +187,30 @@ static enum run_outcome judge(const struct run *run, const char *states)
     return run_judge(run, &counts);
 }
 
-static enum member_state hears(const struct run *run, struct job_word word, bool parked)
+static enum member_state hears(struct job_word word, bool parked)
 {
     struct run_seat one = seat(MEMBER_OPEN);
 
-    run_hear(run, &word, parked, &one);
+    run_hear(&word, parked, &one);
     assert_int_equal(one.lost, word.lost && one.state == MEMBER_FAILED);
     return one.state;
 }
 
 static void what_a_jobs_word_means(void **state)
 {
-    struct run deploy = plain;
-
     (void)state;
-    deploy.deploy = (char *)"2214";
-    assert_int_equal(hears(&plain, (struct job_word){0}, false), MEMBER_PENDING);
-    assert_int_equal(hears(&plain, (struct job_word){.known = true}, false), MEMBER_OPEN);
-    assert_int_equal(hears(&plain, (struct job_word){.known = true}, true), MEMBER_UNKNOWN);
-    assert_int_equal(hears(&plain, (struct job_word){.known = true, .lost = true}, false), MEMBER_FAILED);
-    assert_int_equal(hears(&deploy, (struct job_word){.known = true, .lost = true}, false), MEMBER_OPEN);
-    assert_int_equal(hears(&plain, (struct job_word){.known = true, .lost = true}, true), MEMBER_UNKNOWN);
-    assert_int_equal(hears(&plain, (struct job_word){.known = true, .ended = true, .state = STATE_SUCCEEDED}, false),
+    assert_int_equal(hears((struct job_word){0}, false), MEMBER_PENDING);
+    assert_int_equal(hears((struct job_word){.known = true}, false), MEMBER_OPEN);
+    assert_int_equal(hears((struct job_word){.known = true}, true), MEMBER_UNKNOWN);
+    assert_int_equal(hears((struct job_word){.known = true, .lost = true}, false), MEMBER_FAILED);
+    assert_int_equal(hears((struct job_word){.known = true, .lost = true}, true), MEMBER_UNKNOWN);
+    assert_int_equal(hears((struct job_word){.known = true, .ended = true, .state = STATE_SUCCEEDED}, false),
                      MEMBER_DONE);
-    assert_int_equal(hears(&plain, (struct job_word){.known = true, .ended = true, .state = STATE_EXPIRED}, false),
+    assert_int_equal(hears((struct job_word){.known = true, .ended = true, .state = STATE_EXPIRED}, false),
                      MEMBER_FAILED);
-    assert_int_equal(hears(&plain, (struct job_word){.known = true, .ended = true, .state = STATE_CANCELLED}, false),
+    assert_int_equal(hears((struct job_word){.known = true, .ended = true, .state = STATE_CANCELLED}, false),
                      MEMBER_CANCELLED);
-    assert_int_equal(hears(&plain, (struct job_word){.known = true, .ended = true, .state = STATE_PARKED}, false),
+    assert_int_equal(hears((struct job_word){.known = true, .ended = true, .state = STATE_PARKED}, false),
                      MEMBER_UNKNOWN);
 }
 
@@ -224,11 +220,32 @@ static void what_was_lost_is_found(void **state)
     struct run_seat one = seat(MEMBER_OPEN);
 
     (void)state;
-    run_hear(&plain, &(struct job_word){.known = true, .lost = true}, false, &one);
+    run_hear(&(struct job_word){.known = true, .lost = true}, false, &one);
     assert_int_equal(one.state, MEMBER_FAILED);
-    run_hear(&plain, &(struct job_word){.known = true}, false, &one);
+    run_hear(&(struct job_word){.known = true}, false, &one);
     assert_int_equal(one.state, MEMBER_OPEN);
     assert_false(one.lost);
+}
+
+/* Nobody waits for it any more: should its host come back, it is not to begin. A policy's job may. */
+static void what_is_lost_of_a_deploy_is_asked_to_stop(void **state)
+{
+    struct run deploy = plain;
+    struct run_seat seats[] = {seat(MEMBER_OPEN), seat(MEMBER_PENDING)};
+
+    (void)state;
+    deploy.deploy = (char *)"2214";
+    deploy.stop_on_failure = true;
+    run_hear(&(struct job_word){.known = true, .lost = true}, false, &seats[0]);
+    run_decide(&deploy, &no_limits, 1, seats, 2, load);
+    assert_int_equal(seats[0].move, MOVE_CANCEL);
+    assert_int_equal(seats[1].move, MOVE_DROP);
+    seats[0].cancel_asked = true;
+    run_decide(&deploy, &no_limits, 1, seats, 2, load);
+    assert_int_equal(seats[0].move, MOVE_NONE);
+    seats[0].cancel_asked = false;
+    run_decide(&plain, &no_limits, 1, seats, 1, load);
+    assert_int_equal(seats[0].move, MOVE_NONE);
 }
 
 static void how_a_run_ended(void **state)
@@ -304,6 +321,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_dead_host_is_waited_for_only_so_long, make_load, free_load),
         cmocka_unit_test(what_a_jobs_word_means),
         cmocka_unit_test(what_was_lost_is_found),
+        cmocka_unit_test_setup_teardown(what_is_lost_of_a_deploy_is_asked_to_stop, make_load, free_load),
         cmocka_unit_test(how_a_run_ended),
         cmocka_unit_test(every_run_ends_within_its_limits),
     };
