@@ -122,12 +122,15 @@ static json_t *bundle(const struct api_config *config, const char *host, const c
 }
 
 /* Takes the key file over. */
-static int answer_bundle(struct api_request *request, struct api_response *response, const char *host, char *key_file)
+static int answer_bundle(struct api_request *request, struct api_response *response, const char *host, char *key_file,
+                         const json_t *before)
 {
     json_t *body = bundle(&request->context->config, host, key_file);
 
     explicit_bzero(key_file, strlen(key_file));
     free(key_file);
+    if (before)
+        json_object_set(body, "before", (json_t *)before);
     return api_answer(response, 201, body);
 }
 
@@ -146,7 +149,7 @@ int api_hosts_enroll(struct api_request *request, struct api_response *response)
     if (coordinator_enroll(request->context->coordinator, &request->caller, host, api_flag(request, "rotate"),
                            &key_file, &err) < 0)
         return api_problem_err(response, host, &err);
-    return answer_bundle(request, response, host, key_file);
+    return answer_bundle(request, response, host, key_file, NULL);
 }
 
 /* Records the state that the host shall have from now on. */
@@ -184,42 +187,72 @@ int api_hosts_resume(struct api_request *request, struct api_response *response)
     return change_state(request, response, "enrolled");
 }
 
-/* The host of the path, if nobody works there any more, or that is accepted. False: the response says why not. */
-static bool find_dead_host(struct api_request *request, struct api_response *response, bool force)
+static json_t *paths_of(const json_t *host, const char *member)
+{
+    json_t *paths = json_array(), *space;
+    size_t index;
+
+    json_array_foreach(json_object_get(host, member), index, space)
+        json_array_append_new(paths, json_string(json_text(space, "path") ? json_text(space, "path") : ""));
+    return paths;
+}
+
+/* What its worker last said of its configuration, for the machine that takes its place. */
+static json_t *configuration_of(const json_t *host)
+{
+    const char *uri = NULL;
+    json_t *backend;
+    size_t index;
+
+    json_array_foreach(json_object_get(host, "backends"), index,
+                       backend) if (json_text(backend, "kind") && strcmp(json_text(backend, "kind"), "libvirt") == 0)
+        uri = json_text(backend, "uri");
+    return json_pack("{s:o, s:o, s:s?}", "pools", paths_of(host, "pools"), "repositories",
+                     paths_of(host, "repositories"), "libvirt_uri", uri);
+}
+
+/* The host of the path, if nobody works there any more, or that is accepted. NULL: the response says why not. Caller decrefs. */
+static json_t *find_dead_host(struct api_request *request, struct api_response *response, bool force)
 {
     json_t *host = find_host(request, response);
-    bool alive = json_is_true(json_object_get(host, "alive"));
 
+    if (!host || force || !json_is_true(json_object_get(host, "alive")))
+        return host;
     json_decref(host);
-    if (!host || !alive || force)
-        return host != NULL;
     api_problem(response, 409, "conflict", request->arguments[0],
                 "Stop its worker first (systemctl stop fleetsnap-worker), or --force",
                 "host %s is alive; its worker would be refused from now on", request->arguments[0]);
-    return false;
+    return NULL;
 }
 
 int api_hosts_remove(struct api_request *request, struct api_response *response)
 {
     const char *force = facts_get(&request->query, "force");
+    json_t *host = find_dead_host(request, response, force && strcmp(force, "true") == 0);
 
-    if (!find_dead_host(request, response, force && strcmp(force, "true") == 0))
+    if (!host)
         return 0;
+    json_decref(host);
     return put_state(request, response, "removed");
 }
 
 int api_hosts_replace(struct api_request *request, struct api_response *response)
 {
     static const char *const members[] = {"reason", "force", NULL};
-    const char *host = request->arguments[0];
+    const char *name = request->arguments[0];
     char *key_file = NULL;
+    json_t *host;
     struct err err = {0};
 
     if (!api_members(request, response, members) || !api_scope_is_all(request, response) ||
-        !find_dead_host(request, response, api_flag(request, "force")))
+        !(host = find_dead_host(request, response, api_flag(request, "force"))))
         return 0;
-    if (coordinator_replace_host(request->context->coordinator, &request->caller, host, api_text(request, "reason"),
-                                 &key_file, &err) < 0)
-        return api_problem_err(response, host, &err);
-    return answer_bundle(request, response, host, key_file);
+    json_t *before = configuration_of(host);
+    json_decref(host);
+    int result = coordinator_replace_host(request->context->coordinator, &request->caller, name,
+                                          api_text(request, "reason"), &key_file, &err);
+    result = result < 0 ? api_problem_err(response, name, &err)
+                        : answer_bundle(request, response, name, key_file, before);
+    json_decref(before);
+    return result;
 }

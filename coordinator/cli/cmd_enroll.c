@@ -173,6 +173,31 @@ static int set_default(struct facts *options, const char *name, const char *valu
     return facts_get(options, name) || !*value ? 0 : facts_set(options, name, value, err);
 }
 
+/* A path with a comma cannot be said in such a list; it is left to the person. */
+static int set_paths(struct facts *options, const char *name, const json_t *paths, struct err *err)
+{
+    CLEANUP(text_free) struct text list = {0};
+    const json_t *path;
+    size_t index;
+
+    json_array_foreach(paths, index, path)
+    {
+        const char *value = json_string_value(path);
+        if (value && *value && !strchr(value, ','))
+            text_addf(&list, "%s%s", list.len ? "," : "", value);
+    }
+    return list.failed ? err_memory(err, name) : set_default(options, name, text_str(&list), err);
+}
+
+/* What the worker of the machine that is replaced told of its configuration. */
+static int set_before(struct facts *options, const json_t *before, struct err *err)
+{
+    if (set_paths(options, "pools", json_object_get(before, "pools"), err) < 0 ||
+        set_paths(options, "repositories", json_object_get(before, "repositories"), err) < 0)
+        return -1;
+    return set_default(options, "libvirt.uri", member_text(before, "libvirt_uri"), err);
+}
+
 int enroll_yaml(const struct enroll_host *host, const json_t *bundle, struct text *out, struct err *err)
 {
     CLEANUP(facts_clear) struct facts options = {0};
@@ -183,7 +208,8 @@ int enroll_yaml(const struct enroll_host *host, const json_t *bundle, struct tex
         set_default(&options, "redis.address", member_text(bundle, "redis_address"), err) < 0 ||
         set_default(&options, "redis.user", member_text(bundle, "redis_user"), err) < 0 ||
         set_default(&options, "redis.password_file", password, err) < 0 ||
-        set_default(&options, "key_file", KEY_FILE, err) < 0)
+        set_default(&options, "key_file", KEY_FILE, err) < 0 ||
+        set_before(&options, json_object_get(bundle, "before"), err) < 0)
         return -1;
     text_addf(out, "# Made by fleetsnap host enroll for %s. Options: fleetsnap-worker --help\n", host->name);
     add_options(out, &options);
@@ -294,7 +320,7 @@ int run_host_enroll(struct cli *cli, const struct invocation *invocation)
     return code;
 }
 
-/* Without options of worker.yaml: those of the machine that was are on its backup, or in the file that --from of enroll read. */
+/* Of the options of worker.yaml it knows pools, repositories and libvirt.uri, as the worker before told them. */
 int run_host_replace(struct cli *cli, const struct invocation *invocation)
 {
     struct enroll_host host = {.name = (char *)invocation_argument(invocation, "HOST")};
@@ -311,7 +337,10 @@ int run_host_replace(struct cli *cli, const struct invocation *invocation)
     if (code == 0 && cli->json)
         cli_print_json(cli, json_array_get(done, 0));
     else if (code == 0)
-        fprintf(cli->err, "The bundle holds secrets. On the new machine: fleetsnap-worker --config worker.yaml\n");
+        fprintf(
+            cli->err,
+            "The bundle holds secrets. Pools, repositories and libvirt.uri are those of the machine before, as it told them: look at them.\n"
+            "On the new machine: fleetsnap-worker --config worker.yaml\n");
     json_decref(done);
     return code;
 }

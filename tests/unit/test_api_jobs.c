@@ -483,6 +483,9 @@ static void hosts_are_enrolled_drained_removed(void **state)
     assert_int_equal(ask(world, NULL, "POST", "/v1/hosts/nobody/replace", "{}"), 404);
     assert_int_equal(ask(world, NULL, "POST", "/v1/hosts/beta/replace", "{\"reason\":\"burnt\"}"), 201);
     assert_string_equal(at(world->response.body, "key_file"), "3 key-of-beta\n");
+    const json_t *before = json_object_get(world->response.body, "before");
+    assert_string_equal(json_string_value(json_array_get(json_object_get(before, "pools"), 0)), "/vm");
+    assert_string_equal(at(before, "libvirt_uri"), "qemu:///session");
     assert_int_equal(ask(world, NULL, "POST", "/v1/hosts/alpha/replace", "{\"force\":true}"), 201);
     assert_int_equal(ask(world, NULL, "DELETE", "/v1/hosts/beta", NULL), 200);
 }

@@ -825,6 +825,9 @@ static void what_is_lost_with_a_host_is_said_first(void **state)
     expect(world, command, EXIT_USAGE, "", NULL); /* nobody can be asked */
     strcat(command, " --yes");
     expect(world, command, EXIT_DONE, NULL, NULL);
+    has(world->err, "are those of the machine before");
+    has(read_file(world, "beta/worker.yaml"), "pools: [\"/vm\", \"/big\"]\n");
+    has(read_file(world, "beta/worker.yaml"), "libvirt:\n  uri: \"qemu:///session\"\n");
     snprintf(command, sizeof command, "grep -qx '3 key-of-beta' %s/beta/host.key && rm -r %s/beta", world->folder,
              world->folder);
     assert_int_equal(system(command), 0);
