@@ -3,6 +3,9 @@
  *
  * Steps are executed in chains. Usually a chain is one step: INTENT on disk, execute, DONE on disk. A step marked with_next begins a longer one that ends with the step that
  * pays its debt: all INTENTs are written at once before it and all DONEs at once after it, so that nobody waits for a disk while a guest is frozen.
+ *
+ * Where the next chain begins at once, its INTENTs and the DONEs before them are one commit: nothing happens between them. A worker that dies before that commit leaves the INTENT of
+ * what it did, as it would if it had died before a commit of the DONE alone. Whatever waits or turns back writes the DONEs first.
  */
 #include "worker/attempt.h"
 
@@ -31,9 +34,14 @@ static size_t chain_end(const struct plan *plan, size_t first)
     return last;
 }
 
-static bool chain_destroys(const struct plan *plan, size_t first, size_t last)
+struct chain {
+    size_t first, last;
+    bool unwritten; /* executed, but its DONEs are not on disk */
+};
+
+static bool chain_destroys(const struct plan *plan, const struct chain *chain)
 {
-    for (size_t i = first; i <= last; i++)
+    for (size_t i = chain->first; i <= chain->last; i++)
         if (plan->steps[i].class == STEP_DESTROYS)
             return true;
     return false;
@@ -46,30 +54,50 @@ static bool journaled(const struct attempt *attempt, size_t index)
     return step->class != STEP_READS && !step_is_payment(&attempt->plan.plan, index);
 }
 
-/* Writes `state` for every step of first..last that is (or will be) in that state; payments are PAID instead of DONE. */
-static int journal_chain(struct attempt *attempt, size_t first, size_t last, enum step_state state, struct err *err)
+static size_t add_intents(const struct attempt *attempt, const struct chain *chain, struct step_change *changes)
 {
-    CLEANUP(freep) struct step_change *changes = calloc(last - first + 1, sizeof *changes);
+    size_t count = 0;
+
+    for (size_t i = chain->first; i <= chain->last; i++)
+        if (journaled(attempt, i) && attempt->plan.steps[i].state != STEP_DONE)
+            changes[count++] = (struct step_change){i, STEP_INTENT, NULL};
+    return count;
+}
+
+/* Of the steps that were executed; payments are PAID instead of DONE. */
+static size_t add_dones(const struct attempt *attempt, const struct chain *chain, struct step_change *changes)
+{
+    size_t count = 0;
+
+    for (size_t i = chain->first; i <= chain->last; i++) {
+        const struct journaled_step *step = &attempt->plan.steps[i];
+        enum step_state done = step_is_payment(&attempt->plan.plan, i) ? STEP_PAID : STEP_DONE;
+
+        if (attempt->plan.plan.steps[i].class != STEP_READS && step->state == done)
+            changes[count++] = (struct step_change){i, done, &step->facts};
+    }
+    return count;
+}
+
+/* In one commit: the DONEs of `ended` where they are not on disk, and the INTENTs of `begun` (NULL: of none). */
+static int journal_chains(struct attempt *attempt, struct chain *ended, const struct chain *begun, struct err *err)
+{
+    CLEANUP(freep) struct step_change *changes = calloc(attempt->plan.plan.count, sizeof *changes);
     size_t count = 0;
 
     if (!changes)
         return err_memory(err, "journal");
-    for (size_t i = first; i <= last; i++) {
-        struct journaled_step *step = &attempt->plan.steps[i];
-        bool payment = step_is_payment(&attempt->plan.plan, i);
-
-        if (state == STEP_INTENT && (!journaled(attempt, i) || step->state == STEP_DONE))
-            continue;
-        if (state == STEP_DONE &&
-            (attempt->plan.plan.steps[i].class == STEP_READS || step->state != (payment ? STEP_PAID : STEP_DONE)))
-            continue;
-        changes[count++] = (struct step_change){i, state == STEP_DONE && payment ? STEP_PAID : state,
-                                                state == STEP_DONE ? &step->facts : NULL};
-    }
+    if (ended->unwritten)
+        count = add_dones(attempt, ended, changes);
+    if (begun)
+        count += add_intents(attempt, begun, changes + count);
     if (count && attempt->env->save_steps(attempt->env->context, changes, count, err) < 0)
         return -1;
     for (size_t i = 0; i < count; i++)
         attempt->plan.steps[changes[i].index].state = changes[i].state;
+    if (ended->unwritten)
+        crash_point("done.after", attempt->plan.plan.steps[ended->first].type->name);
+    ended->unwritten = false;
     return 0;
 }
 
@@ -110,26 +138,26 @@ static int stop_error(enum why_stop why, struct err *err)
 }
 
 /* Everything that must be true before the first effect of a chain. */
-static int begin_chain(struct attempt *attempt, size_t first, size_t last, struct err *err)
+static int begin_chain(struct attempt *attempt, struct chain *ended, const struct chain *chain, struct err *err)
 {
     const struct plan *plan = &attempt->plan.plan;
-    const char *name = plan->steps[first].type->name;
+    const char *name = plan->steps[chain->first].type->name;
     enum why_stop why = attempt_why_stop(attempt);
 
     if (why != STOP_NOT)
         return stop_error(why, err);
-    if (chain_destroys(plan, first, last) && confirm_lock(attempt, err) < 0)
+    if (chain_destroys(plan, chain) && confirm_lock(attempt, err) < 0)
         return -1;
     crash_point("intent.before", name);
-    if (journal_chain(attempt, first, last, STEP_INTENT, err) < 0)
+    if (journal_chains(attempt, ended, chain, err) < 0)
         return -1;
     crash_point("intent.after", name);
     why = attempt_why_stop(attempt); /* the commit took time: the clock is read again */
     if (why != STOP_NOT)
         return stop_error(why, err);
-    if (chain_destroys(plan, first, last) && attempt->env->lock_trust(attempt->env->context) != TRUST_OURS)
+    if (chain_destroys(plan, chain) && attempt->env->lock_trust(attempt->env->context) != TRUST_OURS)
         return err_set(err, ERR_RETRY, "the lock ran out before step %s", name);
-    for (size_t i = first; i <= last; i++)
+    for (size_t i = chain->first; i <= chain->last; i++)
         attempt->final_begun = attempt->final_begun || (step_no_way_back(&plan->steps[i]) && !step_is_payment(plan, i));
     return 0;
 }
@@ -175,9 +203,9 @@ static int execute_stubbornly(struct attempt *attempt, size_t index, struct err 
 }
 
 /* The steps of one chain. *out_at: the one that failed. */
-static int execute_chain(struct attempt *attempt, size_t first, size_t last, size_t *out_at, struct err *err)
+static int execute_chain(struct attempt *attempt, const struct chain *chain, size_t *out_at, struct err *err)
 {
-    for (size_t i = first; i <= last; i++) {
+    for (size_t i = chain->first; i <= chain->last; i++) {
         if (attempt->plan.steps[i].state == STEP_DONE || attempt->plan.steps[i].state == STEP_PAID)
             continue;
         *out_at = i;
@@ -188,16 +216,15 @@ static int execute_chain(struct attempt *attempt, size_t first, size_t last, siz
 }
 
 /* A DONE that cannot be written is no reason to take the work back: the next start settles it. */
-static int end_chain(struct attempt *attempt, size_t first, size_t last, struct err *err)
+static int write_dones(struct attempt *attempt, struct chain *ended, struct err *err)
 {
-    for (int try = 1; journal_chain(attempt, first, last, STEP_DONE, err) < 0; try++) {
+    for (int try = 1; ended->unwritten && journal_chains(attempt, ended, NULL, err) < 0; try++) {
         if (try == FORWARD_TRIES || attempt_why_stop(attempt) == STOP_SHUTDOWN) {
             attempt->journal_failed = true;
             return -1;
         }
         attempt_pause(attempt, FORWARD_PAUSE_MS);
     }
-    crash_point("done.after", attempt->plan.plan.steps[first].type->name);
     return 0;
 }
 
@@ -278,20 +305,51 @@ static void succeed(struct attempt *attempt, struct outcome *out)
         attempt_park(attempt, &err, attempt->plan.plan.count, NULL, out);
 }
 
+static bool chain_done(const struct attempt *attempt, const struct chain *chain)
+{
+    enum step_state state = attempt->plan.steps[chain->first].state;
+
+    return state == STEP_PAID || (chain->first == chain->last && state == STEP_DONE);
+}
+
+/* Its INTENTs are the very next thing that happens: no lock to confirm, nothing to read or to pay first. */
+static bool begins_at_once(const struct attempt *attempt, size_t first)
+{
+    const struct plan *plan = &attempt->plan.plan;
+    struct chain chain = {.first = first};
+
+    if (first == plan->count)
+        return false;
+    chain.last = chain_end(plan, first);
+    return journaled(attempt, first) && !chain_done(attempt, &chain) && !chain_destroys(plan, &chain);
+}
+
+static int do_chain(struct attempt *attempt, struct chain *ended, const struct chain *chain, size_t *out_at,
+                    struct err *err)
+{
+    *out_at = chain->first;
+    if (!step_is_payment(&attempt->plan.plan, chain->first) && begin_chain(attempt, ended, chain, err) < 0)
+        return -1;
+    if (execute_chain(attempt, chain, out_at, err) < 0)
+        return -1;
+    *ended = (struct chain){chain->first, chain->last, true};
+    return begins_at_once(attempt, chain->last + 1) ? 0 : write_dones(attempt, ended, err);
+}
+
 void attempt_forward(struct attempt *attempt, struct outcome *out)
 {
     const struct plan *plan = &attempt->plan.plan;
-    struct err err = {0};
+    struct chain ended = {0}, chain = {0};
+    struct err err = {0}, ignored = {0};
+    size_t at;
 
-    for (size_t first = 0, last; first < plan->count; first = last + 1) {
-        size_t at = first;
-
-        last = chain_end(plan, first);
-        if (attempt->plan.steps[first].state == STEP_PAID ||
-            (first == last && attempt->plan.steps[first].state == STEP_DONE))
+    for (; chain.first < plan->count; chain.first = chain.last + 1) {
+        chain.last = chain_end(plan, chain.first);
+        if (chain_done(attempt, &chain))
             continue;
-        if ((!step_is_payment(plan, first) && begin_chain(attempt, first, last, &err) < 0) ||
-            execute_chain(attempt, first, last, &at, &err) < 0 || end_chain(attempt, first, last, &err) < 0) {
+        if (do_chain(attempt, &ended, &chain, &at, &err) < 0) {
+            if (!attempt->journal_failed)
+                write_dones(attempt, &ended, &ignored);
             forward_failed(attempt, at, &err, out);
             return;
         }

@@ -576,6 +576,113 @@ static void test_who_was_given_away_touches_nothing(void **state)
     fake_world_free(world);
 }
 
+/* A DONE and the INTENT after it are one commit, but before a step that takes away or pays a debt: the lock is asked for first, which may last. */
+static void test_commits_between_steps(void **state)
+{
+    static const struct {
+        enum op op;
+        int saves;
+    } cases[] = {{OP_BACKUP_CREATE, 3}, {OP_SNAPSHOT_DELETE, 4}, {OP_SNAPSHOT_CREATE, 2}, {OP_SNAPSHOT_REVERT, 6}};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct fake_world *world = fake_world_new();
+        struct job job = job_of(cases[i].op);
+        struct outcome out;
+
+        run(world, &job, &out);
+        assert_int_equal(out.state, STATE_SUCCEEDED);
+        assert_int_equal(world->saves, cases[i].saves);
+        outcome_clear(&out);
+        fake_world_free(world);
+    }
+}
+
+/* Who dies between an effect and the commit that it shares with the next step leaves nothing of the next; after it both. */
+static void test_what_a_crash_at_a_common_commit_leaves(void **state)
+{
+    static const struct {
+        const char *crash;
+        enum step_state add, push;
+    } cases[] = {{"effect.after:add", STEP_INTENT, STEP_PLANNED},
+                 {"intent.before:push", STEP_INTENT, STEP_PLANNED},
+                 {"done.after:add", STEP_DONE, STEP_INTENT},
+                 {"intent.after:push", STEP_DONE, STEP_INTENT},
+                 {"done.after:push", STEP_DONE, STEP_DONE}};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct fake_world *world = fake_world_new();
+        struct job job = job_of(OP_BACKUP_CREATE);
+
+        assert_true(run_and_crash(world, &job, cases[i].crash));
+        assert_int_equal(world->steps[0].state, cases[i].add);
+        assert_int_equal(world->steps[1].state, cases[i].push);
+        assert_int_equal(recover(world, &job), STATE_SUCCEEDED);
+        assert_int_equal(world->executed[FAKE_ADD], 1);
+        assert_int_equal(world->executed[FAKE_PUSH], 1);
+        fake_world_free(world);
+    }
+}
+
+/* Whoever does not go on after a step says first that it is done. */
+static void test_done_is_written_before_turning_back(void **state)
+{
+    struct fake_world *world = fake_world_new();
+    struct job job = job_of(OP_BACKUP_CREATE);
+    struct outcome out;
+
+    (void)state;
+    strcpy(world->stopping_in, "add");
+    run(world, &job, &out);
+    assert_int_equal(out.kind, OUTCOME_LEFT);
+    assert_int_equal(world->steps[0].state, STEP_DONE);
+    assert_int_equal(world->steps[1].state, STEP_PLANNED);
+    outcome_clear(&out);
+    fake_world_free(world);
+
+    world = fake_world_new();
+    strcpy(world->cancelled_in, "add");
+    run(world, &job, &out);
+    assert_int_equal(out.state, STATE_CANCELLED);
+    assert_int_equal(world->executed[FAKE_ADD], 1);
+    assert_int_equal(world->saves, 4); /* INTENT, DONE, UNDOING, UNDONE */
+    assert_untouched(world);
+    outcome_clear(&out);
+    fake_world_free(world);
+}
+
+static void test_a_common_commit_that_fails(void **state)
+{
+    struct fake_world *world = fake_world_new();
+    struct job job = job_of(OP_BACKUP_CREATE);
+    struct outcome out;
+
+    (void)state;
+    world->saves_until_failure = 1;
+    world->save_failures = 1;
+    run(world, &job, &out); /* once: what is done is known, and taken back */
+    assert_int_equal(out.kind, OUTCOME_RETRY);
+    assert_int_equal(world->executed[FAKE_ADD], 1);
+    assert_int_equal(world->executed[FAKE_PUSH], 0);
+    assert_untouched(world);
+    outcome_clear(&out);
+    fake_world_free(world);
+
+    world = fake_world_new();
+    world->saves_until_failure = 1;
+    world->save_failures = -1;
+    run(world, &job, &out); /* for good: nothing begins without its INTENT, and the next start goes on */
+    assert_int_equal(out.kind, OUTCOME_LEFT);
+    assert_int_equal(world->applied[FAKE_ADD], 1);
+    assert_int_equal(world->executed[FAKE_PUSH], 0);
+    outcome_clear(&out);
+    world->save_failures = 0;
+    assert_int_equal(recover(world, &job), STATE_SUCCEEDED);
+    assert_int_equal(world->executed[FAKE_ADD], 1);
+    fake_world_free(world);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -597,6 +704,10 @@ int main(void)
         cmocka_unit_test(test_without_the_lock_there_is_only_back),
         cmocka_unit_test(test_what_is_too_late_is_not_begun_again),
         cmocka_unit_test(test_who_was_given_away_touches_nothing),
+        cmocka_unit_test(test_commits_between_steps),
+        cmocka_unit_test(test_what_a_crash_at_a_common_commit_leaves),
+        cmocka_unit_test(test_done_is_written_before_turning_back),
+        cmocka_unit_test(test_a_common_commit_that_fails),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

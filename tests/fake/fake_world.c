@@ -332,6 +332,11 @@ static int save_steps(void *context, const struct step_change *changes, size_t c
 {
     struct fake_world *here = context;
 
+    if (here->save_failures && here->saves >= here->saves_until_failure) {
+        here->save_failures -= here->save_failures > 0;
+        return err_set(err, ERR_RETRY, "the disk is full");
+    }
+    here->saves++;
     for (size_t i = 0; i < count; i++) {
         CLEANUP(freep) char *json = NULL;
 
@@ -370,8 +375,10 @@ static int reserve(void *context, const char *repository, int64_t bytes, int64_t
 
 static void phase(void *context, const char *name)
 {
-    (void)context;
-    (void)name;
+    struct fake_world *here = context;
+
+    here->cancelled |= strcmp(name, here->cancelled_in) == 0;
+    here->stopping |= strcmp(name, here->stopping_in) == 0;
 }
 
 static void progress(void *context, int64_t done, int64_t total)

@@ -33,7 +33,10 @@ struct fake_world {
     } steps[FAKE_STEPS];
     /* the surroundings */
     bool cancelled, stopping, lock_lost;
-    bool given_away; /* while settle() looked */
+    char cancelled_in[32], stopping_in[32]; /* … from when this step begins */
+    int saves;                              /* commits of steps */
+    int saves_until_failure, save_failures; /* after so many, so many fail (-1: all) */
+    bool given_away;                        /* while settle() looked */
     enum trust trust;
     int confirmed; /* confirm_lock calls answered OURS */
     int64_t done, total;
