@@ -241,7 +241,6 @@ static const char *state_of(const struct outcome *outcome)
 
 static int outcome_json(const struct job *job, const struct outcome *outcome, json_t **out, struct err *err)
 {
-    CLEANUP(freep) char *text = NULL;
     json_t *json = json_pack("{s:s, s:s, s:s, s:b}", "job_id", job->job_id, "state", state_of(outcome), "to",
                              job->target.name, "dry_run", job->dry_run);
 
@@ -249,8 +248,8 @@ static int outcome_json(const struct job *job, const struct outcome *outcome, js
         json_object_set_new(json, "error",
                             json_pack("{s:s, s:s, s:s}", "kind", err_kind_name(outcome->err.kind), "text",
                                       outcome->err.text, "hint", outcome->err.hint));
-    if (outcome->report.result && record_to_json(&job_result_record, outcome->report.result, false, &text, err) == 0)
-        json_object_set_new(json, "result", json_loads(text, 0, NULL));
+    if (outcome->report.result)
+        json_object_set_new(json, "result", record_json(&job_result_record, outcome->report.result, NULL));
     if (!json)
         return err_memory(err, "restore");
     *out = json;
