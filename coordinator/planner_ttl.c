@@ -11,7 +11,8 @@ enum { LOOK_EVERY_MS = 5000 };
 
 struct pass {
     struct coordinator *coordinator;
-    struct strings pins; /* sorted */
+    struct strings pins; /* sorted; read with the first that is over: mostly there is none */
+    bool has_pins;
     int64_t now_ms;
 };
 
@@ -22,14 +23,27 @@ static int note_pin(void *context, const struct ledger_entry *entry, struct err 
     return entry->gone ? 0 : strings_add(&pass->pins, entry->id, err);
 }
 
+static int read_pins(struct pass *pass, struct err *err)
+{
+    if (pass->has_pins)
+        return 0;
+    if (coordinator_each(pass->coordinator, LEDGER_PIN, note_pin, pass, err) < 0)
+        return -1;
+    strings_sort(&pass->pins);
+    pass->has_pins = true;
+    return 0;
+}
+
 /* A host without a heartbeat is asked when it has one again: no deletion fires days later. */
 static int delete_one(void *context, const struct restore_point *point, struct err *err)
 {
-    const struct pass *pass = context;
+    struct pass *pass = context;
     CLEANUP(job_freep) struct job *job = NULL;
     char key[TTL_KEY_TEXT], job_id[UUID_TEXT];
     struct err refused = {0};
 
+    if (read_pins(pass, err) < 0)
+        return -1;
     if (!ttl_is_over(point, &pass->pins, pass->now_ms))
         return 0;
     if (ttl_job(point, &job, err) < 0)
@@ -48,10 +62,7 @@ int planner_ttl(struct planner *planner, int64_t now_ms, struct err *err)
     if (monotonic_ms < planner->ttl_ms)
         return 0;
     planner->ttl_ms = monotonic_ms + LOOK_EVERY_MS;
-    int result = coordinator_each(planner->coordinator, LEDGER_PIN, note_pin, &pass, err);
-    strings_sort(&pass.pins);
-    if (result == 0)
-        result = view_each_expired_point(planner->reader, now_ms, delete_one, &pass, err);
+    int result = view_each_expired_point(planner->reader, now_ms, delete_one, &pass, err);
     strings_clear(&pass.pins);
     return result < 0 ? err_wrap(err, "snapshots whose time is over") : 0;
 }

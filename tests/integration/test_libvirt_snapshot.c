@@ -542,6 +542,29 @@ static void the_inventory(void **state)
     inventory_host_clear(&host);
 }
 
+/* What asks for a certain one (the end of its time, retention) has its answer: its point is closed. Who asks by name alone is told that there is no such machine. */
+static void its_machine_is_gone(void **state)
+{
+    struct job *job = create("one");
+    struct outcome out;
+    char point[UUID_TEXT];
+
+    (void)state;
+    snprintf(point, sizeof point, "%s", job->job_id);
+    snap_ok(&rig, job, NULL);
+    assert_int_equal(virDomainUndefineFlags(rig.host.domain, VIR_DOMAIN_UNDEFINE_SNAPSHOTS_METADATA), 0);
+    virDomainFree(rig.host.domain);
+    rig.host.domain = NULL;
+    snap_refused(&rig, del("one"), ERR_PERMANENT, "no such domain on this host");
+    job = del("one");
+    string_set(&snap_delete_params(job)->point, point, NULL);
+    snap_ok(&rig, job, &out);
+    assert_int_equal(out.report.change_count, 1);
+    assert_string_equal(out.report.changes[0].id, point);
+    assert_null(out.report.changes[0].point);
+    outcome_clear(&out);
+}
+
 static atomic_int everything, changes;
 
 static void on_change(void *context, const char *target_id)
@@ -592,6 +615,7 @@ int main(int argc, char **argv)
         TEST(metadata_comes_back),
         TEST(what_a_job_expects),
         TEST(the_inventory),
+        TEST(its_machine_is_gone),
         TEST(events),
     };
 

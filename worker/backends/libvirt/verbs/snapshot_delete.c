@@ -375,7 +375,10 @@ static int choose(struct deletion *deletion, const struct params_snapshot_delete
     return snapshots_subtree(&deletion->all, params->name, params->scope == SCOPE_CHILDREN, &deletion->doomed, err);
 }
 
-/* A point whose snapshot is no more, or whose name another has by now, is none any more. */
+/*
+ * A point whose snapshot is no more, or whose name another has by now, is none any more. Nor is that of a domain that this host has no more: its snapshots went with it, and one
+ * that has some cannot be migrated.
+ */
 static int note_gone(const struct params_snapshot_delete *params, struct plan *plan, struct err *err)
 {
     char key[64];
@@ -392,11 +395,13 @@ int plan_snapshot_delete(struct backend *base, const struct job *job, struct pla
     CLEANUP(domain_freep) virDomainPtr domain = NULL;
     CLEANUP(deletion_clear) struct deletion deletion = {0};
     char pins[TARGET_TEXT];
+    struct err why = {0};
 
     if (params->scope == SCOPE_ALL)
         return err_set(err, ERR_PERMANENT, "snapshot delete: scope all is for backups; self, children or children_only");
-    if (libvirt_domain(libvirt_of(base), job->target.id, &domain, err) < 0 ||
-        begin(libvirt_of(base), domain, plan, &deletion, err) < 0)
+    if (libvirt_domain(libvirt_of(base), job->target.id, &domain, &why) < 0)
+        return params->point && why.code == VIR_ERR_NO_DOMAIN ? note_gone(params, plan, err) : (*err = why, -1);
+    if (begin(libvirt_of(base), domain, plan, &deletion, err) < 0)
         return -1;
     const struct snapshot_info *info = snapshots_find(&deletion.all, params->name);
     if (!info || (params->point && (!info->owner || strcmp(info->owner, params->point) != 0)))
