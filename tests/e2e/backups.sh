@@ -383,6 +383,69 @@ test_backup_restore_in_place_of_a_machine_with_snapshots() {
     holds 'length == 0'
 }
 
+target_seen() { fleetsnap target show "$1" >/dev/null 2>&1; }                                    # TARGET
+disk_can_be() { [[ $(fleetsnap target show "$1" --json | jq -r '.disks[0].backup') == "$2" ]]; } # TARGET WHAT
+# A machine like twin, whose disk is a volume.
+define_in_pool() { # NAME POOL VOLUME
+    virsh_on "$libvirtd" dumpxml twin --inactive | sed "s|<name>twin<|<name>$1<|; /<uuid>/d; s|<disk type='file'|<disk type='volume'|
+        s|<source file='[^']*'/>|<source pool='$2' volume='$3'/>|" >"$DIR/$1.xml"
+    virsh_on "$libvirtd" define "$DIR/$1.xml" >/dev/null || fail "$1 is not defined"
+    rm "$DIR/$1.xml"
+}
+make_pool() { # NAME
+    mkdir -p "$folder/$1"
+    virsh_on "$libvirtd" pool-define-as "$1" dir --target "$folder/$1" >/dev/null && virsh_on "$libvirtd" pool-start "$1" >/dev/null || fail "no pool $1"
+}
+drop_pool() { # NAME
+    virsh_on "$libvirtd" pool-destroy "$1" >/dev/null && virsh_on "$libvirtd" pool-undefine "$1" >/dev/null
+    rm -r "${folder:?}/$1"
+}
+
+merges() { fleetsnap snapshot delete "$libvirtd/twin" below --dry-run --json | jq -e '[.result.steps[].name] | index("commit")' >/dev/null; }
+
+# The machine is a linked clone of twin, of which libvirt knows only the volume: what it stands on is not written by a merge either.
+test_backup_restore_from_one_pool_of_libvirt_to_another() {
+    local folder place id full each
+    folder=$(host_folder "$libvirtd")/disks
+    make_pool slow
+    make_pool fast
+    qemu-img create -q -f qcow2 -F qcow2 -b "$folder/twin.qcow2" "$folder/slow/pooled.qcow2" && virsh_on "$libvirtd" pool-refresh slow >/dev/null || fail "no volume"
+    define_in_pool pooled slow pooled.qcow2
+    expect 0 snapshot create "$libvirtd/twin" --name below --kind external
+    truth "the clone's base would be written" eval '! merges'
+    virsh_on "$libvirtd" start pooled >/dev/null || fail "pooled does not start"
+    eventually 60 "pooled is a target" target_seen pooled
+    truth "the disk cannot be backed up" disk_can_be pooled incremental
+    expect_json 0 backup create pooled --repository "$libvirtd-backups" --quiesce never
+    full=$(json .result.point)
+    virsh_on "$libvirtd" suspend pooled >/dev/null
+    expect_json 0 backup create pooled --repository "$libvirtd-backups"
+    id=$(json .result.point)
+    expect_json 0 backup show "$id"
+    holds '.backup_kind == "incremental" and .parent == "'"$full"'" and .disks[0].mode == "incremental"'
+    expect 1 backup restore "$id" --as elsewhere --map-pool fast=slow --yes
+    says 'was in pool fast' 'vda in pool slow'
+    expect 1 backup restore "$id" --as elsewhere --map-pool slow=nowhere --yes
+    says 'pool nowhere' 'name a pool that this host has'
+    expect 0 backup restore "$id" --as elsewhere --map-pool slow=fast --yes
+    place=$folder/fast/elsewhere-vda.qcow2
+    truth "it is not in the other pool" test -s "$place"
+    virsh_on "$libvirtd" pool-refresh fast >/dev/null
+    virsh_on "$libvirtd" vol-list fast | grep -q elsewhere-vda.qcow2 || fail "the other pool does not have it"
+    equal "what it holds" "Images are identical." "$(qemu-img compare -U "$folder/slow/pooled.qcow2" "$place")"
+    for each in pooled elsewhere; do
+        virsh_on "$libvirtd" destroy "$each" >/dev/null 2>&1
+        expect 0 target retire "$each" --yes
+        virsh_on "$libvirtd" undefine "$each" >/dev/null || fail "$each is not undefined"
+    done
+    expect 0 backup delete "$id" --all --really-last --yes
+    truth "it is not merged when nobody stands on it" merges
+    expect 0 snapshot delete "$libvirtd/twin" below --yes
+    rm -r "$folder/elsewhere"
+    drop_pool slow
+    drop_pool fast
+}
+
 test_a_machine_that_is_gone_has_its_backups() {
     local id
     eventually 60 "the repository is seen" repository_seen "$libvirtd-backups"

@@ -16,24 +16,28 @@
 
 static const struct kind {
     const char *name, *xml; /* <disk …> without its target */
+    const char *behind;     /* what libvirt says that a volume is, as a backup asks; NULL: what its definition says */
 } kinds[] = {
-    {"qcow2 in a file", "<disk type='file'><driver type='qcow2'/>" SOURCE_FILE},
+    {"qcow2 in a file", "<disk type='file'><driver type='qcow2'/>" SOURCE_FILE, NULL},
     {"qcow2 on a block device (LVM, loop, multipath, iSCSI of the host)",
-     "<disk type='block'><driver type='qcow2'/><source dev='/dev/vg/disk'/>"},
-    {"raw in a file", "<disk type='file'><driver type='raw'/>" SOURCE_FILE},
-    {"raw on a block device", "<disk type='block'><driver type='raw'/><source dev='/dev/vg/disk'/>"},
-    {"another format (vmdk, vdi, …) in a file", "<disk type='file'><driver type='vmdk'/>" SOURCE_FILE},
+     "<disk type='block'><driver type='qcow2'/><source dev='/dev/vg/disk'/>", NULL},
+    {"raw in a file", "<disk type='file'><driver type='raw'/>" SOURCE_FILE, NULL},
+    {"raw on a block device", "<disk type='block'><driver type='raw'/><source dev='/dev/vg/disk'/>", NULL},
+    {"another format (vmdk, vdi, …) in a file", "<disk type='file'><driver type='vmdk'/>" SOURCE_FILE, NULL},
     {"by the hypervisor's own network client (RBD, iSCSI, NBD, …)",
-     "<disk type='network'><driver type='raw'/><source protocol='rbd' name='pool/disk'/>"},
-    {"volume of a storage pool of libvirt",
-     "<disk type='volume'><driver type='qcow2'/><source pool='default' volume='disk'/>"},
-    {"NVMe device of the host", "<disk type='nvme'><driver type='raw'/><source type='pci' managed='yes' namespace='1'/>"},
-    {"vhost-user", "<disk type='vhostuser'><driver type='raw'/><source type='unix' path='/run/disk.sock'/>"},
-    {"passed-through LUN", "<disk type='block' device='lun'><driver type='raw'/><source dev='/dev/sdx'/>"},
-    {"CD-ROM, floppy", "<disk type='file' device='cdrom'><driver type='raw'/>" SOURCE_FILE "<readonly/>"},
-    {"read-only", "<disk type='file'><driver type='qcow2'/>" SOURCE_FILE "<readonly/>"},
-    {"shared with other guests", "<disk type='file'><driver type='raw'/>" SOURCE_FILE "<shareable/>"},
-    {"transient", "<disk type='file'><driver type='qcow2'/>" SOURCE_FILE "<transient/>"},
+     "<disk type='network'><driver type='raw'/><source protocol='rbd' name='pool/disk'/>", NULL},
+    {"qcow2 in a volume of a storage pool of libvirt",
+     "<disk type='volume'><driver type='qcow2'/><source pool='default' volume='disk'/>", "file"},
+    {"volume of a pool of which libvirt does not say where it is (RBD, iSCSI-direct; an embedded libvirt)",
+     "<disk type='volume'><driver type='qcow2'/><source pool='default' volume='disk'/>", NULL},
+    {"NVMe device of the host",
+     "<disk type='nvme'><driver type='raw'/><source type='pci' managed='yes' namespace='1'/>", NULL},
+    {"vhost-user", "<disk type='vhostuser'><driver type='raw'/><source type='unix' path='/run/disk.sock'/>", NULL},
+    {"passed-through LUN", "<disk type='block' device='lun'><driver type='raw'/><source dev='/dev/sdx'/>", NULL},
+    {"CD-ROM, floppy", "<disk type='file' device='cdrom'><driver type='raw'/>" SOURCE_FILE "<readonly/>", NULL},
+    {"read-only", "<disk type='file'><driver type='qcow2'/>" SOURCE_FILE "<readonly/>", NULL},
+    {"shared with other guests", "<disk type='file'><driver type='raw'/>" SOURCE_FILE "<shareable/>", NULL},
+    {"transient", "<disk type='file'><driver type='qcow2'/>" SOURCE_FILE "<transient/>", NULL},
 };
 
 static const char intro[] =
@@ -58,10 +62,14 @@ static void say(struct text *out, bool part, const char *refused)
         text_addf(out, " %s%s |", refused ? "refused: " : "yes", refused ? refused : "");
 }
 
-static void say_backup(struct text *out, const struct domain_disk *disk)
+static void say_backup(struct text *out, const struct domain_disk *disk, const char *behind)
 {
+    struct domain_disk seen = *disk;
     const char *reason;
-    const char *can = domain_disk_backup(disk, &reason);
+
+    if (behind)
+        seen.type = (char *)behind;
+    const char *can = domain_disk_backup(&seen, &reason);
 
     if (strcmp(can, "refused") == 0)
         text_addf(out, " left out: %s |", reason);
@@ -85,7 +93,7 @@ static int add_kind(struct text *out, const struct kind *kind, struct err *err)
         return -1;
     const struct domain_disk *disk = &disks.items[0];
     text_addf(out, "| %s |", kind->name);
-    say_backup(out, disk);
+    say_backup(out, disk, kind->behind);
     say(out, domain_disk_writable(disk), domain_disk_no_overlay(disk));
     say(out, domain_disk_writable(disk), domain_disk_no_internal(disk));
     say(out, true, domain_disk_no_restore(disk));

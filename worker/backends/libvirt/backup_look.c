@@ -30,6 +30,7 @@ int backup_look_at_disks(virDomainPtr domain, const struct strings *include, con
 
     if (libvirt_domain_xml(domain, 0, &xml, err) < 0 || domain_disks_read(xml, &disks, err) < 0)
         return -1;
+    domain_disks_resolve(virDomainGetConnect(domain), &disks);
     failed = backup_disks(&disks, include, exclude, &list, err);
     domain_disks_clear(&disks);
     if (failed < 0)

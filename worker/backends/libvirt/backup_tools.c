@@ -342,6 +342,7 @@ static int look_for_bitmaps(virDomainPtr domain, const struct restore_point *poi
     if (bitmaps_ask(domain, &bitmaps, err) < 0 || libvirt_domain_xml(domain, 0, &doc, err) < 0 ||
         domain_disks_read(doc, &disks, err) < 0)
         return -1;
+    domain_disks_resolve(virDomainGetConnect(domain), &disks);
     for (size_t i = 0; i < point->disks.count; i++) {
         const struct point_disk *disk = list_at(&point->disks, struct point_disk, i);
         const struct domain_disk *live = domain_disks_find(&disks, disk->name);
@@ -378,6 +379,7 @@ static void remove_bitmaps(virDomainPtr domain, const char *name)
 
     if (libvirt_domain_xml(domain, VIR_DOMAIN_XML_INACTIVE, &doc, NULL) < 0 || domain_disks_read(doc, &disks, NULL) < 0)
         return;
+    domain_disks_resolve(virDomainGetConnect(domain), &disks);
     for (size_t i = 0; i < disks.count; i++)
         if (disks.items[i].source && disks.items[i].format && strcmp(disks.items[i].format, "qcow2") == 0)
             image_remove_bitmap(disks.items[i].source, name, NULL);

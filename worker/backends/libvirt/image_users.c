@@ -17,6 +17,7 @@
 struct visit {
     int (*file)(void *context, const char *path, const char *who, struct err *err);
     void *context;
+    virConnectPtr connection;
 };
 
 /* `taken` NULL: all; else only the disks that the snapshot includes: the others are in its definition, but not its state. */
@@ -28,6 +29,7 @@ static int visit_disks(xmlNodePtr domain, xmlNodePtr taken, const char *who, con
         return 0;
     if (domain_disks_read_at(domain, &disks, err) < 0)
         return -1;
+    domain_disks_resolve(visit->connection, &disks);
     for (size_t i = 0; i < disks.count; i++) {
         const struct domain_disk *disk = &disks.items[i];
 
@@ -137,7 +139,7 @@ static int note_holder(void *context, const char *path, const char *who, struct 
 int image_holders(virConnectPtr connection, const char *path, struct strings *out, struct err *err)
 {
     struct search search = {path, out};
-    struct visit visit = {note_holder, &search};
+    struct visit visit = {note_holder, &search, connection};
 
     return visit_host(connection, &visit, err);
 }
@@ -193,7 +195,7 @@ static int note_users_in_folder(struct search *search, struct err *err)
 int image_users(virConnectPtr connection, const char *path, struct strings *out, struct err *err)
 {
     struct search search = {path, out};
-    struct visit visit = {note_users_in_chain, &search};
+    struct visit visit = {note_users_in_chain, &search, connection};
 
     if (note_users_in_folder(&search, err) < 0)
         return -1;

@@ -34,6 +34,7 @@ static int fill_disks(virDomainPtr domain, xmlDocPtr doc, struct list *out, stru
 
     if (domain_disks_read(doc, &disks, err) < 0)
         return -1;
+    domain_disks_resolve(virDomainGetConnect(domain), &disks);
     for (size_t i = 0; i < disks.count; i++) {
         struct inventory_disk *disk = list_add(out, &inventory_disk_record, err);
 

@@ -100,6 +100,8 @@ struct domain_disks {
 int domain_disks_read(xmlDocPtr domain, struct domain_disks *out, struct err *err);
 int domain_disks_read_at(xmlNodePtr domain, struct domain_disks *out,
                          struct err *err); /* of a <domain> inside another document */
+/* Volumes of a pool become the files and block devices that they are; one of which libvirt does not say what it is stays a volume. volumes.c */
+void domain_disks_resolve(virConnectPtr connection, struct domain_disks *disks);
 void domain_disks_clear(struct domain_disks *disks);
 const struct domain_disk *domain_disks_find(const struct domain_disks *disks, const char *name);
 bool domain_disk_writable(
@@ -133,6 +135,9 @@ bool mark_read(const char *description, char out_job[UUID_TEXT],
                char out_level[MARK_LEVEL]); /* false: not ours; level "" if it has none */
 char *mark_strip(const char *description);  /* without the mark; caller frees; NULL: nothing left, or no memory */
 char *mark_add(const char *description, const char *job_id, const char *level); /* caller frees; NULL: no memory */
+/* Of the checkpoint of a backup: "text [fleetsnap <job id> backup <repository id>]". */
+char *mark_add_backup(const char *description, const char *job_id, const char *repository_id);
+bool mark_read_backup(const char *description, char out_job[UUID_TEXT], char out_repository[UUID_TEXT]);
 
 /*
  * libvirt does one long job at a time on a domain, and a call that needs its place while it is taken waits for half a minute: never with a frozen guest. BEGINNING: it is a
