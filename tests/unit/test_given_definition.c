@@ -16,15 +16,16 @@
     "  <memory>65536</memory>\n"                               \
     "  <os><type arch='x86_64' machine='pc'>hvm</type></os>\n" \
     "  <devices>\n"
-#define DISK(name)   "    <disk type='file' device='disk'>\n      <target dev='" name "'/>\n    </disk>\n"
-#define TAIL         "  </devices>\n</domain>\n"
-#define HOSTDEV(id)  "<hostdev mode='subsystem' type='usb'><source><vendor id='" id "'/></source></hostdev>"
-#define SERIAL(path) "<serial type='file'><source path='" path "'/></serial>"
-#define QEMU         "<q:commandline xmlns:q='http://libvirt.org/schemas/domain/qemu/1.0'/>"
+#define DISK(name)         "    <disk type='file' device='disk'>\n      <target dev='" name "'/>\n    </disk>\n"
+#define TAIL               "  </devices>\n</domain>\n"
+#define HOSTDEV(id)        "<hostdev mode='subsystem' type='usb'><source><vendor id='" id "'/></source></hostdev>"
+#define SERIAL(path)       "<serial type='file'><source path='" path "'/></serial>"
+#define CARD(type, source) "<interface type='" type "'><source " source "/></interface>"
+#define QEMU               "<q:commandline xmlns:q='http://libvirt.org/schemas/domain/qemu/1.0'/>"
 
 static const char saved[] = "<domain><os><type>hvm</type><kernel>/boot/k</kernel></os><memory>1</memory><devices>"
-                            "<emulator>/usr/bin/qemu</emulator>" HOSTDEV("1")
-                                SERIAL("/var/log/web") "</devices></domain>";
+                            "<emulator>/usr/bin/qemu</emulator>" HOSTDEV("1") SERIAL("/var/log/web")
+                                CARD("bridge", "bridge='br0'") "</devices></domain>";
 
 static int take(const char *text, xmlDocPtr *out, struct err *err)
 {
@@ -38,9 +39,11 @@ static int take(const char *text, xmlDocPtr *out, struct err *err)
 
 static void what_fits_is_taken(void **state)
 {
-    static const char text[] = HEAD DISK("vda") "<disk device='cdrom'><source file='/any.iso'/><target dev='sda'/></disk>"
-                                                "<emulator>/usr/bin/qemu</emulator>" HOSTDEV("1")
-                                                    SERIAL("/var/log/web") "<console type='pty'/>" TAIL;
+    static const char text[] = HEAD DISK(
+        "vda") "<disk device='cdrom'><source file='/any.iso'/><target dev='sda'/></disk>"
+               "<emulator>/usr/bin/qemu</emulator>" HOSTDEV("1")
+                   SERIAL("/var/log/web") "<console type='pty'/>" CARD("network", "network='any'")
+                       CARD("bridge", "bridge='br0'") "<interface type='user'/>" TAIL;
     CLEANUP(xml_freep) xmlDocPtr doc = NULL;
     struct err err = {0};
 
@@ -95,6 +98,16 @@ static void what_reaches_the_host_is_refused(void **state)
             "line 9: <device>: path: reaches what the saved");
     refused(HEAD DISK("vda") "<rng model='virtio'><backend model='random'>/dev/mem</backend></rng>" TAIL,
             "line 9: <backend>: reaches what the saved");
+    refused(HEAD DISK("vda") CARD("bridge", "bridge='br1'") TAIL, "line 9: <interface>: reaches what the saved");
+    refused(HEAD DISK("vda") CARD("direct", "dev='eth0'") TAIL, "line 9: <interface>: reaches what the saved");
+    refused(HEAD DISK("vda") "<interface><source bridge='br0'/></interface>" TAIL,
+            "line 9: <interface>: reaches what the saved");
+    refused(HEAD DISK("vda") "<interface type='ethernet'><target dev='tap0'/></interface>" TAIL,
+            "line 9: <interface>: reaches what the saved");
+    refused(HEAD DISK("vda") "<shmem name='theirs'/>" TAIL, "line 9: <shmem>: reaches what the saved");
+    refused(HEAD DISK("vda") "<smartcard mode='host'/>" TAIL, "line 9: <smartcard>: reaches what the saved");
+    refused(HEAD DISK("vda") "<serial type='tcp'><source mode='bind' host='0.0.0.0' service='22'/></serial>" TAIL,
+            "line 9: <source>: service: reaches what the saved");
 }
 
 int main(void)

@@ -72,12 +72,14 @@ static int check_disks(xmlDocPtr doc, const struct strings *disks, struct err *e
 
 /* Taken as a whole, or not at all. */
 static const char wholes[] = "//*[" OF_GUEST "][self::hostdev or self::seclabel or self::filesystem or self::script or "
-                             "namespace-uri() != '']";
+                             "self::smartcard or self::shmem or namespace-uri() != '']";
+/* Any network of libvirt may be named, as by map_network: it is there for guests. A bridge, a card or a tap of the host is what the saved definition has, or it is none. */
+static const char cards[] = "//interface[" OF_GUEST "][not(@type='network' or @type='user')]";
 /* Files, by what they are or how they look. */
 static const char files[] =
     "//*[" OF_GUEST
     "]/@*[starts-with(normalize-space(.), '/') or name() = 'path' or name() = 'file' or name() = 'dir' or "
-    "name() = 'socket' or name() = 'master' or name() = 'slave' or name() = 'template' or name() = 'filename'] | "
+    "name() = 'socket' or name() = 'service' or name() = 'master' or name() = 'slave' or name() = 'template' or name() = 'filename'] | "
     "//*[" OF_GUEST
     "][not(*)][starts-with(normalize-space(.), '/') or self::emulator or self::kernel or self::initrd or "
     "self::dtb or self::loader or self::nvram or self::table or (self::backend and normalize-space(.) != '')]";
@@ -102,6 +104,22 @@ static bool same_whole(xmlNodePtr a, xmlNodePtr b)
     CLEANUP(freep) char *other = NULL;
 
     return xml_format_node(a, &one, NULL) == 0 && xml_format_node(b, &other, NULL) == 0 && strcmp(one, other) == 0;
+}
+
+static bool same_child(xmlNodePtr a, xmlNodePtr b, const char *name)
+{
+    xmlNodePtr one = xml_find(a, name), other = xml_find(b, name);
+
+    return one && other ? same_whole(one, other) : !one && !other;
+}
+
+static bool same_card(xmlNodePtr a, xmlNodePtr b)
+{
+    CLEANUP(freep) char *one = xml_get_at(a, "@type");
+    CLEANUP(freep) char *other = xml_get_at(b, "@type");
+
+    return one && other && strcmp(one, other) == 0 && same_child(a, b, "source") &&
+           (strcmp(one, "ethernet") != 0 || same_child(a, b, "target"));
 }
 
 /* Each match of the XPath has one in the saved definition that is the same. */
@@ -135,7 +153,8 @@ int given_definition(const char *text, const struct strings *disks, xmlDocPtr sa
         check_disks(doc, disks, err) < 0)
         return -1;
     xml_remove_all(xmlDocGetRootElement(doc), "devices/disk/source | devices/disk/backingStore | devices/disk/mirror");
-    if (check_reach(doc, saved, wholes, same_whole, err) < 0 || check_reach(doc, saved, files, same_file, err) < 0)
+    if (check_reach(doc, saved, wholes, same_whole, err) < 0 || check_reach(doc, saved, files, same_file, err) < 0 ||
+        check_reach(doc, saved, cards, same_card, err) < 0)
         return -1;
     *out = TAKE_PTR(doc);
     return 0;
