@@ -131,7 +131,7 @@ static int lease_judge(const char *chain_folder, const char *job_id, bool only_a
     if (host)
         host[strcspn(host, "\n")] = '\0';
     err_set(err, ERR_RETRY, "%s: in use by job %s on %s", chain_folder, job_id, host ? host : "?");
-    return err_hint(err, "wait for that job, or cancel it");
+    return err_hint(err, "wait for that job, or cancel it; what a dead one holds is free after ten minutes");
 }
 
 static int check_others(const char *chain_folder, const char *but_job_id, bool only_alone, struct err *err)
