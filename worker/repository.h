@@ -41,6 +41,9 @@ int repository_point_folder(const struct repository *repository, const char *tar
                             const char *point, char **out, struct err *err);
 int repository_find(const struct repository *repository, const char *target_id, const char *point,
                     struct restore_point *out, char **out_folder, struct err *err); /* ERR_PERMANENT if there is none */
+/* Whether anything is there under this id, in whatever state, of a target that may be unknown. */
+int repository_has_folder(const struct repository *repository, const char *target_id, const char *point, bool *out,
+                          struct err *err);
 /* The id of the target whose restore point this is, by looking through all of them; *out NULL: nobody's. Caller frees. */
 int repository_owner(const struct repository *repository, const char *point, char **out, struct err *err);
 /* All complete (or, if asked, also incomplete) points of a target, oldest first. Damaged manifests are reported in `out_damaged`. */

@@ -91,6 +91,20 @@ int repository_owner(const struct repository *repository, const char *point, cha
     return 0;
 }
 
+int repository_has_folder(const struct repository *repository, const char *target_id, const char *point, bool *out,
+                          struct err *err)
+{
+    struct search search = {.point = point};
+    char target[PATH_MAX];
+
+    if (!ids_valid(target_id, point, err) || path_join(target, err, repository->path, target_id) < 0 ||
+        repository_each_folder(target, search_chain, &search, err) < 0)
+        return -1;
+    *out = search.folder != NULL;
+    free(search.folder);
+    return 0;
+}
+
 int repository_point_folder(const struct repository *repository, const char *target_id, const char *chain,
                             const char *point, char **out, struct err *err)
 {

@@ -3,6 +3,7 @@
 
 #include "base/err.h"
 #include "base/file.h"
+#include "base/text.h"
 #include "base/uuid.h"
 #include "worker/backends/libvirt/backup_threshold.h"
 
@@ -427,6 +428,76 @@ static void test_delete(void **state)
     assert_int_equal(rig_checkpoints(&rig), before - 1);
     snprintf(folder, sizeof folder, "%s/%s/%s", rig.repository, rig.uuid, full);
     assert_false(file_exists(folder));
+}
+
+static void add_checkpoint(const char *name, const char *description)
+{
+    struct text xml = {0};
+    virDomainCheckpointPtr checkpoint;
+
+    text_addf(&xml,
+              "<domaincheckpoint><name>%s</name><description>%s</description><disks><disk name='vda' "
+              "checkpoint='bitmap'/></disks></domaincheckpoint>",
+              name, description);
+    checkpoint = virDomainCheckpointCreateXML(rig.domain, text_str(&xml), 0);
+    if (!checkpoint)
+        fail_msg("%s", virGetLastErrorMessage());
+    virDomainCheckpointFree(checkpoint);
+    text_free(&xml);
+}
+
+static bool has_checkpoint(const char *name)
+{
+    virDomainCheckpointPtr checkpoint = virDomainCheckpointLookupByName(rig.domain, name, 0);
+
+    if (checkpoint)
+        virDomainCheckpointFree(checkpoint);
+    return checkpoint != NULL;
+}
+
+static void drop_checkpoint(const char *name)
+{
+    virDomainCheckpointPtr checkpoint = virDomainCheckpointLookupByName(rig.domain, name, 0);
+
+    assert_non_null(checkpoint);
+    assert_int_equal(virDomainCheckpointDelete(checkpoint, 0), 0);
+    virDomainCheckpointFree(checkpoint);
+}
+
+#define SOME_JOB         "5f1e0000-0000-4000-8000-00000000000"
+#define OTHER_REPOSITORY "5f1e0000-0000-4000-8000-0000000000ff"
+
+/* Deleted by a job on the repository, as where its host has no such guest: its checkpoint goes with the next backup, and no other does. */
+static void test_checkpoint_of_a_backup_that_was_deleted_elsewhere(void **state)
+{
+    static const char *const theirs[] = {"theirs", "fs-" SOME_JOB "1", "fs-" SOME_JOB "2", "fs-" SOME_JOB "3"};
+    char full[37], one[37], name[64], mark[160];
+    struct restore_point point;
+    struct job *job;
+
+    (void)state;
+    back_up(BACKUP_FULL, full);
+    back_up(BACKUP_INCREMENTAL, one);
+    job = delete_job(one, SCOPE_SELF, false);
+    string_set(&job->target.kind, "repository", NULL);
+    string_set(&job->target.id, rig.repository_id, NULL);
+    rig_succeed(&rig, job, NULL);
+    snprintf(name, sizeof name, "fs-%s", one);
+    assert_true(has_checkpoint(name));
+    add_checkpoint(theirs[0], "not ours");
+    add_checkpoint(theirs[1], "[fleetsnap " SOME_JOB "1 backup " OTHER_REPOSITORY "]");
+    add_checkpoint(theirs[2], "without a mark");
+    snprintf(mark, sizeof mark, "[fleetsnap " SOME_JOB "1 backup %s]", rig.repository_id); /* another's */
+    add_checkpoint(theirs[3], mark);
+    back_up(BACKUP_AUTO, one);
+    rig_manifest(&rig, one, &point);
+    assert_string_equal(point.parent, full);
+    restore_point_clear(&point);
+    assert_point_equals_disk(one, "vda");
+    assert_false(has_checkpoint(name));
+    for (int i = 3; i >= 0; i--)
+        drop_checkpoint(theirs[i]);
+    rig_succeed(&rig, delete_job(full, SCOPE_CHILDREN, true), NULL);
 }
 
 static void test_delete_waits_for_readers(void **state)
@@ -1099,6 +1170,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_after_in_place_the_next_is_full),
         cmocka_unit_test(test_verify),
         cmocka_unit_test(test_delete),
+        cmocka_unit_test(test_checkpoint_of_a_backup_that_was_deleted_elsewhere),
         cmocka_unit_test(test_delete_waits_for_readers),
         cmocka_unit_test(test_merge),
         cmocka_unit_test(test_merge_does_not_hide_damage),

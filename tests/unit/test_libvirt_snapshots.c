@@ -111,6 +111,23 @@ static void marks(void **state)
     assert_false(checkpoint_owner("virtnbdbackup.0", NULL, job));
 }
 
+static void the_mark_of_a_checkpoint_names_its_repository(void **state)
+{
+    static const char repository_id[] = "77a00000-0000-4000-8000-000000000001";
+    char job[UUID_TEXT], repository[UUID_TEXT], level[MARK_LEVEL];
+    CLEANUP(freep) char *marked = mark_add_backup("nightly", job_id, repository_id);
+    CLEANUP(freep) char *snapshot = mark_add("nightly", job_id, "memory");
+
+    (void)state;
+    assert_true(mark_read_backup(marked, job, repository));
+    assert_string_equal(job, job_id);
+    assert_string_equal(repository, repository_id);
+    assert_true(mark_read(marked, job, level)); /* for those who know of no repository */
+    assert_string_equal(level, "backup");
+    assert_false(mark_read_backup(snapshot, job, repository));
+    assert_false(mark_read_backup(NULL, job, repository));
+}
+
 static void overlay_names_do_not_grow(void **state)
 {
     CLEANUP(freep) char *first = overlay_name("/p/shop.qcow2", "vda", job_id);
@@ -569,6 +586,7 @@ int main(void)
         cmocka_unit_test(labels_are_read),
         cmocka_unit_test(hostile_xml_is_refused),
         cmocka_unit_test(marks),
+        cmocka_unit_test(the_mark_of_a_checkpoint_names_its_repository),
         cmocka_unit_test(overlay_names_do_not_grow),
         CREATE(auto_of_a_running_guest),
         CREATE(auto_of_a_guest_that_is_off),

@@ -155,6 +155,18 @@ int checkpoint_xml(const struct list *disks, const char *name, const char *descr
     return xml_format(doc, out, err);
 }
 
+/* The parent of an export may be one without a repository. */
+static int add_mark(xmlNodePtr root, const struct restore_point *point, struct err *err)
+{
+    if (!point->repository)
+        return 0;
+    CLEANUP(freep) char *mark = mark_add_backup(point->description, point->id, point->repository);
+    if (!mark)
+        return err_memory(err, point->id);
+    xml_child(root, "description", mark);
+    return 0;
+}
+
 int checkpoint_redefine_xml(const struct restore_point *point, char **out, struct err *err)
 {
     CLEANUP(xml_freep) xmlDocPtr doc = NULL;
@@ -165,6 +177,8 @@ int checkpoint_redefine_xml(const struct restore_point *point, char **out, struc
         return -1;
     snprintf(seconds, sizeof seconds, "%lld", (long long)(point->created_at_ms / 1000));
     xml_child(root, "name", checkpoint_name(point->id, name));
+    if (add_mark(root, point, err) < 0)
+        return -1;
     xml_child(root, "creationTime", seconds);
     add_checkpoint_disks(root, &point->disks);
     return xml_format(doc, out, err);

@@ -16,6 +16,14 @@ bool checkpoint_owner(const char *name, const char *description, char out_job[UU
     return true;
 }
 
+char *checkpoint_description(virDomainCheckpointPtr checkpoint)
+{
+    CLEANUP(freep) char *text = virDomainCheckpointGetXMLDesc(checkpoint, VIR_DOMAIN_CHECKPOINT_XML_NO_DOMAIN);
+    CLEANUP(xml_freep) xmlDocPtr doc = NULL;
+
+    return text && xml_parse(text, "checkpoint", &doc, NULL) == 0 ? xml_get(doc, "description") : NULL;
+}
+
 static int read_one(virDomainCheckpointPtr checkpoint, struct inventory_checkpoint *out, struct err *err)
 {
     CLEANUP(freep) char *text = virDomainCheckpointGetXMLDesc(checkpoint, VIR_DOMAIN_CHECKPOINT_XML_NO_DOMAIN);

@@ -4,6 +4,7 @@
 
 /* Who made a checkpoint: the job of its mark, or of its name fs-<job id>; false: others. */
 bool checkpoint_owner(const char *name, const char *description, char out_job[UUID_TEXT]);
+char *checkpoint_description(virDomainCheckpointPtr checkpoint); /* with its mark; caller frees; NULL: none */
 /* All checkpoints of the domain as inventory_checkpoint, parents first; `out` zeroed. */
 int checkpoints_read(virDomainPtr domain, struct list *out, struct err *err);
 void checkpoints_clear(struct list *checkpoints);

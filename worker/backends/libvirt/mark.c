@@ -1,4 +1,7 @@
-/* The mark of ownership at the end of a description: "[fleetsnap <job id>]" or "[fleetsnap <job id> <level>]". Pure. */
+/*
+ * The mark of ownership at the end of a description: "[fleetsnap <job id>]", "[fleetsnap <job id> <level>]" or, of the checkpoint of a backup,
+ * "[fleetsnap <job id> backup <repository id>]". Pure.
+ */
 #include "worker/backends/libvirt/libvirt.h"
 
 #include "base/text.h"
@@ -59,6 +62,27 @@ char *mark_add(const char *description, const char *job_id, const char *level)
         text_addf(&text, " %s", level);
     text_add(&text, "]");
     return text_take(&text);
+}
+
+char *mark_add_backup(const char *description, const char *job_id, const char *repository_id)
+{
+    char level[8 + UUID_TEXT];
+
+    snprintf(level, sizeof level, "backup %s", repository_id);
+    return mark_add(description, job_id, level);
+}
+
+bool mark_read_backup(const char *description, char out_job[UUID_TEXT], char out_repository[UUID_TEXT])
+{
+    const char *mark = find_mark(description);
+    char job[UUID_TEXT], repository[UUID_TEXT];
+
+    if (!mark || sscanf(mark, "[fleetsnap %36[0-9a-f-] backup %36[0-9a-f-]]", job, repository) != 2 ||
+        !uuid_valid(job) || !uuid_valid(repository))
+        return false;
+    memcpy(out_job, job, sizeof job);
+    memcpy(out_repository, repository, sizeof repository);
+    return true;
 }
 
 void short_job(const char *job_id, char out[SHORT_JOB])

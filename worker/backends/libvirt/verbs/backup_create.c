@@ -16,6 +16,7 @@
 #include "worker/backends/libvirt/backup_look.h"
 #include "worker/backends/libvirt/backup_tools.h"
 #include "worker/backends/libvirt/backup_xml.h"
+#include "worker/backends/libvirt/inventory.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -215,16 +216,17 @@ static int add_begin(struct create *create, struct plan *plan, struct err *err)
     const struct restore_point *parent = create->choice.parent;
     CLEANUP(freep) char *names = backup_disk_names(&create->draft.disks);
     CLEANUP(freep) char *backup = NULL;
+    CLEANUP(freep)
+    char *mark = mark_add_backup(create->params->description, create->job->job_id, create->repository.id);
     CLEANUP(freep) char *checkpoint = NULL;
     char base[CHECKPOINT_NAME];
     bool keeps = create->checkpoint[0] != '\0';
 
-    if (!names)
+    if (!names || !mark)
         return err_memory(err, "disks");
     if (backup_xml(&create->draft.disks, create->folder, parent ? checkpoint_name(parent->id, base) : NULL, &backup,
                    err) < 0 ||
-        (keeps &&
-         checkpoint_xml(&create->draft.disks, create->checkpoint, create->params->description, &checkpoint, err) < 0))
+        (keeps && checkpoint_xml(&create->draft.disks, create->checkpoint, mark, &checkpoint, err) < 0))
         return -1;
     return plan_add(plan, &step_backup_begin, err, "folder", create->folder, "backup_xml", backup, "checkpoint_xml",
                     checkpoint, "checkpoint", keeps ? create->checkpoint : NULL, "disks", names, NULL)
@@ -311,29 +313,38 @@ static int add_converts(struct create *create, struct plan *plan, struct err *er
     return facts_set(&plan->facts, "level", "off", err);
 }
 
-static bool of_this_repository(const struct create *create, const char *checkpoint)
+/* With this full the older chains of the repository end. */
+static bool ends_chains(const struct create *create)
 {
-    char name[CHECKPOINT_NAME];
-
-    for (size_t i = 0; i < create->points.count; i++)
-        if (strcmp(checkpoint_name(list_at(&create->points, struct restore_point, i)->id, name), checkpoint) == 0)
-            return true;
-    return false;
+    return !create->choice.parent && create->checkpoint[0];
 }
 
-/* Checkpoints that nothing needs any more once this full is whole: those of older chains of the same repository. Others' and other repositories' stay. */
+/* Its backup is gone: deleted by a host that could not reach the guest. As its mark says it was in this repository, whose marker is there; and there is no folder of it. */
+static bool left_over(const struct create *create, virDomainCheckpointPtr checkpoint, const char *id)
+{
+    CLEANUP(freep) char *description = checkpoint_description(checkpoint);
+    char job[UUID_TEXT], repository[UUID_TEXT];
+    bool there;
+
+    return mark_read_backup(description, job, repository) && strcmp(job, id) == 0 &&
+           strcmp(repository, create->repository.id) == 0 &&
+           repository_has_folder(&create->repository, create->job->target.id, id, &there, NULL) == 0 && !there;
+}
+
+/* Checkpoints that nothing needs, once this backup is whole. Others' and other repositories' stay. */
 static int add_prune(struct create *create, struct plan *plan, struct err *err)
 {
     CLEANUP(text_freep) struct text names = {0};
     virDomainCheckpointPtr *checkpoints = NULL;
     int count = 0;
 
-    if (!create->choice.parent && create->checkpoint[0] && create->points.count)
+    if (create->active)
         count = virDomainListAllCheckpoints(create->domain, &checkpoints, VIR_DOMAIN_CHECKPOINT_LIST_TOPOLOGICAL);
     for (int i = 0; i < count; i++) { /* none, too, where they cannot be listed: the backup is good without */
-        const char *name = virDomainCheckpointGetName(checkpoints[i]);
+        const char *name = virDomainCheckpointGetName(checkpoints[i]), *id = checkpoint_point_id(name);
+        bool known = id && points_find(&create->points, id);
 
-        if (of_this_repository(create, name))
+        if (known ? ends_chains(create) : id && left_over(create, checkpoints[i], id))
             text_addf(&names, "%s%s", names.len ? " " : "", name);
         virDomainCheckpointFree(checkpoints[i]);
     }

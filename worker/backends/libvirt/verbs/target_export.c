@@ -15,6 +15,7 @@
 #include "worker/backends/libvirt/backup_look.h"
 #include "worker/backends/libvirt/backup_xml.h"
 #include "worker/backends/libvirt/export.h"
+#include "worker/backends/libvirt/inventory.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -52,13 +53,9 @@ static void export_endp(struct export *export)
 
 static bool made_by_export(virDomainCheckpointPtr checkpoint)
 {
-    CLEANUP(freep) char *text = virDomainCheckpointGetXMLDesc(checkpoint, VIR_DOMAIN_CHECKPOINT_XML_NO_DOMAIN);
-    CLEANUP(xml_freep) xmlDocPtr doc = NULL;
+    CLEANUP(freep) char *description = checkpoint_description(checkpoint);
     char job[UUID_TEXT], level[MARK_LEVEL];
 
-    if (!text || xml_parse(text, "domaincheckpoint", &doc, NULL) < 0)
-        return false;
-    CLEANUP(freep) char *description = xml_get(doc, "/domaincheckpoint/description");
     return mark_read(description, job, level) && strcmp(level, EXPORT_LEVEL) == 0;
 }
 
