@@ -16,6 +16,18 @@
 #include <stdio.h>
 #include <string.h>
 
+/* libvirt keeps each in a file of its name, first written as NAME.xml.new. Seen on 9.0: a longer one fails when QEMU has taken it already, and no snapshot is current any more. */
+enum { SNAPSHOT_NAME_MAX = 255 - sizeof ".xml.new" + 1 };
+
+static int check_length(const char *name, struct err *err)
+{
+    if (strlen(name) <= SNAPSHOT_NAME_MAX)
+        return 0;
+    return err_set(err, ERR_PERMANENT,
+                   "snapshot create: the name has %zu bytes, and libvirt keeps each in a file of its name: at most %d",
+                   strlen(name), (int)SNAPSHOT_NAME_MAX);
+}
+
 static const char *default_name(const struct job *job, char out[SHORT_JOB + 3])
 {
     char job_id[SHORT_JOB];
@@ -37,7 +49,7 @@ static int check_name(virDomainPtr domain, const struct job *job, const char *na
         return err_set(
             err, ERR_PERMANENT,
             "snapshot create: the name is not valid: no '/', no leading '.', no control characters, at most 255 bytes");
-    if (snapshot_lookup(domain, name, &snapshot, err) < 0)
+    if (check_length(name, err) < 0 || snapshot_lookup(domain, name, &snapshot, err) < 0)
         return -1;
     *out_ours = false;
     if (!snapshot)
@@ -320,8 +332,8 @@ static int plan_redefine(virDomainPtr domain, const struct job *job, struct plan
     if (!name || !name_valid_snapshot(name) || (params->name && strcmp(name, params->name) != 0))
         return err_set(err, ERR_PERMANENT, "redefine: not a <domainsnapshot> with a valid <name>%s",
                        params->name ? " equal to the one asked for" : "");
-    if (redefined_xml(job, doc, &xml, err) < 0 || former_xml(domain, name, &former, err) < 0 ||
-        snapshots_read(domain, &all, err) < 0)
+    if (check_length(name, err) < 0 || redefined_xml(job, doc, &xml, err) < 0 ||
+        former_xml(domain, name, &former, err) < 0 || snapshots_read(domain, &all, err) < 0)
         return -1;
     snprintf(flag_text, sizeof flag_text, "%u", flags);
     return plan_add(plan, &step_redefine, err, "name", name, "xml", xml, "flags", flag_text, "former", former,
