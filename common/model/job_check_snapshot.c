@@ -16,7 +16,10 @@ static int check_name(const char *name, bool required, struct err *err)
 {
     if (!name && !required)
         return 0;
-    return name_valid_snapshot(name) ? 0 : check_wrong(err, "params.name", "cannot be the name of a snapshot");
+    return name_valid_snapshot(name) ? 0
+                                     : check_wrong(err, "params.name",
+                                                   "cannot be the name of a snapshot: 1 to 255 bytes, without '/', "
+                                                   "control characters and a '.' in front");
 }
 
 static int check_disk_mode(const struct params_snapshot_create *params, const struct snapshot_disk *disk,

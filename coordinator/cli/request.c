@@ -178,11 +178,13 @@ static int add_number(json_t *object, const char *member, const struct option_ro
 static int add_flag(json_t *params, const struct option_row *row, struct err *err)
 {
     const json_t *before = json_object_get(params, row->param);
+    bool yes = !row->set;
 
-    if (!row->set)
-        return put(params, row->param, json_true(), err);
-    if (strcmp(row->set, "false") == 0)
-        return put(params, row->param, json_false(), err);
+    if (yes || strcmp(row->set, "false") == 0) {
+        if (json_is_boolean(before) && json_boolean_value(before) != yes)
+            return err_set(err, ERR_PERMANENT, "--%s and its opposite exclude each other", row->name);
+        return put(params, row->param, json_boolean(yes), err);
+    }
     if (before && json_is_string(before) && strcmp(json_string_value(before), row->set) != 0)
         return err_set(err, ERR_PERMANENT, "--%s and \"%s\" exclude each other", row->name, json_string_value(before));
     return put(params, row->param, json_string(row->set), err);

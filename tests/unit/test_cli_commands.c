@@ -123,6 +123,7 @@ static void mistakes_say_what_was_meant(void **state)
     refuses("snapshot create shop-1 --redefine /nowhere", "cannot read /nowhere");
     refuses("snapshot revert shop-1 x --running --paused", "exclude each other");
     refuses("snapshot delete shop-1 x --children --children-only", "exclude each other");
+    refuses("snapshot create shop-1 --atomic --no-atomic", "--no-atomic and its opposite exclude each other");
     refuses("backup create shop-1 --rate-limit much", "--rate-limit");
     refuses("backup restore x --map-network a", "is not KEY=VALUE");
     refuses("backup restore x --at soon", "--at");

@@ -25,8 +25,9 @@ int xml_parse(const char *text, const char *what, xmlDocPtr *out, struct err *er
         return err_set(err, ERR_PERMANENT, "%s: XML with a document type is refused", what);
     }
     error = xmlGetLastError();
-    return err_set(err, ERR_PERMANENT, "%s: not well-formed XML, line %d: %.200s", what, error ? error->line : 0,
-                   error && error->message ? error->message : "unknown");
+    const char *why = error && error->message ? error->message : "unknown"; /* with the end of its line */
+    return err_set(err, ERR_PERMANENT, "%s: not well-formed XML, line %d: %.*s", what, error ? error->line : 0,
+                   (int)strcspn(why, "\n"), why);
 }
 
 int xml_format(xmlDocPtr doc, char **out, struct err *err)
