@@ -137,7 +137,7 @@ int cli_main(struct cli *cli, int argc, const char *const argv[])
     cli->json = invocation_has(invocation, "json");
     cli->utc = invocation_has(invocation, "utc");
     cli->verbose = invocation_has(invocation, "verbose");
-    if (invocation_has(invocation, "help"))
+    if (invocation_has(invocation, "help") && invocation->command->run != run_help)
         return help_command(cli, invocation->command);
     if (client_config_find(cli, invocation, &err) < 0)
         return cli_fail_err(cli, EXIT_USAGE, "fleetsnap", &err);

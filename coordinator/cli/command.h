@@ -70,6 +70,7 @@ extern const struct option_row options_everywhere[], options_changes[], options_
 /* Walks all commands: *index starts at 0. NULL at the end. */
 const struct command *command_at(size_t index);
 const struct command *command_find(const char *noun, const char *verb);
+const struct command *command_of_word(const char *word); /* "doctor", "targets"; NULL: it needs another word, or is none */
 /* All option rows of a command, its own first. NULL at the end. */
 const struct option_row *command_option(const struct command *command, size_t index);
 const struct option_row *command_option_named(const struct command *command, const char *name);

@@ -141,9 +141,6 @@ static bool is_value(const struct option_row *row, const char *word)
 
 static void take_name(struct words *words, const char *word)
 {
-    const char *const argv[] = {"fleetsnap", word, "--help"};
-    struct invocation invocation;
-
     if (words->command) {
         if (words->positional_count < INVOCATION_ARGUMENTS)
             words->positional[words->positional_count++] = word;
@@ -151,8 +148,8 @@ static void take_name(struct words *words, const char *word)
     }
     if (words->noun)
         words->command = command_find(words->noun, word);
-    else if (invocation_parse(3, argv, &invocation, NULL) == 0) /* "doctor", "targets" */
-        words->command = invocation.command;
+    else
+        words->command = command_of_word(word);
     words->noun = words->noun ? words->noun : word;
 }
 

@@ -293,7 +293,22 @@ static void find_names(int argc, const char *const argv[], int out[2])
     }
 }
 
-/* How many words name the command; -1: none does. */
+const struct command *command_of_word(const char *word)
+{
+    const struct command *command = plural(word);
+
+    return command ? command : command_find(word, "");
+}
+
+static bool asks_for_help(int argc, const char *const argv[])
+{
+    for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++)
+        if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0)
+            return true;
+    return false;
+}
+
+/* How many words name the command; -1: none does. "snapshot --help" is "help snapshot". */
 static int find_command(int argc, const char *const argv[], int at[2], struct invocation *out, struct err *err)
 {
     find_names(argc, argv, at);
@@ -308,7 +323,12 @@ static int find_command(int argc, const char *const argv[], int at[2], struct in
         return 2;
     if ((out->command = command_find(noun, "")))
         return 1;
-    return noun_exists(noun) ? no_such_verb(noun, verb, err) : no_such_noun(noun, err);
+    if (!noun_exists(noun))
+        return no_such_noun(noun, err);
+    if (verb || !asks_for_help(argc, argv))
+        return no_such_verb(noun, verb, err);
+    out->command = command_find("help", "");
+    return 0;
 }
 
 static int check_arguments(const struct invocation *invocation, struct err *err)

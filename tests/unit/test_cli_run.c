@@ -234,6 +234,26 @@ static void everything_has_a_view_for_people(void **state)
     expect(*state, "jobs", EXIT_DONE, "", "no jobs\n");
 }
 
+static void help_is_of_what_the_words_name(void **state)
+{
+    struct world *world = *state;
+
+    expect(world, "--help", EXIT_DONE, NULL, "");
+    has(world->out, "fleetsnap snapshots, backs up and reverts every machine of a fleet.");
+    expect(world, "snapshot --help", EXIT_DONE, NULL, "");
+    has(world->out, "snapshot create ");
+    has(world->out, "fleetsnap snapshot revert shop-1");
+    assert_null(strstr(world->out, "Usage: "));
+    expect(world, "-h backup", EXIT_DONE, NULL, "");
+    has(world->out, "backup restore ");
+    expect(world, "snapshot revert -h", EXIT_DONE, NULL, "");
+    has(world->out, "Usage: fleetsnap snapshot revert ");
+    expect(world, "help help", EXIT_DONE, NULL, "");
+    has(world->out, "Usage: fleetsnap help ");
+    expect(world, "snapshto --help", EXIT_USAGE, "", NULL);
+    has(world->err, "Did you mean snapshot?");
+}
+
 static void the_report_says_how_old_what_could_be_restored_is(void **state)
 {
     struct world *world = *state;
@@ -953,6 +973,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(snapshots_are_a_tree, make, destroy),
         cmocka_unit_test_setup_teardown(json_is_alone_on_standard_output, make, destroy),
         cmocka_unit_test_setup_teardown(everything_has_a_view_for_people, make, destroy),
+        cmocka_unit_test_setup_teardown(help_is_of_what_the_words_name, make, destroy),
         cmocka_unit_test_setup_teardown(the_report_says_how_old_what_could_be_restored_is, make, destroy),
         cmocka_unit_test_setup_teardown(backups_are_chosen, make, destroy),
         cmocka_unit_test_setup_teardown(a_backup_is_waited_for, make, destroy),
