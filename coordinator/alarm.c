@@ -9,7 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-const char *const alarm_rule_names[] = {"failed", "late", "parked", "host_lost", "repository_filling", NULL};
+const char *const alarm_rule_names[] = {"failed",      "late", "parked", "host_lost", "repository_filling",
+                                        "unprotected", NULL};
 
 int alarms_add(struct alarms *alarms, const struct alarm *alarm, struct err *err)
 {
@@ -149,6 +150,19 @@ bool alarm_of_target(const struct alarm_target *target, int64_t now_ms, struct a
             format_duration((now_ms - target->point_ms) / 60000 * 60000, age, sizeof age),
             target->policy ? target->policy : "?", allowed);
     return whose(out, target->policy);
+}
+
+/* ---- unprotected ---- */
+
+bool alarm_of_unprotected(const struct alarm_unprotected *target, int64_t now_ms, struct alarm *out)
+{
+    char age[32];
+
+    if (now_ms - target->since_ms < ALARM_UNPROTECTED_MS)
+        return false;
+    return say(out, ALARM_UNPROTECTED, "target", target->target, target->since_ms + ALARM_UNPROTECTED_MS,
+               "%s on %s has been backed up by no policy for %s: fleetsnap targets --unprotected", target->name,
+               target->host, format_duration((now_ms - target->since_ms) / 3600000 * 3600000, age, sizeof age));
 }
 
 /* ---- repository_filling ---- */

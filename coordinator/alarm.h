@@ -10,7 +10,15 @@
 struct err;
 struct run;
 
-enum alarm_rule { ALARM_FAILED, ALARM_LATE, ALARM_PARKED, ALARM_HOST_LOST, ALARM_REPOSITORY_FILLING, ALARM_RULES };
+enum alarm_rule {
+    ALARM_FAILED,
+    ALARM_LATE,
+    ALARM_PARKED,
+    ALARM_HOST_LOST,
+    ALARM_REPOSITORY_FILLING,
+    ALARM_UNPROTECTED,
+    ALARM_RULES
+};
 extern const char *const alarm_rule_names[]; /* "failed", …; NULL at the end */
 
 struct alarm {
@@ -62,6 +70,14 @@ struct alarm_target {
 };
 /* late: no backup that could be restored is as young as its policy wants. */
 bool alarm_of_target(const struct alarm_target *target, int64_t now_ms, struct alarm *out);
+
+struct alarm_unprotected {
+    const char *target, *name, *host;
+    int64_t since_ms; /* it was first seen without a policy */
+};
+/* unprotected: no policy has backed it up for a day. */
+bool alarm_of_unprotected(const struct alarm_unprotected *target, int64_t now_ms, struct alarm *out);
+enum { ALARM_UNPROTECTED_MS = 24 * 3600 * 1000 };
 
 struct space_sample {
     int64_t at_ms, free_bytes;

@@ -56,6 +56,7 @@ static json_t *job_json(struct view_reader *reader, const struct run *run, const
     const char *state = member->skipped ? "REFUSED"
                         : !word->known  ? (run->ended_at_ms ? "NOT_STARTED" : "PENDING")
                         : word->ended   ? job_state_names[word->state]
+                        : word->lost    ? "LOST"
                                         : "OPEN";
     bool failed = word->known && !(word->ended && word->state == STATE_SUCCEEDED);
 

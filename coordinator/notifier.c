@@ -346,7 +346,7 @@ static void make_round(struct notifier *notifier)
     coordinator_state(notifier->coordinator, &state);
     if (!notifier->reader && view_reader_open(notifier->coordinator->view_path, &notifier->reader, NULL) < 0)
         return;
-    looker_sample(notifier->looker, notifier->reader, now_ms);
+    looker_observe(notifier->looker, notifier->coordinator, notifier->reader, now_ms);
     if (notifier->term != (state.leading ? state.term : 0))
         notifier->watched_ms = 0;
     notifier->term = state.leading ? state.term : 0;
@@ -434,7 +434,8 @@ int notifier_start(struct coordinator *coordinator, struct notifier **out, struc
     if (!(notifier = calloc(1, sizeof *notifier)))
         return err_memory(err, "notifier");
     notifier->coordinator = coordinator;
-    if (read_options(notifier, &coordinator->options, err) < 0 || looker_new(&notifier->looker, err) < 0 ||
+    if (read_options(notifier, &coordinator->options, err) < 0 ||
+        looker_new(coordinator->options.state_directory, &notifier->looker, err) < 0 ||
         webhook_open(coordinator->options.notify_timeout_ms, &notifier->stopping, &notifier->webhook, err) < 0)
         return -1;
     pthread_mutex_init(&notifier->mutex, NULL);

@@ -1,9 +1,12 @@
 #include "coordinator/notifier_look.h"
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/err.h"
+#include "base/log.h"
 #include "base/parse.h"
 #include "coordinator/internal.h"
+#include "coordinator/observed.h"
 #include "coordinator/plans.h"
 #include "coordinator/runs.h"
 #include "coordinator/view.h"
@@ -11,23 +14,18 @@
 #include "coordinator/view_plan.h"
 #include "model/inventory.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { PAGE = 1000, PAGES_MAX = 5, RULE_MAX = 2000, SAMPLES_MAX = 1008, SAMPLE_EVERY_MS = 10 * 60 * 1000 };
+enum { PAGE = 1000, PAGES_MAX = 5, RULE_MAX = 2000, OBSERVE_EVERY_MS = 10 * 60 * 1000 };
 
 static const int64_t JOBS_SINCE_MS = 8LL * 24 * 3600 * 1000; /* a job may have been asked for long before it fails */
 
-struct room { /* how a repository filled */
-    UT_hash_handle hh;
-    struct space_sample samples[SAMPLES_MAX]; /* a week of them, oldest first */
-    size_t count;
-    int64_t looked_ms;
-    char id[];
-};
-
 struct looker {
-    struct room *rooms;
+    struct observed *observed;
+    char *path; /* its file */
+    int64_t observed_ms;
 };
 
 struct looking {
@@ -37,22 +35,27 @@ struct looking {
     size_t of_rule;
 };
 
-int looker_new(struct looker **out, struct err *err)
+int looker_new(const char *state_directory, struct looker **out, struct err *err)
 {
-    *out = calloc(1, sizeof **out);
-    return *out ? 0 : err_memory(err, "notifier");
+    CLEANUP(looker_freep) struct looker *looker = calloc(1, sizeof *looker);
+    struct err why = {0};
+
+    if (!looker || asprintf(&looker->path, "%s/observed", state_directory) < 0)
+        return err_memory(err, "notifier");
+    if (observed_new(&looker->observed, err) < 0)
+        return -1;
+    if (observed_load(looker->observed, looker->path, clock_real_ms(), &why) < 0)
+        log_warning("notify", "%s: what was observed is observed anew", why.text);
+    *out = TAKE_PTR(looker);
+    return 0;
 }
 
 void looker_free(struct looker *looker)
 {
-    struct room *room, *next;
-
     if (!looker)
         return;
-    HASH_ITER (hh, looker->rooms, room, next) {
-        HASH_DEL(looker->rooms, room);
-        free(room);
-    }
+    observed_free(looker->observed);
+    free(looker->path);
     free(looker);
 }
 
@@ -221,20 +224,59 @@ static int look_hosts(struct looking *looking, struct err *err)
     return 0;
 }
 
-/* ---- repository_filling ---- */
+/* ---- unprotected ---- */
 
-static struct room *room_of(struct looker *looker, const char *id)
+/* Where nobody has a policy for backups, nobody misses one. */
+static bool backs_up(const json_t *report)
 {
-    size_t len = strlen(id) + 1;
-    struct room *room;
+    const json_t *policy;
+    size_t index;
 
-    HASH_FIND_STR(looker->rooms, id, room);
-    if (room || !(room = calloc(1, sizeof *room + len)))
-        return room;
-    memcpy(room->id, id, len);
-    HASH_ADD_STR(looker->rooms, id, room);
-    return room;
+    json_array_foreach(json_object_get(report, "policies"), index, policy)
+    {
+        const char *operation = text_of(policy, "operation");
+        if (operation && strcmp(operation, "backup.create") == 0)
+            return true;
+    }
+    return false;
 }
+
+static int observe_targets(struct looker *looker, struct coordinator *coordinator, struct view_reader *reader,
+                           int64_t now_ms, struct err *err)
+{
+    json_t *report = NULL, *item;
+    size_t index;
+
+    if (plans_report(coordinator, reader, now_ms, &report, err) < 0)
+        return -1;
+    json_array_foreach(json_object_get(report, "targets"), index, item)
+    {
+        const char *protection = text_of(item, "protection"), *target = text_of(item, "target"),
+                   *host = text_of(item, "host"), *name = text_of(item, "name");
+        if (host && target && protection && strcmp(protection, "unprotected") == 0 && backs_up(report))
+            observed_unprotected(looker->observed, target, host, name ? name : target, now_ms);
+    }
+    observed_looked(looker->observed, now_ms);
+    json_decref(report);
+    return 0;
+}
+
+static int note_unprotected(void *context, const struct alarm_unprotected *target, struct err *err)
+{
+    struct looking *looking = context;
+    struct alarm alarm;
+
+    return alarm_of_unprotected(target, looking->look->now_ms, &alarm) ? add(looking, &alarm, err) : 0;
+}
+
+static int look_unprotected(struct looking *looking, struct err *err)
+{
+    if (!observed_looked_ms(looking->looker->observed))
+        return err_set(err, ERR_RETRY, "not looked yet");
+    return observed_each_unprotected(looking->looker->observed, note_unprotected, looking, err);
+}
+
+/* ---- repository_filling ---- */
 
 struct sampling {
     struct looker *looker;
@@ -248,21 +290,26 @@ static int take_sample(void *context, const struct inventory_host *host, bool al
     (void)err;
     for (size_t i = 0; alive && i < host->repositories.count; i++) {
         const struct inventory_space *space = list_at(&host->repositories, const struct inventory_space, i);
-        struct room *room = space->ok && space->id ? room_of(sampling->looker, space->id) : NULL;
-        if (!room || (room->count && sampling->now_ms - room->samples[room->count - 1].at_ms < SAMPLE_EVERY_MS))
-            continue;
-        if (room->count == SAMPLES_MAX)
-            memmove(room->samples, room->samples + 1, --room->count * sizeof *room->samples);
-        room->samples[room->count++] = (struct space_sample){sampling->now_ms, space->free_bytes};
+        if (space->ok && space->id)
+            observed_room(sampling->looker->observed, space->id, space->free_bytes, sampling->now_ms);
     }
     return 0;
 }
 
-void looker_sample(struct looker *looker, struct view_reader *reader, int64_t now_ms)
+void looker_observe(struct looker *looker, struct coordinator *coordinator, struct view_reader *reader, int64_t now_ms)
 {
     struct sampling sampling = {looker, now_ms};
+    struct err err = {0};
 
-    view_each_host(reader, take_sample, &sampling, NULL); /* the next round tries again */
+    if (looker->observed_ms && now_ms - looker->observed_ms < OBSERVE_EVERY_MS)
+        return;
+    if (view_each_host(reader, take_sample, &sampling, &err) < 0 ||
+        observe_targets(looker, coordinator, reader, now_ms, &err) < 0 ||
+        observed_save(looker->observed, looker->path, &err) < 0) {
+        log_debug("notify", "%s; tried again", err.text);
+        return;
+    }
+    looker->observed_ms = now_ms;
 }
 
 static int add_room(struct looking *looking, const struct alarm_repository *asked, struct err *err)
@@ -277,37 +324,37 @@ static int add_room(struct looking *looking, const struct alarm_repository *aske
 static int note_room(void *context, const struct inventory_host *host, bool alive, struct err *err)
 {
     struct looking *looking = context;
+    struct observed *observed = looking->looker->observed;
 
     for (size_t i = 0; alive && i < host->repositories.count; i++) {
         const struct inventory_space *space = list_at(&host->repositories, const struct inventory_space, i);
-        struct room *room = space->ok && space->id ? room_of(looking->looker, space->id) : NULL;
-        if (!room || room->looked_ms == looking->look->now_ms)
+        if (!space->ok || !space->id || !observed_see(observed, space->id, looking->look->now_ms))
             continue;
-        room->looked_ms = looking->look->now_ms;
-        const struct alarm_repository asked = {.id = space->id,
-                                               .name = space->name,
-                                               .host = host->host,
-                                               .free_bytes = space->free_bytes,
-                                               .min_free_bytes = space->min_free_bytes,
-                                               .samples = room->samples,
-                                               .sample_count = room->count};
+        struct alarm_repository asked = {.id = space->id,
+                                         .name = space->name,
+                                         .host = host->host,
+                                         .free_bytes = space->free_bytes,
+                                         .min_free_bytes = space->min_free_bytes};
+        asked.samples = observed_samples(observed, space->id, &asked.sample_count);
         if (add_room(looking, &asked, err) < 0)
             return -1;
     }
     return 0;
 }
 
+/* Nobody sees it now: what was said stays said. */
+static int note_unseen(void *context, const char *repository, struct err *err)
+{
+    const struct alarm_repository unseen = {.id = repository, .host = "", .free_bytes = INT64_MAX};
+
+    return add_room(context, &unseen, err);
+}
+
 static int look_repositories(struct looking *looking, struct err *err)
 {
     if (view_each_host(looking->look->reader, note_room, looking, err) < 0)
         return -1;
-    for (const struct room *room = looking->looker->rooms; room; room = room->hh.next) {
-        /* Nobody sees it now, or there are no samples of it: what was said stays said. */
-        const struct alarm_repository unseen = {.id = room->id, .host = "", .free_bytes = INT64_MAX};
-        if (room->looked_ms != looking->look->now_ms && add_room(looking, &unseen, err) < 0)
-            return -1;
-    }
-    return 0;
+    return observed_each_unseen(looking->looker->observed, looking->look->now_ms, note_unseen, looking, err);
 }
 
 /* ---- all ---- */
@@ -320,6 +367,7 @@ void looker_look(struct looker *looker, const struct look *look, struct alarms *
         [ALARM_PARKED] = look_parked,
         [ALARM_HOST_LOST] = look_hosts,
         [ALARM_REPOSITORY_FILLING] = look_repositories,
+        [ALARM_UNPROTECTED] = look_unprotected,
     };
 
     for (int rule = 0; rule < ALARM_RULES; rule++) {

@@ -68,8 +68,9 @@ const struct option coordinator_option_rows[] = {
     {"notify.secret_file", OPTION_PATH, AT(notify_secret_file), .optional = true,
      .doc =
          "File with the secret by which webhooks are signed, mode 0600, at least 16 characters. Needed with notify.webhooks."},
-    {"notify.rules", OPTION_STRINGS, AT(notify_rules), .fallback = "failed,late,parked,host_lost,repository_filling",
-     .doc = "What is told: failed, late, parked, host_lost, repository_filling."},
+    {"notify.rules", OPTION_STRINGS, AT(notify_rules),
+     .fallback = "failed,late,parked,host_lost,repository_filling,unprotected",
+     .doc = "What is told: failed, late, parked, host_lost, repository_filling, unprotected."},
     {"notify.every", OPTION_DURATION, AT(notify_every_ms), .fallback = "30s", .min = 100, .max = 60 * MINUTE,
      .doc = "How often the rules look."},
     {"notify.timeout", OPTION_DURATION, AT(notify_timeout_ms), .fallback = "10s", .min = 100, .max = 2 * MINUTE,

@@ -165,7 +165,7 @@ static const char *state_text(const struct run *run, const struct run_member *me
         return run_member_refused(member) ? "REFUSED" : "SKIPPED";
     if (!word->known)
         return run->ended_at_ms ? "CANCELLED" : "PENDING";
-    return word->ended ? job_state_names[word->state] : "OPEN";
+    return word->ended ? job_state_names[word->state] : word->lost ? "LOST" : "OPEN";
 }
 
 static json_t *members_json(struct coordinator *coordinator, struct view_reader *reader, const struct run *run,

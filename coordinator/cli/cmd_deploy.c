@@ -54,7 +54,8 @@ static int exit_of(const struct deploy_finish *finish, const json_t *deploy)
 {
     if (finish->code != EXIT_SOME)
         return finish->code;
-    if (deploy_count_state(deploy, "revert", "PARKED") || deploy_count_state(deploy, "revert", "OPEN"))
+    if (deploy_count_state(deploy, "revert", "PARKED") || deploy_count_state(deploy, "revert", "LOST") ||
+        deploy_count_state(deploy, "revert", "OPEN"))
         return EXIT_UNKNOWN;
     return deploy_count_state(deploy, "revert", "SUCCEEDED") ? EXIT_SOME : EXIT_FAILED;
 }

@@ -181,6 +181,19 @@ static void a_repository_that_fills_is_foreseen(void **state)
     says("is full: 9 GiB free, and it keeps 10 GiB");
 }
 
+static void an_unprotected_target_is_told_after_a_day(void **state)
+{
+    struct alarm_unprotected target = {"libvirt:one", "shop-1", "alpha", NOW - 24 * HOUR + 1};
+
+    (void)state;
+    assert_false(alarm_of_unprotected(&target, NOW, &said));
+    assert_true(alarm_of_unprotected(&target, NOW + 1, &said));
+    assert_int_equal(said.rule, ALARM_UNPROTECTED);
+    assert_string_equal(said.subject, "target/libvirt:one");
+    assert_int_equal(said.at_ms, NOW + 1);
+    says("shop-1 on alpha has been backed up by no policy for");
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -190,6 +203,7 @@ int main(void)
         cmocka_unit_test(a_silent_host_is_lost_when_somebody_could_hear_it),
         cmocka_unit_test(a_target_is_late_by_its_policy),
         cmocka_unit_test(a_repository_that_fills_is_foreseen),
+        cmocka_unit_test(an_unprotected_target_is_told_after_a_day),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
