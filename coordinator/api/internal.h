@@ -127,19 +127,26 @@ struct api_target {
 /* -1: the caller's selector does not include it, and the response says so. */
 int api_scope_check(struct api_request *request, struct api_response *response, const struct api_target *target);
 void api_target_clear(struct api_target *target);
+/* "shop-1@3e1f": the machine of that name whose id begins so. False: it is not written like that. */
+enum { API_NAME = 256 };
+bool api_name_at(const char *text, char out_name[API_NAME], const char **out_prefix);
+/* Machines that are there, as the view's items: by name, HOST/NAME, kind:id, and any name with @ and the beginning of its id. Caller decrefs; similar may be NULL. */
+int api_find_targets(struct api_request *request, const char *text, json_t **out, json_t **out_similar, struct err *err);
 int api_resolve_target(struct api_request *request, struct api_response *response, const char *text,
                        struct api_target *out);
 /* The same as "kind:id" (out has TARGET_TEXT bytes), also of a machine that is gone and left backups (resolve_source.c). */
 int api_resolve_source(struct api_request *request, struct api_response *response, const char *text, char *out);
+/* "shop-1@3e1f0000, …": machines that are gone, had this name and left backups; empty: none. */
+void api_gone_of_name(struct api_request *request, const char *name, char *out, size_t size);
 /* Unique id of `what` ("job", "point") with this prefix; out has 37 bytes. */
 int api_resolve_id(struct api_request *request, struct api_response *response, const char *what, const char *prefix,
                    char *out);
 /* The job with this id or beginning of it, from the view, else from the ledger; caller decrefs. NULL: there is none, or it is outside the caller's selector, and the response says so. */
 json_t *api_job(struct api_request *request, struct api_response *response, const char *prefix);
-/* The restore point, or the newest complete backup of a target (at_ms 0: the latest of all). Caller decrefs. */
+/* The restore point, or the newest complete backup of a target ("kind:id"; `typed`: what was asked for; at_ms 0: the latest of all). Caller decrefs. */
 int api_resolve_point(struct api_request *request, struct api_response *response, const char *prefix, json_t **out);
-int api_resolve_latest(struct api_request *request, struct api_response *response, const char *target, int64_t at_ms,
-                       json_t **out);
+int api_resolve_latest(struct api_request *request, struct api_response *response, const char *typed,
+                       const char *target, int64_t at_ms, json_t **out);
 /* A repository by name or id; text NULL: the default of the target, else the only one on that host. */
 struct api_repository {
     char *id, *name, *path, *host;

@@ -27,7 +27,7 @@ static int find_point(struct submission *submission, json_t **out)
         return submission_usage(submission, "target", "is missing");
     if (api_resolve_source(submission->request, submission->response, submission->target, text) < 0)
         return -1;
-    return api_resolve_latest(submission->request, submission->response, text, at_ms, out);
+    return api_resolve_latest(submission->request, submission->response, submission->target, text, at_ms, out);
 }
 
 static int require_backup(struct submission *submission, const json_t *point)

@@ -8,6 +8,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 void api_target_clear(struct api_target *target)
 {
@@ -93,6 +94,46 @@ int api_scope_check(struct api_request *request, struct api_response *response, 
     return -1;
 }
 
+bool api_name_at(const char *text, char out_name[API_NAME], const char **out_prefix)
+{
+    const char *at = strrchr(text, '@');
+
+    if (!at || at == text || at - text >= API_NAME || !uuid_prefix_valid(at + 1))
+        return false;
+    snprintf(out_name, API_NAME, "%.*s", (int)(at - text), text);
+    *out_prefix = at + 1;
+    return true;
+}
+
+static void keep_ids(json_t *found, const char *prefix)
+{
+    for (size_t i = json_array_size(found); i-- > 0;) {
+        const char *id = json_text(json_array_get(found, i), "id");
+
+        if (!id || strncasecmp(id, prefix, strlen(prefix)) != 0)
+            json_array_remove(found, i);
+    }
+}
+
+int api_find_targets(struct api_request *request, const char *text, json_t **out, json_t **out_similar, struct err *err)
+{
+    char name[API_NAME];
+    const char *prefix;
+
+    if (view_resolve(request->reader, text, out, out_similar, err) < 0)
+        return -1;
+    if (json_array_size(*out) > 0 || !api_name_at(text, name, &prefix)) /* a name may have an @ of its own */
+        return 0;
+    json_decref(*out);
+    if (view_resolve(request->reader, name, out, NULL, err) == 0) {
+        keep_ids(*out, prefix);
+        return 0;
+    }
+    if (out_similar)
+        json_decref(*out_similar);
+    return -1;
+}
+
 int api_resolve_target(struct api_request *request, struct api_response *response, const char *text,
                        struct api_target *out)
 {
@@ -100,7 +141,7 @@ int api_resolve_target(struct api_request *request, struct api_response *respons
     struct err err = {0};
     int result = -1;
 
-    if (view_resolve(request->reader, text, &found, &similar, &err) < 0)
+    if (api_find_targets(request, text, &found, &similar, &err) < 0)
         return api_problem_err(response, text, &err), -1;
     if (json_array_size(found) == 0)
         no_such_target(response, text, similar);
@@ -146,18 +187,18 @@ int api_resolve_id(struct api_request *request, struct api_response *response, c
     return count == 1 ? 0 : -1;
 }
 
+static const char all_points[] = "All of them: fleetsnap backups";
+
 /* The first item of the page that the token may see; refuses otherwise. */
-static int take_point(struct api_request *request, struct api_response *response, const char *subject, json_t *page,
-                      json_t **out)
+static int take_point(struct api_request *request, struct api_response *response, const char *subject, const char *hint,
+                      json_t *page, json_t **out)
 {
     json_t *point = json_array_get(json_object_get(page, "items"), 0);
     struct api_target target = {0};
     struct err err = {0};
 
     if (!point)
-        return api_problem(response, 404, "not_found", subject, "All of them: fleetsnap backups",
-                           "no restore point of \"%s\"", subject),
-               -1;
+        return api_problem(response, 404, "not_found", subject, hint, "no restore point of \"%s\"", subject), -1;
     if (target_take(json_object_get(point, "target"), &target, &err) < 0)
         return api_problem_err(response, subject, &err), -1;
     int result = api_scope_check(request, response, &target);
@@ -178,7 +219,7 @@ int api_resolve_point(struct api_request *request, struct api_response *response
         return -1;
     if (view_points(request->reader, &filter, &page, &err) < 0)
         return api_problem_err(response, prefix, &err), -1;
-    int result = take_point(request, response, prefix, page, out);
+    int result = take_point(request, response, prefix, all_points, page, out);
     json_decref(page);
     return result;
 }
@@ -203,17 +244,32 @@ static void keep_newest(json_t *page, int64_t at_ms)
     }
 }
 
-int api_resolve_latest(struct api_request *request, struct api_response *response, const char *target, int64_t at_ms,
-                       json_t **out)
+/* What to do where a machine has no backup: one of that name that is gone may have some. */
+static void hint_of_gone(struct api_request *request, const char *typed, char *out, size_t size)
+{
+    char gone[512];
+
+    api_gone_of_name(request, typed, gone, sizeof gone);
+    if (*gone)
+        snprintf(out, size, "A machine that is gone had this name, and has backups: %s", gone);
+    else
+        snprintf(out, size, "%s", all_points);
+}
+
+int api_resolve_latest(struct api_request *request, struct api_response *response, const char *typed,
+                       const char *target, int64_t at_ms, json_t **out)
 {
     struct view_filter filter = {.target = target, .kind = "backup", .limit = 1000};
+    char hint[600] = "";
     struct err err = {0};
     json_t *page = NULL;
 
     if (view_points(request->reader, &filter, &page, &err) < 0)
-        return api_problem_err(response, target, &err), -1;
+        return api_problem_err(response, typed, &err), -1;
     keep_newest(page, at_ms);
-    int result = take_point(request, response, target, page, out);
+    if (json_array_size(json_object_get(page, "items")) == 0)
+        hint_of_gone(request, typed, hint, sizeof hint);
+    int result = take_point(request, response, typed, hint, page, out);
     json_decref(page);
     return result;
 }

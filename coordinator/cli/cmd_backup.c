@@ -6,6 +6,7 @@
 #include "coordinator/cli/commands.h"
 #include "coordinator/cli/show.h"
 
+#include <stdio.h>
 #include <string.h>
 
 /* The newest verification that has an opinion. NULL: none. */
@@ -23,6 +24,32 @@ static const char *shown_check(const json_t *point)
     if (!check)
         return "–";
     return member_true(check, "ok") ? member_text(check, "depth") : "BAD";
+}
+
+/* Two machines of the list had this name: one was made again under it. */
+static bool is_shared(const json_t *points, const json_t *target)
+{
+    const json_t *point;
+    size_t index;
+
+    json_array_foreach(points, index, point)
+    {
+        const json_t *other = json_object_get(point, "target");
+        if (strcmp(member_text(other, "name"), member_text(target, "name")) == 0 &&
+            strcmp(member_text(other, "id"), member_text(target, "id")) != 0)
+            return true;
+    }
+    return false;
+}
+
+static void target_cell(struct table *table, const json_t *points, const json_t *point)
+{
+    const json_t *target = json_object_get(point, "target");
+
+    if (*member_text(target, "name") && is_shared(points, target))
+        table_cellf(table, "%s@%.8s", member_text(target, "name"), member_text(target, "id"));
+    else
+        table_cell(table, show_target(point));
 }
 
 static void print_table(struct cli *cli, const json_t *points)
@@ -43,7 +70,7 @@ static void print_table(struct cli *cli, const json_t *points)
             table_cell(&table, member_text(point, "id"));
         else
             table_cellf(&table, "%.8s", member_text(point, "id"));
-        table_cell(&table, show_target(point));
+        target_cell(&table, points, point);
         table_cell(&table, show_time(cli, point, "created_at", time, sizeof time));
         table_cell(&table, complete ? show_or(member_text(point, "backup_kind"), "–")
                                     : show_or(member_text(point, "state"), "–"));
@@ -79,8 +106,38 @@ static int fetch(struct cli *cli, const struct invocation *invocation, json_t **
     return code;
 }
 
+/* "shop-1@3e1f0000": as its backups can be asked for. Each once. */
+static void list_gone(const json_t *points, const char *name, struct text *out)
+{
+    const json_t *point;
+    size_t index;
+
+    json_array_foreach(points, index, point)
+    {
+        const json_t *target = json_object_get(point, "target");
+        char way[300];
+        snprintf(way, sizeof way, "%.255s@%.8s", name, member_text(target, "id"));
+        if (strcmp(member_text(target, "name"), name) == 0 && !strstr(text_str(out), way))
+            text_addf(out, "%s%s", out->len ? ", " : "", way);
+    }
+}
+
+/* The machine that is there has no backups: one that had its name before may have some. */
+static void say_gone(struct cli *cli, const char *name)
+{
+    CLEANUP(text_freep) struct text list = {0};
+    json_t *points = NULL;
+
+    if (call_list(cli, "backup list", 0, &points, "/v1/points?kind=backup&gone=true") == 0)
+        list_gone(points, name, &list);
+    json_decref(points);
+    if (list.len)
+        fprintf(cli->err, "A machine that is gone had this name, and has backups: %s\n", text_str(&list));
+}
+
 int run_backup_list(struct cli *cli, const struct invocation *invocation)
 {
+    const char *target = invocation_argument(invocation, "TARGET");
     json_t *points = NULL;
     int code = fetch(cli, invocation, &points);
 
@@ -90,6 +147,8 @@ int run_backup_list(struct cli *cli, const struct invocation *invocation)
         cli_print_json(cli, points);
     else
         print_table(cli, points);
+    if (!cli->json && target && json_array_size(points) == 0)
+        say_gone(cli, target);
     json_decref(points);
     return EXIT_DONE;
 }

@@ -133,7 +133,9 @@ static const struct {
     const char *name, *text;
 } topics[] = {
     {"targets", "TARGET is a name (shop-1), host/name (alpha/shop-1) or libvirt:UUID. A name that\n"
-                "two hosts have is an error that lists both. -l app=shop,tier!=db names all with\n"
+                "two hosts have is an error that lists both. A machine that was made again under an\n"
+                "old name is another one: shop-1@3e1f is the one whose UUID begins so, also when it\n"
+                "is gone and only its backups are left. -l app=shop,tier!=db names all with\n"
                 "these labels, as in kubectl. Jobs and backups can be given by any unambiguous\n"
                 "beginning of their id, at least 4 characters.\n"},
     {"exit-codes", "0  done\n"

@@ -447,19 +447,33 @@ test_backup_restore_from_one_pool_of_libvirt_to_another() {
 }
 
 test_a_machine_that_is_gone_has_its_backups() {
-    local id
+    local id old
     eventually 60 "the repository is seen" repository_seen "$libvirtd-backups"
     expect_json 0 backup list "$libvirtd/twin"
     expect 0 backup restore "$(json '.[0].id')" --as vanished --yes
-    eventually 60 "vanished is a target" eval 'fleetsnap target show vanished >/dev/null 2>&1'
+    eventually 60 "vanished is a target" target_seen vanished
     expect_json 0 backup create vanished --repository "$libvirtd-backups"
     id=$(json .job_id)
     virsh_on "$libvirtd" undefine vanished >/dev/null || fail "vanished does not vanish"
-    eventually 60 "vanished is no target" eval '! fleetsnap target show vanished >/dev/null 2>&1'
+    eventually 60 "vanished is no target" eval '! target_seen vanished'
     expect_json 0 backup list --gone
     holds 'map(.id) == ["'"$id"'"]'
     expect_json 0 backup list vanished # its name still names its backups
     holds 'map(.id) == ["'"$id"'"]'
+    old=vanished@$(json '.[0].target.id[0:8]')
+    virsh_on "$libvirtd" dumpxml twin --inactive | sed '/<uuid>/d; s|<name>twin<|<name>vanished<|; s|/twin.qcow2|/nothing.qcow2|' >"$DIR/again.xml"
+    virsh_on "$libvirtd" define "$DIR/again.xml" >/dev/null || fail "no other vanished"
+    rm "$DIR/again.xml"
+    eventually 60 "the other vanished is a target" target_seen vanished
+    expect 0 backup list vanished
+    says 'no backups' "A machine that is gone had this name, and has backups: $old"
+    expect_json 0 backup list "$old"
+    holds 'map(.id) == ["'"$id"'"]'
+    expect 2 backup restore vanished --as risen --on "$libvirtd" --dry-run
+    says "$old"
+    expect 0 backup restore "$old" --as risen --on "$libvirtd" --dry-run
+    virsh_on "$libvirtd" undefine vanished >/dev/null
+    eventually 60 "the other vanished is no target" eval '! target_seen vanished'
     expect_json 0 backup restore vanished --at latest --as risen --on "$libvirtd" --keep-identity --dry-run
     holds '.result.steps | length > 2'
     expect 1 backup delete "$id" --all --yes

@@ -296,6 +296,37 @@ static void backups_are_chosen(void **state)
     has(world->out, "\nc1000000  shop-1");
 }
 
+/* The machine that has the name now is not the one that its backups are of. */
+static void a_machine_made_again_under_an_old_name(void **state)
+{
+    static const char anew[] =
+        "[{\"host\":\"alpha\",\"state\":\"running\",\"target\":{\"kind\":\"libvirt\",\"name\":\"shop-1\","
+        "\"id\":\"a9000000-0000-4000-8000-000000000009\"}}]";
+    static const char points[] =
+        "[{\"id\":\"c0000000-0000-4000-8000-000000000002\",\"kind\":\"backup\",\"state\":\"complete\",\"created_at\":\"2026-11-20T11:00:00Z\","
+        "\"target\":{\"kind\":\"libvirt\",\"id\":\"a0000000-0000-4000-8000-000000000001\",\"name\":\"shop-1\"}},"
+        "{\"id\":\"c9000000-0000-4000-8000-000000000009\",\"kind\":\"backup\",\"state\":\"complete\",\"created_at\":\"2026-11-20T12:00:00Z\","
+        "\"target\":{\"kind\":\"libvirt\",\"id\":\"a9000000-0000-4000-8000-000000000009\",\"name\":\"shop-1\"}}]";
+    struct world *world = *state;
+
+    fake_load(world->fake, "targets", anew);
+    expect(world, "backups shop-1", EXIT_DONE, "",
+           "no backups\nA machine that is gone had this name, and has backups: shop-1@a0000000\n");
+    expect(world, "backup restore shop-1 --as old --dry-run", EXIT_USAGE, "",
+           "backup restore shop-1: no restore point of \"shop-1\"\nA machine that is gone had this name, and has backups: "
+           "shop-1@a0000000\n");
+    expect(world, "backups shop-1@a000", EXIT_DONE, NULL, "");
+    has(world->out, "\nc1000000  shop-1");
+    expect(world, "backups shop-1@a900", EXIT_DONE, "", NULL);
+    expect(world, "target show shop-1@a900", EXIT_DONE, NULL, "");
+    has(world->out, "libvirt:a9000000-");
+    expect(world, "target show shop-1@a000", EXIT_USAGE, "", NULL);
+    fake_load(world->fake, "points", points);
+    expect(world, "backups", EXIT_DONE, NULL, "");
+    has(world->out, "\nc0000000  shop-1@a0000000");
+    has(world->out, "\nc9000000  shop-1@a9000000");
+}
+
 static void a_backup_is_waited_for(void **state)
 {
     struct world *world = *state;
@@ -976,6 +1007,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(help_is_of_what_the_words_name, make, destroy),
         cmocka_unit_test_setup_teardown(the_report_says_how_old_what_could_be_restored_is, make, destroy),
         cmocka_unit_test_setup_teardown(backups_are_chosen, make, destroy),
+        cmocka_unit_test_setup_teardown(a_machine_made_again_under_an_old_name, make, destroy),
         cmocka_unit_test_setup_teardown(a_backup_is_waited_for, make, destroy),
         cmocka_unit_test_setup_teardown(no_wait_prints_the_id, make, destroy),
         cmocka_unit_test_setup_teardown(outcomes_become_exit_codes, make, destroy),
