@@ -134,6 +134,34 @@ int api_find_targets(struct api_request *request, const char *text, json_t **out
     return -1;
 }
 
+static bool is_up(const json_t *item)
+{
+    const char *state = or_empty(json_text(item, "state"));
+
+    return strcmp(state, "running") == 0 || strcmp(state, "paused") == 0;
+}
+
+/* One machine that several hosts have, as a migration leaves it that does not undefine the source: the one that runs. Where none or several do, a person says which. */
+static void prefer_running(json_t *found)
+{
+    const char *id = json_text(json_array_get(found, 0), "id");
+    size_t index, up = 0, which = 0;
+    json_t *item;
+
+    json_array_foreach(found, index, item)
+    {
+        if (strcmp(or_empty(id), or_empty(json_text(item, "id"))) != 0)
+            return;
+        if (is_up(item) && ++up)
+            which = index;
+    }
+    if (up != 1)
+        return;
+    json_array_insert(found, 0, json_array_get(found, which));
+    while (json_array_size(found) > 1)
+        json_array_remove(found, 1);
+}
+
 int api_resolve_target(struct api_request *request, struct api_response *response, const char *text,
                        struct api_target *out)
 {
@@ -143,6 +171,7 @@ int api_resolve_target(struct api_request *request, struct api_response *respons
 
     if (api_find_targets(request, text, &found, &similar, &err) < 0)
         return api_problem_err(response, text, &err), -1;
+    prefer_running(found);
     if (json_array_size(found) == 0)
         no_such_target(response, text, similar);
     else if (json_array_size(found) > 1)

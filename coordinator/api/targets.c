@@ -50,7 +50,7 @@ int api_targets_list(struct api_request *request, struct api_response *response)
 /* NULL: the response says why. */
 static json_t *find_target(struct api_request *request, struct api_response *response)
 {
-    struct api_target target = {0};
+    CLEANUP(api_target_clear) struct api_target target = {0};
     char text[TARGET_TEXT];
     struct view_filter filter = {.target = text, .limit = 1};
     struct err err = {0};
@@ -59,7 +59,7 @@ static json_t *find_target(struct api_request *request, struct api_response *res
     if (api_resolve_target(request, response, request->arguments[0], &target) < 0)
         return NULL;
     snprintf(text, sizeof text, "%s:%s", target.kind, target.id);
-    api_target_clear(&target);
+    filter.host = target.host; /* another may have it, too */
     if (view_targets(request->reader, &filter, &page, &err) < 0)
         return api_problem_err(response, text, &err), NULL;
     json_t *item = json_incref(json_array_get(json_object_get(page, "items"), 0));

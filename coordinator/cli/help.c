@@ -133,7 +133,8 @@ static const struct {
     const char *name, *text;
 } topics[] = {
     {"targets", "TARGET is a name (shop-1), host/name (alpha/shop-1) or libvirt:UUID. A name that\n"
-                "two hosts have is an error that lists both. A machine that was made again under an\n"
+                "two hosts have is an error that lists both, unless it is one machine (the same UUID)\n"
+                "that runs on one of them only. A machine that was made again under an\n"
                 "old name is another one: shop-1@3e1f is the one whose UUID begins so, also when it\n"
                 "is gone and only its backups are left. -l app=shop,tier!=db names all with\n"
                 "these labels, as in kubectl. Jobs and backups can be given by any unambiguous\n"

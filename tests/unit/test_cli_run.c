@@ -327,6 +327,28 @@ static void a_machine_made_again_under_an_old_name(void **state)
     has(world->out, "\nc9000000  shop-1@a9000000");
 }
 
+#define ON(host, state)                                                                                    \
+    "{\"host\":\"" host "\",\"state\":\"" state "\",\"target\":{\"kind\":\"libvirt\",\"name\":\"shop-1\"," \
+    "\"id\":\"a0000000-0000-4000-8000-000000000001\"}}"
+
+/* As after a migration that left the definition behind. */
+static void a_machine_that_two_hosts_have_is_the_one_that_runs(void **state)
+{
+    struct world *world = *state;
+
+    fake_load(world->fake, "targets", "[" ON("alpha", "shutoff") "," ON("beta", "running") "]");
+    expect(world, "target show shop-1", EXIT_DONE, NULL, "");
+    has(world->out, "shop-1 on beta  running");
+    expect(world, "target show alpha/shop-1", EXIT_DONE, NULL, "");
+    has(world->out, "shop-1 on alpha  shutoff");
+    fake_load(world->fake, "targets", "[" ON("alpha", "shutoff") "," ON("beta", "shutoff") "]");
+    expect(world, "target show shop-1", EXIT_USAGE, "", NULL);
+    has(world->err, "\"shop-1\" is ambiguous: alpha/shop-1 (libvirt:a000…), beta/shop-1 (libvirt:a000…)");
+    fake_load(world->fake, "targets", "[" ON("alpha", "running") "," ON("beta", "paused") "]");
+    expect(world, "target show shop-1", EXIT_USAGE, "", NULL);
+    has(world->err, "is ambiguous");
+}
+
 static void a_backup_is_waited_for(void **state)
 {
     struct world *world = *state;
@@ -1008,6 +1030,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(the_report_says_how_old_what_could_be_restored_is, make, destroy),
         cmocka_unit_test_setup_teardown(backups_are_chosen, make, destroy),
         cmocka_unit_test_setup_teardown(a_machine_made_again_under_an_old_name, make, destroy),
+        cmocka_unit_test_setup_teardown(a_machine_that_two_hosts_have_is_the_one_that_runs, make, destroy),
         cmocka_unit_test_setup_teardown(a_backup_is_waited_for, make, destroy),
         cmocka_unit_test_setup_teardown(no_wait_prints_the_id, make, destroy),
         cmocka_unit_test_setup_teardown(outcomes_become_exit_codes, make, destroy),
