@@ -203,9 +203,12 @@ test_snapshot_delete_scope_metadata_and_what_others_made() {
 
 source_of() { virsh_on "$libvirtd" domblklist shop-2 | awk '$1 == "vda" {print $2}'; }
 
+# The root of the guest is in its RAM: what is written there goes back only with the memory.
+in_memory() { guest "$libvirtd" shop-2 'cat /counter /proc/sys/kernel/random/boot_id'; }
+
 # What each option does to the machine that runs: where its disk and its memory go, and whether it goes on.
 test_snapshot_create_where_disk_and_memory_go() {
-    local folder disk
+    local folder disk memory
     folder=$(host_folder "$libvirtd")/disks disk=$(source_of)
     expect 1 snapshot create shop-2 --name said --current
     says 'a new snapshot is current by itself'
@@ -228,8 +231,14 @@ test_snapshot_create_where_disk_and_memory_go() {
     rm "$folder/bare.qcow2"
     equal "the disk" "$disk" "$(source_of)"
 
+    guest "$libvirtd" shop-2 'echo 1 >/counter'
+    memory=$(in_memory)
     expect 0 snapshot create shop-2 --name awake --memspec "file=$folder/awake.mem" --live
     eventually 60 "shop-2 goes on" writes "$libvirtd" shop-2
+    guest "$libvirtd" shop-2 'echo 2 >/counter'
+    expect 0 snapshot revert shop-2 awake --keep-old-for 0 --yes
+    eventually 60 "shop-2 goes on where it was" writes "$libvirtd" shop-2
+    equal "what is in its memory" "$memory" "$(in_memory)"
     expect 0 snapshot delete shop-2 awake --yes
     expect_json 0 snapshot create shop-2 --name asleep --memspec "file=$folder/asleep.mem" --halt --yes
     holds '.result.facts.level == "memory"'
@@ -237,6 +246,7 @@ test_snapshot_create_where_disk_and_memory_go() {
     equal "state of the machine" "shut off" "$(virsh_on "$libvirtd" domstate shop-2 | head -1)"
     expect 0 snapshot revert shop-2 --current --yes
     eventually 60 "shop-2 goes on where it was" writes "$libvirtd" shop-2
+    equal "what is in its memory" "$memory" "$(in_memory)"
     expect 0 snapshot delete shop-2 asleep --yes
     truth "its memory is left" test ! -e "$folder/asleep.mem"
     snapshots_are shop-2 ''
