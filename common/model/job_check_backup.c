@@ -3,7 +3,8 @@
 
 #include <string.h>
 
-#define YEAR_MS (366LL * 24 * 3600 * 1000)
+#define DAY_MS  (24LL * 3600 * 1000)
+#define YEAR_MS (366 * DAY_MS)
 
 static int check_repository(const struct repository_ref *repository, struct err *err)
 {
@@ -41,6 +42,8 @@ static int check_new_domain(const struct job *job, const struct params_backup_re
         return check_wrong(err, "params.new_name", "cannot be the name of a domain");
     if (params->drop_snapshots)
         return check_contradiction(err, "new_name", "drop_snapshots", "a new domain has no snapshots");
+    if (params->keep_old_for_ms != DAY_MS) /* the default */
+        return check_contradiction(err, "new_name", "keep_old_for", "a new domain has no old disks");
     if (params->new_identity && strcmp(params->source, job->target.id) == 0)
         return check_contradiction(err, "new_identity", "the UUID of the source",
                                    "a new domain needs a UUID of its own");

@@ -183,7 +183,8 @@ int submission_prepare_restore(struct submission *submission)
     json_t *point = NULL;
 
     if (!name == !in_place)
-        return submission_usage(submission, "params", "say either new_name (to a new machine) or in_place");
+        return submission_usage(submission, "params",
+                                "say either new_name (--as NAME: to a new machine) or in_place (--in-place)");
     if (find_point(submission, &point) < 0)
         return -1;
     int result = require_backup(submission, point) < 0 ? -1 : point_job(submission, point);

@@ -219,15 +219,15 @@ int api_resolve_id(struct api_request *request, struct api_response *response, c
 static const char all_points[] = "All of them: fleetsnap backups";
 
 /* The first item of the page that the token may see; refuses otherwise. */
-static int take_point(struct api_request *request, struct api_response *response, const char *subject, const char *hint,
-                      json_t *page, json_t **out)
+static int take_point(struct api_request *request, struct api_response *response, const char *subject, json_t *page,
+                      json_t **out)
 {
     json_t *point = json_array_get(json_object_get(page, "items"), 0);
     struct api_target target = {0};
     struct err err = {0};
 
     if (!point)
-        return api_problem(response, 404, "not_found", subject, hint, "no restore point of \"%s\"", subject), -1;
+        return api_problem(response, 404, "not_found", subject, all_points, "no restore point of \"%s\"", subject), -1;
     if (target_take(json_object_get(point, "target"), &target, &err) < 0)
         return api_problem_err(response, subject, &err), -1;
     int result = api_scope_check(request, response, &target);
@@ -248,7 +248,7 @@ int api_resolve_point(struct api_request *request, struct api_response *response
         return -1;
     if (view_points(request->reader, &filter, &page, &err) < 0)
         return api_problem_err(response, prefix, &err), -1;
-    int result = take_point(request, response, prefix, all_points, page, out);
+    int result = take_point(request, response, prefix, page, out);
     json_decref(page);
     return result;
 }
@@ -295,10 +295,18 @@ int api_resolve_latest(struct api_request *request, struct api_response *respons
 
     if (view_points(request->reader, &filter, &page, &err) < 0)
         return api_problem_err(response, typed, &err), -1;
+    bool any = json_array_size(json_object_get(page, "items")) > 0;
     keep_newest(page, at_ms);
-    if (json_array_size(json_object_get(page, "items")) == 0)
-        hint_of_gone(request, typed, hint, sizeof hint);
-    int result = take_point(request, response, typed, hint, page, out);
+    if (json_array_size(json_object_get(page, "items")) > 0) {
+        int result = take_point(request, response, typed, page, out);
+        json_decref(page);
+        return result;
+    }
     json_decref(page);
-    return result;
+    if (any && at_ms)
+        return api_problem(response, 404, "not_found", typed, all_points, "no backup of \"%s\" is as old as that",
+                           typed),
+               -1;
+    hint_of_gone(request, typed, hint, sizeof hint);
+    return api_problem(response, 404, "not_found", typed, hint, "no restore point of \"%s\"", typed), -1;
 }

@@ -280,6 +280,8 @@ static void backups_are_chosen(void **state)
     has(world->out, "\nc0000000  shop-1");
     assert_null(strstr(world->out, "\nc1000000"));
     expect(world, "backups --children-of ffff", EXIT_USAGE, "", "backup list: no restore point ffff\n");
+    expect(world, "backup restore shop-1 --as old --at 2020-01-01 --dry-run", EXIT_USAGE, "",
+           "backup restore shop-1: no backup of \"shop-1\" is as old as that\nAll of them: fleetsnap backups\n");
     expect(world, "backups shop-1 --limit 1", EXIT_DONE, NULL, "");
     has(world->out, "\nc0000000  shop-1");
     expect(world, "backups no-such", EXIT_USAGE, "", NULL);

@@ -217,6 +217,8 @@ static void other_operations(void **state)
          "params.directory: must be"},
         {"backup.restore", POINT ",\"source\":\"" ID "\",\"new_name\":\"a\",\"drop_snapshots\":true",
          "params: new_name and drop_snapshots exclude"},
+        {"backup.restore", POINT ",\"source\":\"" ID "\",\"new_name\":\"a\",\"keep_old_for_ms\":1",
+         "params: new_name and keep_old_for exclude"},
         {"backup.restore", POINT ",\"source\":\"" ID2 "\",\"in_place\":true,\"directory\":\"/d\"",
          "params: in_place and directory exclude"},
         {"backup.restore", POINT ",\"source\":\"" ID "\",\"new_name\":\"a\",\"map_network\":{\"a/b\":\"c\"}",

@@ -75,7 +75,7 @@ static int check_transient(const struct revert_scene *scene, struct err *err)
     err_set(err, ERR_PERMANENT,
             "snapshot %s/%s: the domain is transient and the snapshot of a guest that was off: it would be gone",
             scene->domain, scene->snapshot->name);
-    return err_hint(err, "--after running or --after paused");
+    return err_hint(err, "say what it is to be afterwards: --running or --paused");
 }
 
 static int check_checkpoints(const struct revert_scene *scene, struct err *err)
