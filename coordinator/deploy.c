@@ -116,7 +116,8 @@ static void decide_planning(const struct deploy *deploy, const struct deploy_sig
     }
 }
 
-static void decide_snapshotting(const struct deploy_sight *sight, int64_t now_ms, struct deploy_move *out)
+static void decide_snapshotting(const struct deploy *deploy, const struct deploy_sight *sight, int64_t now_ms,
+                                struct deploy_move *out)
 {
     bool failed = sight->word && sight->word->says == DEPLOY_SAYS_FAILED;
 
@@ -125,12 +126,14 @@ static void decide_snapshotting(const struct deploy_sight *sight, int64_t now_ms
     } else if (sight->run == RUN_RUNNING) {
         out->act = failed && !sight->stop_asked ? DEPLOY_STOP : DEPLOY_REST;
     } else if (failed) {
-        enter(out, DEPLOY_UNDOING, now_ms, "it was said to have failed before all snapshots were there");
+        enter(out, DEPLOY_UNDOING, now_ms, "it was said to have failed before all of it was there");
         take_word(out);
     } else if (sight->run == RUN_DONE) {
         enter(out, out->next.standing ? DEPLOY_SUCCEEDED : DEPLOY_READY, now_ms, NULL);
     } else {
-        enter(out, DEPLOY_UNDOING, now_ms, "not every target got its snapshot");
+        enter(out, DEPLOY_UNDOING, now_ms,
+              deploy->operation == DEPLOY_BACKUPS ? "not every machine got its backup"
+                                                  : "not every target got its snapshot");
     }
 }
 
@@ -192,12 +195,13 @@ static void decide_cleaning(const struct deploy *deploy, const struct deploy_sig
     out->warns = !run_went_well(sight->run);
 }
 
-/* A group that was asked for by itself is there to go back to, as often as wanted. */
+/* A group that was asked for by itself is there to go back to, as often as wanted. Backups are restored instead. */
 static bool may_still_revert(const struct deploy *deploy)
 {
     bool again = deploy->standing && (deploy->state == DEPLOY_SUCCEEDED || deploy->state == DEPLOY_REVERTED);
 
-    return (again || deploy->state == DEPLOY_FAILED || deploy->state == DEPLOY_EXPIRED ||
+    return deploy->operation == DEPLOY_SNAPSHOTS &&
+           (again || deploy->state == DEPLOY_FAILED || deploy->state == DEPLOY_EXPIRED ||
             deploy->state == DEPLOY_REVERT_FAILED) &&
            !deploy->cleaned_at_ms && !deploy->cleaning;
 }
@@ -227,7 +231,7 @@ void deploy_decide(const struct deploy *deploy, const struct deploy_sight *sight
     if (deploy->state == DEPLOY_PLANNING)
         decide_planning(deploy, sight, now_ms, out);
     else if (deploy->state == DEPLOY_SNAPSHOTTING)
-        decide_snapshotting(sight, now_ms, out);
+        decide_snapshotting(deploy, sight, now_ms, out);
     else if (deploy->state == DEPLOY_READY)
         decide_ready(deploy, sight, now_ms, out);
     else if (deploy->state == DEPLOY_REVERTING)

@@ -13,9 +13,12 @@
 
 enum { PRIORITY = 8, BEGIN_START_MS = 60 * 1000, BACK_START_MS = 120 * 1000 };
 
-static int name_run(struct run *run, const char *id, enum deploy_run kind, int64_t slot_ms, struct err *err)
+static int name_run(struct run *run, const char *id, const struct deploy *deploy, enum deploy_run kind, int64_t slot_ms,
+                    struct err *err)
 {
-    static const char *const operations[] = {"snapshot.create", "snapshot.revert", "snapshot.delete"};
+    static const char *const operations[][3] = {
+        [DEPLOY_SNAPSHOTS] = {"snapshot.create", "snapshot.revert", "snapshot.delete"},
+        [DEPLOY_BACKUPS] = {"backup.create", NULL, "backup.delete"}}; /* deploy_hears() refuses to revert backups */
     char name[DEPLOY_ID_MAX + 16];
 
     snprintf(name, sizeof name, "deploy:%.100s", id);
@@ -24,7 +27,7 @@ static int name_run(struct run *run, const char *id, enum deploy_run kind, int64
     if (string_set(&run->policy, name, err) < 0 || string_set(&run->deploy, id, err) < 0 ||
         string_set(&run->schedule, deploy_run_names[kind], err) < 0)
         return -1;
-    return string_set(&run->operation, operations[kind], err);
+    return string_set(&run->operation, operations[deploy->operation][kind], err);
 }
 
 void deploy_run_id(const char *id, enum deploy_run kind, int64_t slot_ms, char out[UUID_TEXT])
@@ -43,9 +46,10 @@ static int make_policy(const char *id, const struct deploy *deploy, struct ledge
     struct policy *policy = &out->policy;
 
     record_defaults(&policy_record, policy);
-    policy->operation = POLICY_SNAPSHOT_CREATE;
+    policy->operation = deploy->operation == DEPLOY_BACKUPS ? POLICY_BACKUP_CREATE : POLICY_SNAPSHOT_CREATE;
     policy->overlap = OVERLAP_QUEUE;
-    if (string_set(&policy->name, id, err) < 0 || string_set(&policy->select.labels, deploy->selector, err) < 0)
+    if (string_set(&policy->name, id, err) < 0 || string_set(&policy->repository, deploy->repository, err) < 0 ||
+        string_set(&policy->select.labels, deploy->selector, err) < 0)
         return -1;
     return strings_add(&policy->select.kinds, "libvirt", err);
 }
@@ -55,7 +59,7 @@ static int fill_member(struct run_member *member, const struct deploy *deploy, c
 {
     char why[PLAN_WHY];
 
-    if (string_set(&member->snapshot, deploy->snapshot, err) < 0)
+    if (deploy->operation == DEPLOY_SNAPSHOTS && string_set(&member->snapshot, deploy->snapshot, err) < 0)
         return -1;
     if (member->skipped || world_host_ready(world, member->host))
         return 0;
@@ -76,7 +80,7 @@ int deploy_plan_begin(struct coordinator *coordinator, struct view_reader *reade
         result = run_plan(coordinator, reader, world, &policy, NULL, deploy->begun_at_ms, now_ms, &run,
                           &members.members, err);
     record_clear(&policy_record, &policy.policy);
-    if (result < 0 || name_run(&run, id, DEPLOY_RUN_BEGIN, deploy->begun_at_ms, err) < 0)
+    if (result < 0 || name_run(&run, id, deploy, DEPLOY_RUN_BEGIN, deploy->begun_at_ms, err) < 0)
         return -1;
     if (!members.members.count)
         return err_set(err, ERR_PERMANENT, "no target has the labels \"%s\"", deploy->selector);
@@ -92,7 +96,10 @@ int deploy_plan_begin(struct coordinator *coordinator, struct view_reader *reade
     run.stop_on_failure = true;
     run.start_within_ms = BEGIN_START_MS;
     run.window_end_at_ms = now_ms + deploy->within_ms;
-    run.cancel_at_end = true;
+    run.cancel_at_end = deploy->operation ==
+                        DEPLOY_SNAPSHOTS; /* backups must begin by then: how long they push nobody knows */
+    run.kind = deploy->kind;
+    run.rate_limit_bytes = deploy->rate_limit_bytes;
     *out_run = run;
     *out_members = members.members;
     run = (struct run){0};
@@ -117,7 +124,8 @@ static int add(struct list *out, const struct run_member *member, struct err *er
     struct run_member *copy = list_add(out, &run_member_record, err);
 
     if (!copy || string_set(&copy->target, member->target, err) < 0 || string_set(&copy->name, member->name, err) < 0 ||
-        string_set(&copy->host, member->host, err) < 0)
+        string_set(&copy->host, member->host, err) < 0 || string_set(&copy->repository, member->repository, err) < 0 ||
+        string_set(&copy->point, member->point, err) < 0)
         return -1;
     return string_set(&copy->snapshot, member->snapshot, err);
 }
@@ -148,7 +156,7 @@ int deploy_plan_back(const char *id, const struct deploy *deploy, enum deploy_ru
     if (!taken)
         return err_memory(err, id);
     record_defaults(&run_record, &run);
-    if (name_run(&run, id, kind, revert ? deploy->revert_at_ms : deploy->delete_at_ms, err) < 0 ||
+    if (name_run(&run, id, deploy, kind, revert ? deploy->revert_at_ms : deploy->delete_at_ms, err) < 0 ||
         (revert && add_in_order(deploy, members, made, taken, &all.members, err) < 0))
         return -1;
     for (size_t i = members->count; i-- > 0;)

@@ -196,11 +196,13 @@ static int find_same(struct coordinator *coordinator, const char *id, const stru
     if (find(coordinator, id, &entry, err) < 0 || !entry)
         return err && err->kind ? -1 : 0;
     bool same = strcmp(entry->deploy->selector, asked->selector) == 0 && strcmp(entry->deploy->token, asked->token) == 0;
-    if (same && !entry->deploy->group_limit_ms == !asked->group_limit_ms && entry->deploy->standing == asked->standing)
+    if (same && !entry->deploy->group_limit_ms == !asked->group_limit_ms &&
+        entry->deploy->standing == asked->standing && entry->deploy->operation == asked->operation)
         return 1;
     if (same)
         return err_set(err, ERR_CONFLICT, "there is \"%s\" already: %s", id,
-                       entry->deploy->standing         ? "a group for itself"
+                       entry->deploy->operation        ? "a group of backups"
+                       : entry->deploy->standing       ? "a group for itself"
                        : entry->deploy->group_limit_ms ? "a deploy of one point in time"
                                                        : "a deploy that is no group");
     err_set(err, ERR_CONFLICT, "there is another deploy \"%s\": begun by %s, for %s", id, entry->deploy->token,
@@ -317,9 +319,11 @@ static int refuse_word(const char *id, const struct deploy *deploy, const struct
     if (pending)
         return err_set(err, ERR_CONFLICT, "deploy %s was said to have %s before: that stands", id,
                        deploy_says_names[pending->says]);
-    if (word->revert && (deploy->cleaned_at_ms || deploy->cleaning))
+    if (word->revert && deploy->operation == DEPLOY_SNAPSHOTS && (deploy->cleaned_at_ms || deploy->cleaning))
         return err_set(err, ERR_CONFLICT, "deploy %s cannot be reverted any more: its snapshots are deleted", id);
     err_set(err, ERR_CONFLICT, "deploy %s is %s: that stands", id, deploy_state_names[deploy->state]);
+    if (word->revert && deploy->operation == DEPLOY_BACKUPS)
+        return err_hint(err, "It is of backups: fleetsnap backup restore --group %s", id);
     if (word->revert)
         return err_hint(err, "By hand: fleetsnap snapshot revert TARGET %s", deploy->snapshot);
     return -1;

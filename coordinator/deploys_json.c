@@ -15,8 +15,22 @@
 
 enum { LIST_LIMIT = 100, LIST_LIMIT_MAX = 10000 };
 
-static const char *const phase_names[] = {
-    [DEPLOY_RUN_BEGIN] = "snapshot", [DEPLOY_RUN_REVERT] = "revert", [DEPLOY_RUN_DELETE] = "delete"};
+/* What is done for a target, by what the deploy makes. */
+static const char *const phase_names[][3] = {
+    [DEPLOY_SNAPSHOTS] = {[DEPLOY_RUN_BEGIN] = "snapshot", [DEPLOY_RUN_REVERT] = "revert", [DEPLOY_RUN_DELETE] = "delete"},
+    [DEPLOY_BACKUPS] = {[DEPLOY_RUN_BEGIN] = "backup", [DEPLOY_RUN_REVERT] = "revert", [DEPLOY_RUN_DELETE] = "delete"},
+};
+
+/* Of what the others do not have there is nothing to say. */
+static void only_its_own(json_t *item, const struct deploy *deploy)
+{
+    static const char *const of_backups[] = {"repository", "kind", "rate_limit_bytes"};
+
+    if (deploy->operation == DEPLOY_BACKUPS)
+        json_object_del(item, "snapshot");
+    for (size_t i = 0; i < 3 && deploy->operation != DEPLOY_BACKUPS; i++)
+        json_object_del(item, of_backups[i]);
+}
 
 static json_t *deploy_json(const struct ledger_entry *entry)
 {
@@ -31,6 +45,7 @@ static json_t *deploy_json(const struct ledger_entry *entry)
     json_object_set_new(item, "by", json_string(deploy->token));
     json_object_del(item, "token");
     json_object_del(item, "words");
+    only_its_own(item, deploy);
     return item;
 }
 
@@ -70,7 +85,7 @@ static json_t *job_json(struct view_reader *reader, const struct run *run, const
     return item;
 }
 
-static json_t *find_target(json_t *targets, const struct run_member *member)
+static json_t *find_target(json_t *targets, const struct run_member *member, const char *begun)
 {
     size_t index;
     json_t *item;
@@ -81,14 +96,15 @@ static json_t *find_target(json_t *targets, const struct run_member *member)
             return item;
     }
     item = json_pack("{s:s, s:s?, s:s, s:n, s:n, s:n}", "target", member->target, "name", member->name, "host",
-                     member->host, "snapshot", "revert", "delete");
+                     member->host, begun, "revert", "delete");
     json_array_append_new(targets, item);
     return item;
 }
 
 /* What became of the members of one run, into the targets. The id of the run, or null. */
 static json_t *add_run(struct coordinator *coordinator, struct view_reader *reader, const char *id,
-                       enum deploy_run kind, int64_t slot_ms, json_t *targets, struct err *err)
+                       const char *const phases[3], enum deploy_run kind, int64_t slot_ms, json_t *targets,
+                       struct err *err)
 {
     CLEANUP(ledger_entry_freep) struct ledger_entry *head = NULL;
     CLEANUP(run_members_clear) struct run_members members = {0};
@@ -103,7 +119,7 @@ static json_t *add_run(struct coordinator *coordinator, struct view_reader *read
         const struct run_member *member = list_at(&members.members, struct run_member, i);
         plan_job_id(head->run, member, job_id[0]);
         runs_job_words(coordinator, job_id, 1, &word);
-        json_object_set_new(find_target(targets, member), phase_names[kind],
+        json_object_set_new(find_target(targets, member, phases[DEPLOY_RUN_BEGIN]), phases[kind],
                             job_json(reader, head->run, member, job_id[0], &word));
     }
     return json_string(run_id);
@@ -129,7 +145,8 @@ int deploys_show(struct coordinator *coordinator, struct view_reader *reader, co
     json_object_set_new(item, "pending", json_boolean(word != NULL));
     for (int kind = DEPLOY_RUN_BEGIN; kind <= DEPLOY_RUN_DELETE; kind++)
         json_object_set_new(runs, deploy_run_names[kind],
-                            add_run(coordinator, reader, id, (enum deploy_run)kind, slots[kind], targets, &why));
+                            add_run(coordinator, reader, id, phase_names[deploy->operation], (enum deploy_run)kind,
+                                    slots[kind], targets, &why));
     json_object_set_new(item, "targets", targets);
     json_object_set_new(item, "runs", runs);
     if (why.kind) {
@@ -151,8 +168,10 @@ json_t *deploys_dry_json(const char *id, const struct deploy *deploy, const stru
         json_array_append_new(targets, json_pack("{s:s, s:s?, s:s, s:s?}", "target", member->target, "name",
                                                  member->name, "host", member->host, "refused", member->skipped));
     }
-    return json_pack("{s:s, s:b, s:s, s:s, s:o, s:s?}", "deploy_id", id, "dry_run", 1, "selector", deploy->selector,
-                     "snapshot", deploy->snapshot, "targets", targets, "refused", refused);
+    bool backups = deploy->operation == DEPLOY_BACKUPS;
+    return json_pack("{s:s, s:b, s:s, s:s, s:s*, s:o, s:s?}", "deploy_id", id, "dry_run", 1, "operation",
+                     deploy_operation_names[deploy->operation], "selector", deploy->selector, "snapshot",
+                     backups ? NULL : deploy->snapshot, "targets", targets, "refused", refused);
 }
 
 /* ---- list ---- */

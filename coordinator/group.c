@@ -18,10 +18,10 @@ static int64_t count_on(const struct list *members, const char *host)
 }
 
 /* Why this one cannot be in it, or "". Each member holds an executor of its host until all are ready. */
-static void why_not(const struct run_member *member, const struct list *members, const struct world *world,
-                    const struct run_limits *limits, char why[PLAN_WHY])
+static void why_not(const struct run_member *member, const struct list *members, bool backups,
+                    const struct world *world, const struct run_limits *limits, char why[PLAN_WHY])
 {
-    int64_t room = world_group_room(world, member->host), here = count_on(members, member->host);
+    int64_t room = world_group_room(world, member->host, backups), here = count_on(members, member->host);
 
     *why = '\0';
     if (strncmp(member->target, "libvirt:", strlen("libvirt:")) != 0)
@@ -30,7 +30,8 @@ static void why_not(const struct run_member *member, const struct list *members,
         snprintf(why, PLAN_WHY, "a consistency group has at most %d members, this one %zu", GROUP_MEMBERS_MAX,
                  members->count);
     else if (!room)
-        snprintf(why, PLAN_WHY, "the worker of host %.63s does not know consistency groups", member->host);
+        snprintf(why, PLAN_WHY, "the worker of host %.63s does not know consistency groups%s", member->host,
+                 backups ? " of backups" : "");
     else if (here > room)
         snprintf(why, PLAN_WHY, "host %.63s holds %lld members of a group at once (its executors), this has %lld there",
                  member->host, (long long)room, (long long)here);
@@ -47,6 +48,8 @@ int group_plan(struct run *run, struct list *members, int64_t limit_ms, const st
 {
     char why[PLAN_WHY], text[PLAN_WHY + 16];
 
+    bool backups = run_makes_backups(run);
+
     run->group_limit_ms = limit_ms;
     run->quiesce = QUIESCE_REQUIRE;
     for (size_t i = 0; i < members->count; i++) {
@@ -56,7 +59,7 @@ int group_plan(struct run *run, struct list *members, int64_t limit_ms, const st
         if (member->skipped) /* a group without it is another group */
             snprintf(why, sizeof why, "%.*s", (int)sizeof why - 1, member->skipped);
         else
-            why_not(member, members, world, limits, why);
+            why_not(member, members, backups, world, limits, why);
         if (!*why)
             continue;
         snprintf(text, sizeof text, "refused: %s", why);

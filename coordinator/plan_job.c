@@ -79,6 +79,18 @@ static int fill_backup(const struct run *run, const struct policy *policy, struc
                : 0;
 }
 
+/* Of a consistency group. The name is the group's: the restore point says it by itself. */
+static int fill_group_backup(const struct run *run, struct params_backup_create *params, struct err *err)
+{
+    char text[160];
+
+    snprintf(text, sizeof text, "of consistency group %s", run->deploy);
+    params->kind = run->kind;
+    params->quiesce = run->quiesce;
+    params->rate_limit = run->rate_limit_bytes;
+    return string_set(&params->description, text, err);
+}
+
 static int fill_snapshot(const struct run *run, const struct policy *policy, struct params_snapshot_create *params,
                          struct err *err)
 {
@@ -134,7 +146,9 @@ static int fill_params(const struct run *run, const struct policy *policy, const
     struct params_snapshot_revert *revert = job->params;
 
     if (job->op == OP_BACKUP_CREATE)
-        return fill_backup(run, policy, backup, err) < 0 ? -1 : set_repository(world, member, &backup->repository, err);
+        return (run->deploy ? fill_group_backup(run, backup, err) : fill_backup(run, policy, backup, err)) < 0
+                   ? -1
+                   : set_repository(world, member, &backup->repository, err);
     if (job->op == OP_SNAPSHOT_CREATE)
         return run->deploy ? fill_deploy_snapshot(run, member, job->params, err)
                            : fill_snapshot(run, policy, job->params, err);
@@ -146,8 +160,10 @@ static int fill_params(const struct run *run, const struct policy *policy, const
         verify->depth = policy->verify ? policy->verify->depth : VERIFY_CHECKSUM;
         return fill_about_point(member, world, &verify->point, &verify->repository, err);
     }
-    if (job->op == OP_BACKUP_DELETE)
+    if (job->op == OP_BACKUP_DELETE) {
+        remove->merge = run->deploy != NULL; /* of a group: what was made since may stand on it */
         return fill_about_point(member, world, &remove->point, &remove->repository, err);
+    }
     if (job->op == OP_SNAPSHOT_DELETE)
         return string_set(&snapshot->name, member->snapshot, err) < 0 ? -1
                                                                       : string_set(&snapshot->point, member->point, err);

@@ -75,8 +75,8 @@ static int words_of(struct looking *looking, const struct list *members, struct 
     return 0;
 }
 
-/* The snapshots that are there for sure, and whether one may still come to be; where nobody knows (PARKED) a person decides. */
-static int made_of(struct looking *looking, const struct list *members, bool *made, bool *out_unended, struct err *err)
+/* The snapshots that are there for sure, or the backups (then each member has the id of its own), and whether one may still come to be; where nobody knows (PARKED) a person decides. */
+static int made_of(struct looking *looking, struct list *members, bool *made, bool *out_unended, struct err *err)
 {
     CLEANUP(freep) char(*ids)[UUID_TEXT] = calloc(members->count + 1, sizeof *ids);
     CLEANUP(freep) struct job_word *words = calloc(members->count + 1, sizeof *words);
@@ -88,6 +88,9 @@ static int made_of(struct looking *looking, const struct list *members, bool *ma
     for (size_t i = 0; i < members->count; i++) {
         made[i] = words[i].known && words[i].ended && words[i].state == STATE_SUCCEEDED;
         *out_unended |= words[i].known && !words[i].ended && !strings_sorted_have(&looking->planner->parked, ids[i]);
+        if (looking->deploy->operation == DEPLOY_BACKUPS && made[i] &&
+            string_set(&list_at(members, struct run_member, i)->point, ids[i], err) < 0)
+            return -1;
     }
     return 0;
 }
@@ -243,13 +246,13 @@ static int write_change(struct looking *looking, const struct deploy_move *move,
     if (!move->warns) {
         log_info(looking->id, "deploy: %s%s", state,
                  move->next.state != looking->deploy->state ? ""
-                 : move->next.cleaning                      ? ", its snapshots are being deleted"
-                 : move->next.cleaned_at_ms                 ? ", its snapshots are deleted"
+                 : move->next.cleaning                      ? ", what was made is being deleted"
+                 : move->next.cleaned_at_ms                 ? ", what was made is deleted"
                                                             : "");
         return 0;
     }
     const char *what = move->next.state == looking->deploy->state || move->next.state == DEPLOY_UNDONE
-                           ? "not all of its snapshots could be deleted"
+                           ? "not all that was made for it could be deleted"
                            : move->next.why;
     log_warning(looking->id, "deploy: %s: %s", state, what ? what : "");
     snprintf(action, sizeof action, "deploy.%s", state);

@@ -246,7 +246,9 @@ static void cancel_some(struct planner *planner, struct active *active)
             continue;
         const char *why = active->run.cancel      ? active->run.cancel
                           : active->seats[i].lost ? "its host is silent, and the deploy did not wait for it"
-                                                  : "the window of its schedule is over";
+                          : run_makes_backups(&active->run) && active->run.group_limit_ms
+                              ? "another machine of its group has failed"
+                              : "the window of its schedule is over";
         asked++;
         if (coordinator_cancel(planner->coordinator, NULL, active->job_ids[i], why, &err) == 0 ||
             err.kind == ERR_CONFLICT) /* it has ended meanwhile */

@@ -269,6 +269,14 @@ int run_order(const struct run *one, const struct run *other)
     return order ? order : strcmp(one->schedule, other->schedule);
 }
 
+/* A group that has failed has no use for backups that may go on for hours; a snapshot has ended before it can be told. */
+static void give_up_rest(struct run_seat *seats, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (seats[i].state == MEMBER_OPEN && !seats[i].cancel_asked)
+            seats[i].move = MOVE_CANCEL;
+}
+
 void run_decide(const struct run *run, const struct run_limits *limits, int64_t now_ms, struct run_seat *seats,
                 size_t count, struct run_load *load)
 {
@@ -286,6 +294,8 @@ void run_decide(const struct run *run, const struct run_limits *limits, int64_t 
     }
     if (run->group_limit_ms)
         group_decide(seats, count);
+    if (stopped && run->group_limit_ms && run_makes_backups(run))
+        give_up_rest(seats, count);
 }
 
 /* ---- how far it is ---- */

@@ -22,6 +22,7 @@ struct view_filter {                                          /* what is NULL or
     /* Restore points: full ones; whose last check was good; of the newest chain of their target (in that repository); of targets that are no more; that stand on this one. */
     bool full, verified, latest, gone;
     const char *parent; /* id */
+    const char *group;  /* name of the consistency group that they are of */
 };
 
 int view_reader_open(const char *path, struct view_reader **out, struct err *err);

@@ -120,6 +120,7 @@ int view_points(struct view_reader *reader, const struct view_filter *filter, js
     view_select_text(&select, "repository = ?", filter->repository);
     view_select_text(&select, "kind = ?", filter->kind);
     view_select_text(&select, "name = ?", filter->name);
+    view_select_text(&select, "group_name = ?", filter->group);
     if (filter->state)
         view_select_number(&select, "state = ?", name_index(point_state_names, filter->state));
     if (filter->id_prefix) {

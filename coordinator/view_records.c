@@ -119,7 +119,7 @@ static int close_point(struct view *view, const struct kafka_record *record, con
     view_bind_text(view->set_point, 1, id);
     sqlite3_bind_int64(view->set_point, 2, revision);
     sqlite3_bind_int(view->set_point, 3, CLOSED);
-    for (int i = 4; i <= 15; i++)
+    for (int i = 4; i <= 16; i++)
         sqlite3_bind_null(view->set_point, i);
     view_bind_text(view->set_point, 5, known.target);
     view_bind_text(view->set_point, 7, known.repository);
@@ -156,6 +156,7 @@ static int set_point(struct view *view, const struct kafka_record *record, const
     view_bind_blob(statement, 13, record->value, record->value_len);
     sqlite3_bind_int64(statement, 14, record->timestamp_ms);
     sqlite3_bind_int64(statement, 15, point->expires_at_ms);
+    view_bind_text(statement, 16, point->group_name);
     return view_step_done(view->db, statement, err);
 }
 

@@ -12,8 +12,8 @@ int view_prepare(struct view *view, struct err *err)
         {&view->set_meta, "INSERT OR REPLACE INTO meta VALUES(?1, ?2)"},
         {&view->get_point, "SELECT revision, closed, target, repository FROM points WHERE id = ?1"},
         {&view->set_point,
-         "INSERT OR REPLACE INTO points(id, revision, closed, kind, target, host, repository, name, state, created_at, size_bytes, writer, value, appended, expires_at)"
-         " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)"},
+         "INSERT OR REPLACE INTO points(id, revision, closed, kind, target, host, repository, name, state, created_at, size_bytes, writer, value, appended, expires_at, group_name)"
+         " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)"},
         {&view->get_target, "SELECT revision FROM targets WHERE key = ?1"},
         {&view->set_target,
          "INSERT OR REPLACE INTO targets(key, revision, gone, host, target, name, state, at, value, appended) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)"},

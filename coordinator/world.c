@@ -17,6 +17,7 @@ struct host {
     UT_hash_handle hh;
     bool ready;
     int64_t group_room;      /* members of one consistency group */
+    bool group_backups;      /* which may be backups */
     size_t places;           /* how many repositories it has */
     struct world_place *any; /* one of them */
     char name[];
@@ -108,13 +109,14 @@ int world_add_host(struct world *world, const char *name, bool ready, struct err
     return 0;
 }
 
-int world_set_group_room(struct world *world, const char *name, int64_t members, struct err *err)
+int world_set_group_room(struct world *world, const char *name, int64_t members, bool backups, struct err *err)
 {
     struct host *host = find_host(world, name);
 
     if (!host)
         return err_set(err, ERR_PERMANENT, "no host %s", name);
     host->group_room = members;
+    host->group_backups = backups;
     return 0;
 }
 
@@ -198,11 +200,11 @@ bool world_host_ready(const struct world *world, const char *name)
     return host && host->ready;
 }
 
-int64_t world_group_room(const struct world *world, const char *name)
+int64_t world_group_room(const struct world *world, const char *name, bool backups)
 {
     const struct host *host = find_host(world, name);
 
-    return host ? host->group_room : 0;
+    return host && (host->group_backups || !backups) ? host->group_room : 0;
 }
 
 const struct world_place *world_repository(const struct world *world, const char *name, const char *target,
@@ -263,7 +265,7 @@ static int note_host(void *context, const struct inventory_host *host, bool aliv
     const struct reading *reading = context;
 
     if (world_add_host(reading->world, host->host, alive && host_takes_work(reading->coordinator, host->host), err) < 0 ||
-        world_set_group_room(reading->world, host->host, host->group_members, err) < 0)
+        world_set_group_room(reading->world, host->host, host->group_members, host->group_backups, err) < 0)
         return -1;
     for (size_t i = 0; i < host->repositories.count; i++) {
         const struct inventory_space *space = list_at(&host->repositories, struct inventory_space, i);

@@ -24,8 +24,8 @@ static inline void world_freep(struct world **world)
     world_free(*world);
 }
 
-/* So many members of one consistency group it holds at once; 0: it is not there, or does not know groups. */
-int64_t world_group_room(const struct world *world, const char *host);
+/* So many members of one consistency group it holds at once; 0: it is not there, or does not know groups (of backups, if those are asked for). */
+int64_t world_group_room(const struct world *world, const char *host, bool backups);
 bool world_host_ready(const struct world *world, const char *host); /* heartbeat, enrolled, not draining */
 /* The repository `name` (name or UUID; NULL: the default of the target, else the only one) on that host. NULL: there is none, and why. */
 const struct world_place *world_repository(const struct world *world, const char *name, const char *target,
@@ -37,7 +37,7 @@ const struct world_place *world_place_of_point(const struct world *world, const 
 /* For tests: a world made by hand. */
 int world_new(struct world **out, struct err *err);
 int world_add_host(struct world *world, const char *host, bool ready, struct err *err);
-int world_set_group_room(struct world *world, const char *host, int64_t members,
+int world_set_group_room(struct world *world, const char *host, int64_t members, bool backups,
                          struct err *err); /* of one that was added */
 int world_add_place(struct world *world, const char *host, const char *id, const char *name, const char *path,
                     struct err *err);

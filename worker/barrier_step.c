@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/parse.h"
+#include "model/restore_point.h"
 #include "worker/attempt.h"
 
 #include <string.h>
@@ -88,6 +89,22 @@ int plan_barrier(struct plan *plan, const struct job *job, const char *at, struc
     if (!job->group_limit_ms)
         return 0;
     return plan_add(plan, &step_barrier, err, "at", at, NULL) ? 0 : -1;
+}
+
+/* ---- what the restore point says of it ---- */
+
+int barrier_name_group(struct restore_point *point, const struct job *job, struct err *err)
+{
+    if (!job->group_limit_ms)
+        return 0;
+    point->group_members = job->group_members;
+    return string_set(&point->group, job->group, err) < 0 ? -1 : string_set(&point->group_name, job->deploy_id, err);
+}
+
+void barrier_measure(struct restore_point *point, const struct facts *known)
+{
+    point->group_skew_ms = facts_get_int(known, "group_skew_ms", 0);
+    point->group_spread_ms = facts_get_int(known, "group_spread_ms", 0);
 }
 
 void attempt_leave_group(const struct attempt *attempt, const struct err *why)

@@ -233,6 +233,7 @@ int inventory_publisher_beat(struct inventory_publisher *publisher, const struct
     host.parked = now->parked;
     host.executors = setup->executors;
     host.group_members = setup->group_members;
+    host.group_backups = true;
     snprintf(publisher->beat_state, sizeof publisher->beat_state, "%s", now->state);
     publisher->beat_ms = clock_monotonic_ms();
     return say(publisher, setup->host, &inventory, err);

@@ -19,6 +19,10 @@ void plan_clear(struct plan *plan);
 struct step *plan_add(struct plan *plan, const struct step_type *type, struct err *err, ...) __attribute__((sentinel));
 /* For a job of a consistency group, a place where all its members wait for each other: at "ready", before anything is frozen, and at "frozen". For another job nothing. */
 int plan_barrier(struct plan *plan, const struct job *job, const char *at, struct err *err);
+/* What a restore point says of its group: which it is, before anything is done; and what its barriers measured, from the facts of the plan. Of a job without a group: nothing. */
+struct restore_point;
+int barrier_name_group(struct restore_point *point, const struct job *job, struct err *err);
+void barrier_measure(struct restore_point *point, const struct facts *known);
 int plan_lose(struct plan *plan, struct err *err, const char *format, ...) __attribute__((format(printf, 3, 4)));
 /* SHA-256 over step names, classes and args, with the job's id replaced by "JOB" (names of artefacts derive from it): what a person confirms and the digest of the real job compare. */
 void plan_digest(const struct plan *plan, const char *job_id, char out[65]);

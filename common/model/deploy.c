@@ -14,6 +14,7 @@ static const int64_t HOUR_MS = 3600 * 1000LL, DAY_MS = 24 * HOUR_MS;
 const char *const deploy_state_names[] = {"planning",      "snapshotting", "ready",     "undoing", "reverting",
                                           "refused",       "undone",       "succeeded", "failed",  "reverted",
                                           "revert_failed", "expired",      NULL};
+const char *const deploy_operation_names[] = {"snapshot.create", "backup.create", NULL};
 const char *const deploy_overlap_names[] = {"refuse", "wait", NULL};
 const char *const deploy_says_names[] = {"succeeded", "failed", NULL};
 
@@ -43,6 +44,10 @@ static const struct field deploy_fields[] = {
     TIME(deploy, delete_at, OPTIONAL),
     INT(deploy, group_limit_ms, OPTIONAL),
     BOOL(deploy, standing, OPTIONAL),
+    ENUM(deploy, operation, deploy_operation_names, OPTIONAL),
+    STRING(deploy, repository, OPTIONAL, .max = 255),
+    ENUM(deploy, kind, backup_kind_names, OPTIONAL),
+    INT(deploy, rate_limit_bytes, OPTIONAL),
     {0},
 };
 const struct record_type deploy_record = {"deploy", sizeof(struct deploy), deploy_fields};
@@ -101,8 +106,20 @@ static bool kept_for_good(const struct deploy *deploy)
     return deploy->standing && !deploy->ttl_ms;
 }
 
+static int complete_backups(const struct deploy *deploy, struct err *err)
+{
+    if (deploy->operation == DEPLOY_BACKUPS && !deploy->group_limit_ms)
+        return err_set(err, ERR_PERMANENT, "operation: backup.create is for a group: say group");
+    if (deploy->operation != DEPLOY_BACKUPS && (deploy->repository || deploy->kind || deploy->rate_limit_bytes))
+        return err_set(err, ERR_PERMANENT,
+                       "repository, kind and rate_limit are of backups: operation is not backup.create");
+    return deploy->rate_limit_bytes < 0 ? err_set(err, ERR_PERMANENT, "rate_limit: must not be below 0") : 0;
+}
+
 static int complete_group(const struct deploy *deploy, struct err *err)
 {
+    if (complete_backups(deploy, err) < 0)
+        return -1;
     if (!deploy->group_limit_ms)
         return deploy->standing ? err_set(err, ERR_PERMANENT, "standing: is for a group: say group") : 0;
     if (deploy->group_limit_ms < GROUP_LIMIT_MIN_MS || deploy->group_limit_ms > GROUP_LIMIT_MAX_MS)
@@ -110,6 +127,9 @@ static int complete_group(const struct deploy *deploy, struct err *err)
                        GROUP_LIMIT_MAX_MS / 1000);
     if (deploy->quiesce == QUIESCE_NEVER)
         return err_set(err, ERR_PERMANENT, "quiesce: never is no group: each of its guests stands still for the moment");
+    if (deploy->operation == DEPLOY_BACKUPS && !deploy->standing)
+        return err_set(err, ERR_PERMANENT,
+                       "operation: backup.create is for a group that stands for itself: say standing, too");
     if (deploy->standing && deploy->auto_revert)
         return err_set(err, ERR_PERMANENT,
                        "auto_revert: is for a deploy that somebody says ended, not for a group alone");

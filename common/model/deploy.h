@@ -21,6 +21,8 @@ enum deploy_state {
     DEPLOY_EXPIRED,       /* nobody said in time how it ended */
 };
 enum deploy_overlap { DEPLOY_OVERLAP_REFUSE, DEPLOY_OVERLAP_WAIT };
+/* What makes its restore points. Backups only in a group that stands for itself: there is no way back over a running guest that a deploy could take. */
+enum deploy_operation { DEPLOY_SNAPSHOTS, DEPLOY_BACKUPS };
 enum deploy_says { DEPLOY_SAYS_SUCCEEDED, DEPLOY_SAYS_FAILED };
 
 struct deploy {
@@ -49,8 +51,12 @@ struct deploy {
     int64_t cleaned_at_ms; /* they are gone; 0: not */
     /* When the last one was begun: the slots of these runs. 0: none was. */
     int64_t revert_at_ms, delete_at_ms;
-    int64_t group_limit_ms; /* its snapshots are one point in time (docs/groups.md); 0: each is for itself */
-    bool standing;          /* a group that was asked for by itself: it has succeeded when its snapshots are there */
+    int64_t group_limit_ms;   /* its snapshots are one point in time (docs/groups.md); 0: each is for itself */
+    bool standing;            /* a group that was asked for by itself: it has succeeded when its snapshots are there */
+    int operation;            /* enum deploy_operation */
+    char *repository;         /* of its backups: name or UUID; absent: each target's own */
+    int kind;                 /* of its backups; enum backup_kind */
+    int64_t rate_limit_bytes; /* of each of its backups, per second; 0: no limit */
 };
 
 struct deploy_word { /* what a deploy was told */
@@ -65,7 +71,8 @@ struct deploy_word { /* what a deploy was told */
 enum { DEPLOY_ID_MAX = 100, DEPLOY_ORDER_MAX = 1000, DEPLOY_PARALLEL_MAX = 1000 };
 
 extern const struct record_type deploy_record, deploy_word_record;
-extern const char *const deploy_state_names[], *const deploy_overlap_names[], *const deploy_says_names[];
+extern const char *const deploy_state_names[], *const deploy_overlap_names[], *const deploy_says_names[],
+                                                                                  *const deploy_operation_names[];
 DEFINE_RECORD(deploy, deploy_record)
 DEFINE_RECORD(deploy_word, deploy_word_record)
 

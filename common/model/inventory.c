@@ -48,6 +48,7 @@ static const struct field host_fields[] = {
     INT(inventory_host, executors, OPTIONAL),
     INT(inventory_host, parked, OPTIONAL),
     INT(inventory_host, group_members, OPTIONAL),
+    BOOL(inventory_host, group_backups, OPTIONAL),
     {0},
 };
 const struct record_type inventory_host_record = {"inventory_host", sizeof(struct inventory_host), host_fields};

@@ -30,6 +30,7 @@ struct inventory_host {
     int64_t clock_skew_ms;    /* against the broker's append time */
     int64_t journal_bytes, waiting, running, executors, parked;
     int64_t group_members; /* of one consistency group that it holds at once; 0: it does not know groups */
+    bool group_backups;    /* it begins backups in a group, too */
 };
 
 struct inventory_disk {

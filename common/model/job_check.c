@@ -194,8 +194,8 @@ static int check_group(const struct job *job, struct err *err)
         return 0;
     if (!job->group || !*job->group)
         return check_wrong(err, "group", "is missing, but it has members or a limit");
-    if (job->op != OP_SNAPSHOT_CREATE)
-        return check_wrong(err, "group", "only snapshot.create can be done in a consistency group");
+    if (job->op != OP_SNAPSHOT_CREATE && job->op != OP_BACKUP_CREATE)
+        return check_wrong(err, "group", "only snapshot.create and backup.create can be done in a consistency group");
     if (check_range("group_members", job->group_members, 1, GROUP_MEMBERS_MAX, err) < 0)
         return -1;
     return check_range("group_limit_ms", job->group_limit_ms, GROUP_LIMIT_MIN_MS, GROUP_LIMIT_MAX_MS, err);

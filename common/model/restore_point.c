@@ -74,6 +74,11 @@ static const struct field restore_point_fields[] = {
     TIME(restore_point, removed_at, OPTIONAL),
     STRING(restore_point, copied_repository, OPTIONAL, .max = 36),
     STRING(restore_point, copied_point, OPTIONAL, .max = 36),
+    STRING(restore_point, group, OPTIONAL, .max = 128),
+    STRING(restore_point, group_name, OPTIONAL, .max = 128),
+    INT(restore_point, group_members, OPTIONAL),
+    INT(restore_point, group_skew_ms, OPTIONAL),
+    INT(restore_point, group_spread_ms, OPTIONAL),
     {0},
 };
 const struct record_type restore_point_record = {"restore_point", sizeof(struct restore_point), restore_point_fields};

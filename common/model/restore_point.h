@@ -60,7 +60,10 @@ struct restore_point {
     char *writer;          /* job id that wrote this revision */
     int64_t removed_at_ms; /* its repository was taken out of the fleet then; 0: it is in it */
     char *copied_repository,
-        *copied_point; /* a copy: of which restore point, in which repository (UUIDs); absent: none */
+        *copied_point;        /* a copy: of which restore point, in which repository (UUIDs); absent: none */
+    char *group, *group_name; /* of a consistency group (docs/groups.md): its id, and what people call it */
+    int64_t group_members;    /* this one included */
+    int64_t group_skew_ms, group_spread_ms; /* how long it, and how long the first, had stood still when the last did */
 };
 
 extern const struct record_type point_disk_record, point_verification_record, restore_point_record;

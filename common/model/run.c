@@ -27,6 +27,11 @@ bool run_member_refused(const struct run_member *member)
     return member->skipped && strncmp(member->skipped, "refused", strlen("refused")) == 0;
 }
 
+bool run_makes_backups(const struct run *run)
+{
+    return run->operation && strcmp(run->operation, op_names[OP_BACKUP_CREATE]) == 0;
+}
+
 static const struct field members_fields[] = {
     RECORDS(run_members, members, run_member_record, .max = RUN_PART_MEMBERS),
     {0},
@@ -64,6 +69,7 @@ static const struct field run_fields[] = {
     INT(run, group_limit_ms, OPTIONAL),
     STRING(run, recovers, OPTIONAL, .max = 63),
     ENUM(run, start, restore_start_names, OPTIONAL),
+    INT(run, rate_limit_bytes, OPTIONAL),
     {0},
 };
 const struct record_type run_record = {"run", sizeof(struct run), run_fields};

@@ -51,8 +51,9 @@ struct run {
     int64_t start_within_ms; /* a member whose turn has come and whose host takes no work for so long is refused; 0: it waits */
     int64_t group_limit_ms; /* its members are one consistency group (docs/groups.md); 0: they are none */
     /* Of a recovery; policy is then "recover:HOST". */
-    char *recovers; /* the host whose machines are restored on others */
-    int start;      /* of what it restores; enum restore_start */
+    char *recovers;           /* the host whose machines are restored on others */
+    int start;                /* of what it restores; enum restore_start */
+    int64_t rate_limit_bytes; /* of each backup of a group, per second; 0: no limit */
 };
 
 extern const struct record_type run_record, run_members_record, run_member_record;
@@ -64,5 +65,6 @@ static inline bool run_is_of_policy(const struct run *run)
 {
     return !run->deploy && !run->recovers;
 }
+bool run_makes_backups(const struct run *run);
 DEFINE_RECORD(run, run_record)
 DEFINE_RECORD(run_members, run_members_record)

@@ -34,11 +34,14 @@ EMBED(schema_ledger_entry_8, "ledger_entry.8.avsc");
 EMBED(schema_ledger_entry_9, "ledger_entry.9.avsc");
 EMBED(schema_ledger_entry_10, "ledger_entry.10.avsc");
 EMBED(schema_ledger_entry_11, "ledger_entry.11.avsc");
-EMBED(schema_ledger_entry_12, "ledger_entry.avsc");
+EMBED(schema_ledger_entry_12, "ledger_entry.12.avsc");
+EMBED(schema_ledger_entry_13, "ledger_entry.avsc");
 EMBED(schema_restore_point_1, "restore_point.1.avsc");
-EMBED(schema_restore_point_2, "restore_point.avsc");
+EMBED(schema_restore_point_2, "restore_point.2.avsc");
+EMBED(schema_restore_point_3, "restore_point.avsc");
 EMBED(schema_inventory_1, "inventory.1.avsc");
-EMBED(schema_inventory_2, "inventory.avsc");
+EMBED(schema_inventory_2, "inventory.2.avsc");
+EMBED(schema_inventory_3, "inventory.avsc");
 EMBED(schema_request_1, "request.1.avsc");
 EMBED(schema_request_2, "request.2.avsc");
 EMBED(schema_request_3, "request.3.avsc");
@@ -64,7 +67,7 @@ const struct schema_entry schema_table[] = {
     {11, 2, "job.2.avsc", &job_record, schema_job_2},
     {12, 2, "status.2.avsc", &status_record, schema_status_2},
     {13, 3, "ledger_entry.3.avsc", &ledger_entry_record, schema_ledger_entry_3},
-    {14, 2, "restore_point.avsc", &restore_point_record, schema_restore_point_2},
+    {14, 2, "restore_point.2.avsc", &restore_point_record, schema_restore_point_2},
     {15, 2, "request.2.avsc", &request_record, schema_request_2},
     {16, 4, "ledger_entry.4.avsc", &ledger_entry_record, schema_ledger_entry_4},
     {17, 3, "job.3.avsc", &job_record, schema_job_3},
@@ -77,7 +80,7 @@ const struct schema_entry schema_table[] = {
     {24, 2, "deploy_event.avsc", &deploy_event_record, schema_deploy_event_2},
     {25, 5, "job.5.avsc", &job_record, schema_job_5},
     {26, 8, "ledger_entry.8.avsc", &ledger_entry_record, schema_ledger_entry_8},
-    {27, 2, "inventory.avsc", &inventory_record, schema_inventory_2},
+    {27, 2, "inventory.2.avsc", &inventory_record, schema_inventory_2},
     {28, 9, "ledger_entry.9.avsc", &ledger_entry_record, schema_ledger_entry_9},
     {29, 10, "ledger_entry.10.avsc", &ledger_entry_record, schema_ledger_entry_10},
     {30, 6, "job.6.avsc", &job_record, schema_job_6},
@@ -86,6 +89,9 @@ const struct schema_entry schema_table[] = {
     {33, 3, "status.avsc", &status_record, schema_status_3},
     {34, 7, "job.avsc", &job_record, schema_job_7},
     {35, 6, "request.avsc", &request_record, schema_request_6},
-    {36, 12, "ledger_entry.avsc", &ledger_entry_record, schema_ledger_entry_12},
+    {36, 12, "ledger_entry.12.avsc", &ledger_entry_record, schema_ledger_entry_12},
+    {37, 3, "restore_point.avsc", &restore_point_record, schema_restore_point_3},
+    {38, 3, "inventory.avsc", &inventory_record, schema_inventory_3},
+    {39, 13, "ledger_entry.avsc", &ledger_entry_record, schema_ledger_entry_13},
     {0},
 };

@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { REASON_MAX = 1000 };
+enum { REASON_MAX = 1000, REPOSITORY_MAX = 255 };
 
 static int no_deploy(struct api_response *response, const char *id)
 {
@@ -80,8 +80,28 @@ static bool may_begin(struct api_request *request, struct api_response *response
                       api_text(request, "reason"), "the token does not allow that class");
     api_problem(response, 403, "forbidden", request->caller.token, "Ask an admin for a token with that class",
                 "the token %s allows class %s, but %s (class %s)", request->caller.token, classes ? classes : "none",
-                auto_revert ? "auto_revert may take away a running state" : "snapshots add", class_names[needed]);
+                auto_revert ? "auto_revert may take away a running state" : "its restore points add",
+                class_names[needed]);
     return false;
+}
+
+/* What a group of backups can be told. */
+static bool take_backups(struct api_request *request, struct api_response *response, struct deploy *deploy)
+{
+    const json_t *rate = json_object_get(request->json, "rate_limit");
+    const char *repository = api_text(request, "repository");
+    struct err err = {0};
+
+    if (!take_choice(request, response, "operation", deploy_operation_names, &deploy->operation) ||
+        !take_choice(request, response, "kind", backup_kind_names, &deploy->kind))
+        return false;
+    if (rate && (!json_is_integer(rate) || json_integer_value(rate) < 0))
+        return api_problem(response, 400, "usage", "rate_limit", NULL, "rate_limit: is no number of bytes per second"),
+               false;
+    deploy->rate_limit_bytes = json_integer_value(rate);
+    if (repository && strlen(repository) > REPOSITORY_MAX)
+        return api_problem(response, 400, "usage", "repository", NULL, "repository: is no name or UUID of one"), false;
+    return string_set(&deploy->repository, repository, &err) == 0 || (api_problem_err(response, "deploy", &err), false);
 }
 
 /* group_limit means nothing without the wish. */
@@ -111,7 +131,8 @@ static bool take_deploy(struct api_request *request, struct api_response *respon
         !take_duration(request, response, "timeout", &deploy->timeout_ms) ||
         !take_duration(request, response, "within", &deploy->within_ms) ||
         !take_choice(request, response, "overlap", deploy_overlap_names, &deploy->overlap) ||
-        !take_choice(request, response, "quiesce", quiesce_names, &deploy->quiesce))
+        !take_choice(request, response, "quiesce", quiesce_names, &deploy->quiesce) ||
+        !take_backups(request, response, deploy))
         return false;
     deploy->auto_revert = api_flag(request, "auto_revert");
     if (deploy_complete(deploy, api_text(request, "id"), api_text(request, "selector"), request->caller.selector,
@@ -122,9 +143,9 @@ static bool take_deploy(struct api_request *request, struct api_response *respon
 
 int api_deploys_begin(struct api_request *request, struct api_response *response)
 {
-    static const char *const members[] = {"id",       "selector", "ttl",         "timeout", "within",
-                                          "overlap",  "quiesce",  "auto_revert", "group",   "group_limit",
-                                          "standing", "reason",   "dry_run",     NULL};
+    static const char *const members[] = {
+        "id",          "selector", "ttl",       "timeout",    "within", "overlap",    "quiesce", "auto_revert", "group",
+        "group_limit", "standing", "operation", "repository", "kind",   "rate_limit", "reason",  "dry_run",     NULL};
     CLEANUP(deploy_clear) struct deploy deploy = {0};
     const char *id = api_text(request, "id");
     bool dry_run = api_flag(request, "dry_run");

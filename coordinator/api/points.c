@@ -62,7 +62,7 @@ static bool filter_parent(struct api_request *request, struct api_response *resp
 int api_points_list(struct api_request *request, struct api_response *response)
 {
     static const char *const allowed[] = {"target", "repository", "kind",   "host", "since",  "limit", "after",
-                                          "full",   "verified",   "latest", "gone", "parent", NULL};
+                                          "full",   "verified",   "latest", "gone", "parent", "group", NULL};
     char target[TARGET_TEXT], repository[UUID_TEXT], parent[UUID_TEXT];
     struct view_filter filter;
     struct err err = {0};

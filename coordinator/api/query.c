@@ -57,6 +57,7 @@ bool api_filter(struct api_request *request, struct api_response *response, cons
                                 .kind = facts_get(query, "kind"),
                                 .name = facts_get(query, "name"),
                                 .parent = facts_get(query, "parent"),
+                                .group = facts_get(query, "group"),
                                 .after = facts_get(query, "after")};
     if (limit && parse_int(limit, 1, 1000, &number, &err) < 0)
         return refuse(response, "limit", &err);

@@ -58,7 +58,8 @@ const struct api_route api_routes[] = {
     {"POST", "/v1/recover", ROLE_OPERATOR, api_recover, "Restore the machines of a dead host on others"},
 
     {"GET", "/v1/deploys", ROLE_VIEWER, api_deploys_list, "Deploys, newest first"},
-    {"POST", "/v1/deploys", ROLE_OPERATOR, api_deploys_begin, "Begin a deploy: a snapshot of each of its targets"},
+    {"POST", "/v1/deploys", ROLE_OPERATOR, api_deploys_begin,
+     "Begin a deploy: a snapshot of each of its targets; or a group of backups"},
     {"GET", "/v1/deploys/{deploy}", ROLE_VIEWER, api_deploys_show, "One deploy with its targets"},
     {"POST", "/v1/deploys/{deploy}/succeeded", ROLE_OPERATOR, api_deploys_succeeded, "Say that a deploy succeeded"},
     {"POST", "/v1/deploys/{deploy}/failed", ROLE_OPERATOR, api_deploys_failed,

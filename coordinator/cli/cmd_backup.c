@@ -99,6 +99,7 @@ static int fetch(struct cli *cli, const struct invocation *invocation, json_t **
     call_query(&path, "repository", invocation_value(invocation, "repository"));
     call_query(&path, "since", *since ? since : NULL);
     call_query(&path, "parent", invocation_value(invocation, "children-of"));
+    call_query(&path, "group", invocation_value(invocation, "group"));
     for (size_t i = 0; i < sizeof flags / sizeof *flags; i++)
         call_query(&path, flags[i], invocation_has(invocation, flags[i]) ? "true" : NULL);
     code = call_list(cli, "backup list", limit, out, "%s", text_str(&path));
@@ -197,6 +198,18 @@ static void print_checks(struct cli *cli, const json_t *point)
         show_pair(cli, "verified", "never");
 }
 
+static void print_group(struct cli *cli, const json_t *point)
+{
+    char skew[32];
+
+    if (!*member_text(point, "group"))
+        return;
+    show_pair(cli, "group", "%s, of %lld machines; it had stood still for %s when the last one did",
+              show_or(member_text(point, "group_name"), member_text(point, "group")),
+              (long long)member_int(point, "group_members"),
+              format_duration(member_int(point, "group_skew_ms"), skew, sizeof skew));
+}
+
 static void print_one(struct cli *cli, const json_t *point)
 {
     const char *why = member_text(point, "level_reason"), *fallback = member_text(point, "fallback_reason");
@@ -212,6 +225,7 @@ static void print_one(struct cli *cli, const json_t *point)
               *why ? ")" : "");
     show_pair(cli, "size", "%s", show_size(member_int(point, "size_bytes"), text, sizeof text));
     show_pair(cli, "frozen", "%s", format_duration(member_int(point, "frozen_ms"), text, sizeof text));
+    print_group(cli, point);
     show_pair(cli, "took", "%s", format_duration(member_int(point, "duration_ms"), text, sizeof text));
     show_pair(cli, "repository", "%s", show_or(member_text(point, "repository_name"), member_text(point, "repository")));
     if (*member_text(point, "folder"))

@@ -82,7 +82,7 @@ static void say_change(struct cli *cli, const char *noun, const json_t *deploy, 
     const char *state = member_text(deploy, "state");
     const char *phase = strcmp(state, "undoing") == 0     ? "delete"
                         : strcmp(state, "reverting") == 0 ? "revert"
-                                                          : "snapshot";
+                                                          : deploy_makes(deploy);
     CLEANUP(text_freep) struct text now = {0};
 
     text_addf(&now, "%s", state);
@@ -138,21 +138,31 @@ static void show_targets_of_dry(struct cli *cli, const json_t *dry)
         fprintf(cli->out, "It would be refused: %s\n", member_text(dry, "refused"));
 }
 
+static void say_dry(struct cli *cli, const char *noun, const json_t *dry)
+{
+    const char *id = member_text(dry, "deploy_id");
+    size_t count = json_array_size(json_object_get(dry, "targets"));
+
+    if (strcmp(deploy_makes(dry), "backup") == 0)
+        fprintf(cli->out, "%s %s would be the backups of %zu machines; nothing has been changed.\n", noun, id, count);
+    else if (strcmp(noun, "group") == 0)
+        fprintf(cli->out, "%s %s would be the snapshot %s of %zu machines; nothing has been changed.\n", noun, id,
+                member_text(dry, "snapshot"), count);
+    else
+        fprintf(cli->out, "%s %s would make the snapshot %s of %zu targets; nothing has been changed.\n", noun, id,
+                member_text(dry, "snapshot"), count);
+    show_targets_of_dry(cli, dry);
+}
+
 static int show_dry(struct cli *cli, const char *noun, const json_t *dry)
 {
-    bool group = strcmp(noun, "group") == 0;
-
-    if (cli->json) {
+    if (cli->json)
         cli_print_json(cli, dry);
-    } else if (json_object_get(dry, "dry_run")) {
-        fprintf(cli->out, "%s %s would %s the snapshot %s of %zu %s; nothing has been changed.\n", noun,
-                member_text(dry, "deploy_id"), group ? "be" : "make", member_text(dry, "snapshot"),
-                json_array_size(json_object_get(dry, "targets")), group ? "machines" : "targets");
-        show_targets_of_dry(cli, dry);
-    } else {
+    else if (json_object_get(dry, "dry_run"))
+        say_dry(cli, noun, dry);
+    else
         fprintf(cli->out, "%s %s is there already: it is %s; nothing would be changed.\n", noun,
                 member_text(dry, "deploy_id"), member_text(dry, "state"));
-    }
     return *member_text(dry, "refused") ? EXIT_FAILED : EXIT_DONE;
 }
 

@@ -30,6 +30,11 @@ int deploy_fetch(struct cli *cli, const char *subject, const char *id, json_t **
 
 /* ---- targets ---- */
 
+const char *deploy_makes(const json_t *deploy)
+{
+    return strcmp(member_text(deploy, "operation"), "backup.create") == 0 ? "backup" : "snapshot";
+}
+
 const char *deploy_target_name(const json_t *target)
 {
     return show_or(member_text(target, "name"), member_text(target, "target"));
@@ -77,10 +82,13 @@ void deploy_say_failures(struct cli *cli, const json_t *deploy, const char *phas
 
 void deploy_show_targets(struct cli *cli, const json_t *deploy)
 {
-    static const struct table_column columns[] = {{"TARGET", COLUMN_SHRINK}, {"HOST", COLUMN_SHRINK},
-                                                  {"SNAPSHOT", 0},           {"REVERT", 0},
-                                                  {"DELETE", COLUMN_DROP},   {"WHY", COLUMN_SHRINK}};
-    static const char *const phases[] = {"snapshot", "revert", "delete"};
+    const char *const phases[] = {deploy_makes(deploy), "revert", "delete"};
+    const struct table_column columns[] = {{"TARGET", COLUMN_SHRINK},
+                                           {"HOST", COLUMN_SHRINK},
+                                           {strcmp(*phases, "backup") == 0 ? "BACKUP" : "SNAPSHOT", 0},
+                                           {"REVERT", 0},
+                                           {"DELETE", COLUMN_DROP},
+                                           {"WHY", COLUMN_SHRINK}};
     const json_t *target;
     struct table table;
     size_t index;
@@ -136,10 +144,13 @@ static void show_deploy(struct cli *cli, const json_t *deploy)
     show_pair(cli, "targets", "%s", member_text(deploy, "selector"));
     show_pair(cli, "begun", "%s by %s", show_time(cli, deploy, "begun_at", time, sizeof time),
               member_text(deploy, "by"));
-    show_pair(cli, "snapshots", "%s", member_text(deploy, "snapshot"));
+    if (*member_text(deploy, "snapshot"))
+        show_pair(cli, "snapshots", "%s", member_text(deploy, "snapshot"));
+    if (*member_text(deploy, "repository"))
+        show_pair(cli, "repository", "%s", member_text(deploy, "repository"));
     if (member_int(deploy, "group_limit_ms")) {
         CLEANUP(text_freep) struct text group = {0};
-        deploy_group_text(json_object_get(deploy, "targets"), "snapshot", &group);
+        deploy_group_text(json_object_get(deploy, "targets"), deploy_makes(deploy), &group);
         show_pair(cli, "group", "%s", group.len ? text_str(&group) : "one point in time, or none");
     }
     if (member_time(deploy, "deadline_at"))

@@ -1,8 +1,10 @@
 /*
- * snapshot create --group and snapshot revert --group: one point in time over many machines, made and gone back to as a whole. For the coordinator it is a deploy that nobody has to
- * end (`standing`); without --group these commands start jobs like any other.
+ * snapshot create --group, backup create --group and snapshot revert --group: one point in time over many machines, made and gone back to as a whole. For the coordinator it is a
+ * deploy that nobody has to end (`standing`); without --group these commands start jobs like any other. (backup restore --group starts jobs: job_command.c.)
  */
 #include "base/cleanup.h"
+#include "base/err.h"
+#include "base/parse.h"
 #include "base/text.h"
 #include "coordinator/cli/call.h"
 #include "coordinator/cli/commands.h"
@@ -14,12 +16,25 @@
 
 enum { AT_ONCE = 1000 }; /* all of them */
 
-static const struct deploy_finish made[] = {
+static const struct deploy_finish made_snapshots[] = {
     {"succeeded", EXIT_DONE, NULL, "every machine has its snapshot, all of one point in time"},
     {"refused", EXIT_FAILED, NULL, "refused, nothing was done"},
     {"undone", EXIT_FAILED, "snapshot", "there is no point in time; the snapshots that were made are deleted"},
     {"", EXIT_FAILED, NULL, "it is not there any more"},
     {NULL, 0, NULL, NULL},
+};
+static const struct deploy_finish made_backups[] = {
+    {"succeeded", EXIT_DONE, NULL, "every machine has its backup, all of one point in time"},
+    {"refused", EXIT_FAILED, NULL, "refused, nothing was done"},
+    {"undone", EXIT_FAILED, "backup", "there is no point in time; the backups that were made are deleted"},
+    {"", EXIT_FAILED, NULL, "it is not there any more"},
+    {NULL, 0, NULL, NULL},
+};
+
+struct making { /* how a group is made */
+    const char *subject, *operation;
+    const char *const *allowed; /* what can be said of each of its jobs */
+    const struct deploy_finish *finishes;
 };
 
 /* What a job of one machine can be told, and a group cannot. The name of the first that was given; NULL: none. */
@@ -55,36 +70,73 @@ static int check_words(struct cli *cli, const char *subject, const struct invoca
 
 /* ---- create ---- */
 
-static int create_group(struct cli *cli, const struct invocation *invocation)
+static int take_rate(struct cli *cli, const struct making *making, const struct invocation *invocation, json_t *body)
 {
-    static const char *const allowed[] = {"name", NULL};
+    const char *text = invocation_value(invocation, "rate-limit");
+    struct err err = {0};
+    int64_t bytes;
+
+    if (!text)
+        return 0;
+    if (parse_size(text, &bytes, &err) < 0)
+        return cli_fail(cli, EXIT_USAGE, making->subject, NULL, "--rate-limit: %s", err.text);
+    json_object_set_new(body, "rate_limit", json_integer(bytes));
+    return 0;
+}
+
+static int create_group(struct cli *cli, const struct making *making, const struct invocation *invocation)
+{
     const char *name = invocation_value(invocation, "name"), *selector = invocation_value(invocation, "selector");
     bool dry = invocation_has(invocation, "dry-run");
-    int code = check_words(cli, "snapshot create", invocation, allowed);
+    int code = check_words(cli, making->subject, invocation, making->allowed);
 
     if (code)
         return code;
     if (!name || !selector)
-        return cli_fail(cli, EXIT_USAGE, "snapshot create", NULL,
+        return cli_fail(cli, EXIT_USAGE, making->subject, NULL,
                         "a group needs a selector and a name of its own: -l SELECTOR --group --name NAME");
-    json_t *body = json_pack("{s:s, s:s, s:b, s:b, s:s*, s:s*, s:s*, s:b}", "id", name, "selector", selector, "group",
-                             1, "standing", 1, "group_limit", invocation_value(invocation, "group-limit"), "ttl",
-                             invocation_value(invocation, "group-ttl"), "reason",
-                             invocation_value(invocation, "reason"), "dry_run", dry);
-    return deploy_ask(cli, invocation, "snapshot create", "group", made, body);
+    json_t *body = json_pack(
+        "{s:s, s:s, s:s, s:b, s:b, s:s*, s:s*, s:s*, s:s*, s:s*, s:b}", "id", name, "selector", selector, "operation",
+        making->operation, "group", 1, "standing", 1, "group_limit", invocation_value(invocation, "group-limit"), "ttl",
+        invocation_value(invocation, "group-ttl"), "repository", invocation_value(invocation, "repository"), "kind",
+        invocation_value(invocation, "kind"), "reason", invocation_value(invocation, "reason"), "dry_run", dry);
+    code = take_rate(cli, making, invocation, body);
+    if (code)
+        return json_decref(body), code;
+    return deploy_ask(cli, invocation, making->subject, "group", making->finishes, body);
 }
 
-int run_snapshot_create(struct cli *cli, const struct invocation *invocation)
+static int create(struct cli *cli, const struct making *making, const struct invocation *invocation)
 {
     static const char *const of_groups[] = {"group-limit", "group-ttl"};
 
     if (invocation_has(invocation, "group"))
-        return create_group(cli, invocation);
+        return create_group(cli, making, invocation);
     for (size_t i = 0; i < sizeof of_groups / sizeof *of_groups; i++)
         if (invocation_has(invocation, of_groups[i]))
-            return cli_fail(cli, EXIT_USAGE, "snapshot create", NULL, "--%s is said of a group: add --group",
+            return cli_fail(cli, EXIT_USAGE, making->subject, NULL, "--%s is said of a group: add --group",
                             of_groups[i]);
     return run_job_command(cli, invocation);
+}
+
+int run_snapshot_create(struct cli *cli, const struct invocation *invocation)
+{
+    static const char *const allowed[] = {"name", NULL};
+    static const struct making making = {"snapshot create", "snapshot.create", allowed, made_snapshots};
+
+    return create(cli, &making, invocation);
+}
+
+int run_backup_create(struct cli *cli, const struct invocation *invocation)
+{
+    static const char *const allowed[] = {"repository", "kind", "rate-limit", NULL};
+    static const struct making making = {"backup create", "backup.create", allowed, made_backups};
+
+    if (invocation_has(invocation, "name") && !invocation_has(invocation, "group"))
+        return cli_fail(cli, EXIT_USAGE, "backup create", NULL, "--name is said of a group: add --group");
+    if (invocation_has(invocation, "xml") && invocation_has(invocation, "group"))
+        return cli_fail(cli, EXIT_USAGE, "backup create", NULL, "--xml cannot be said of a group");
+    return create(cli, &making, invocation);
 }
 
 /* ---- revert ---- */

@@ -50,7 +50,7 @@ enum command_flags {
 struct invocation;
 typedef int command_run(struct cli *cli, const struct invocation *invocation);
 
-enum { ARGUMENT_ROWS = 3, EXAMPLES = 4 };
+enum { ARGUMENT_ROWS = 3, EXAMPLES = 5 };
 
 struct command {
     const char *noun, *verb; /* verb "": the noun alone */

@@ -15,7 +15,8 @@ command_run run_status_tail, run_report;
 command_run run_token_create, run_token_list, run_token_revoke, run_dlq_list, run_dlq_show;
 command_run run_export_finish;
 command_run run_hold, run_hold_list, run_release, run_backup_pin, run_backup_unpin, run_snapshot_pin, run_snapshot_unpin;
-command_run run_snapshot_create, run_snapshot_revert; /* those with --group, else run_job_command (cmd_group.c) */
+command_run run_snapshot_create, run_backup_create,
+    run_snapshot_revert; /* those with --group, else run_job_command (cmd_group.c) */
 command_run run_snapshot_list, run_snapshot_show, run_backup_list, run_backup_show;
 command_run run_backup_set_default, run_repository_init, run_repository_list, run_repository_show;
 command_run run_job_list, run_job_show, run_job_watch, run_job_cancel, run_job_set, run_job_retry, run_job_resolve;

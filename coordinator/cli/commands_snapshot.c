@@ -71,17 +71,7 @@ static const struct option_row create[] = {
      .value = "DURATION",
      .param = "ttl_ms",
      .doc = "it is deleted after so long, unless it is pinned; default: it stays"},
-    {.name = "group",
-     .kind = OPT_FLAG,
-     .doc = "with -l and --name: one point in time of all these machines, or none at all; nothing else can be said of it"},
-    {.name = "group-limit",
-     .kind = OPT_TEXT,
-     .value = "DURATION",
-     .doc = "with --group: no guest stands still for longer; default 10s"},
-    {.name = "group-ttl",
-     .kind = OPT_TEXT,
-     .value = "DURATION",
-     .doc = "with --group: its snapshots are deleted after so long; default: they are kept"},
+    OPTIONS_GROUP("snapshots", "; nothing else can be said of it"),
     {.name = NULL},
 };
 static const struct option_row list[] = {

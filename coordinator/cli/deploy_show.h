@@ -1,5 +1,5 @@
 #pragma once
-/* What cmd_deploy*.c share: a deploy as the API has it, and its targets. A phase is snapshot, revert or delete. */
+/* What cmd_deploy*.c share: a deploy as the API has it, and its targets. A phase is snapshot (or backup), revert or delete. */
 #include "coordinator/cli/cli.h"
 
 struct text;
@@ -24,6 +24,7 @@ void deploy_group_text(const json_t *items, const char *member, struct text *out
 
 void deploy_path(struct text *path, const char *id, const char *verb);                /* verb NULL: the deploy itself */
 int deploy_fetch(struct cli *cli, const char *subject, const char *id, json_t **out); /* 0, or an exit code */
+const char *deploy_makes(const json_t *deploy); /* "snapshot" or "backup": its first phase */
 const char *deploy_target_name(const json_t *target);
 size_t deploy_count_state(const json_t *deploy, const char *phase, const char *state);
 size_t deploy_count_targets(const json_t *deploy, const char *phase); /* those that have that phase */

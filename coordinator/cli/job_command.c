@@ -9,6 +9,7 @@
 #include "coordinator/cli/ask.h"
 #include "coordinator/cli/call.h"
 #include "coordinator/cli/commands.h"
+#include "coordinator/cli/group_points.h"
 #include "coordinator/cli/job_end.h"
 #include "coordinator/cli/outcome.h"
 #include "coordinator/cli/snapshots.h"
@@ -30,6 +31,7 @@ struct batch {
     char subject[160]; /* "snapshot revert shop-1" */
     struct task *tasks;
     size_t count;
+    bool group; /* a restore of all its machines: each is planned before any is begun */
 };
 
 static void batch_clear(struct batch *batch)
@@ -66,7 +68,9 @@ static void derive_keys(struct batch *batch)
     char derived[UUID_TEXT];
 
     for (size_t i = 0; i < batch->count && batch->count > 1; i++) {
-        const char *parts[] = {batch->tasks[i].key, member_text(batch->tasks[i].request, "target"), NULL};
+        const json_t *request = batch->tasks[i].request;
+        const char *parts[] = {batch->tasks[i].key, member_text(request, "target"),
+                               member_text(json_object_get(request, "params"), "point"), NULL};
         uuid_derive(derived, parts);
         snprintf(batch->tasks[i].key, sizeof batch->tasks[i].key, "%s", derived);
     }
@@ -97,6 +101,27 @@ static int add_selected(struct batch *batch, const json_t *request, const char *
         code = code ? json_decref(copy), code : add_task(batch, copy);
     }
     json_decref(targets);
+    return code;
+}
+
+/* The backups of a group, each to its own machine or to a new one. */
+static int add_group(struct batch *batch, const json_t *request)
+{
+    const char *as = invocation_value(batch->invocation, "as");
+    json_t *points = NULL, *point;
+    size_t index;
+    int code = group_points(batch->cli, batch->subject, batch->invocation, &points);
+
+    batch->group = true;
+    json_array_foreach(points, index, point)
+    {
+        json_t *copy = json_deep_copy(request), *params = json_object_get(copy, "params");
+        json_object_set(params, "point", json_object_get(point, "id"));
+        if (as)
+            json_object_set_new(params, "new_name", group_member_name(as, point));
+        code = code ? json_decref(copy), code : add_task(batch, copy);
+    }
+    json_decref(points);
     return code;
 }
 
@@ -158,6 +183,12 @@ static int collect(struct batch *batch)
 
     if (invocation_request(batch->invocation, &request, &err) < 0)
         return cli_fail_err(batch->cli, EXIT_USAGE, batch->subject, &err);
+    if (strcmp(batch->invocation->command->op, "backup.restore") == 0 && invocation_has(batch->invocation, "group")) {
+        int code = add_group(batch, request);
+        json_decref(request);
+        derive_keys(batch);
+        return code;
+    }
     name_point(batch, request);
     if (!selector && names_a_snapshot(batch)) {
         int code = check_name(batch, request);
@@ -247,6 +278,19 @@ static void show_plans(struct batch *batch, bool in_full)
     }
 }
 
+/* Each, and what was planned is what will be done. */
+static int plan_all(struct batch *batch)
+{
+    int code = 0;
+
+    for (size_t i = 0; i < batch->count && !code; i++) {
+        code = plan_task(batch, &batch->tasks[i]);
+        if (!code)
+            bind_plan(&batch->tasks[i]);
+    }
+    return code;
+}
+
 static int confirm(struct batch *batch)
 {
     struct cli *cli = batch->cli;
@@ -256,12 +300,9 @@ static int confirm(struct batch *batch)
     if (!yes && !askable)
         return cli_fail(cli, EXIT_USAGE, batch->subject, "Look first with --dry-run, then say --yes",
                         "this takes away data or a running state, and nobody can be asked here");
-    for (size_t i = 0; i < batch->count; i++) {
-        int code = plan_task(batch, &batch->tasks[i]);
-        if (code)
-            return code;
-        bind_plan(&batch->tasks[i]);
-    }
+    int code = plan_all(batch);
+    if (code)
+        return code;
     show_plans(batch, !yes);
     if (yes || answered_yes(batch))
         return 0;
@@ -327,7 +368,10 @@ int run_job_command(struct cli *cli, const struct invocation *invocation)
     snprintf(batch.subject, sizeof batch.subject, "%s%s%.80s", name, invocation->argument_count ? " " : "",
              invocation->argument_count ? invocation->arguments[0] : "");
     int code = collect(&batch);
-    if (code == 0 && !invocation_has(invocation, "dry-run") && batch.count && destroys(&batch.tasks[0]))
+    bool real = code == 0 && batch.count && !invocation_has(invocation, "dry-run");
+    if (real && destroys(&batch.tasks[0]))
         code = confirm(&batch);
+    else if (real && batch.group)
+        code = plan_all(&batch);
     return code ? code : run_all(&batch);
 }

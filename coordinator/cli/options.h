@@ -42,6 +42,19 @@
     {                                                                                         \
         .name = "selector", .letter = 'l', .kind = OPT_TEXT, .value = "SELECTOR", .doc = text \
     }
+/* A consistency group, of what `made` says. */
+#define OPTIONS_GROUP(made, more)                                                                \
+    {.name = "group",                                                                            \
+     .kind = OPT_FLAG,                                                                           \
+     .doc = "with -l and --name: one point in time of all these machines, or none at all" more}, \
+        {.name = "group-limit",                                                                  \
+         .kind = OPT_TEXT,                                                                       \
+         .value = "DURATION",                                                                    \
+         .doc = "with --group: no guest stands still for longer; default 10s"},                  \
+    {                                                                                            \
+        .name = "group-ttl", .kind = OPT_TEXT, .value = "DURATION",                              \
+        .doc = "with --group: its " made " are deleted after so long; default: they are kept"    \
+    }
 #define OPTION_SINCE(text)                                              \
     {                                                                   \
         .name = "since", .kind = OPT_TIME, .value = "TIME", .doc = text \

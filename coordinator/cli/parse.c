@@ -341,7 +341,9 @@ static int check_arguments(const struct invocation *invocation, struct err *err)
     if (invocation_has(invocation, "help"))
         return 0;
     for (size_t i = 0; i < ARGUMENT_ROWS && rows[i].name; i++) {
-        bool replaced = selected && (invocation->command->flags & COMMAND_MANY) && i == 0;
+        bool replaced = i == 0 && selected &&
+                        ((invocation->command->flags & COMMAND_MANY) ||
+                         (!rows[i].optional && invocation_has(invocation, "group")));
         least += !rows[i].optional && !replaced;
         most = rows[i].many ? INVOCATION_ARGUMENTS : most + !replaced;
     }

@@ -20,9 +20,12 @@ enum { RECOVERIES_MAX = 10 };
 
 static struct fake_world *world;
 
+static const enum op ops[] = {OP_SNAPSHOT_CREATE, OP_BACKUP_CREATE};
+enum { OPS = 2 };
+
 static struct job member_of(enum op op)
 {
-    static struct params_snapshot_create params;
+    static struct params_backup_create params; /* the fake verbs look at none */
 
     return (struct job){.job_id = (char *)"0d9b1c1e-8c0c-5b2f-9f3f-5a3c8f3d2b11",
                         .op = (int)op,
@@ -61,9 +64,9 @@ static enum outcome_kind run(const struct job *job, enum job_state *out_state, s
     return kind;
 }
 
-static enum job_state run_to_end(struct err *err)
+static enum job_state run_to_end(enum op op, struct err *err)
 {
-    struct job job = member_of(OP_SNAPSHOT_CREATE);
+    struct job job = member_of(op);
     enum job_state ended;
 
     assert_int_equal(run(&job, &ended, err), OUTCOME_ENDED);
@@ -73,38 +76,48 @@ static enum job_state run_to_end(struct err *err)
 static void assert_nothing_is_left(void)
 {
     assert_false(world->frozen);
-    assert_int_equal(world->applied[FAKE_SNAP], 0);
+    for (int effect = 0; effect < FAKE_EFFECTS; effect++)
+        assert_int_equal(world->applied[effect], 0);
+}
+
+static void afresh(void **state)
+{
+    end(state);
+    begin(state);
 }
 
 static void it_votes_in_order(void **state)
 {
-    struct err err;
+    for (int i = 0; i < OPS; i++) {
+        struct err err;
 
-    (void)state;
-    world->group_waits = 5;
-    assert_int_equal(run_to_end(&err), STATE_SUCCEEDED);
-    assert_int_equal(world->votes[VOTE_READY], 6);
-    assert_int_equal(world->votes[VOTE_RESERVED], 1);
-    assert_int_equal(world->votes[VOTE_FROZEN], 1);
-    assert_int_equal(world->votes[VOTE_ABORT], 0);
-    assert_false(world->frozen_when_ready || world->thawed_when_frozen || world->frozen);
-    assert_int_equal(world->executed[FAKE_SNAP], 1);
+        afresh(state);
+        world->group_waits = 5;
+        assert_int_equal(run_to_end(ops[i], &err), STATE_SUCCEEDED);
+        assert_int_equal(world->votes[VOTE_READY], 6);
+        assert_int_equal(world->votes[VOTE_RESERVED], 1);
+        assert_int_equal(world->votes[VOTE_FROZEN], 1);
+        assert_int_equal(world->votes[VOTE_ABORT], 0);
+        assert_false(world->frozen_when_ready || world->thawed_when_frozen || world->frozen);
+        assert_int_equal(world->executed[FAKE_SNAP], 1);
+        assert_int_equal(world->executed[FAKE_PUSH], ops[i] == OP_BACKUP_CREATE);
+    }
 }
 
 static void when_the_group_is_over_nothing_is_left(void **state)
 {
-    for (int vote = VOTE_READY; vote <= VOTE_FROZEN; vote++) {
-        struct err err;
+    for (int i = 0; i < OPS; i++)
+        for (int vote = VOTE_READY; vote <= VOTE_FROZEN; vote++) {
+            struct err err;
 
-        end(state);
-        begin(state);
-        world->group_says[vote] = BARRIER_ABORT;
-        assert_int_equal(run_to_end(&err), STATE_FAILED);
-        assert_non_null(strstr(err.text, "the group came to nothing"));
-        assert_nothing_is_left();
-        assert_int_equal(world->executed[FAKE_SNAP], 0);
-        assert_int_equal(world->votes[VOTE_ABORT], 1);
-    }
+            afresh(state);
+            world->group_says[vote] = BARRIER_ABORT;
+            assert_int_equal(run_to_end(ops[i], &err), STATE_FAILED);
+            assert_non_null(strstr(err.text, "the group came to nothing"));
+            assert_nothing_is_left();
+            assert_int_equal(world->executed[FAKE_SNAP], 0);
+            assert_int_equal(world->votes[VOTE_ABORT], 1);
+        }
 }
 
 /* The clock is real: a limit that is over at once. */
@@ -112,15 +125,14 @@ static void without_an_answer_nobody_stays_frozen(void **state)
 {
     static const enum barrier_answer answers[] = {BARRIER_WAIT, BARRIER_NO_ANSWER};
 
-    for (size_t i = 0; i < sizeof answers / sizeof *answers; i++) {
-        struct job job = member_of(OP_SNAPSHOT_CREATE);
+    for (size_t i = 0; i < sizeof answers / sizeof *answers * OPS; i++) {
+        struct job job = member_of(ops[i % OPS]);
         enum job_state ended;
         struct err err;
 
-        end(state);
-        begin(state);
+        afresh(state);
         job.group_limit_ms = 20;
-        world->group_says[VOTE_FROZEN] = answers[i];
+        world->group_says[VOTE_FROZEN] = answers[i / OPS];
         assert_int_equal(run(&job, &ended, &err), OUTCOME_ENDED);
         assert_int_equal(ended, STATE_FAILED);
         assert_nothing_is_left();
@@ -129,19 +141,23 @@ static void without_an_answer_nobody_stays_frozen(void **state)
     }
 }
 
+/* A push fails long after the thaw: the others hear of it, and nothing of this one is left. */
 static void a_failure_is_told_to_the_others(void **state)
 {
-    static const char *const steps[] = {"freeze", "snap"};
+    static const char *const steps[] = {"freeze", "snap", "push"};
 
-    for (size_t i = 0; i < sizeof steps / sizeof *steps; i++) {
+    for (size_t i = 0; i < sizeof steps / sizeof *steps * OPS; i++) {
+        const char *step = steps[i / OPS];
+        enum op op = ops[i % OPS];
         struct err err;
 
-        end(state);
-        begin(state);
-        strcpy(world->fail_step, steps[i]);
+        if (strcmp(step, "push") == 0 && op != OP_BACKUP_CREATE)
+            continue;
+        afresh(state);
+        strcpy(world->fail_step, step);
         world->fail_kind = ERR_PERMANENT;
         world->fail_times = -1;
-        assert_int_equal(run_to_end(&err), STATE_FAILED);
+        assert_int_equal(run_to_end(op, &err), STATE_FAILED);
         assert_nothing_is_left();
         assert_int_equal(world->votes[VOTE_ABORT], 1);
     }
@@ -166,7 +182,7 @@ static void one_that_is_stopped_tells_the_others(void **state)
 /* It would act for itself, and claim to be one of them. */
 static void a_verb_without_a_barrier_is_refused(void **state)
 {
-    struct job job = member_of(OP_BACKUP_CREATE);
+    struct job job = member_of(OP_BACKUP_RESTORE);
     enum job_state ended;
     struct err err;
 
@@ -240,7 +256,9 @@ static enum job_state recover(const struct job *job)
 /* What was wholly done before the death stands, for all of it was journaled; who had not voted yet may still come. Anything else is over: made afresh it would be another point in time. */
 static void check_death(const struct job *job, const char *crash)
 {
-    bool whole = world->steps[3].state == STEP_DONE && world->steps[4].state == STEP_PAID, voted = world->group_attempt;
+    int snap = job->op == OP_BACKUP_CREATE ? 4 : 3;
+    bool whole = world->steps[snap].state == STEP_DONE && world->steps[snap + 1].state == STEP_PAID;
+    bool voted = world->group_attempt;
     bool stands = whole || !voted;
     enum job_state ended = recover(job);
 
@@ -250,29 +268,36 @@ static void check_death(const struct job *job, const char *crash)
                  voted ? "had voted" : "had not voted", (int)ended);
     assert_int_equal(world->applied[FAKE_SNAP], stands);
     assert_true(world->executed[FAKE_SNAP] <= 1);
+    if (job->op == OP_BACKUP_CREATE)
+        assert_int_equal(world->applied[FAKE_PUSH], stands);
 }
 
-static void after_a_death_it_is_whole_or_nothing(void **state)
+static int die_everywhere(void **state, enum op op)
 {
     static const char *const points[] = {
         "intent.before", "intent.after", "effect.before", "effect.after", "done.after", "pay.before", NULL};
-    static const char *const steps[] = {"barrier", "barrier#2", "freeze", "snap", "thaw", NULL};
+    static const char *const steps[] = {"add", "barrier", "barrier#2", "freeze", "snap", "thaw", "push", NULL};
     int deaths = 0;
 
     for (const char *const *point = points; *point; point++)
         for (const char *const *step = steps; *step; step++) {
-            struct job job = member_of(OP_SNAPSHOT_CREATE);
+            struct job job = member_of(op);
             char crash[64];
 
-            end(state);
-            begin(state);
+            afresh(state);
             snprintf(crash, sizeof crash, "%s:%s", *point, *step);
             if (run_and_crash(&job, crash)) {
                 deaths++;
                 check_death(&job, crash);
             }
         }
-    assert_true(deaths >= 14); /* the points are really passed */
+    return deaths;
+}
+
+static void after_a_death_it_is_whole_or_nothing(void **state)
+{
+    assert_true(die_everywhere(state, OP_SNAPSHOT_CREATE) >= 14); /* the points are really passed */
+    assert_true(die_everywhere(state, OP_BACKUP_CREATE) >= 24);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)

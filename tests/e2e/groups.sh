@@ -1,5 +1,5 @@
 #!/bin/bash
-# Consistency groups: one point in time of two machines on two hosts, or none, whatever dies; and back to it as a whole.
+# Consistency groups: one point in time of two machines on two hosts, or none, whatever dies; and back to it as a whole. Of snapshots, then of backups.
 . "$(dirname "$(readlink -f "$0")")/lib/e2e.sh"
 id=g$$
 
@@ -144,11 +144,94 @@ stands_still() { virsh_on "$1" qemu-agent-command "$2" '{"execute":"guest-fsfree
 
 host_is_ready() { [[ $(fleetsnap snapshot create -l app=shop --group --name "$id-0" --dry-run --json | jq -r .refused) == null ]]; }
 
+# ---- backups ----
+
+backups_of() { fleetsnap backup list "$1" --json | jq -r '[.[] | select(.state == "complete") | .group_name // "-"] | sort | join(" ")'; } # TARGET
+member_of() { fleetsnap backup list --group "$1" --json | jq -r --arg name "$2" '.[] | select(.target.name == $name) | .id'; }                # GROUP MACHINE
+
+test_backup_create_of_one_point_in_time_of_two_hosts() {
+    local progress=$DIR/groups.backups writer
+    rm -f "$progress" "$progress.stop"
+    GUEST_TIMEOUT=90 write_alternately "$progress" &
+    writer=$!
+    trap 'touch "$progress.stop"' EXIT
+    eventually 60 "the writer writes" written "$progress" 1
+    expect_json 0 backup create -l app=shop --group --group-limit 30s --name "$id-b1" --kind full --rate-limit 1GiB
+    holds '.state == "succeeded" and .operation == "backup.create" and (.targets | length) == 2'
+    holds 'all(.targets[].backup; .state == "SUCCEEDED" and .frozen_ms > 0 and .frozen_ms < 30000 and .spread_ms >= .skew_ms)'
+    cat "$progress" >"$progress.end"
+    eventually 60 "the writer writes on" written "$progress" $(($(cat "$progress.end") + 1))
+    touch "$progress.stop"
+    wait "$writer" || fail "the writer failed"
+    trap - EXIT
+    expect_json 0 run show "$(fleetsnap deploy status "$id-b1" --json | jq -r .runs.begin)"
+    holds '.operation == "backup.create" and .group_limit_ms == 30000 and all(.jobs[]; .frozen_ms > 0)'
+    expect_json 0 backup list --group "$id-b1"
+    holds 'length == 2 and (map(.group) | unique | length) == 1 and all(.group_members == 2 and .level == "filesystem" and .backup_kind == "full" and .group_spread_ms >= .group_skew_ms)'
+    expect 0 backup show "$(member_of "$id-b1" shop-1)"
+    says "$id-b1, of 2 machines"
+    expect 1 snapshot revert --group "$id-b1" --yes # it is restored
+    says "fleetsnap backup restore --group"
+}
+
+# Killed while its guest stands still and its backup has begun: it thaws first when it is started again, and the other's backup, which was good, is deleted.
+test_backup_create_in_a_group_whose_member_dies() {
+    "$stack" worker stop "$DIR" "$libvirtd"
+    FLEETSNAP_CRASH=effect.after:backup-begin "$stack" worker start "$DIR" "$libvirtd" || fail "the worker does not start"
+    eventually 60 "the host is there again" host_is_ready
+    expect 0 backup create -l app=shop --group --name "$id-b2" --no-wait
+    eventually 60 "the worker dies" worker_ended "$libvirtd"
+    eventually 60 "the other machine writes" writes "$embed" shop-1
+    "$stack" worker start "$DIR" "$libvirtd" || fail "the worker does not start again"
+    eventually 60 "the machine of the dead worker writes" writes "$libvirtd" shop-2
+    eventually 180 "the group comes to nothing" group_is "$id-b2" undone
+    expect 1 backup create -l app=shop --group --name "$id-b2" # the same again says what became of it
+    says "there is no point in time" "shop-2 on $libvirtd: backup FAILED"
+    equal "backups of the one" "$id-b1" "$(backups_of "$embed/shop-1")"
+    equal "backups of the other" "$id-b1" "$(backups_of "$libvirtd/shop-2")"
+    expect_json 0 backup create "$embed/shop-1" # what they stood on is as good as before
+    holds '.result.facts.kind == "incremental"'
+    expect_json 0 backup create "$libvirtd/shop-2"
+    holds '.result.facts.kind == "incremental"'
+}
+
+test_backup_restore_of_a_group() {
+    local first second n
+    n=$(cat "$DIR/groups.backups.end")
+    expect 0 backup restore --group "$id-b1" --as %-copy --dry-run
+    says shop-1-copy shop-2-copy "nothing has been changed"
+    expect 2 backup restore --group "$id-b1" --in-place --drop-snapshots
+    says "say --yes"
+    run backup restore --group "$id-b1" --in-place --drop-snapshots --start running --yes --json
+    [[ $code == 0 && $(jq -s 'length == 2 and all(.state == "SUCCEEDED")' <<<"$out") == true ]] || fail "not both are restored"
+    jq -r '.result.facts["kept.vda"]' <<<"$out" | tr '\n' '\0' | xargs -0 rm -f
+    "$stack" guest wait "$DIR" "$embed" shop-1 && "$stack" guest wait "$DIR" "$libvirtd" shop-2 || fail "not both boot"
+    first=$(last_number "$embed" shop-1) second=$(last_number "$libvirtd" shop-2)
+    ((first - second >= 0 && first - second <= 1)) || fail "not one point in time: $first here, $second there"
+    ((first <= n + 1)) || fail "$first was written after the point in time ($n)"
+}
+
+# Machines that are off are in a group too; one whose backup is missing is not restored without the other.
+test_backup_restore_of_a_group_that_is_not_whole() {
+    expect 0 backup create -l app=twin --group --name "$id-b3" --group-ttl 7d
+    expect_json 0 backup list --group "$id-b3"
+    holds 'length == 2 and all(.level == "off" and .frozen_ms == 0)'
+    expect 0 backup delete "$(json '.[0].id')" --really-last --yes
+    expect 1 backup restore --group "$id-b3" --as %-copy
+    says "group $id-b3 has 2 machines, and there is a backup of twin only; nothing was done"
+    expect_json 1 backup create -l app=twin --group --name "$id-b4" --repository nowhere --dry-run
+    holds '.refused | contains("no repository nowhere")'
+}
+
 test_as_before() {
     local target
     for target in "$embed/shop-1" "$libvirtd/shop-2"; do
         expect 0 snapshot delete "$target" "$id-1" --yes
         guest "${target%/*}" "${target#*/}" 'rm -f /data/numbers'
+    done
+    for target in "$embed/shop-1" "$libvirtd/shop-2" "$embed/twin" "$libvirtd/twin"; do
+        expect_json 0 backup list "$target"
+        [[ $(json length) == 0 ]] || expect 0 backup delete "$(json '.[0].id')" --all --really-last --yes
     done
 }
 

@@ -276,6 +276,19 @@ static int plan_two_debts(struct plan *plan, struct err *err)
                : -1;
 }
 
+static int plan_group(const struct job *job, struct plan *plan, struct err *err)
+{
+    bool backup = job->op == OP_BACKUP_CREATE;
+
+    if (backup && !plan_add(plan, &type_add, err, NULL))
+        return -1;
+    if (plan_barrier(plan, job, "ready", err) < 0 || !plan_add(plan, &type_freeze, err, NULL) ||
+        plan_barrier(plan, job, "frozen", err) < 0 || !plan_add(plan, &type_snap, err, NULL) ||
+        !plan_add(plan, &type_thaw, err, NULL))
+        return -1;
+    return backup && !plan_add(plan, &type_push, err, NULL) ? -1 : 0;
+}
+
 static int plan_fake(struct backend *backend, const struct job *job, struct plan *plan, struct err *err)
 {
     static const struct step_type *const create[] = {&type_freeze, &type_snap, &type_thaw, NULL};
@@ -284,11 +297,8 @@ static int plan_fake(struct backend *backend, const struct job *job, struct plan
     static const struct step_type *const backup[] = {&type_add, &type_push, NULL};
 
     (void)backend;
-    if (job->op == OP_SNAPSHOT_CREATE && job->group_limit_ms)
-        return plan_barrier(plan, job, "ready", err) < 0 || !plan_add(plan, &type_freeze, err, NULL) ||
-                       plan_barrier(plan, job, "frozen", err) < 0
-                   ? -1
-                   : plan_types(plan, err, create + 1);
+    if (job->group_limit_ms && (job->op == OP_SNAPSHOT_CREATE || job->op == OP_BACKUP_CREATE))
+        return plan_group(job, plan, err);
     if (job->op == OP_SNAPSHOT_CREATE)
         return plan_types(plan, err, create);
     if (job->op == OP_SNAPSHOT_REVERT)

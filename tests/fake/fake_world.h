@@ -54,7 +54,7 @@ void fake_world_free(struct fake_world *world);
 void fake_world_use(struct fake_world *world); /* the one that the fake backend's steps act on */
 struct runner_env fake_env(struct fake_world *world);
 extern const struct backend_ops
-    fake_backend_ops; /* snapshot.create: freeze snap thaw, in a group barrier freeze barrier snap thaw · snapshot.revert: check stop swap add start · snapshot.delete: add kill · backup.create: add push · backup.restore: hold a, hold b, add, free b, free a */
+    fake_backend_ops; /* snapshot.create: freeze snap thaw, in a group barrier freeze barrier snap thaw · snapshot.revert: check stop swap add start · snapshot.delete: add kill · backup.create: add push, in a group add barrier freeze barrier snap thaw push · backup.restore: hold a, hold b, add, free b, free a */
 struct backend *fake_backend(void);
 /* The plan in the journal; false: there is none. */
 bool fake_journaled(struct fake_world *world, struct journaled_plan *out);

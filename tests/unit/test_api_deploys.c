@@ -47,6 +47,21 @@ static void a_group_is_a_deploy_of_one_point_in_time(void **state)
     assert_int_equal(json_int(world->response.body, "group_limit_ms"), 0);
 }
 
+#define BACKUPS "\"selector\": \"app=shop\", \"operation\": \"backup.create\", \"group\": true, \"standing\": true"
+
+static void a_group_can_be_of_backups(void **state)
+{
+    struct world *world = *state;
+
+    assert_int_equal(begin(world, "{\"id\": \"7\", " BACKUPS ", \"repository\": \"main\", \"kind\": \"full\","
+                                  " \"rate_limit\": 1048576}"),
+                     202);
+    assert_string_equal(member(world, "operation"), "backup.create");
+    assert_string_equal(member(world, "repository"), "main");
+    assert_string_equal(member(world, "kind"), "full");
+    assert_int_equal(json_int(world->response.body, "rate_limit_bytes"), 1048576);
+}
+
 static void begin_refuses_what_it_cannot_mean(void **state)
 {
     static const char *const bodies[] = {
@@ -66,6 +81,13 @@ static void begin_refuses_what_it_cannot_mean(void **state)
         "{\"id\": \"7\", \"selector\": \"app=shop\", \"group\": true, \"group_limit\": \"1ms\"}",
         "{\"id\": \"7\", \"selector\": \"app=shop\", \"group\": true, \"quiesce\": \"never\"}",
         "{\"id\": \"7\", \"selector\": \"app=shop\", \"standing\": true}",
+        "{\"id\": \"7\", \"selector\": \"app=shop\", \"operation\": \"backup.create\"}",
+        "{\"id\": \"7\", \"selector\": \"app=shop\", \"operation\": \"backup.create\", \"group\": true}",
+        "{\"id\": \"7\", \"selector\": \"app=shop\", \"group\": true, \"repository\": \"main\"}",
+        "{\"id\": \"7\", " BACKUPS ", \"rate_limit\": \"fast\"}",
+        "{\"id\": \"7\", " BACKUPS ", \"rate_limit\": -1}",
+        "{\"id\": \"7\", " BACKUPS ", \"kind\": \"half\"}",
+        "{\"id\": \"7\", " BACKUPS ", \"operation\": \"noop\"}",
         "{\"id\": \"7\", \"selector\": \"app=shop\", \"group\": true, \"standing\": true, \"auto_revert\": true}",
     };
     struct world *world = *state;
@@ -141,6 +163,7 @@ int main(void)
         TEST(begin_refuses_what_it_cannot_mean),
         TEST(classes_are_needed),
         TEST(a_group_is_a_deploy_of_one_point_in_time),
+        TEST(a_group_can_be_of_backups),
         TEST(begin_refuses_what_it_cannot_mean),
         TEST(classes_are_needed),
         TEST(how_it_is_reverted),

@@ -658,6 +658,79 @@ static void a_group_is_made_and_gone_back_to(void **state)
     expect(world, "snapshot revert --group 7", EXIT_DECLINED, NULL, NULL);
 }
 
+static void a_group_of_backups_is_made(void **state)
+{
+    struct world *world = *state;
+
+#define BACKUPS(second)                                                                                                \
+    "\"operation\": \"backup.create\", \"targets\": [{\"name\": \"shop-1\", \"host\": \"alpha\", \"backup\": "         \
+    "{\"state\": \"SUCCEEDED\"}}, {\"name\": \"shop-2\", \"host\": \"beta\", \"backup\": {\"state\": \"" second "\", " \
+    "\"why\": \"no room\"}}]"
+    fake_load(world->fake, "deploys", "[" DEPLOY("succeeded", "true", BACKUPS("SUCCEEDED")) "]");
+    expect(world, "backup create -l app=shop --group --name 7 --repository main --kind full --rate-limit 1MiB",
+           EXIT_DONE, "group 7: succeeded: every machine has its backup, all of one point in time\n", "");
+    expect(world, "backup create -l app=shop --group --name 8 --dry-run", EXIT_DONE, NULL, "");
+    has(world->out, "group 8 would be the backups of");
+    expect(world, "deploy status 7", EXIT_DONE, NULL, "");
+    has(world->out, "BACKUP");
+    fake_load(world->fake, "deploys", "[" DEPLOY("undone", "true", BACKUPS("FAILED")) "]");
+    expect(world, "backup create -l app=shop --group --name 7", EXIT_FAILED, "",
+           "group 7: undone: there is no point in time; the backups that were made are deleted\n"
+           "  shop-2 on beta: backup FAILED: no room\nTarget by target: fleetsnap deploy status 7\n");
+    static const char *const wrong[] = {"backup create shop-1 --group --name 7",
+                                        "backup create -l app=shop --group",
+                                        "backup create -l app=shop --name 7",
+                                        "backup create -l app=shop --group-limit 3s",
+                                        "backup create -l app=shop --group --name 7 --isolated",
+                                        "backup create -l app=shop --group --name 7 --xml disks.xml",
+                                        "backup create -l app=shop --group --name 7 --rate-limit fast"};
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++)
+        expect(world, wrong[i], EXIT_USAGE, "", NULL);
+}
+
+#define GROUP_POINT(id, target, name, more)                                                                               \
+    "{\"id\":\"c2000000-0000-4000-8000-00000000000" id "\",\"kind\":\"backup\",\"state\":\"complete\","                   \
+    "\"target\":{\"kind\":\"libvirt\",\"id\":\"a0000000-0000-4000-8000-00000000000" target "\",\"name\":\"" name "\"},"   \
+    "\"host\":\"alpha\",\"created_at\":\"2026-11-20T11:00:00Z\",\"repository\":\"b0000000-0000-4000-8000-000000000001\"," \
+    "\"group\":\"9d\",\"group_name\":\"sunday\",\"group_members\":2,\"group_skew_ms\":12" more "}"
+
+static void a_group_of_backups_is_restored_as_a_whole(void **state)
+{
+    struct world *world = *state;
+
+    fake_load(world->fake, "points", "[" GROUP_POINT("1", "1", "shop-1", "") "]");
+    expect(world, "backup show c2000000", EXIT_DONE, NULL, "");
+    has(world->out, "  group         sunday, of 2 machines; it had stood still for 12 ms when the last one did\n");
+    expect(world, "backup restore --group sunday --as %-copy", EXIT_FAILED, "", NULL);
+    has(world->err, "group sunday has 2 machines, and there is a backup of shop-1 only; nothing was done");
+    assert_int_equal(json_array_size(fake_submitted(world->fake)), 0);
+
+    /* A copy of one that is there counts once, and where the original is gone it will do. */
+    fake_load(world->fake, "points",
+              "[" GROUP_POINT("3", "1", "shop-1", ",\"copied_point\":\"c2\"") "," GROUP_POINT(
+                  "1", "1", "shop-1", "") "," GROUP_POINT("4", "3", "db", ",\"copied_point\":\"c2\"") "]");
+    fake_script(world->fake, "backup.restore?dry", "[{\"state\":\"SUCCEEDED\",\"result\":{\"plan_digest\":\"d1\"}}]");
+    fake_script(world->fake, "backup.restore", "[{\"state\":\"SUCCEEDED\"}]");
+    expect(world, "backup restore --group sunday --as old-%-x --start", EXIT_DONE, NULL, NULL);
+    assert_int_equal(json_array_size(fake_submitted(world->fake)), 4); /* all are planned before the first is begun */
+    for (size_t i = 2; i < 4; i++) {
+        const json_t *job = json_array_get(fake_submitted(world->fake), i), *params = json_object_get(job, "params");
+        assert_string_equal(member_text(job, "plan_digest"), "d1");
+        assert_string_equal(member_text(params, "new_name"), i == 2 ? "old-shop-1-x" : "old-db-x");
+        assert_int_equal(member_text(params, "point")[35], i == 2 ? '1' : '4');
+    }
+    expect(world, "backup restore --group sunday --in-place", EXIT_USAGE, "", NULL); /* nobody can be asked */
+    expect(world, "backup restore --group sunday --as copy", EXIT_USAGE, "", NULL);
+    expect(world, "backup restore --group sunday --as %-copy --at latest", EXIT_USAGE, "", NULL);
+    expect(world, "backup restore c2000000 --group sunday --as %-copy", EXIT_USAGE, "", NULL);
+    expect(world, "backup restore --group monday --as %-copy", EXIT_USAGE, "", NULL);
+    has(world->err, "there are no backups of a group \"monday\"");
+    fake_script(world->fake, "backup.restore?dry",
+                "[{\"state\":\"FAILED\",\"error\":{\"kind\":\"permanent\",\"text\":\"no room\"}}]");
+    expect(world, "backup restore --group sunday --as %-copy", EXIT_FAILED, NULL, NULL);
+    assert_int_equal(json_array_size(fake_submitted(world->fake)), 5); /* and then nothing is begun */
+}
+
 static void policies_and_runs_are_shown(void **state)
 {
     struct world *world = *state;
@@ -1047,6 +1120,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_deploy_is_a_gate, make, destroy),
         cmocka_unit_test_setup_teardown(a_revert_says_what_is_not_back, make, destroy),
         cmocka_unit_test_setup_teardown(a_group_is_made_and_gone_back_to, make, destroy),
+        cmocka_unit_test_setup_teardown(a_group_of_backups_is_made, make, destroy),
+        cmocka_unit_test_setup_teardown(a_group_of_backups_is_restored_as_a_whole, make, destroy),
         cmocka_unit_test_setup_teardown(policies_are_changed, make, destroy),
         cmocka_unit_test_setup_teardown(a_preview_says_what_delays_and_who, make, destroy),
         cmocka_unit_test_setup_teardown(tokens_decide, make, destroy),

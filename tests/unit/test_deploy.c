@@ -157,6 +157,52 @@ static void a_group_alone_is_kept_and_gone_back_to_as_often_as_wanted(void **sta
     assert_int_equal(made.expires_at_ms, BEGUN + HOUR);
 }
 
+static void a_group_of_backups_is_not_reverted(void **state)
+{
+    struct deploy group = at(DEPLOY_SNAPSHOTTING);
+
+    (void)state;
+    group.group_limit_ms = 10000;
+    group.standing = true;
+    group.operation = DEPLOY_BACKUPS;
+    struct deploy made = decide(group, SIGHT(RUN_IS(RUN_DONE)), BEGUN).next;
+    assert_int_equal(made.state, DEPLOY_SUCCEEDED);
+    assert_int_equal(deploy_hears(&made, NULL, &revert), DEPLOY_REFUSES);
+    struct deploy undoing = decide(group, SIGHT(RUN_IS(RUN_SOME_FAILED)), BEGUN).next;
+    assert_int_equal(undoing.state, DEPLOY_UNDOING);
+    assert_string_equal(undoing.why, "not every machine got its backup");
+}
+
+/* Those that were made go, by the ids of the jobs that made them. */
+static void backups_of_a_group_that_failed_are_deleted(void **state)
+{
+    struct run_members begun = {0}, gone = {0};
+    const bool made[] = {false, true};
+    struct deploy group = at(DEPLOY_UNDOING);
+    struct run run = {0};
+    struct err err = {0};
+
+    (void)state;
+    group.operation = DEPLOY_BACKUPS;
+    group.delete_at_ms = BEGUN;
+    for (int i = 0; i < 2; i++) {
+        struct run_member *member = list_add(&begun.members, &run_member_record, &err);
+        string_set(&member->target, i ? "libvirt:2" : "libvirt:1", &err);
+        string_set(&member->host, "alpha", &err);
+        string_set(&member->repository, "main", &err);
+        string_set(&member->point, i ? "p2" : "p1", &err);
+    }
+    assert_int_equal(
+        deploy_plan_back("7", &group, DEPLOY_RUN_DELETE, &begun.members, made, BEGUN, &run, &gone.members, &err), 0);
+    assert_string_equal(run.operation, "backup.delete");
+    assert_int_equal(gone.members.count, 1);
+    assert_string_equal(list_at(&gone.members, struct run_member, 0)->point, "p2");
+    assert_string_equal(list_at(&gone.members, struct run_member, 0)->repository, "main");
+    run_members_clear(&begun);
+    run_members_clear(&gone);
+    run_clear(&run);
+}
+
 static void only_who_may_is_reverted_by_itself(void **state)
 {
     struct deploy deploy = at(DEPLOY_READY);
@@ -430,6 +476,8 @@ int main(void)
         cmocka_unit_test(an_overlap_is_refused_or_waited_for),
         cmocka_unit_test(a_group_waits_for_another_on_its_hosts),
         cmocka_unit_test(a_group_alone_is_kept_and_gone_back_to_as_often_as_wanted),
+        cmocka_unit_test(a_group_of_backups_is_not_reverted),
+        cmocka_unit_test(backups_of_a_group_that_failed_are_deleted),
         cmocka_unit_test(only_who_may_is_reverted_by_itself),
         cmocka_unit_test(snapshots_are_kept_for_their_time),
         cmocka_unit_test(a_word_counts_once_and_the_first_one_stands),

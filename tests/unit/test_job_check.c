@@ -362,7 +362,7 @@ static void what_json_cannot_say(void **state)
     changed(for_a_repository, "op: snapshot.create cannot be asked of a repository");
 }
 
-static void a_group_is_whole_and_of_snapshots(void **state)
+static void a_group_is_whole_and_of_points(void **state)
 {
     struct job job;
 
@@ -370,9 +370,12 @@ static void a_group_is_whole_and_of_snapshots(void **state)
     make(&job, "snapshot.create", "", ",\"group\":\"g\",\"group_members\":2,\"group_limit_ms\":10000");
     assert_int_equal(job_check(&job, &err), 0);
     job_clear(&job);
+    make(&job, "backup.create", REPOSITORY, ",\"group\":\"g\",\"group_members\":2,\"group_limit_ms\":10000");
+    assert_int_equal(job_check(&job, &err), 0);
+    job_clear(&job);
     make(&job, "snapshot.revert", "\"name\":\"s\"", ",\"group\":\"g\",\"group_members\":2,\"group_limit_ms\":10000");
     assert_int_equal(job_check(&job, &err), -1);
-    assert_string_equal(err.text, "group: only snapshot.create can be done in a consistency group");
+    assert_string_equal(err.text, "group: only snapshot.create and backup.create can be done in a consistency group");
     job_clear(&job);
     bad_job(",\"group_members\":2", "group: is missing, but it has members or a limit");
     bad_job(",\"group\":\"g\",\"group_members\":0", "group_members: must be between 1 and 1000");
@@ -403,7 +406,7 @@ int main(void)
         cmocka_unit_test(other_operations),
         cmocka_unit_test(the_job_itself),
         cmocka_unit_test(what_json_cannot_say),
-        cmocka_unit_test(a_group_is_whole_and_of_snapshots),
+        cmocka_unit_test(a_group_is_whole_and_of_points),
         cmocka_unit_test(the_null_backend_takes_everything),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

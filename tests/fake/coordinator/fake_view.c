@@ -170,6 +170,7 @@ int view_points(struct view_reader *reader, const struct view_filter *filter, js
         if ((filter->full && strcmp(text(point, "backup_kind"), "full") != 0) ||
             (filter->verified && !is_verified(point)) ||
             (filter->parent && strcmp(text(point, "parent"), filter->parent) != 0) ||
+            (filter->group && strcmp(text(point, "group_name"), filter->group) != 0) ||
             (filter->gone && !is_gone(reader, json_object_get(point, "target"))))
             json_array_remove(items, i);
     }

@@ -150,6 +150,7 @@ static int finish(const struct step_run *run, const struct step *step, struct re
     point->frozen_ms = facts_get_int(run->known, "frozen_ms", 0);
     point->dirty_bytes = facts_get_int(run->known, "dirty_bytes", 0);
     point->state = POINT_COMPLETE;
+    barrier_measure(point, run->known);
     return set_level(run, step, point, err);
 }
 

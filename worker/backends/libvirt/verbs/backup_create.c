@@ -2,8 +2,10 @@
  * backup.create. A guest that runs (or is paused) is read by the hypervisor: one push job over all disks, begun inside the freeze, with a checkpoint for the next
  * incremental. A guest that is off is read by qemu-img, one disk after the other, and is always a full.
  *
- *     space · folder · [redefine] · images · [freeze] begin [thaw] · push   │ complete · prune
- *     space · folder · convert …                                            │
+ *     space · folder · [redefine] · images · [barrier] [freeze] [barrier] begin [thaw] · push   │ complete · prune
+ *     space · folder · [barrier] [barrier] convert …                                            │
+ *
+ * The barriers are those of a consistency group (docs/groups.md). A guest that is off stands still anyway; one that is started before it is copied makes its step fail.
  *
  * The manifest of the new point is drafted here, written incomplete by "folder" and finished by "complete".
  */
@@ -154,6 +156,8 @@ static int draft(struct create *create, struct err *err)
         return -1;
     if (!point->target.name && string_set(&point->target.name, virDomainGetName(create->domain), err) < 0)
         return -1;
+    if (barrier_name_group(point, job, err) < 0)
+        return -1;
     return place(create, err);
 }
 
@@ -284,9 +288,9 @@ static int add_running(struct create *create, struct plan *plan, struct err *err
 {
     bool frozen = false;
 
-    if (add_images(create, plan, err) < 0 ||
+    if (add_images(create, plan, err) < 0 || plan_barrier(plan, create->job, "ready", err) < 0 ||
         plan_freeze(create->backend, create->domain, create->params->quiesce, plan, &frozen, err) < 0 ||
-        add_begin(create, plan, err) < 0 ||
+        plan_barrier(plan, create->job, "frozen", err) < 0 || add_begin(create, plan, err) < 0 ||
         (frozen && !plan_add(plan, &step_thaw, err, "quiesce", quiesce_names[create->params->quiesce], NULL)) ||
         facts_set(&plan->facts, "level", frozen ? "filesystem" : "crash", err) < 0)
         return -1;
@@ -295,6 +299,8 @@ static int add_running(struct create *create, struct plan *plan, struct err *err
 
 static int add_converts(struct create *create, struct plan *plan, struct err *err)
 {
+    if (plan_barrier(plan, create->job, "ready", err) < 0 || plan_barrier(plan, create->job, "frozen", err) < 0)
+        return -1;
     for (size_t i = 0; i < create->draft.disks.count; i++) {
         const struct point_disk *disk = list_at(&create->draft.disks, struct point_disk, i);
         struct text file = {0};
@@ -359,6 +365,8 @@ int plan_backup_create(struct backend *backend, const struct job *job, struct pl
     CLEANUP(create_end)
     struct create create = {.backend = (struct libvirt_backend *)backend, .job = job, .params = job->params};
 
+    if (job->group_limit_ms && create.params->quiesce != QUIESCE_REQUIRE)
+        return err_set(err, ERR_PERMANENT, "in a consistency group quiesce is require: every guest stands still");
     if (libvirt_connect(create.backend, err) < 0 || look(&create, err) < 0 || decide(&create, err) < 0 ||
         draft(&create, err) < 0)
         return -1;

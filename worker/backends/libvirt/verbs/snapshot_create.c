@@ -366,8 +366,10 @@ static int fill_point(const struct job *job, const struct facts *known, const st
     struct restore_point *point = report_add_point(report, err);
     bool early = facts_get(known, "thawed_early") != NULL;
 
-    if (!point || record_copy(&target_record, &point->target, &job->target, err) < 0)
+    if (!point || record_copy(&target_record, &point->target, &job->target, err) < 0 ||
+        barrier_name_group(point, job, err) < 0)
         return -1;
+    barrier_measure(point, known);
     point->format = point->revision = 1;
     point->state = POINT_COMPLETE;
     point->created_at_ms = info->created_at_ms;
