@@ -513,6 +513,45 @@ static void metadata_comes_back(void **state)
     snap_expect(&rig, "vda", 1);
 }
 
+/* As virsh snapshot-delete --metadata does: libvirt changes the definitions of those after it, and a revert to one would bring back another's disk without a word. */
+static void a_definition_that_libvirt_changed(void **state)
+{
+    virDomainSnapshotPtr before;
+    struct outcome out = {0};
+    struct job *job;
+    char *xml[2];
+
+    (void)state;
+    rig_power(&rig.host, true);
+    snap_write(&rig, "vda", 1);
+    snap_ok(&rig, create("one"), &out);
+    xml[0] = strdup(out.report.result->xml);
+    outcome_clear(&out);
+    snap_write(&rig, "vda", 2);
+    snap_ok(&rig, create("two"), &out);
+    xml[1] = strdup(out.report.result->xml);
+    outcome_clear(&out);
+    snap_write(&rig, "vda", 3);
+    before = virDomainSnapshotLookupByName(rig.host.domain, "one", 0);
+    assert_int_equal(virDomainSnapshotDelete(before, VIR_DOMAIN_SNAPSHOT_DELETE_METADATA_ONLY), 0);
+    virDomainSnapshotFree(before);
+    snap_refused(&rig, revert("two"), ERR_PERMANENT, "by which libvirt changes the definitions of those after it");
+    snap_expect(&rig, "vda", 3);
+    job = create(NULL);
+    snap_create_params(job)->redefine = strdup(xml[1]);
+    snap_refused(&rig, job, ERR_PERMANENT, "its parent one is not there");
+    for (int i = 0; i < 2; i++) {
+        job = create(NULL);
+        snap_create_params(job)->redefine = xml[i];
+        snap_ok(&rig, job, NULL);
+    }
+    snap_expect_parent(&rig, "two", "one");
+    snap_ok(&rig, revert("two"), NULL);
+    snap_expect(&rig, "vda", 2);
+    snap_ok(&rig, revert("one"), NULL);
+    snap_expect(&rig, "vda", 1);
+}
+
 static void what_a_job_expects(void **state)
 {
     struct job *job;
@@ -639,6 +678,7 @@ int main(int argc, char **argv)
         TEST(checkpoints_end_before_a_revert),
         TEST(halt_reuse_and_no_metadata),
         TEST(metadata_comes_back),
+        TEST(a_definition_that_libvirt_changed),
         TEST(what_a_job_expects),
         TEST(the_inventory),
         TEST(its_machine_is_gone),

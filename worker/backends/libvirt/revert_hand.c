@@ -77,6 +77,30 @@ static int check_not_written(const struct revert_hand *hand, const char *base, s
     return 0;
 }
 
+/*
+ * libvirt changes the definitions of all snapshots below one whose metadata it deletes, as if that had been merged: they name another snapshot's state. The overlay that was made with
+ * this one knows better, where it is still there.
+ */
+static int check_definition(const struct revert_hand *hand, const char *disk, const char *base, struct err *err)
+{
+    const struct snapshot_info *info = hand->scene->snapshot;
+    CLEANUP(freep) char *overlay = snapshot_overlay_file(xmlDocGetRootElement(hand->snapshot), disk);
+    CLEANUP(freep) char *below = NULL;
+
+    if (!overlay || image_backing(overlay, &below, NULL) < 0 || !below || below[0] != '/' || image_same(below, base))
+        return 0;
+    err_set(err, ERR_PERMANENT,
+            "snapshot %s/%s: revert refused: its definition names %s as the state of %s, and that is %s: somebody "
+            "deleted the metadata of a snapshot before it, by which libvirt changes the definitions of those after it",
+            hand->scene->domain, info->name, base, disk, below);
+    if (!info->owner)
+        return err_hint(err, "correct the <domain> in its XML: fleetsnap snapshot create --redefine");
+    return err_hint(err,
+                    "its XML as it was made is result.xml in fleetsnap job show %.8s --json: snapshot create "
+                    "--redefine takes it, after those before it",
+                    info->owner);
+}
+
 int revert_hand_check(const struct revert_hand *hand, struct err *err)
 {
     xmlNodePtr root = xmlDocGetRootElement(hand->snapshot);
@@ -94,7 +118,7 @@ int revert_hand_check(const struct revert_hand *hand, struct err *err)
     for (size_t i = 0; i < disks.count; i++) {
         CLEANUP(freep) char *base = snapshot_state_file(root, disks.items[i]);
 
-        if (base && check_not_written(hand, base, err) < 0)
+        if (base && (check_not_written(hand, base, err) < 0 || check_definition(hand, disks.items[i], base, err) < 0))
             return -1;
     }
     if (memory && !file_exists(memory))

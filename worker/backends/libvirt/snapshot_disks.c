@@ -46,6 +46,13 @@ char *snapshot_state_format(xmlNodePtr snapshot, const char *disk)
     return format ? format : strdup("raw");
 }
 
+char *snapshot_overlay_file(xmlNodePtr snapshot, const char *disk)
+{
+    xmlNodePtr node = find_named(snapshot, "disks/disk[@snapshot='external']", "@name", disk);
+
+    return node ? xml_get_at(node, "source/@file") : NULL;
+}
+
 void snapshot_set_overlay(xmlNodePtr snapshot, const char *disk, const char *file)
 {
     xmlNodePtr node = find_named(snapshot, "disks/disk[@snapshot='external']", "@name", disk);

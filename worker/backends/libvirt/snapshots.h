@@ -19,6 +19,7 @@ char *snapshot_state_file(
     xmlNodePtr snapshot,
     const char *disk); /* the file that holds its state of the disk: the source in its <domain>; NULL: none. Caller frees */
 char *snapshot_state_format(xmlNodePtr snapshot, const char *disk); /* "qcow2", "raw". Caller frees */
+char *snapshot_overlay_file(xmlNodePtr snapshot, const char *disk); /* made with it; caller frees; NULL: none */
 void snapshot_set_overlay(xmlNodePtr snapshot, const char *disk, const char *file);
 int snapshot_disks(xmlNodePtr snapshot, struct strings *out, struct err *err); /* names of the disks that it takes */
 

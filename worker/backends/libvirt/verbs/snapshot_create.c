@@ -316,6 +316,16 @@ static int former_xml(virDomainPtr domain, const char *name, char **out, struct 
     return *out ? 0 : libvirt_err(err, "snapshot %s", name);
 }
 
+static int check_parent(xmlDocPtr doc, const struct list *all, const char *name, struct err *err)
+{
+    CLEANUP(freep) char *parent = xml_get(doc, "self::domainsnapshot/parent/name");
+
+    if (!parent || snapshots_find(all, parent))
+        return 0;
+    err_set(err, ERR_PERMANENT, "redefine %s: its parent %s is not there", name, parent);
+    return err_hint(err, "redefine that first, or take <parent> out of the XML");
+}
+
 static int plan_redefine(virDomainPtr domain, const struct job *job, struct plan *plan, struct err *err)
 {
     const struct params_snapshot_create *params = job->params;
@@ -333,7 +343,8 @@ static int plan_redefine(virDomainPtr domain, const struct job *job, struct plan
         return err_set(err, ERR_PERMANENT, "redefine: not a <domainsnapshot> with a valid <name>%s",
                        params->name ? " equal to the one asked for" : "");
     if (check_length(name, err) < 0 || redefined_xml(job, doc, &xml, err) < 0 ||
-        former_xml(domain, name, &former, err) < 0 || snapshots_read(domain, &all, err) < 0)
+        former_xml(domain, name, &former, err) < 0 || snapshots_read(domain, &all, err) < 0 ||
+        check_parent(doc, &all, name, err) < 0)
         return -1;
     snprintf(flag_text, sizeof flag_text, "%u", flags);
     return plan_add(plan, &step_redefine, err, "name", name, "xml", xml, "flags", flag_text, "former", former,
