@@ -2,6 +2,7 @@
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "worker/backends/libvirt/backup_choice.h"
+#include "worker/backends/libvirt/backup_look.h"
 #include "worker/backends/libvirt/delete_choice.h"
 #include "worker/repository.h"
 
@@ -404,6 +405,15 @@ static void test_a_new_child_refuses(void **state)
     assert_int_equal(delete_check(&points, &set, false, &err), -1);
 }
 
+static void a_newer_libvirt_goes_on_while_the_guest_shuts_down(void **state)
+{
+    (void)state;
+    assert_int_equal(backup_begin_flags(9000000, false), 1);
+    assert_int_equal(backup_begin_flags(11009000, false), 1);
+    assert_int_equal(backup_begin_flags(11010000, false), 3);
+    assert_int_equal(backup_begin_flags(11010000, true), 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -415,6 +425,7 @@ int main(void)
         cmocka_unit_test(test_heirs),
         cmocka_unit_test(test_a_chain_whose_full_was_merged_goes_on),
         cmocka_unit_test(test_a_new_child_refuses),
+        cmocka_unit_test(a_newer_libvirt_goes_on_while_the_guest_shuts_down),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -4,6 +4,17 @@
 
 #include <string.h>
 
+enum {
+    PRESERVE_SHUTDOWN = 1 << 1
+}; /* VIR_DOMAIN_BACKUP_BEGIN_PRESERVE_SHUTDOWN_DOMAIN, which the headers of 9.0 do not have */
+
+unsigned backup_begin_flags(unsigned long version, bool export)
+{
+    bool outlives = version >= VERSION_OUTLIVES_SHUTDOWN && !export;
+
+    return VIR_DOMAIN_BACKUP_BEGIN_REUSE_EXTERNAL | (outlives ? PRESERVE_SHUTDOWN : 0);
+}
+
 static int size_disks(virDomainPtr domain, struct list *disks, int64_t *allocated, struct err *err)
 {
     for (size_t i = 0; i < disks->count; i++) {

@@ -6,6 +6,7 @@
 #include "base/text.h"
 #include "worker/backends/libvirt/backup.h"
 #include "worker/backends/libvirt/backup_left.h"
+#include "worker/backends/libvirt/backup_look.h"
 #include "worker/backends/libvirt/backup_tools.h"
 #include "worker/backends/libvirt/export.h"
 
@@ -85,25 +86,25 @@ static int refuse_server(const struct step *step, struct err *err)
 }
 
 /* The guest may be frozen, so there is no waiting for libvirt's place. */
-static int begin(virDomainPtr domain, const struct step *step, const char *subject, struct err *err)
+static int begin(const struct step_run *run, virDomainPtr domain, const struct step *step, struct err *err)
 {
     const char *xml = step_arg(step, "backup_xml"), *checkpoint = facts_get(&step->args, "checkpoint_xml");
-
+    const char *subject = step_subject(run);
+    bool export = facts_get(&step->args, "server") != NULL;
+    unsigned flags = backup_begin_flags(libvirt_of(run->backend)->version, export);
     const struct export_server server = export_server_of(step);
 
     if (libvirt_slot_free(domain, err) < 0 || export_socket_free(&server, err) < 0)
         return -1;
-    if (virDomainBackupBegin(domain, xml, checkpoint, VIR_DOMAIN_BACKUP_BEGIN_REUSE_EXTERNAL) == 0)
+    if (virDomainBackupBegin(domain, xml, checkpoint, flags) == 0)
         return 0;
     libvirt_err(err, "backup of %s", subject);
     if (err->code != VIR_ERR_INTERNAL_ERROR)
         return -1;
     if (!backup_remove_left(domain, step))
-        return facts_get(&step->args, "server") ? refuse_server(step, err) : -1;
+        return export ? refuse_server(step, err) : -1;
     *err = (struct err){0};
-    return virDomainBackupBegin(domain, xml, checkpoint, VIR_DOMAIN_BACKUP_BEGIN_REUSE_EXTERNAL) == 0
-               ? 0
-               : libvirt_err(err, "backup of %s", subject);
+    return virDomainBackupBegin(domain, xml, checkpoint, flags) == 0 ? 0 : libvirt_err(err, "backup of %s", subject);
 }
 
 static int execute(const struct step_run *run, const struct step *step, struct facts *learned, struct err *err)
@@ -114,7 +115,7 @@ static int execute(const struct step_run *run, const struct step *step, struct f
 
     if (step_domain(run, &domain, err) < 0 || begun(domain, step, &already, err) < 0)
         return -1;
-    if (!already && begin(domain, step, step_subject(run), err) < 0)
+    if (!already && begin(run, domain, step, err) < 0)
         return -1;
     if (attempt_rate_limit(run->attempt) >
         0) /* now, not when the guest is thawed: until then much would have been copied */
