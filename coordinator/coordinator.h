@@ -18,6 +18,12 @@ struct caller {     /* who asks; filled by the API from the bearer token */
     char *selector; /* NULL: all */
 };
 
+struct coordinator_breaker { /* a circuit breaker that is not closed */
+    char kind[16], name[64]; /* host, repository (its id) */
+    int64_t failures, probe_at_ms;
+};
+enum { STATE_BREAKERS = 8 };
+
 struct coordinator_state {
     bool leading;
     char name[64];
@@ -34,6 +40,8 @@ struct coordinator_state {
     /* Webhooks: how many are configured; events that are not told yet, that were given up, and that were too many to be kept. */
     int64_t notify_webhooks, notify_waiting, notify_given_up, notify_not_kept;
     char notify_problem[256];
+    size_t breaker_count; /* of all; of the first STATE_BREAKERS what they are */
+    struct coordinator_breaker breakers[STATE_BREAKERS];
 };
 
 void coordinator_state(struct coordinator *coordinator, struct coordinator_state *out);

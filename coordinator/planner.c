@@ -3,6 +3,7 @@
  * for; everything that counts goes through the desk, so it is in the ledger before it has an effect, and a leader that is overtaken is refused there.
  */
 #include "coordinator/planner.h"
+#include "coordinator/breaker.h"
 
 #include "base/clock.h"
 #include "base/err.h"
@@ -86,6 +87,7 @@ static void forget(struct planner *planner)
     planner_compiled_free(planner);
     policy_set_clear(&planner->policies);
     strings_clear(&planner->parked);
+    breakers_free(TAKE_PTR(planner->breakers));
     planner_events_close(TAKE_PTR(planner->events));
     planner->fingerprint = 0;
     planner->term = planner->parked_ms = 0;
@@ -202,8 +204,10 @@ static void make_round(struct planner *planner)
     struct err err = {0};
 
     if (!term) {
-        if (planner->term)
+        if (planner->term) {
             forget(planner);
+            planner_show_breakers(planner);
+        }
         return;
     }
     if (lead(planner, term, &err) < 0)

@@ -9,6 +9,7 @@
 #include "coordinator/runs.h"
 #include "coordinator/timetable.h"
 
+struct breakers;
 struct planner_events;
 
 struct mark { /* the newest slot of "policy/schedule" that has a run, or was left out */
@@ -43,10 +44,11 @@ struct planner {
     struct timetable *compiled; /* beside each policy of the set; zone NULL: it cannot be understood here */
     struct mark *marks;
     struct active *runs;
-    struct world *world;   /* taken at the beginning of a round that needs it; NULL: not yet in this one */
-    struct strings parked; /* jobs that wait for a person; sorted */
-    int64_t parked_ms;     /* monotonic, when it was asked */
-    int64_t expire_ms;     /* monotonic, of the next look at retention */
+    struct world *world;       /* taken at the beginning of a round that needs it; NULL: not yet in this one */
+    struct breakers *breakers; /* NULL: nothing has failed yet */
+    struct strings parked;     /* jobs that wait for a person; sorted */
+    int64_t parked_ms;         /* monotonic, when it was asked */
+    int64_t expire_ms;         /* monotonic, of the next look at retention */
     int64_t tidy_ms, ttl_ms;
     struct planner_events *events; /* NULL: not being read */
     int64_t led_at_ms;             /* since when this term; real */
@@ -73,6 +75,7 @@ int planner_deploys(struct planner *planner, int64_t now_ms, struct err *err);
 int planner_adopt(struct planner *planner, struct err *err); /* those of the ledger that it does not have yet */
 int planner_drive(struct planner *planner, int64_t now_ms, struct err *err);
 void active_free(struct active *active);
+void planner_show_breakers(struct planner *planner); /* in coordinator_state() */
 
 /* planner_expire.c: what no rule keeps becomes a run of deletions; old runs and versions are forgotten */
 int planner_expire(struct planner *planner, int64_t now_ms, struct err *err);

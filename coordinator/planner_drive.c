@@ -2,6 +2,7 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/log.h"
+#include "coordinator/breaker.h"
 #include "coordinator/plan.h"
 #include "coordinator/planner.h"
 #include "coordinator/policy.h"
@@ -122,11 +123,32 @@ static int follow_target(struct planner *planner, struct active *active, size_t 
     return run_write_part(planner->coordinator, active->id, &active->members, index / RUN_PART_MEMBERS, err);
 }
 
+/* How a job of a policy ended, that this leader saw begin. */
+static int note_end(struct planner *planner, const struct active *active, const struct run_seat *seat, bool ok,
+                    struct err *err)
+{
+    bool opened;
+
+    if (!planner->breakers && (ok || breakers_new(&planner->breakers, err) < 0))
+        return ok ? 0 : -1;
+    breakers_note(planner->breakers, seat->host, seat->repository, ok, clock_real_ms(), &opened);
+    if (opened)
+        log_warning("planner",
+                    "job after job fails on %s%s%s, the last of policy %s: only a probe now and then is let through",
+                    seat->host, seat->repository ? ", into repository " : "", seat->repository ? seat->repository : "",
+                    active->run.policy);
+    return 0;
+}
+
 static int note_word(struct planner *planner, struct active *active, size_t index, const struct job_word *word,
                      struct err *err)
 {
     struct run_seat *seat = &active->seats[index];
+    bool tells = seat->state == MEMBER_OPEN && word->ended && run_is_of_policy(&active->run);
 
+    if (tells && (word->state == STATE_SUCCEEDED || word->state == STATE_FAILED) &&
+        note_end(planner, active, seat, word->state == STATE_SUCCEEDED, err) < 0)
+        return -1;
     run_hear(word, strings_sorted_have(&planner->parked, active->job_ids[index]), seat);
     if (seat->state == MEMBER_FAILED && word->ended && word->state == STATE_REJECTED)
         return follow_target(planner, active, index, err);
@@ -391,8 +413,30 @@ static int load_now(struct planner *planner, struct run_load **out, struct err *
         for (size_t i = 0; i < active->members.count; i++)
             if (active->seats[i].state == MEMBER_OPEN)
                 run_load_add(load, active->run.policy, active->seats[i].host, active->seats[i].repository);
+    if (planner->breakers)
+        breakers_limit(planner->breakers, clock_real_ms(), load);
     *out = load;
     return 0;
+}
+
+static void show_breaker(void *context, const struct breaker_state *its)
+{
+    struct coordinator_state *state = context;
+    struct coordinator_breaker *out = &state->breakers[state->breaker_count];
+
+    if (state->breaker_count++ >= STATE_BREAKERS)
+        return;
+    *out = (struct coordinator_breaker){.failures = its->failures, .probe_at_ms = its->probe_at_ms};
+    snprintf(out->kind, sizeof out->kind, "%s", its->kind);
+    snprintf(out->name, sizeof out->name, "%.63s", its->name);
+}
+
+void planner_show_breakers(struct planner *planner)
+{
+    LOCK_SCOPE(&planner->coordinator->lock);
+    planner->coordinator->state.breaker_count = 0;
+    if (planner->breakers)
+        breakers_each(planner->breakers, show_breaker, &planner->coordinator->state);
 }
 
 static int compare_runs(struct active *a, struct active *b)
@@ -419,5 +463,6 @@ int planner_drive(struct planner *planner, int64_t now_ms, struct err *err)
             planner_trouble(planner, &why); /* the others go on */
     }
     run_load_free(load);
+    planner_show_breakers(planner);
     return 0;
 }

@@ -14,6 +14,8 @@ enum { LOAD_NAME = 256 };
 struct load_count {
     UT_hash_handle hh;
     int64_t jobs;
+    bool broken; /* by a circuit breaker: jobs of policies, no more than `most` */
+    int64_t most;
     size_t holder_count;
     const char *holders[RUN_HOLDERS]; /* whose, the first few; if it remembers */
     char name[];
@@ -96,18 +98,36 @@ static void note_holder(struct load_count *count, const char *policy)
         count->holders[count->holder_count++] = policy;
 }
 
-static void raise_load(struct run_load *load, const char *name, const char *policy)
+/* NULL: no memory. A job too many, then, not one too few. */
+static struct load_count *count_of(struct run_load *load, const char *name)
 {
     struct load_count *count = find_count(load, name);
+    size_t len = strlen(name);
 
-    if (!count) {
-        size_t len = strlen(name);
-        count = calloc(1, sizeof *count + len + 1);
-        if (!count)
-            return; /* a job too many, not one too few */
-        memcpy(count->name, name, len + 1);
-        HASH_ADD_STR(load->counts, name, count);
-    }
+    if (count || !(count = calloc(1, sizeof *count + len + 1)))
+        return count;
+    memcpy(count->name, name, len + 1);
+    HASH_ADD_STR(load->counts, name, count);
+    return count;
+}
+
+void run_load_break(struct run_load *load, enum run_limit limit, const char *name, int64_t most)
+{
+    char full[LOAD_NAME];
+    struct load_count *count = load_name(limit, "", name, name, full) ? count_of(load, full) : NULL;
+
+    if (!count)
+        return;
+    count->broken = true;
+    count->most = most;
+}
+
+static void raise_load(struct run_load *load, const char *name, const char *policy)
+{
+    struct load_count *count = count_of(load, name);
+
+    if (!count)
+        return;
     count->jobs++;
     if (load->remembers)
         note_holder(count, policy);
@@ -141,20 +161,23 @@ size_t run_load_holders(const struct run_load *load, enum run_limit limit, const
 }
 
 /* Takes the room that a job needs, or says which limit leaves none. */
-static enum run_limit take_room(struct run_load *load, const struct run_limits *limits, const char *policy,
+static enum run_limit take_room(struct run_load *load, const struct run_limits *limits, const struct run *run,
                                 const struct run_seat *seat)
 {
     char name[LOAD_NAME];
 
     for (enum run_limit limit = LIMIT_JOBS; limit < LIMIT_COUNT; limit++) {
         int64_t most = most_of(limits, limit);
-        if (!most || !load_name(limit, policy, seat->host, seat->repository, name))
+        bool breaks = (limit == LIMIT_PER_HOST || limit == LIMIT_PER_REPOSITORY) && run_is_of_policy(run);
+        if ((!most && !breaks) || !load_name(limit, run->policy, seat->host, seat->repository, name))
             continue;
         const struct load_count *count = find_count(load, name);
-        if (count && count->jobs >= most)
+        if (count && most && count->jobs >= most)
             return limit;
+        if (count && breaks && count->broken && count->jobs >= count->most)
+            return LIMIT_BROKEN;
     }
-    run_load_add(load, policy, seat->host, seat->repository);
+    run_load_add(load, run->policy, seat->host, seat->repository);
     return LIMIT_NONE;
 }
 
@@ -247,7 +270,7 @@ static enum member_move move_of(const struct run *run, const struct run_limits *
         return MOVE_REFUSE;
     if (!seat->host_ready)
         return MOVE_NONE;
-    seat->full = take_room(load, limits, run->policy, seat);
+    seat->full = take_room(load, limits, run, seat);
     return seat->full == LIMIT_NONE ? MOVE_SUBMIT : MOVE_NONE;
 }
 

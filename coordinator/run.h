@@ -36,6 +36,7 @@ enum run_limit { /* which of run_limits */
                  LIMIT_PER_REPOSITORY,
                  LIMIT_POLICY_PER_REPOSITORY,
                  LIMIT_COUNT,
+                 LIMIT_BROKEN = LIMIT_COUNT, /* none of them: a circuit breaker is not closed */
 };
 
 struct run_seat { /* a member as the decision sees it; the strings are the caller's */
@@ -71,6 +72,8 @@ void run_load_free(struct run_load *load);
 void run_load_add(struct run_load *load, const char *policy, const char *host, const char *repository);
 /* From now on it knows whose the jobs are; their policies' names are lent to it for as long as it is. */
 void run_load_remember(struct run_load *load);
+/* Jobs of policies: there are to be no more than `most` at that host or repository, whatever the limits say (breaker.h). */
+void run_load_break(struct run_load *load, enum run_limit limit, const char *name, int64_t most);
 enum { RUN_HOLDERS = 4 };
 /* The policies whose jobs take the room that this limit leaves to such a seat; the first few. */
 size_t run_load_holders(const struct run_load *load, enum run_limit limit, const char *policy,

@@ -87,6 +87,55 @@ void doctor_webhooks(const struct coordinator_state *state, json_t *checks)
                    (long long)state->notify_webhooks, waiting);
 }
 
+static const char *name_of(const json_t *repositories, const char *id)
+{
+    const json_t *item;
+    size_t index;
+
+    json_array_foreach(repositories, index, item)
+    {
+        if (json_text(item, "id") && json_text(item, "name") && strcmp(json_text(item, "id"), id) == 0)
+            return json_text(item, "name");
+    }
+    return id;
+}
+
+void doctor_breakers(const struct coordinator_state *state, const json_t *repositories, int64_t now_ms, json_t *checks)
+{
+    size_t shown = state->breaker_count < STATE_BREAKERS ? state->breaker_count : STATE_BREAKERS;
+    char subject[128], wait[32];
+
+    for (size_t i = 0; i < shown; i++) {
+        const struct coordinator_breaker *its = &state->breakers[i];
+        int64_t left_ms = its->probe_at_ms - now_ms;
+        snprintf(subject, sizeof subject, "%s %s", its->kind,
+                 strcmp(its->kind, "host") == 0 ? its->name : name_of(repositories, its->name));
+        if (left_ms > 0)
+            doctor_add(checks, "warn", subject, "Why: fleetsnap jobs --state FAILED, fleetsnap report",
+                       "%lld jobs of policies in a row have failed: they start none for %s, then one, to see",
+                       (long long)its->failures, format_duration((left_ms + 999) / 1000 * 1000, wait, sizeof wait));
+        else
+            doctor_add(checks, "warn", subject, "Why: fleetsnap jobs --state FAILED, fleetsnap report",
+                       "%lld jobs of policies in a row have failed: they start one at a time until one succeeds",
+                       (long long)its->failures);
+    }
+    if (state->breaker_count > shown)
+        doctor_add(checks, "warn", "policies", "Why: fleetsnap jobs --state FAILED, fleetsnap report",
+                   "%zu more hosts and repositories are spared after failures", state->breaker_count - shown);
+}
+
+static void check_breakers(struct api_request *request, const struct coordinator_state *state, json_t *checks)
+{
+    struct view_filter filter = {.limit = 1000};
+    json_t *page = NULL;
+
+    if (!state->breaker_count)
+        return;
+    view_repositories(request->reader, &filter, &page, NULL); /* else by their ids */
+    doctor_breakers(state, json_object_get(page, "items"), clock_real_ms(), checks);
+    json_decref(page);
+}
+
 static int add_made(void *context, const struct ledger_entry *entry, struct err *err)
 {
     const struct ledger_repository *repository = entry->gone ? NULL : entry->repository;
@@ -228,6 +277,7 @@ int api_doctor(struct api_request *request, struct api_response *response)
     check_kafka(config, &state, checks);
     check_redis(config, &state, checks);
     doctor_webhooks(&state, checks);
+    check_breakers(request, &state, checks);
     json_t *jobs = doctor_jobs(request);
     check_all_hosts(request, jobs, checks);
     doctor_job_lines(jobs, checks);

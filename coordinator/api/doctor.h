@@ -15,6 +15,8 @@ void doctor_dead_letter_line(const json_t *letters, bool more, int64_t now_ms, j
 bool doctor_redis_rebuild(const struct coordinator_state *state, json_t *checks);
 /* Whether webhooks are told what goes wrong; pure. */
 void doctor_webhooks(const struct coordinator_state *state, json_t *checks);
+/* Hosts and repositories to which policies start nothing for a while; repositories: items of view_repositories. Pure. */
+void doctor_breakers(const struct coordinator_state *state, const json_t *repositories, int64_t now_ms, json_t *checks);
 json_t *doctor_jobs(struct api_request *request); /* those for doctor_job_lines that the caller may see; caller decrefs */
 int64_t doctor_parked_on(const json_t *jobs, const char *host);
 void doctor_dead_letters(struct api_request *request, json_t *checks);

@@ -137,6 +137,22 @@ test_its_schedule_fires_by_itself() {
     expect 0 policy pause "$policy"
 }
 
+test_where_job_after_job_fails_no_more_are_started() {
+    also "$policy-b" "operation: backup.create" "repository: $repository" "backup: {include: [vdz]}" "overlap: queue"
+    local run i
+    for i in 1 2 3 4 5 6; do
+        expect 0 policy run-now "$policy-b" --no-wait
+        run=$out
+    done
+    eventually 60 "the doctor names the repository" spared
+    expect_json 0 run show "$run"
+    holds '.outcome == "running" and .jobs[0].state == "PENDING"'
+    expect 0 backup create "$vm" --repository "$repository" # by hand it is not held back
+    expect 0 run cancel "$run"
+    expect 0 policy delete "$policy-b" --yes
+}
+spared() { fleetsnap doctor 2>&1 | grep -q "repository $repository.*5 jobs of policies in a row have failed"; }
+
 # The coordinator dies at that point of a run; the next one ends the run with one job for each target.
 killed_at() { # POINT
     local before run

@@ -219,9 +219,31 @@ static void webhooks_that_do_not_answer_are_named(void **state)
     }
 }
 
+static void what_is_spared_after_failures_is_named(void **state)
+{
+    struct coordinator_state broken = {.breaker_count = 10,
+                                       .breakers = {{"repository", "b0", 5, 61000}, {"host", "alpha", 9, 500}}};
+    json_t *checks = json_array(), *repositories = json_pack("[{s:s, s:s}]", "id", "b0", "name", "main");
+
+    (void)state;
+    doctor_breakers(&(struct coordinator_state){0}, repositories, 1000, checks);
+    assert_int_equal(json_array_size(checks), 0);
+    doctor_breakers(&broken, repositories, 1000, checks);
+    assert_int_equal(json_array_size(checks), STATE_BREAKERS + 1);
+    assert_string_equal(json_string_value(json_object_get(json_array_get(checks, 0), "subject")), "repository main");
+    assert_string_equal(json_string_value(json_object_get(json_array_get(checks, 0), "text")),
+                        "5 jobs of policies in a row have failed: they start none for 1 min, then one, to see");
+    assert_string_equal(json_string_value(json_object_get(json_array_get(checks, 1), "subject")), "host alpha");
+    assert_string_equal(json_string_value(json_object_get(json_array_get(checks, 1), "text")),
+                        "9 jobs of policies in a row have failed: they start one at a time until one succeeds");
+    json_decref(checks);
+    json_decref(repositories);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(webhooks_that_do_not_answer_are_named),
+                                       cmocka_unit_test(what_is_spared_after_failures_is_named),
                                        cmocka_unit_test(hosts),
                                        cmocka_unit_test(repositories),
                                        cmocka_unit_test(jobs),
