@@ -11,7 +11,8 @@
  *     EPOCH, LOST  as when Redis is down, below                      the ticket before it publishes, and fs:epoch only after it has rebuilt all tickets
  *
  * Redis is down, or does not know its epoch: A goes on. B goes on with token 0 where no other host reaches the target, the journal is older than the job (so this host has seen
- * everything that it did since) and nobody held it back when that was last heard. Everything else is WAITING(redis).
+ * everything that it did since) and nobody held it back when that was last heard; but not in the first second of a worker, which has had no time to connect. Everything else is
+ * WAITING(redis).
  *
  * Recovery: what is owed and harmless in any state (a guest to thaw) is paid at once. Then the lock is asked for, and what keeps a job from starting does not keep it (goes_on).
  * While there is none it waits, its target closed; class B goes on without when Redis does not answer and no other host reaches the target. A minute later a plan that has a
@@ -177,8 +178,12 @@ static int recover_alone(struct admission *admission, struct work *work, struct 
 
 static int go_on_alone(struct admission *admission, struct work *work, const char *why, struct err *err)
 {
+    bool starts = clock_monotonic_ms() - admission->started_ms < CONNECT_MS;
+
     if (work->task == TASK_RECOVER)
         return recover_alone(admission, work, err);
+    if (starts && work->class != CLASS_A) /* a cancel or a hold may be in Redis, to which there is no connection yet */
+        return custody_wait(admission->custody, work, CONNECT_AGAIN_MS, err, "redis: %s", why);
     if (may_run_alone(admission, work))
         return custody_begin(admission->custody, work, 0, 0, err);
     return custody_wait(admission->custody, work, REDIS_AGAIN_MS, err, "redis: %s", why);

@@ -308,6 +308,26 @@ static void a_running_and_a_waiting_job_can_be_cancelled(void **state)
     fleet_close(fleet);
 }
 
+/* What was said while nobody listened is in Redis, to which a worker that starts is not connected yet. */
+static void a_job_that_was_cancelled_while_the_worker_was_away_does_not_begin(void **state)
+{
+    struct fleet *fleet = fleet_open("late-cancel");
+    struct job job;
+
+    (void)state;
+    fleet_crash_at(fleet, "accept.after:noop");
+    fleet_start(fleet, NULL);
+    fleet_job(fleet, &job, "x");
+    fleet_submit(fleet, &job, NULL);
+    fleet_wait_exit(fleet, PATIENCE_MS);
+    fleet_cancel(fleet, job.job_id);
+    fleet_crash_at(fleet, NULL);
+    fleet_start(fleet, NULL);
+    assert_int_equal(fleet_wait_end(fleet, job.job_id, PATIENCE_MS)->state, STATE_CANCELLED);
+    job_clear(&job);
+    fleet_close(fleet);
+}
+
 static void nothing_that_changes_something_runs_without_a_ticket(void **state)
 {
     struct fleet *fleet = fleet_open("ticket");
@@ -485,6 +505,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(another_hosts_jobs_are_left_alone_and_bad_ones_refused),
         cmocka_unit_test(a_failure_is_tried_again_and_then_final),
         cmocka_unit_test(a_running_and_a_waiting_job_can_be_cancelled),
+        cmocka_unit_test(a_job_that_was_cancelled_while_the_worker_was_away_does_not_begin),
         cmocka_unit_test(nothing_that_changes_something_runs_without_a_ticket),
         cmocka_unit_test(redis_without_memory_stops_what_destroys_until_it_is_rebuilt),
         cmocka_unit_test(an_unknown_outcome_is_parked_until_a_person_resolves_it),
