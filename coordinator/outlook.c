@@ -78,7 +78,7 @@ int outlook_add(struct outlook *outlook, const struct ledger_policy *policy, str
 bool outlook_wants_points(const struct outlook *outlook)
 {
     for (size_t i = 0; i < outlook->count; i++)
-        if (outlook->items[i].policy->policy.operation == POLICY_BACKUP_VERIFY)
+        if (plan_wants_points(&outlook->items[i].policy->policy))
             return true;
     return false;
 }

@@ -24,6 +24,7 @@ struct found { /* a target that the policy selects */
     bool doubled; /* defined on two hosts, and neither runs */
     struct found_point *points;
     size_t point_count;
+    struct strings copies; /* "point repository" of each copy that there is */
     char target[TARGET_TEXT];
 };
 
@@ -56,6 +57,7 @@ static void found_free(struct found *found)
         free(found->points[i].host);
     }
     free(found->points);
+    strings_clear(&found->copies);
     free(found->name);
     free(found->host);
     free(found);
@@ -128,7 +130,12 @@ size_t plan_size(const struct plan *plan)
     return HASH_COUNT(plan->targets);
 }
 
-/* ---- what is to be verified ---- */
+/* ---- what is to be verified, or copied ---- */
+
+bool plan_wants_points(const struct policy *policy)
+{
+    return policy->operation == POLICY_BACKUP_VERIFY || policy->operation == POLICY_BACKUP_COPY;
+}
 
 static bool proven(const struct restore_point *point, int depth)
 {
@@ -162,19 +169,27 @@ static void place_point(struct found *found, struct found_point *point, size_t m
     found->point_count++;
 }
 
-int plan_add_point(struct plan *plan, const struct restore_point *point, struct err *err)
+static char *copy_key(char out[96], const char *point, const char *repository)
+{
+    snprintf(out, 96, "%.40s %.40s", point, repository ? repository : "");
+    return out;
+}
+
+/* Whether it may be one of those that the policy is about. */
+static bool concerns(const struct plan *plan, const struct restore_point *point)
 {
     const struct policy_verify *verify = plan->policy->verify;
-    size_t most = verify ? (size_t)verify->newest : 1;
-    char text[TARGET_TEXT];
+    size_t last = point->verified.count;
+
+    if (plan->policy->operation == POLICY_BACKUP_VERIFY)
+        return !proven(point, verify ? verify->depth : VERIFY_CHECKSUM);
+    return !point->copied_point && !(last && !list_at(&point->verified, struct point_verification, last - 1)->ok);
+}
+
+static int note_point(struct found *found, const struct restore_point *point, size_t most, struct err *err)
+{
     struct found_point its = {.created_ms = point->created_at_ms};
 
-    if (plan->policy->operation != POLICY_BACKUP_VERIFY || point->state != POINT_COMPLETE ||
-        strcmp(point->kind, "backup") != 0 || proven(point, verify ? verify->depth : VERIFY_CHECKSUM))
-        return 0;
-    struct found *found = find(plan, target_format(&point->target, text));
-    if (!found)
-        return 0;
     if (!found->points && !(found->points = calloc(most + 1, sizeof *found->points)))
         return err_memory(err, "plan");
     if (string_set(&its.id, point->id, err) < 0 || string_set(&its.repository, point->repository, err) < 0 ||
@@ -185,6 +200,22 @@ int plan_add_point(struct plan *plan, const struct restore_point *point, struct 
     }
     place_point(found, &its, most);
     return 0;
+}
+
+int plan_add_point(struct plan *plan, const struct restore_point *point, struct err *err)
+{
+    const struct policy_verify *verify = plan->policy->verify;
+    char text[TARGET_TEXT], key[96];
+
+    if (!plan_wants_points(plan->policy) || point->state != POINT_COMPLETE || strcmp(point->kind, "backup") != 0)
+        return 0;
+    struct found *found = find(plan, target_format(&point->target, text));
+    if (!found)
+        return 0;
+    if (plan->policy->operation == POLICY_BACKUP_COPY && point->copied_point &&
+        strings_add(&found->copies, copy_key(key, point->copied_point, point->repository), err) < 0)
+        return -1;
+    return concerns(plan, point) ? note_point(found, point, verify ? (size_t)verify->newest : 1, err) : 0;
 }
 
 /* ---- members ---- */
@@ -225,18 +256,40 @@ static int member_of_target(const struct plan *plan, struct list *members, const
     return place ? string_set(&member->repository, place->id, err) : refuse(member, why, err);
 }
 
+/* Where the job about that point runs; of one that is to be copied: where it goes. NULL: nowhere, and why. */
+static const struct world_place *place_of(const struct plan *plan, const struct found *found,
+                                          const struct found_point *its, char why[PLAN_WHY])
+{
+    const struct restore_point point = {.repository = its->repository, .host = its->host};
+
+    return plan->policy->operation == POLICY_BACKUP_COPY
+               ? world_place_of_copy(plan->world, &point, plan->policy->repository, found->host, why)
+               : world_place_of_point(plan->world, &point, found->host, why);
+}
+
+/* It is in that repository, or a copy of it is. */
+static bool is_there(const struct plan *plan, const struct found *found, const struct found_point *its,
+                     const struct world_place *to)
+{
+    char key[96];
+
+    return plan->policy->operation == POLICY_BACKUP_COPY && to &&
+           (strcmp(its->repository, to->id) == 0 || strings_have(&found->copies, copy_key(key, its->id, to->id)));
+}
+
 static int members_of_points(const struct plan *plan, struct list *members, const struct found *found, int64_t due_ms,
                              struct err *err)
 {
     for (size_t i = 0; i < found->point_count; i++) {
-        struct restore_point point = {.repository = found->points[i].repository, .host = found->points[i].host};
-        struct run_member *member = add_member(members, found, due_ms, err);
+        const struct found_point *its = &found->points[i];
         char why[PLAN_WHY];
-        if (!member || string_set(&member->point, found->points[i].id, err) < 0 ||
-            string_set(&member->repository, point.repository, err) < 0)
-            return -1;
-        const struct world_place *place = world_place_of_point(plan->world, &point, found->host, why);
-        if ((place ? string_set(&member->host, place->host, err) : refuse(member, why, err)) < 0)
+        const struct world_place *place = place_of(plan, found, its, why);
+        if (is_there(plan, found, its, place))
+            continue;
+        struct run_member *member = add_member(members, found, due_ms, err);
+        if (!member || string_set(&member->point, its->id, err) < 0 ||
+            string_set(&member->repository, its->repository, err) < 0 ||
+            (place ? string_set(&member->host, place->host, err) : refuse(member, why, err)) < 0)
             return -1;
     }
     return 0;
@@ -293,9 +346,8 @@ int plan_run(struct plan *plan, const struct ledger_policy *policy, const struct
     HASH_ITER (hh, plan->targets, found, next) {
         int64_t due = slot_ms + schedule_spread(plan->policy->name, found->target, schedule ? schedule->spread_ms : 0);
         if (result == 0)
-            result = plan->policy->operation == POLICY_BACKUP_VERIFY
-                         ? members_of_points(plan, &members.members, found, due, err)
-                         : member_of_target(plan, &members.members, found, due, err);
+            result = plan_wants_points(plan->policy) ? members_of_points(plan, &members.members, found, due, err)
+                                                     : member_of_target(plan, &members.members, found, due, err);
     }
     if (result == 0)
         result = fill_run(policy, schedule, slot_ms, now_ms, members.members.count, &run, err);

@@ -36,11 +36,11 @@ void plan_job_id(const struct run *run, const struct run_member *member, char ou
 
 /* ---- jobs ---- */
 
-static int set_repository(const struct world *world, const struct run_member *member, struct repository_ref **out,
-                          struct err *err)
+static int set_named(const struct world *world, const struct run_member *member, const char *name,
+                     struct repository_ref **out, struct err *err)
 {
     char why[PLAN_WHY];
-    const struct world_place *place = world_repository(world, member->repository, member->target, member->host, why);
+    const struct world_place *place = world_repository(world, name, member->target, member->host, why);
 
     if (!place)
         return err_set(err, ERR_RETRY, "%s", why);
@@ -50,6 +50,12 @@ static int set_repository(const struct world *world, const struct run_member *me
     if (string_set(&(*out)->id, place->id, err) < 0 || string_set(&(*out)->name, place->name, err) < 0)
         return -1;
     return string_set(&(*out)->path, place->path, err);
+}
+
+static int set_repository(const struct world *world, const struct run_member *member, struct repository_ref **out,
+                          struct err *err)
+{
+    return set_named(world, member, member->repository, out, err);
 }
 
 static int copy_globs(struct strings *out, const struct strings *from, struct err *err)
@@ -141,6 +147,7 @@ static int fill_params(const struct run *run, const struct policy *policy, const
 {
     struct params_backup_create *backup = job->params;
     struct params_backup_verify *verify = job->params;
+    struct params_backup_copy *copy = job->params;
     struct params_backup_delete *remove = job->params;
     struct params_snapshot_delete *snapshot = job->params;
     struct params_snapshot_revert *revert = job->params;
@@ -160,6 +167,10 @@ static int fill_params(const struct run *run, const struct policy *policy, const
         verify->depth = policy->verify ? policy->verify->depth : VERIFY_CHECKSUM;
         return fill_about_point(member, world, &verify->point, &verify->repository, err);
     }
+    if (job->op == OP_BACKUP_COPY)
+        return fill_about_point(member, world, &copy->point, &copy->repository, err) < 0
+                   ? -1
+                   : set_named(world, member, policy->repository, &copy->to, err);
     if (job->op == OP_BACKUP_DELETE) {
         remove->merge = run->deploy != NULL; /* of a group: what was made since may stand on it */
         return fill_about_point(member, world, &remove->point, &remove->repository, err);

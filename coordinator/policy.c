@@ -77,6 +77,8 @@ static int check_operation(struct check *check)
         return at(check, "a snapshot stays where its machine is", "repository");
     if (policy->repository && !name_valid_plain(policy->repository))
         return at(check, "is no name of a repository", "repository");
+    if (!policy->repository && policy->operation == POLICY_BACKUP_COPY)
+        return at(check, "is missing: where the copies go", "repository");
     if (policy->verify && (policy->verify->newest < 1 || policy->verify->newest > 100))
         return at(check, "must be within 1 to 100", "verify.newest");
     if (policy->backup && policy->backup->kind == BACKUP_DIFFERENTIAL && policy->backup->max_chain < 2)

@@ -311,8 +311,7 @@ int run_plan(struct coordinator *coordinator, struct view_reader *reader, const 
 
     if (plan_new(&policy->policy, world, &plan, err) < 0 || view_each_target(reader, plan_target, plan, err) < 0)
         return -1;
-    if (policy->policy.operation == POLICY_BACKUP_VERIFY &&
-        view_each_point(reader, "backup", NULL, plan_point, plan, err) < 0)
+    if (plan_wants_points(&policy->policy) && view_each_point(reader, "backup", NULL, plan_point, plan, err) < 0)
         return -1;
     if (plan_run(plan, policy, schedule, slot_ms, now_ms, &run, &members.members, err) < 0 ||
         skip_busy(coordinator, &policy->policy, &members.members, err) < 0)

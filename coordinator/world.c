@@ -244,6 +244,26 @@ const struct world_place *world_place_of_point(const struct world *world, const 
     return NULL;
 }
 
+const struct world_place *world_place_of_copy(const struct world *world, const struct restore_point *point,
+                                              const char *to, const char *now_on, char why[200])
+{
+    const char *const first[] = {now_on, point->host};
+    const struct spot *found = NULL;
+
+    for (size_t i = 0; point->repository && i < sizeof first / sizeof *first; i++)
+        if (first[i] && world_host_ready(world, first[i]) && find_spot(world, first[i], point->repository) &&
+            find_spot(world, first[i], to))
+            return find_spot(world, first[i], to)->place;
+    for (const struct host *host = world->hosts; point->repository && host; host = host->hh.next)
+        if (find_spot(world, host->name, point->repository) && find_spot(world, host->name, to) &&
+            (!found || host->ready))
+            found = find_spot(world, host->name, to);
+    if (!found)
+        snprintf(why, 200, "no host has both its repository %.36s and %.100s",
+                 point->repository ? point->repository : "", to);
+    return found ? found->place : NULL;
+}
+
 /* ---- as it is now ---- */
 
 struct reading {

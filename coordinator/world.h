@@ -33,6 +33,9 @@ const struct world_place *world_repository(const struct world *world, const char
 /* Where a job about a backup runs: where its target is, else where it was made, else any host that has its repository. */
 const struct world_place *world_place_of_point(const struct world *world, const struct restore_point *point,
                                                const char *now_on, char why[200]);
+/* Where it can be copied into the repository `to` (a name): on a host that has both, where its target is, else where it was made, else any. NULL: there is none, and why. */
+const struct world_place *world_place_of_copy(const struct world *world, const struct restore_point *point,
+                                              const char *to, const char *now_on, char why[200]);
 
 /* For tests: a world made by hand. */
 int world_new(struct world **out, struct err *err);

@@ -9,7 +9,7 @@ enum { GLOBS_MAX = 256, SCHEDULES_MAX = 32 };
 
 #define DAY_MS (24LL * 3600 * 1000)
 
-const char *const policy_operation_names[] = {"backup.create", "snapshot.create", "backup.verify", NULL};
+const char *const policy_operation_names[] = {"backup.create", "snapshot.create", "backup.verify", "backup.copy", NULL};
 const char *const policy_overlap_names[] = {"skip", "queue", NULL};
 const char *const policy_window_end_names[] = {"leave", "cancel", NULL};
 const char *const policy_missed_names[] = {"last", "all", "none", NULL};
@@ -132,14 +132,14 @@ static const struct {
     {"policy", "owner", "Who answers for it."},
     {"policy", "select", "Which targets; a target that appears later and matches is in at the next slot."},
     {"policy", "operation", "What is done with each of them."},
-    {"policy", "repository", "Where backups go; without it each target's own default."},
+    {"policy", "repository",
+     "Where backups go; without it each target's own default. For backup.copy, which needs it, where the copies go."},
     {"policy", "backup", "For backup.create."},
     {"policy", "snapshot", "For snapshot.create."},
     {"policy", "verify", "For backup.verify."},
     {"policy", "time_zone", "IANA time zone of schedules and of the days of retention, as in Europe/Berlin or UTC."},
     {"policy", "schedules", "When; without one it runs by run-now only."},
-    {"policy", "retention",
-     "What stays of what this policy made; without it nothing is deleted. Only for backup.create and snapshot.create."},
+    {"policy", "retention", "What stays of what this policy made; without it nothing is deleted. Not for backup.verify."},
     {"policy", "limits", "How many of its jobs are under way at a time; 0 or absent: no limit."},
     {"policy", "overlap",
      "A target that still has a job of this policy: skip leaves it out of the new run, queue lets it wait its turn."},

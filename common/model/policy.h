@@ -2,7 +2,7 @@
 /* A policy: which targets, what is done with them, when, and what is kept of it. People write it as YAML (docs/policies.md); the ledger keeps each version. */
 #include "model/record.h"
 
-enum policy_operation { POLICY_BACKUP_CREATE, POLICY_SNAPSHOT_CREATE, POLICY_BACKUP_VERIFY };
+enum policy_operation { POLICY_BACKUP_CREATE, POLICY_SNAPSHOT_CREATE, POLICY_BACKUP_VERIFY, POLICY_BACKUP_COPY };
 enum policy_overlap { OVERLAP_SKIP, OVERLAP_QUEUE };
 enum policy_window_end { WINDOW_END_LEAVE, WINDOW_END_CANCEL };
 

@@ -152,8 +152,20 @@ test_backup_copy_flat_and_as_a_chain() {
     flat=$(json .result.point)
     expect_json 0 backup show "$flat"
     holds '.backup_kind == "full" and .chain_length == 1'
+    printf '%s\n' "name: offsite" "select: {names: [$vm], hosts: [$host]}" "operation: backup.copy" "repository: copies" "time_zone: UTC" >"$DIR/offsite.yaml"
+    expect 0 policy apply "$DIR/offsite.yaml"
+    expect 1 policy run-now offsite # a copy of the newest is there
+    says "selects nothing that could be done now"
     expect 0 backup verify "$flat" --depth image
     expect 0 backup delete "$flat" --really-last --yes
+    eventually 60 "the copy is in no list" kinds_are copies ""
+    expect_json 0 policy run-now offsite
+    holds '.outcome == "done" and .done == 1 and .jobs[0].point == "'"$id"'"'
+    expect 0 policy delete offsite --yes
+    eventually 60 "its copy is in the list" kinds_are copies full
+    expect_json 0 backup list "$vm" --repository copies
+    holds 'length == 1 and .[0].policy == "offsite" and .[0].copied_point == "'"$id"'"'
+    expect 0 backup delete "$(json '.[0].id')" --really-last --yes
     expect_json 0 backup copy "$id" --to copies --chain
     eventually 60 "the chain is there" kinds_are copies "full incremental"
 }

@@ -205,6 +205,99 @@ static void the_newest_unproven_points_are_verified(void **state)
     policy_clear(&policy.policy);
 }
 
+static void add_copy(struct plan *plan, const char *of, const char *repository)
+{
+    const struct restore_point point = {
+        .id = (char *)"copy",
+        .kind = (char *)"backup",
+        .state = POINT_COMPLETE,
+        .target = {.kind = (char *)"libvirt", .id = (char *)"00000000-0000-4000-8000-000000000001"},
+        .host = (char *)"alpha",
+        .repository = (char *)repository,
+        .copied_point = (char *)of,
+        .created_at_ms = 300};
+
+    assert_int_equal(plan_add_point(plan, &point, &err), 0);
+}
+
+/* Plans a copy of the newest of two backups, and of the other one's copy in `copied`; NULL: it has none. */
+static struct run_members plan_copies(const struct ledger_policy *policy, const char *newest_in, const char *copied,
+                                      bool bad)
+{
+    struct run_members members = {0};
+    struct plan *plan;
+    struct run run;
+
+    assert_int_equal(plan_new(&policy->policy, world, &plan, &err), 0);
+    add_target(plan, "1", "s1", "gamma", "running");
+    add_backup(plan, "old", 200, -1);
+    struct restore_point newest = {
+        .id = (char *)"new",
+        .kind = (char *)"backup",
+        .state = POINT_COMPLETE,
+        .target = {.kind = (char *)"libvirt", .id = (char *)"00000000-0000-4000-8000-000000000001"},
+        .host = (char *)"alpha",
+        .repository = (char *)newest_in,
+        .created_at_ms = 300};
+    if (bad) {
+        struct point_verification *one = list_add(&newest.verified, &point_verification_record, &err);
+        one->ok = false;
+    }
+    assert_int_equal(plan_add_point(plan, &newest, &err), 0);
+    free(newest.verified.items);
+    if (copied)
+        add_copy(plan, "new", copied);
+    assert_int_equal(plan_run(plan, policy, NULL, SLOT_MS, SLOT_MS, &run, &members.members, &err), 0);
+    assert_string_equal(run.operation, "backup.copy");
+    run_clear(&run);
+    plan_free(plan);
+    return members;
+}
+
+static void the_newest_is_copied_once(void **state)
+{
+    struct ledger_policy policy = policy_of(BASE "operation: backup.copy\nrepository: other\n");
+    struct run run = {.policy = (char *)"n",
+                      .schedule = (char *)"manual",
+                      .slot_ms = SLOT_MS,
+                      .planned_at_ms = SLOT_MS,
+                      .operation = (char *)"backup.copy"};
+    struct run_members members = plan_copies(&policy, main_id, NULL, false);
+    struct job *job;
+
+    (void)state;
+    assert_int_equal(members.members.count, 1);
+    struct run_member *member = list_at(&members.members, struct run_member, 0);
+    assert_string_equal(member->point, "new");
+    assert_string_equal(member->host, "alpha"); /* it alone has both */
+    string_set(&member->point, other_id, &err);
+    assert_int_equal(plan_job(&run, main_id, &policy.policy, member, world, &job, &err), 0);
+    const struct params_backup_copy *params = job->params;
+    assert_string_equal(params->repository->path, "/backup");
+    assert_string_equal(params->to->path, "/other");
+    assert_false(params->chain);
+    job->issued_at_ms = SLOT_MS;
+    assert_int_equal(job_check(job, &err), 0);
+    job_free(job);
+    run_members_clear(&members);
+    members = plan_copies(&policy, main_id, other_id, false); /* it is there */
+    assert_int_equal(members.members.count, 0);
+    members = plan_copies(&policy, main_id, main_id, false); /* a copy elsewhere is none here */
+    assert_int_equal(members.members.count, 1);
+    run_members_clear(&members);
+    members = plan_copies(&policy, other_id, NULL, false); /* it was made there */
+    assert_int_equal(members.members.count, 0);
+    members = plan_copies(&policy, main_id, NULL, true); /* found damaged */
+    assert_string_equal(list_at(&members.members, struct run_member, 0)->point, "old");
+    run_members_clear(&members);
+    policy_clear(&policy.policy);
+    policy = policy_of(BASE "operation: backup.copy\nrepository: nowhere\n");
+    members = plan_copies(&policy, main_id, NULL, false);
+    assert_non_null(strstr(list_at(&members.members, struct run_member, 0)->skipped, "no host has both"));
+    run_members_clear(&members);
+    policy_clear(&policy.policy);
+}
+
 static void which_repository_is_meant(void **state)
 {
     char why[200];
@@ -226,6 +319,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_run_has_a_member_for_each_target, make_world, free_world),
         cmocka_unit_test_setup_teardown(jobs_are_the_same_whoever_plans_them, make_world, free_world),
         cmocka_unit_test_setup_teardown(the_newest_unproven_points_are_verified, make_world, free_world),
+        cmocka_unit_test_setup_teardown(the_newest_is_copied_once, make_world, free_world),
         cmocka_unit_test_setup_teardown(which_repository_is_meant, make_world, free_world),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
