@@ -153,7 +153,7 @@ pushing_or_ended() { much_is_left "$1" || job_ended "$1"; }                     
 
 # A full backup that is at work when this returns: sets job. QEMU has tens of MiB on their way before libvirt can set a rate, and now and then all: then another is made.
 backup_at_work() { # HOST VM REPOSITORY RATE
-    GUEST_TIMEOUT=120 guest "$1" "$2" '[ -e /data/ballast ] || dd if=/dev/zero bs=1M count=170 2>/dev/null | tr "\0" x >/data/ballast; sync' || fail "no ballast in the guest"
+    GUEST_TIMEOUT=600 guest "$1" "$2" '[ -e /data/ballast ] || dd if=/dev/zero bs=1M count=170 2>/dev/null | tr "\0" x >/data/ballast; sync' || fail "no ballast in the guest"
     for _ in {1..20}; do
         start_job backup create "$2" --repository "$3" --kind full --rate-limit "$4"
         eventually 60 "the backup copies" pushing_or_ended "$job"
