@@ -359,7 +359,7 @@ static void flip_byte(const char *path, long offset)
 static void test_verify(void **state)
 {
     struct restore_point point;
-    char path[PATH_MAX];
+    char path[PATH_MAX], left[PATH_MAX];
 
     (void)state;
     rig_succeed(&rig, verify_job(last_point, VERIFY_IMAGE), NULL);
@@ -372,7 +372,9 @@ static void test_verify(void **state)
     rig_succeed(&rig, verify_job(last_point, VERIFY_CHECKSUM), NULL);
     flip_byte(stored_file(last_point, "vda.qcow2", path), 400000);
     rig_refused(&rig, verify_job(last_point, VERIFY_CHECKSUM), "damaged");
-    rig_refused(&rig, restore_job(last_point, "broken"), "damaged");
+    rig_refused(&rig, restore_job(last_point, "broken"), "its checksum is not the one in the manifest");
+    assert_false(file_exists(restored_file("broken", "", left))); /* what was copied while it was compared is gone */
+    assert_null(virDomainLookupByName(rig.connection, "broken"));
     flip_byte(path, 400000);
     rig_manifest(&rig, last_point, &point);
     assert_int_equal(point.verified.count, 3);

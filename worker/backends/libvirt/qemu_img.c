@@ -1,6 +1,6 @@
 /*
- * A copy is written as NAME.part, under an flock that the child inherits, and renamed when it is whole and on disk. So a file with its final name is proof of
- * finished work, and a lock on the .part is proof of a child that is still at it.
+ * A copy is written as NAME.part, under an flock that the child inherits, and renamed when it is whole, on disk, and what it was made of was found to be good (where that is asked for).
+ * So a file with its final name is proof of finished work, and a lock on the .part is proof of a child that is still at it.
  */
 #include "worker/backends/libvirt/qemu_img.h"
 
@@ -20,13 +20,20 @@ struct watch {
     const struct image_copy *copy;
 };
 
-static bool stop(void *context)
+static bool cancelled(void *context)
 {
     struct watch *watch = context;
 
     if (watch->lease)
         chain_lease_tick(watch->lease);
     return step_cancelled(watch->run);
+}
+
+static bool stop(void *context)
+{
+    struct watch *watch = context;
+
+    return cancelled(watch) || (watch->copy && chain_sums_bad(watch->copy->sums));
 }
 
 /* "    (12.34/100%)" */
@@ -62,11 +69,10 @@ int image_part_open(const char *path, int flags, struct err *err)
     return err_set(err, ERR_RETRY, "%s: a qemu-img of an earlier attempt still writes it", path);
 }
 
-static int convert(const struct step_run *run, struct chain_lease *lease, const struct image_copy *copy,
-                   const char *part, int fd, struct err *err)
+static int run_convert(struct watch *watch, const char *part, int fd, struct err *err)
 {
-    struct watch watch = {run, lease, copy};
-    struct process_options options = {.inherit_fd = fd, .stop = stop, .line = progress, .context = &watch};
+    const struct image_copy *copy = watch->copy;
+    struct process_options options = {.inherit_fd = fd, .stop = stop, .line = progress, .context = watch};
     const char *argv[16] = {"qemu-img", "convert", "-p", "-f", copy->source_format, "-O", copy->target_format};
     size_t count = 7;
     char rate[24];
@@ -81,6 +87,23 @@ static int convert(const struct step_run *run, struct chain_lease *lease, const 
     argv[count++] = copy->source;
     argv[count] = part;
     return process_run(argv, &options, NULL, NULL, err);
+}
+
+/* That a file is damaged says more than what qemu-img made of it. */
+static int convert(const struct step_run *run, struct chain_lease *lease, const struct image_copy *copy,
+                   const char *part, int fd, struct err *err)
+{
+    struct watch watch = {run, lease, copy};
+    struct err damage = {0};
+    int failed = run_convert(&watch, part, fd, err);
+
+    if (!failed && copy->sums && fsync(fd) < 0) /* while they are still being compared */
+        failed = err_errno(err, errno, part);
+    if (chain_sums_wait(copy->sums, cancelled, &watch, &damage) == 0)
+        return failed;
+    if (!failed || chain_sums_bad(copy->sums))
+        *err = damage;
+    return -1;
 }
 
 int image_put_in_place(const char *part, const char *target, int fd, struct err *err)

@@ -1,12 +1,14 @@
 #pragma once
 /* qemu-img as a step uses it: cancellable, with progress, and so that a child that outlives its worker is seen. */
 #include "worker/backends/libvirt/backup_tools.h"
+#include "worker/backends/libvirt/chain_sums.h"
 
 struct image_copy {
     const char *source, *source_format;
     const char *target, *target_format; /* appears under this name only when it is whole */
     bool compress;
     int64_t rate_limit;         /* bytes/s, for as long as it runs; 0: none */
+    struct chain_sums *sums;    /* compared before the target appears; NULL: nothing to compare */
     int64_t size_bytes;         /* for progress: virtual size */
     int64_t done_before, total; /* of the whole job */
 };

@@ -118,9 +118,10 @@ int restore_add_check(struct restore *restore, const char *room_folder, struct p
 
     if (!names)
         return err_memory(err, "disks");
+    restore->compares_late = true;
     struct step *step = plan_add(plan, &step_restore_check, err, "repository", restore->repository.path, "source",
                                  restore->params->source, "point", restore->point.id, "chain_folder",
-                                 restore->chain_folder, "disks", names, "room", room_folder, NULL);
+                                 restore->chain_folder, "disks", names, "room", room_folder, "sums", "later", NULL);
     for (size_t i = 0; step && i < restore->disk_count; i++) {
         char key[160];
 
@@ -129,6 +130,14 @@ int restore_add_check(struct restore *restore, const char *room_folder, struct p
             return -1;
     }
     return step ? 0 : -1;
+}
+
+static int add_comparison(const struct restore *restore, struct step *step, struct err *err)
+{
+    if (facts_set(&step->args, "repository", restore->repository.path, err) < 0 ||
+        facts_set(&step->args, "source", restore->params->source, err) < 0)
+        return -1;
+    return facts_set(&step->args, "point", restore->point.id, err);
 }
 
 int restore_add_disks(struct restore *restore, struct plan *plan, struct err *err)
@@ -142,7 +151,8 @@ int restore_add_disks(struct restore *restore, struct plan *plan, struct err *er
         struct step *step = plan_add(plan, &step_restore_disk, err, "disk", disk->name, "image", disk->image, "target",
                                      disk->target, "format", disk->format, "chain_folder", restore->chain_folder, NULL);
 
-        if (!step || facts_set_int(&step->args, "size", disk->size_bytes, err) < 0 ||
+        if (!step || (restore->compares_late && add_comparison(restore, step, err) < 0) ||
+            facts_set_int(&step->args, "size", disk->size_bytes, err) < 0 ||
             facts_set_int(&step->args, "before", done, err) < 0 || facts_set_int(&step->args, "total", total, err) < 0)
             return -1;
         done += disk->size_bytes;

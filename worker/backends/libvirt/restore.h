@@ -23,6 +23,7 @@ struct restore {
     char chain_folder[PATH_MAX];
     struct restore_disk *disks;
     size_t disk_count;
+    bool compares_late; /* the check leaves it to each disk's step to compare checksums */
 };
 void restore_end(struct restore *restore);
 
