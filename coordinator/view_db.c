@@ -19,7 +19,7 @@ enum { BUSY_MS = 5000 };
 static const char schema[] =
     "CREATE TABLE IF NOT EXISTS meta(key TEXT PRIMARY KEY, value) WITHOUT ROWID;"
     "CREATE TABLE IF NOT EXISTS positions(topic TEXT, partition INTEGER, next INTEGER, PRIMARY KEY(topic, partition)) WITHOUT ROWID;"
-    "CREATE TABLE IF NOT EXISTS jobs(id INTEGER PRIMARY KEY, job_id BLOB NOT NULL UNIQUE, op INTEGER, class INTEGER, target TEXT, host TEXT, repository TEXT, name TEXT,"
+    "CREATE TABLE IF NOT EXISTS jobs(id INTEGER PRIMARY KEY, job_id BLOB NOT NULL UNIQUE, op INTEGER, class INTEGER, target TEXT, host TEXT, repository TEXT,"
     " dry_run INTEGER, state INTEGER NOT NULL, worker_seq INTEGER, coordinator_seq INTEGER, token INTEGER, journal TEXT, lost INTEGER, resolved INTEGER, events INTEGER,"
     " issued_at INTEGER, started_at INTEGER, ended_at INTEGER, at INTEGER, spec_row INTEGER, last_row INTEGER, last_index INTEGER);"
     "CREATE INDEX IF NOT EXISTS jobs_target ON jobs(target);"
@@ -27,6 +27,8 @@ static const char schema[] =
     /* Only what is seldom: most jobs are written when they have succeeded, and each index of all of them costs the view a twentieth of its time. */
     "CREATE INDEX IF NOT EXISTS jobs_open ON jobs(host) WHERE ended_at = 0;"
     "CREATE INDEX IF NOT EXISTS jobs_failed ON jobs(state) WHERE state > 5;"
+    /* The newest issued_at among the jobs whose id divided by VIEW_BLOCK is that number. */
+    "CREATE TABLE IF NOT EXISTS job_blocks(block INTEGER PRIMARY KEY, issued_at INTEGER);"
     "CREATE TABLE IF NOT EXISTS events(id INTEGER PRIMARY KEY, job INTEGER NOT NULL, value BLOB NOT NULL);"
     "CREATE INDEX IF NOT EXISTS events_job ON events(job);"
     "CREATE TABLE IF NOT EXISTS points(id TEXT PRIMARY KEY, revision INTEGER, closed INTEGER, kind TEXT, target TEXT, host TEXT, repository TEXT, name TEXT, state INTEGER,"
@@ -117,7 +119,7 @@ int view_db_empty(sqlite3 *db, struct err *err)
 {
     return view_db_run(
         db,
-        "DELETE FROM positions; DELETE FROM jobs; DELETE FROM events; DELETE FROM points; DELETE FROM targets; DELETE FROM hosts; DELETE FROM records;"
+        "DELETE FROM positions; DELETE FROM jobs; DELETE FROM job_blocks; DELETE FROM events; DELETE FROM points; DELETE FROM targets; DELETE FROM hosts; DELETE FROM records;"
         "DELETE FROM dlq; DELETE FROM meta WHERE key = 'term';",
         err);
 }

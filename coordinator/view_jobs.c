@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/parse.h"
+#include "coordinator/view_blocks.h"
 #include "coordinator/view_internal.h"
 #include "coordinator/view_read.h"
 #include "coordinator/view_rows.h"
@@ -163,7 +164,27 @@ static enum lead lead_of(const struct view_filter *filter, bool open, int state)
 }
 
 /* Open jobs are few, whatever the file holds: their index is gone through, and what it found is in the order of the list. */
-static const char OPEN_JOBS[] = " AND id IN (SELECT id FROM jobs INDEXED BY jobs_open WHERE ended_at = 0)";
+#define OPEN_JOBS "id IN (SELECT id FROM jobs INDEXED BY jobs_open WHERE ended_at = 0"
+
+/* No job that was issued since is in an earlier block (view_blocks.c). */
+static const char SINCE[] = "id >= (SELECT min(block) FROM job_blocks WHERE issued_at >= ?) * 4096";
+_Static_assert(VIEW_BLOCK == 4096, "view: the number in SINCE");
+
+static void select_since(struct view_select *select, int64_t since_ms)
+{
+    view_select_number(select, "issued_at >= ?", since_ms);
+    view_select_number(select, SINCE, since_ms);
+}
+
+static void select_open(struct view_select *select, enum lead lead, const char *host)
+{
+    if (lead != LEAD_OPEN)
+        text_add(&select->sql, " AND +ended_at = 0");
+    else if (host)
+        view_select_text(select, OPEN_JOBS " AND host = ?)", host);
+    else
+        text_add(&select->sql, " AND " OPEN_JOBS ")");
+}
 
 /* The words of the indices (view_db.c). */
 _Static_assert(STATE_SUCCEEDED == 5, "view: the condition of jobs_failed");
@@ -182,7 +203,6 @@ static void select_jobs(struct view_select *select, const struct view_filter *fi
     view_select_text(select, "target = ?", filter->target);
     view_select_text(select, "+host = ?", filter->host);
     view_select_text(select, "repository = ?", filter->repository);
-    view_select_text(select, "name = ?", filter->name);
     view_select_text(select, "substr(target, 1, instr(target, ':') - 1) = ?", filter->kind);
     if (filter->state && !lost)
         view_select_number(select, lead == LEAD_FAILED ? "state > 5 AND state = ?" : "+state = ?", state);
@@ -191,9 +211,9 @@ static void select_jobs(struct view_select *select, const struct view_filter *fi
     if (filter->id_prefix)
         select_prefix(select, filter->id_prefix);
     if (filter->since_ms)
-        view_select_number(select, "issued_at >= ?", filter->since_ms);
+        select_since(select, filter->since_ms);
     if (open)
-        text_add(&select->sql, lead == LEAD_OPEN ? OPEN_JOBS : " AND +ended_at = 0");
+        select_open(select, lead, filter->host);
     if (lost)
         text_add(&select->sql, " AND lost");
     if (filter->after && parse_int(filter->after, 1, INT64_MAX, &after, NULL) == 0)

@@ -6,6 +6,7 @@
 
 #include "base/cleanup.h"
 #include "base/err.h"
+#include "coordinator/view_blocks.h"
 #include "coordinator/view_db.h"
 #include "coordinator/view_seen.h"
 #include "model/job.h"
@@ -21,6 +22,7 @@ struct view_jobs {
     uint64_t transaction;
     int64_t next_id;
     struct view_seen in_file;
+    struct view_blocks blocks;
     sqlite3_stmt *find, *insert, *update, *update_spec, *add_event, *trim_events;
 };
 
@@ -29,7 +31,6 @@ struct view_jobs {
 static void row_free(struct view_job_row *row)
 {
     free(row->repository);
-    free(row->name);
     free(row->pending.bytes);
     free(row);
 }
@@ -38,6 +39,7 @@ void view_jobs_forget(struct view_jobs *jobs)
 {
     struct view_job_row *row, *next;
 
+    view_blocks_forget(&jobs->blocks);
     jobs->touched = jobs->leaving = NULL;
     jobs->touched_end = &jobs->touched;
     HASH_ITER (hh, jobs->rows, row, next) {
@@ -51,6 +53,7 @@ void view_jobs_close(struct view_jobs *jobs)
     if (!jobs)
         return;
     view_jobs_forget(jobs);
+    view_blocks_close(&jobs->blocks);
     sqlite3_finalize(jobs->find);
     sqlite3_finalize(jobs->insert);
     sqlite3_finalize(jobs->update);
@@ -73,12 +76,13 @@ static int prepare_all(struct view_jobs *jobs, struct err *err)
          " at, spec_row, last_row, last_index FROM jobs WHERE job_id = ?1"},
         {&jobs->insert,
          "INSERT INTO jobs(id, job_id, state, op, target, host, dry_run, worker_seq, coordinator_seq, token, journal, lost, resolved, events, started_at, ended_at,"
-         " at, class, repository, name, issued_at, last_row, last_index, spec_row) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24)"},
+         " at, class, repository, issued_at, last_row, last_index, spec_row)"
+         " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23)"},
         {&jobs->update,
          "UPDATE jobs SET state = ?3, op = ?4, worker_seq = ?8, coordinator_seq = ?9, token = ?10, journal = ?11, lost = ?12, resolved = ?13, events = ?14,"
-         " started_at = ?15, ended_at = ?16, at = ?17, last_row = ?22, last_index = ?23 WHERE id = ?1"},
+         " started_at = ?15, ended_at = ?16, at = ?17, last_row = ?21, last_index = ?22 WHERE id = ?1"},
         {&jobs->update_spec,
-         "UPDATE jobs SET class = ?3, repository = ?4, name = ?5, issued_at = ?6, dry_run = ?7, target = ?8, host = ?9, spec_row = ?10 WHERE id = ?1"},
+         "UPDATE jobs SET class = ?3, repository = ?4, issued_at = ?6, dry_run = ?7, target = ?8, host = ?9, spec_row = ?10 WHERE id = ?1"},
         {&jobs->add_event, "INSERT INTO events(job, value) VALUES(?1, ?2)"},
         {&jobs->trim_events,
          "DELETE FROM events WHERE job = ?1 AND id <> ?2 AND id <= (SELECT id FROM events WHERE job = ?1 ORDER BY id DESC LIMIT 1 OFFSET 200)"},
@@ -117,7 +121,7 @@ int view_jobs_open(sqlite3 *db, struct view_jobs **out, struct err *err)
     jobs->db = db;
     jobs->touched_end = &jobs->touched;
     jobs->next_id = 1;
-    if (prepare_all(jobs, err) < 0 || look_through_file(jobs, err) < 0)
+    if (prepare_all(jobs, err) < 0 || view_blocks_open(&jobs->blocks, db, err) < 0 || look_through_file(jobs, err) < 0)
         return -1;
     *out = TAKE_PTR(jobs);
     return 0;
@@ -205,7 +209,6 @@ static void note_params(struct view_job_row *row, const struct job *job)
     const struct repository_ref *repository = job_repository(job);
 
     string_set(&row->repository, repository ? repository->id : NULL, NULL);
-    string_set(&row->name, job->target.name, NULL);
 }
 
 int view_jobs_set_spec(struct view_job_row *row, const struct job *job, const void *value, size_t len, struct err *err)
@@ -250,8 +253,8 @@ static void bind_row(sqlite3_stmt *statement, const struct view_job_row *row)
     sqlite3_bind_int64(statement, 15, row->started_at);
     sqlite3_bind_int64(statement, 16, row->ended_at);
     sqlite3_bind_int64(statement, 17, row->at);
-    sqlite3_bind_int64(statement, 22, row->last_row);
-    sqlite3_bind_int64(statement, 23, row->last_index);
+    sqlite3_bind_int64(statement, 21, row->last_row);
+    sqlite3_bind_int64(statement, 22, row->last_index);
 }
 
 static int insert_row(struct view_jobs *jobs, const struct view_job_row *row, struct err *err)
@@ -263,11 +266,12 @@ static int insert_row(struct view_jobs *jobs, const struct view_job_row *row, st
     sqlite3_bind_int(jobs->insert, 7, row->dry_run);
     sqlite3_bind_int(jobs->insert, 18, row->class);
     view_bind_text(jobs->insert, 19, row->repository);
-    view_bind_text(jobs->insert, 20, row->name);
-    sqlite3_bind_int64(jobs->insert, 21, row->issued_at);
-    sqlite3_bind_int64(jobs->insert, 24, row->spec_row);
+    sqlite3_bind_int64(jobs->insert, 20, row->issued_at);
+    sqlite3_bind_int64(jobs->insert, 23, row->spec_row);
     view_seen_add(&jobs->in_file, row->key);
-    return view_step_done(jobs->db, jobs->insert, err);
+    if (view_step_done(jobs->db, jobs->insert, err) < 0)
+        return -1;
+    return view_blocks_note(&jobs->blocks, row->id, row->issued_at, err);
 }
 
 static int update_spec(struct view_jobs *jobs, const struct view_job_row *row, struct err *err)
@@ -277,13 +281,14 @@ static int update_spec(struct view_jobs *jobs, const struct view_job_row *row, s
     sqlite3_bind_int64(statement, 1, row->id);
     sqlite3_bind_int(statement, 3, row->class);
     view_bind_text(statement, 4, row->repository);
-    view_bind_text(statement, 5, row->name);
     sqlite3_bind_int64(statement, 6, row->issued_at);
     sqlite3_bind_int(statement, 7, row->dry_run);
     view_bind_text(statement, 8, row->target);
     view_bind_text(statement, 9, row->host);
     sqlite3_bind_int64(statement, 10, row->spec_row);
-    return view_step_done(jobs->db, statement, err);
+    if (view_step_done(jobs->db, statement, err) < 0)
+        return -1;
+    return view_blocks_note(&jobs->blocks, row->id, row->issued_at, err);
 }
 
 static int update_row(struct view_jobs *jobs, const struct view_job_row *row, struct err *err)
@@ -398,7 +403,7 @@ int view_jobs_flush(struct view_jobs *jobs, bool all, struct err *err)
     }
     drop_oldest(jobs);
     jobs->transaction++;
-    return 0;
+    return view_blocks_flush(&jobs->blocks, err);
 }
 
 bool view_jobs_waiting(const struct view_jobs *jobs)

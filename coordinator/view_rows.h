@@ -43,7 +43,7 @@ struct view_job_row {
     bool spec_pending, spoke; /* among the pending: what the job is; how it stands */
     bool dry_run, lost, resolved;
     int op, class, state;
-    char *repository, *name;
+    char *repository;
     int64_t worker_seq, coordinator_seq, token;
     int64_t issued_at, started_at, ended_at, at;
     int64_t events; /* rows of them */
