@@ -23,6 +23,7 @@ struct view_filter {                                          /* what is NULL or
     bool full, verified, latest, gone;
     const char *parent; /* id */
     const char *group;  /* name of the consistency group that they are of */
+    const char *near;   /* a host: of each repository its place there is told first */
 };
 
 int view_reader_open(const char *path, struct view_reader **out, struct err *err);
@@ -43,7 +44,7 @@ int view_points(struct view_reader *reader, const struct view_filter *filter, js
                 struct err *err); /* restore_point, newest first */
 int view_repositories(
     struct view_reader *reader, const struct view_filter *filter, json_t **out,
-    struct err *err); /* id, name, hosts: [{host, path, total_bytes, free_bytes, min_free_bytes, ok, text}], points, size_bytes */
+    struct err *err); /* id, name, hosts: [{host, path, total_bytes, free_bytes, min_free_bytes, ok, text}], host_count (hosts holds at most 100), points, size_bytes */
 int view_dead_letters(struct view_reader *reader, const struct view_filter *filter, json_t **out,
                       struct err *err); /* dead_letter + "dlq_partition","dlq_offset" */
 

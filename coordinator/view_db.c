@@ -44,6 +44,10 @@ static const char schema[] =
     "CREATE INDEX IF NOT EXISTS targets_state ON targets(state, key);"
     "CREATE TABLE IF NOT EXISTS hosts(host TEXT PRIMARY KEY, revision INTEGER DEFAULT 0, gone INTEGER DEFAULT 0, at INTEGER, value BLOB, heartbeat_at INTEGER DEFAULT 0,"
     " alive INTEGER DEFAULT 0, enrolled INTEGER DEFAULT 0, since INTEGER DEFAULT 0);"
+    "CREATE TABLE IF NOT EXISTS spaces(repository TEXT, host TEXT, name TEXT, path TEXT, total_bytes INTEGER, free_bytes INTEGER, min_free_bytes INTEGER, ok INTEGER, text TEXT,"
+    " PRIMARY KEY(host, repository)) WITHOUT ROWID;"
+    "CREATE INDEX IF NOT EXISTS spaces_repository ON spaces(repository, ok DESC, host);"
+    "CREATE TABLE IF NOT EXISTS held(repository TEXT PRIMARY KEY, points INTEGER, size_bytes INTEGER) WITHOUT ROWID;"
     "CREATE TABLE IF NOT EXISTS records(kind INTEGER, id TEXT, value BLOB, PRIMARY KEY(kind, id)) WITHOUT ROWID;"
     "CREATE TABLE IF NOT EXISTS dlq(id INTEGER PRIMARY KEY, partition INTEGER, offset INTEGER, at INTEGER, source TEXT UNIQUE, value BLOB);";
 
@@ -119,7 +123,7 @@ int view_db_empty(sqlite3 *db, struct err *err)
 {
     return view_db_run(
         db,
-        "DELETE FROM positions; DELETE FROM jobs; DELETE FROM job_blocks; DELETE FROM events; DELETE FROM points; DELETE FROM targets; DELETE FROM hosts; DELETE FROM records;"
+        "DELETE FROM positions; DELETE FROM jobs; DELETE FROM job_blocks; DELETE FROM events; DELETE FROM points; DELETE FROM targets; DELETE FROM hosts; DELETE FROM spaces; DELETE FROM held; DELETE FROM records;"
         "DELETE FROM dlq; DELETE FROM meta WHERE key = 'term';",
         err);
 }

@@ -55,7 +55,8 @@ int64_t view_host_since(struct view *view, const char *host)
 /* Its machines and snapshots are gone with it; backups are in their repositories. What is read later of before is gone at once (view_records.c): the topics come in any order. */
 int view_drop_host(struct view *view, const char *host, int64_t since_ms, struct err *err)
 {
-    sqlite3_stmt *const statements[] = {view->set_since, view->drop_host, view->drop_targets, view->drop_snapshots};
+    sqlite3_stmt *const statements[] = {view->set_since, view->drop_host, view->drop_targets, view->drop_snapshots,
+                                        view->drop_spaces_of_gone};
 
     if (since_ms <= view_host_since(view, host))
         return 0;

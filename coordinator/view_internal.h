@@ -41,8 +41,8 @@ struct view {
     /* the thread's own */
     sqlite3 *db;
     sqlite3_stmt *set_position, *set_point, *get_point, *set_target, *get_target, *set_host, *get_host, *note_host,
-        *set_record, *remove_record, *add_dead, *set_meta, *get_since, *set_since, *drop_host, *drop_targets,
-        *drop_snapshots;
+        *set_record, *remove_record, *add_dead, *add_space, *drop_spaces, *drop_spaces_of_gone, *add_held, *set_meta,
+        *get_since, *set_since, *drop_host, *drop_targets, *drop_snapshots;
     struct view_jobs *jobs;
     struct kafka_consumer *consumer;
     struct trust *trust;
@@ -81,6 +81,11 @@ void view_refuse(struct view *view, const struct kafka_record *record, const cha
 void view_heard(struct view *view, const char *host, int64_t at_ms);
 /* Since when what the host says counts (struct ledger_host), as far as the view has read the ledger; and what changes when that becomes known. view_hosts.c */
 int64_t view_host_since(struct view *view, const char *host);
+/* view_spaces.c. host NULL: it has none any more. */
+struct inventory_host;
+int view_set_spaces(struct view *view, const char *name, const struct inventory_host *host, struct err *err);
+/* So many more restore points that are listed, and bytes, are in the repository; less than 0: fewer. NULL and "": in none. */
+int view_add_held(struct view *view, const char *repository, int points, int64_t size_bytes, struct err *err);
 int view_drop_host(struct view *view, const char *host, int64_t since_ms, struct err *err);
 int view_begin(struct view *view, struct err *err);      /* a transaction, unless one is open */
 int view_keep_notes(struct view *view, struct err *err); /* what view_note_host has queued */

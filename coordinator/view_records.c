@@ -37,8 +37,8 @@ static int64_t tombstone_revision(const struct kafka_record *record)
 enum { CLOSED = 1, REMOVED = 2 };
 
 struct known_point {
-    bool found, closed;
-    int64_t revision;
+    bool found, closed, listed;
+    int64_t revision, size_bytes;
     char target[TARGET_TEXT], repository[64];
 };
 
@@ -50,6 +50,8 @@ static void find_point(struct view *view, const char *id, struct known_point *ou
         out->found = true;
         out->revision = sqlite3_column_int64(view->get_point, 0);
         out->closed = sqlite3_column_int(view->get_point, 1) == CLOSED;
+        out->listed = !sqlite3_column_int(view->get_point, 1);
+        out->size_bytes = sqlite3_column_int64(view->get_point, 4);
         snprintf(out->target, sizeof out->target, "%s", view_text(view->get_point, 2));
         snprintf(out->repository, sizeof out->repository, "%s", view_text(view->get_point, 3));
     }
@@ -100,6 +102,11 @@ static bool may_be_first(struct view *view, const char *id, const struct ledger_
     return !tombstone || strcmp(job->point, id) == 0;
 }
 
+static int forget_held(struct view *view, const struct known_point *known, struct err *err)
+{
+    return known->listed ? view_add_held(view, known->repository, -1, -known->size_bytes, err) : 0;
+}
+
 static int close_point(struct view *view, const struct kafka_record *record, const char *id,
                        const struct ledger_job_facts *job, struct err *err)
 {
@@ -123,7 +130,7 @@ static int close_point(struct view *view, const struct kafka_record *record, con
         sqlite3_bind_null(view->set_point, i);
     view_bind_text(view->set_point, 5, known.target);
     view_bind_text(view->set_point, 7, known.repository);
-    return view_step_done(view->db, view->set_point, err);
+    return view_step_done(view->db, view->set_point, err) < 0 ? -1 : forget_held(view, &known, err);
 }
 
 /* Not deleted, but gone with its machine, or with its repository. */
@@ -140,10 +147,8 @@ static int set_point(struct view *view, const struct kafka_record *record, const
 
     view_bind_text(statement, 1, point->id);
     sqlite3_bind_int64(statement, 2, point->revision);
-    sqlite3_bind_int(statement, 3,
-                     point->state == POINT_DELETED     ? CLOSED
-                     : is_removed(view, record, point) ? REMOVED
-                                                       : 0);
+    int closed = point->state == POINT_DELETED ? CLOSED : is_removed(view, record, point) ? REMOVED : 0;
+    sqlite3_bind_int(statement, 3, closed);
     view_bind_text(statement, 4, point->kind);
     view_bind_text(statement, 5, target);
     view_bind_text(statement, 6, point->host);
@@ -157,7 +162,9 @@ static int set_point(struct view *view, const struct kafka_record *record, const
     sqlite3_bind_int64(statement, 14, record->timestamp_ms);
     sqlite3_bind_int64(statement, 15, point->expires_at_ms);
     view_bind_text(statement, 16, point->group_name);
-    return view_step_done(view->db, statement, err);
+    if (view_step_done(view->db, statement, err) < 0)
+        return -1;
+    return closed ? 0 : view_add_held(view, point->repository, 1, point->size_bytes, err);
 }
 
 static int keep_point(struct view *view, const struct kafka_record *record, const char *id,
@@ -175,7 +182,7 @@ static int keep_point(struct view *view, const struct kafka_record *record, cons
     }
     if (known.closed || (known.found && point->revision <= known.revision))
         return 0;
-    return set_point(view, record, point, target, err);
+    return forget_held(view, &known, err) < 0 ? -1 : set_point(view, record, point, target, err);
 }
 
 int view_read_catalog(struct view *view, const struct kafka_record *record, struct err *err)
@@ -247,7 +254,9 @@ static int set_host(struct view *view, const struct kafka_record *record, const 
     sqlite3_bind_int(statement, 3, gone);
     sqlite3_bind_int64(statement, 4, inventory ? inventory->at_ms : record->timestamp_ms);
     view_bind_blob(statement, 5, gone ? NULL : record->value, gone ? 0 : record->value_len);
-    return view_step_done(view->db, statement, err);
+    if (view_step_done(view->db, statement, err) < 0)
+        return -1;
+    return view_set_spaces(view, key, gone ? NULL : inventory->host, err);
 }
 
 /* Exactly one of the two, and the one that the key names. */

@@ -2,9 +2,9 @@
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "coordinator/view_read.h"
-#include "model/inventory.h"
 #include "model/ledger_entry.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 static json_t *repository_of(json_t *all, const char *id)
@@ -13,42 +13,108 @@ static json_t *repository_of(json_t *all, const char *id)
 
     if (item)
         return item;
-    item = json_pack("{s:s, s:n, s:[], s:i, s:i}", "id", id, "name", "hosts", "points", 0, "size_bytes", 0);
+    item = json_pack("{s:s, s:n, s:[], s:i, s:i, s:i}", "id", id, "name", "hosts", "host_count", 0, "points", 0,
+                     "size_bytes", 0);
     json_object_set_new(all, id, item);
     return item;
 }
 
-static void add_host(json_t *all, const char *host, const struct inventory_space *space)
-{
-    json_t *item = repository_of(all, space->id);
+/* So many of a fleet's hosts are told of for each repository: the one that is asked about first, then those on which it can be used. */
+enum { HOSTS_MAX = 100 };
 
-    if (!json_is_string(json_object_get(item, "name")) && space->name)
-        json_object_set_new(item, "name", json_string(space->name));
-    json_array_append_new(json_object_get(item, "hosts"),
-                          json_pack("{s:s, s:s?, s:I, s:I, s:I, s:b, s:s?}", "host", host, "path", space->path,
-                                    "total_bytes", (json_int_t)space->total_bytes, "free_bytes",
-                                    (json_int_t)space->free_bytes, "min_free_bytes", (json_int_t)space->min_free_bytes,
-                                    "ok", space->ok, "text", space->text));
+static int each(struct view_reader *reader, const char *sql, const char *text, sqlite3_stmt **out, struct err *err)
+{
+    if (view_db_prepare(reader->db, sql, out, err) < 0)
+        return -1;
+    view_bind_text(*out, 1, text);
+    return 0;
 }
 
-static int collect_hosts(struct view_reader *reader, const char *host, json_t *all, struct err *err)
+static void add_space(json_t *item, sqlite3_stmt *row)
 {
-    struct view_select select = {0};
+    enum { HOST, NAME, PATH, TOTAL, FREE, MIN_FREE, OK, TEXT };
+    const char *name = (const char *)sqlite3_column_text(row, NAME);
+
+    if (!json_is_string(json_object_get(item, "name")) && name)
+        json_object_set_new(item, "name", json_string(name));
+    json_array_append_new(json_object_get(item, "hosts"),
+                          json_pack("{s:s, s:s?, s:I, s:I, s:I, s:b, s:s?}", "host", view_text(row, HOST), "path",
+                                    sqlite3_column_text(row, PATH), "total_bytes",
+                                    (json_int_t)sqlite3_column_int64(row, TOTAL), "free_bytes",
+                                    (json_int_t)sqlite3_column_int64(row, FREE), "min_free_bytes",
+                                    (json_int_t)sqlite3_column_int64(row, MIN_FREE), "ok", sqlite3_column_int(row, OK),
+                                    "text", sqlite3_column_text(row, TEXT)));
+}
+
+#define SPACES \
+    "SELECT host, name, path, total_bytes, free_bytes, min_free_bytes, ok, text FROM spaces WHERE repository = ?1"
+
+static int add_spaces(struct view_reader *reader, const char *sql, const char *id, const char *host, json_t *item,
+                      struct err *err)
+{
     sqlite3_stmt *row = NULL;
 
-    text_add(&select.sql, "SELECT host, value FROM hosts WHERE NOT gone AND value IS NOT NULL");
-    view_select_text(&select, "host = ?", host);
-    if (view_select_prepare(&select, reader, &row, err) < 0)
+    if (each(reader, sql, id, &row, err) < 0)
         return -1;
-    while (sqlite3_step(row) == SQLITE_ROW) {
-        struct inventory inventory = {0};
-        if (view_decode(reader, &inventory_record, row, 1, &inventory, NULL) == 0 && inventory.host)
-            for (size_t i = 0; i < inventory.host->repositories.count; i++) {
-                const struct inventory_space *space = list_at(&inventory.host->repositories, struct inventory_space, i);
-                if (space->id)
-                    add_host(all, view_text(row, 0), space);
-            }
-        inventory_clear(&inventory);
+    view_bind_text(row, 2, host);
+    while (json_array_size(json_object_get(item, "hosts")) < HOSTS_MAX && sqlite3_step(row) == SQLITE_ROW)
+        add_space(item, row);
+    sqlite3_finalize(row);
+    return 0;
+}
+
+static int add_count(struct view_reader *reader, const char *id, json_t *item, struct err *err)
+{
+    sqlite3_stmt *row = NULL;
+
+    if (each(reader, "SELECT count(*) FROM spaces WHERE repository = ?1", id, &row, err) < 0)
+        return -1;
+    if (sqlite3_step(row) == SQLITE_ROW)
+        json_object_set_new(item, "host_count", json_integer(sqlite3_column_int64(row, 0)));
+    sqlite3_finalize(row);
+    return 0;
+}
+
+static int add_held(struct view_reader *reader, const char *id, json_t *item, struct err *err)
+{
+    sqlite3_stmt *row = NULL;
+
+    if (each(reader, "SELECT points, size_bytes FROM held WHERE repository = ?1", id, &row, err) < 0)
+        return -1;
+    if (sqlite3_step(row) == SQLITE_ROW) {
+        json_object_set_new(item, "points", json_integer(sqlite3_column_int64(row, 0)));
+        json_object_set_new(item, "size_bytes", json_integer(sqlite3_column_int64(row, 1)));
+    }
+    sqlite3_finalize(row);
+    return 0;
+}
+
+static int fill(struct view_reader *reader, const struct view_filter *filter, const char *id, json_t *item,
+                struct err *err)
+{
+    const char *first = filter->host ? filter->host : filter->near;
+
+    if (first && add_spaces(reader, SPACES " AND host = ?2", id, first, item, err) < 0)
+        return -1;
+    if (!filter->host &&
+        add_spaces(reader, SPACES " AND host IS NOT ?2 ORDER BY ok DESC, host", id, first, item, err) < 0)
+        return -1;
+    return add_count(reader, id, item, err) < 0 ? -1 : add_held(reader, id, item, err);
+}
+
+/* All that some host has, each once: a jump from one to the next, whatever the number of hosts. */
+static int collect_said(struct view_reader *reader, json_t *all, struct err *err)
+{
+    CLEANUP(freep) char *id = strdup("");
+    sqlite3_stmt *row = NULL;
+
+    if (!id || each(reader, "SELECT min(repository) FROM spaces WHERE repository > ?1", id, &row, err) < 0)
+        return err_memory(err, "view");
+    while (sqlite3_step(row) == SQLITE_ROW && sqlite3_column_type(row, 0) != SQLITE_NULL) {
+        string_set(&id, view_text(row, 0), NULL);
+        repository_of(all, id);
+        sqlite3_reset(row);
+        view_bind_text(row, 1, id);
     }
     sqlite3_finalize(row);
     return 0;
@@ -72,38 +138,20 @@ static int collect_ledger(struct view_reader *reader, json_t *all, struct err *e
     return 0;
 }
 
-static int collect_points(struct view_reader *reader, json_t *all, struct err *err)
+static bool passes(const struct view_filter *filter, const char *id)
 {
-    sqlite3_stmt *row = NULL;
-
-    if (view_db_prepare(
-            reader->db,
-            "SELECT repository, count(*), sum(size_bytes) FROM points WHERE NOT closed AND repository IS NOT NULL GROUP BY repository",
-            &row, err) < 0)
-        return -1;
-    while (sqlite3_step(row) == SQLITE_ROW) {
-        json_t *item = json_object_get(all, view_text(row, 0));
-        if (!item)
-            continue;
-        json_object_set_new(item, "points", json_integer(sqlite3_column_int64(row, 1)));
-        json_object_set_new(item, "size_bytes", json_integer(sqlite3_column_int64(row, 2)));
-    }
-    sqlite3_finalize(row);
-    return 0;
+    if (filter->repository && strcmp(id, filter->repository) != 0)
+        return false;
+    return !filter->after || strcmp(id, filter->after) > 0;
 }
 
 static bool wanted(json_t *item, const struct view_filter *filter)
 {
-    const char *id = json_string_value(json_object_get(item, "id")),
-               *name = json_string_value(json_object_get(item, "name"));
+    const char *name = json_string_value(json_object_get(item, "name"));
 
-    if (filter->repository && strcmp(id, filter->repository) != 0)
-        return false;
     if (filter->name && (!name || strcmp(name, filter->name) != 0))
         return false;
-    if (filter->host && json_array_size(json_object_get(item, "hosts")) == 0)
-        return false;
-    return !filter->after || strcmp(id, filter->after) > 0;
+    return !filter->host || json_array_size(json_object_get(item, "hosts")) > 0;
 }
 
 int view_repositories(struct view_reader *reader, const struct view_filter *filter, json_t **out, struct err *err)
@@ -111,15 +159,19 @@ int view_repositories(struct view_reader *reader, const struct view_filter *filt
     static const struct view_filter no_filter;
     json_t *all = json_object(), *items = json_array(), *item, *next = NULL;
     const char *id;
+    int result;
 
     filter = filter ? filter : &no_filter;
-    if (collect_hosts(reader, filter->host, all, err) < 0 || collect_ledger(reader, all, err) < 0 ||
-        collect_points(reader, all, err) < 0) {
-        json_decref(all);
-        json_decref(items);
-        return -1;
+    result = collect_said(reader, all, err) < 0 ? -1 : collect_ledger(reader, all, err);
+    json_object_foreach(all, id, item)
+    {
+        if (result == 0 && passes(filter, id) && (result = fill(reader, filter, id, item, err)) == 0 &&
+            wanted(item, filter))
+            json_array_append(items, item);
     }
-    json_object_foreach(all, id, item) if (wanted(item, filter)) json_array_append(items, item);
     json_decref(all);
-    return view_page(reader, items, next, out, err);
+    if (result == 0)
+        return view_page(reader, items, next, out, err);
+    json_decref(items);
+    return -1;
 }

@@ -10,7 +10,7 @@ int view_prepare(struct view *view, struct err *err)
     } statements[] = {
         {&view->set_position, "INSERT OR REPLACE INTO positions VALUES(?1, ?2, ?3)"},
         {&view->set_meta, "INSERT OR REPLACE INTO meta VALUES(?1, ?2)"},
-        {&view->get_point, "SELECT revision, closed, target, repository FROM points WHERE id = ?1"},
+        {&view->get_point, "SELECT revision, closed, target, repository, size_bytes FROM points WHERE id = ?1"},
         {&view->set_point,
          "INSERT OR REPLACE INTO points(id, revision, closed, kind, target, host, repository, name, state, created_at, size_bytes, writer, value, appended, expires_at, group_name)"
          " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)"},
@@ -31,6 +31,12 @@ int view_prepare(struct view *view, struct err *err)
         {&view->drop_targets, "UPDATE targets SET gone = 1, value = NULL WHERE host = ?1 AND appended < ?2"},
         {&view->drop_snapshots,
          "UPDATE points SET closed = 2 WHERE host = ?1 AND appended < ?2 AND kind = 'snapshot' AND closed = 0"},
+        {&view->add_space, "INSERT OR IGNORE INTO spaces VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)"},
+        {&view->drop_spaces, "DELETE FROM spaces WHERE host = ?1"},
+        {&view->drop_spaces_of_gone,
+         "DELETE FROM spaces WHERE host = ?1 AND EXISTS (SELECT 1 FROM hosts WHERE host = ?1 AND gone AND at < ?2)"},
+        {&view->add_held,
+         "INSERT INTO held VALUES(?1, ?2, ?3) ON CONFLICT(repository) DO UPDATE SET points = points + excluded.points, size_bytes = size_bytes + excluded.size_bytes"},
         {&view->set_record, "INSERT OR REPLACE INTO records VALUES(?1, ?2, ?3)"},
         {&view->remove_record, "DELETE FROM records WHERE kind = ?1 AND id = ?2"},
         {&view->add_dead, "INSERT OR IGNORE INTO dlq(partition, offset, at, source, value) VALUES(?1, ?2, ?3, ?4, ?5)"},
@@ -45,9 +51,11 @@ int view_prepare(struct view *view, struct err *err)
 void view_finalize(struct view *view)
 {
     sqlite3_stmt *statements[] = {
-        view->set_position, view->set_meta,  view->get_point, view->set_point,    view->get_target,    view->set_target,
-        view->get_host,     view->set_host,  view->note_host, view->set_record,   view->remove_record, view->add_dead,
-        view->get_since,    view->set_since, view->drop_host, view->drop_targets, view->drop_snapshots};
+        view->set_position,  view->set_meta,       view->get_point, view->set_point,   view->get_target,
+        view->set_target,    view->get_host,       view->set_host,  view->note_host,   view->set_record,
+        view->remove_record, view->add_dead,       view->get_since, view->set_since,   view->drop_host,
+        view->drop_targets,  view->drop_snapshots, view->add_space, view->drop_spaces, view->drop_spaces_of_gone,
+        view->add_held};
     for (size_t i = 0; i < sizeof statements / sizeof *statements; i++)
         sqlite3_finalize(statements[i]);
 }

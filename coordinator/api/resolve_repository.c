@@ -141,7 +141,7 @@ static int choose(struct api_response *response, const json_t *items, const char
 int api_resolve_repository(struct api_request *request, struct api_response *response, const char *text,
                            const char *host, struct api_repository *out)
 {
-    struct view_filter filter = {.limit = 1000};
+    struct view_filter filter = {.near = host, .limit = 1000};
     const json_t *found = NULL;
     struct err err = {0};
     json_t *page = NULL;

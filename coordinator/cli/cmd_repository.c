@@ -97,6 +97,21 @@ static void add_row(struct table *table, const json_t *repository, const json_t 
                                                  : show_or(member_text(place, "text"), "not usable"));
 }
 
+static long long more_hosts(const json_t *repository)
+{
+    return member_int(repository, "host_count") - (long long)json_array_size(json_object_get(repository, "hosts"));
+}
+
+static void add_more(struct table *table, const json_t *repository)
+{
+    if (more_hosts(repository) <= 0)
+        return;
+    table_cell(table, member_text(repository, "name"));
+    table_cellf(table, "… and %lld more hosts", more_hosts(repository));
+    for (int i = 0; i < 5; i++)
+        table_cell(table, "");
+}
+
 int run_repository_list(struct cli *cli, const struct invocation *invocation)
 {
     static const struct table_column columns[] = {
@@ -118,6 +133,7 @@ int run_repository_list(struct cli *cli, const struct invocation *invocation)
         json_array_foreach(json_object_get(repository, "hosts"), i, place) add_row(&table, repository, place);
         if (json_array_size(json_object_get(repository, "hosts")) == 0)
             add_row(&table, repository, NULL);
+        add_more(&table, repository);
     }
     show_table(cli, &table, "no repository yet: fleetsnap repository init NAME --host HOST --path DIR");
     table_free(&table);
@@ -185,6 +201,8 @@ static void show_repository(struct cli *cli, const json_t *repository)
                   show_size(member_int(place, "total_bytes"), b, sizeof b),
                   show_size(member_int(place, "min_free_bytes"), c, sizeof c),
                   member_true(place, "ok") ? "ok" : show_or(member_text(place, "text"), "not usable"));
+    if (more_hosts(repository) > 0)
+        show_pair(cli, "", "… and %lld more hosts", more_hosts(repository));
     show_chains(cli, json_object_get(repository, "chains"));
 }
 
