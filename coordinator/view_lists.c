@@ -16,17 +16,23 @@ static const struct view_filter no_filter;
 
 /* ---- hosts ---- */
 
+static const char open_jobs_of[] = "SELECT count(*) FROM jobs WHERE host = ?1 AND ended_at = 0",
+                  record_of[] = "SELECT value FROM records WHERE kind = ?1 AND id = ?2",
+                  records_of[] = "SELECT id, value FROM records WHERE kind = ?1 ORDER BY id",
+                  last_backup_of[] = "SELECT value FROM points WHERE target = ?1 AND kind = 'backup' AND state = 1"
+                                     " AND NOT closed ORDER BY created_at DESC LIMIT 1";
+
 static int64_t count_of(struct view_reader *reader, const char *sql, const char *value)
 {
     sqlite3_stmt *row = NULL;
     int64_t count = 0;
 
-    if (sqlite3_prepare_v2(reader->db, sql, -1, &row, NULL) == SQLITE_OK) {
-        view_bind_text(row, 1, value);
-        if (sqlite3_step(row) == SQLITE_ROW)
-            count = sqlite3_column_int64(row, 0);
-    }
-    sqlite3_finalize(row);
+    if (view_keep(reader, sql, &row, NULL) < 0)
+        return 0;
+    view_bind_text(row, 1, value);
+    if (sqlite3_step(row) == SQLITE_ROW)
+        count = sqlite3_column_int64(row, 0);
+    sqlite3_reset(row);
     return count;
 }
 
@@ -37,16 +43,15 @@ static char *ledger_state(struct view_reader *reader, const char *host)
     sqlite3_stmt *row = NULL;
     char *state = NULL;
 
-    if (sqlite3_prepare_v2(reader->db, "SELECT value FROM records WHERE kind = ?1 AND id = ?2", -1, &row, NULL) ==
-        SQLITE_OK) {
-        sqlite3_bind_int(row, 1, LEDGER_HOST);
-        view_bind_text(row, 2, host);
-        if (sqlite3_step(row) == SQLITE_ROW && view_decode(reader, &ledger_entry_record, row, 0, &entry, NULL) == 0 &&
-            entry.host)
-            state = TAKE_PTR(entry.host->state);
-        ledger_entry_clear(&entry);
-    }
-    sqlite3_finalize(row);
+    if (view_keep(reader, record_of, &row, NULL) < 0)
+        return NULL;
+    sqlite3_bind_int(row, 1, LEDGER_HOST);
+    view_bind_text(row, 2, host);
+    if (sqlite3_step(row) == SQLITE_ROW && view_decode(reader, &ledger_entry_record, row, 0, &entry, NULL) == 0 &&
+        entry.host)
+        state = TAKE_PTR(entry.host->state);
+    ledger_entry_clear(&entry);
+    sqlite3_reset(row);
     return state;
 }
 
@@ -70,9 +75,7 @@ static int host_item(struct view_reader *reader, sqlite3_stmt *row, void *contex
     json_object_set_new(item, "enrolled", json_boolean(sqlite3_column_int(row, 5)));
     if (state)
         json_object_set_new(item, "ledger_state", json_string(state));
-    json_object_set_new(
-        item, "open_jobs",
-        json_integer(count_of(reader, "SELECT count(*) FROM jobs WHERE host = ?1 AND ended_at = 0", name)));
+    json_object_set_new(item, "open_jobs", json_integer(count_of(reader, open_jobs_of, name)));
     *out = item;
     return 0;
 }
@@ -98,10 +101,7 @@ static json_t *last_backup(struct view_reader *reader, const char *target)
     sqlite3_stmt *row = NULL;
     json_t *item = NULL;
 
-    if (sqlite3_prepare_v2(
-            reader->db,
-            "SELECT value FROM points WHERE target = ?1 AND kind = 'backup' AND state = 1 AND NOT closed ORDER BY created_at DESC LIMIT 1",
-            -1, &row, NULL) == SQLITE_OK) {
+    if (view_keep(reader, last_backup_of, &row, NULL) == 0) {
         view_bind_text(row, 1, target);
         if (sqlite3_step(row) == SQLITE_ROW && view_decode(reader, &restore_point_record, row, 0, &point, NULL) == 0) {
             const struct point_verification *verified = point.verified.count
@@ -113,8 +113,8 @@ static json_t *last_backup(struct view_reader *reader, const char *target)
                              verified && verified->ok ? json_string(verify_depth_names[verified->depth]) : json_null());
         }
         restore_point_clear(&point);
+        sqlite3_reset(row);
     }
-    sqlite3_finalize(row);
     return item ? item : json_null();
 }
 
@@ -142,7 +142,7 @@ static json_t *default_repository(struct view_reader *reader, const char *target
     json_t *found = NULL;
     int nearest = 0;
 
-    if (view_db_prepare(reader->db, "SELECT id, value FROM records WHERE kind = ?1 ORDER BY id", &row, NULL) < 0)
+    if (view_keep(reader, records_of, &row, NULL) < 0)
         return json_null();
     sqlite3_bind_int(row, 1, LEDGER_DEFAULT);
     while (sqlite3_step(row) == SQLITE_ROW) {
@@ -155,7 +155,7 @@ static json_t *default_repository(struct view_reader *reader, const char *target
         found = json_string(facts_get_or(&entry.values, "repository", ""));
         ledger_entry_clear(&entry);
     }
-    sqlite3_finalize(row);
+    sqlite3_reset(row);
     return found ? found : json_null();
 }
 
@@ -204,6 +204,7 @@ int view_targets(struct view_reader *reader, const struct view_filter *filter, j
     view_select_text(&select, "substr(t.target, 1, instr(t.target, ':') - 1) = ?", filter->kind);
     view_select_text(&select, "t.key > ?", filter->after);
     text_add(&select.sql, " ORDER BY t.key");
+    select.looks = filter->looks;
     int result = view_list_page(reader, &select, view_limit(filter), target_item, selector, out, err);
     selector_free(selector);
     return result;

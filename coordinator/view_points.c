@@ -71,6 +71,21 @@ static bool passes(const struct view_filter *filter, const json_t *point)
            (!filter->verified || is_verified(point));
 }
 
+static const char target_of[] = "SELECT 1 FROM targets WHERE target = ?1 AND NOT gone LIMIT 1";
+
+/* 1: some host has the target. */
+static int is_there(struct view_reader *reader, const char *target, struct err *err)
+{
+    sqlite3_stmt *row = NULL;
+
+    if (view_keep(reader, target_of, &row, err) < 0)
+        return -1;
+    view_bind_text(row, 1, target);
+    int step = sqlite3_step(row);
+    sqlite3_reset(row);
+    return step == SQLITE_ROW;
+}
+
 static int point_item(struct view_reader *reader, sqlite3_stmt *row, void *context, json_t **out, struct err *err)
 {
     struct choice *choice = context;
@@ -78,6 +93,9 @@ static int point_item(struct view_reader *reader, sqlite3_stmt *row, void *conte
     int good = 1;
 
     *out = NULL;
+    if (choice->filter->gone && (good = is_there(reader, view_text(row, 2), err)))
+        return good < 0 ? -1 : 0;
+    good = 1;
     if (view_json(reader, &restore_point_record, row, 1, &point, err) < 0)
         return -1;
     if (point && !passes(choice->filter, point))
@@ -105,6 +123,14 @@ static void select_after(struct view_select *select, const char *after, char *id
     select->texts[select->count++] = id;
 }
 
+/* The words of the index points_state (view_db.c). */
+_Static_assert(POINT_COMPLETE == 1, "view: the condition of points_state");
+
+static void select_state(struct view_select *select, int state)
+{
+    view_select_number(select, state == POINT_COMPLETE ? "+state = ?" : "state <> 1 AND state = ?", state);
+}
+
 int view_points(struct view_reader *reader, const struct view_filter *filter, json_t **out, struct err *err)
 {
     static const struct view_filter none;
@@ -115,22 +141,22 @@ int view_points(struct view_reader *reader, const struct view_filter *filter, js
     filter = choice.filter;
     text_add(&select.sql,
              "SELECT created_at || '/' || id, value, target FROM points WHERE NOT closed AND value IS NOT NULL");
+    select.looks = filter->looks;
     view_select_text(&select, "target = ?", filter->target);
     view_select_text(&select, "host = ?", filter->host);
     view_select_text(&select, "repository = ?", filter->repository);
-    view_select_text(&select, "kind = ?", filter->kind);
+    view_select_text(&select, filter->host || filter->repository || filter->name ? "+kind = ?" : "kind = ?",
+                     filter->kind);
     view_select_text(&select, "name = ?", filter->name);
     view_select_text(&select, "group_name = ?", filter->group);
     if (filter->state)
-        view_select_number(&select, "state = ?", name_index(point_state_names, filter->state));
+        select_state(&select, name_index(point_state_names, filter->state));
     if (filter->id_prefix) {
         view_select_text(&select, "id >= ?", filter->id_prefix);
         view_select_text(&select, "id < ? || 'g'", filter->id_prefix);
     }
     if (filter->since_ms)
         view_select_number(&select, "created_at >= ?", filter->since_ms);
-    if (filter->gone)
-        text_add(&select.sql, " AND NOT EXISTS (SELECT 1 FROM targets t WHERE t.target = points.target AND NOT t.gone)");
     select_after(&select, filter->after, after, sizeof after);
     text_add(&select.sql, " ORDER BY created_at DESC, id");
     int result = view_list_page(reader, &select, view_limit(filter), point_item, &choice, out, err);

@@ -10,7 +10,14 @@ struct wire;
 struct view_reader {
     sqlite3 *db;
     struct wire *wire;
+    struct view_kept {
+        const char *sql;
+        sqlite3_stmt *row;
+    } kept[8];
 };
+
+/* A statement that each row of a list asks again, prepared once for each text (a literal: compared by its address). The caller resets it; the reader owns it. */
+int view_keep(struct view_reader *reader, const char *sql, sqlite3_stmt **out, struct err *err);
 
 enum { VIEW_LIMIT = 100, VIEW_LIMIT_MAX = 1000 };
 
@@ -20,6 +27,7 @@ struct view_select {
     const char *texts[16];
     int64_t numbers[16];
     int count;
+    int looks; /* rows that one page looks at, 0: as many as it needs */
 };
 void view_select_text(struct view_select *select, const char *condition,
                       const char *value); /* nothing when value is NULL; condition has one ? */
@@ -40,6 +48,6 @@ int view_page(struct view_reader *reader, json_t *items, json_t *next, json_t **
               struct err *err); /* takes items and next over */
 /* The item of a row, or NULL to leave it out. */
 typedef int view_make_item(struct view_reader *reader, sqlite3_stmt *row, void *context, json_t **out, struct err *err);
-/* Up to `limit` items of the rows; column 0 of each is the cursor. Releases the select's text. */
+/* Up to `limit` items of the rows, fewer where select->looks ends it before: `next` then says where to go on. Column 0 of each is the cursor. Releases the select's text. */
 int view_list_page(struct view_reader *reader, struct view_select *select, int limit, view_make_item *make,
                    void *context, json_t **out, struct err *err);

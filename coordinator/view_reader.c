@@ -7,6 +7,7 @@
 #include "model/record.h"
 #include "wire/wire.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -33,9 +34,25 @@ void view_reader_close(struct view_reader *reader)
 {
     if (!reader)
         return;
+    for (size_t i = 0; i < sizeof reader->kept / sizeof *reader->kept; i++)
+        sqlite3_finalize(reader->kept[i].row);
     sqlite3_close(reader->db);
     wire_free(reader->wire);
     free(reader);
+}
+
+int view_keep(struct view_reader *reader, const char *sql, sqlite3_stmt **out, struct err *err)
+{
+    struct view_kept *kept = reader->kept;
+
+    while (kept->sql && kept->sql != sql)
+        kept++;
+    assert(kept < reader->kept + sizeof reader->kept / sizeof *reader->kept);
+    if (!kept->row && view_db_prepare(reader->db, sql, &kept->row, err) < 0)
+        return -1;
+    kept->sql = sql;
+    *out = kept->row;
+    return 0;
 }
 
 void view_select_text(struct view_select *select, const char *condition, const char *value)
@@ -144,18 +161,19 @@ int view_list_page(struct view_reader *reader, struct view_select *select, int l
     sqlite3_stmt *row = NULL;
     json_t *items = json_array(), *next = NULL, *item;
     CLEANUP(freep) char *last = NULL;
-    int result = view_select_prepare(select, reader, &row, err);
+    int result = view_select_prepare(select, reader, &row, err), looked = 0;
 
     while (result == 0 && sqlite3_step(row) == SQLITE_ROW) {
-        if (json_array_size(items) == (size_t)limit) {
+        if (json_array_size(items) == (size_t)limit || (select->looks && looked == select->looks)) {
             next = json_string(last);
             break;
         }
-        if ((result = make(reader, row, context, &item, err)) < 0 || !item)
-            continue;
-        json_array_append_new(items, item);
-        free(last);
-        last = strdup(view_text(row, 0));
+        looked++;
+        result = make(reader, row, context, &item, err);
+        if (result == 0 && item)
+            json_array_append_new(items, item);
+        if (result == 0)
+            result = string_set(&last, view_text(row, 0), err);
     }
     sqlite3_finalize(row);
     if (result == 0)

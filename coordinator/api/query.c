@@ -9,6 +9,8 @@
 #include <string.h>
 #include <strings.h>
 
+enum { LOOKS = 2000 }; /* about ten milliseconds */
+
 static bool refuse(struct api_response *response, const char *name, const struct err *err)
 {
     api_problem(response, 400, "usage", name, NULL, "%s: %s", name, err->text);
@@ -58,7 +60,8 @@ bool api_filter(struct api_request *request, struct api_response *response, cons
                                 .name = facts_get(query, "name"),
                                 .parent = facts_get(query, "parent"),
                                 .group = facts_get(query, "group"),
-                                .after = facts_get(query, "after")};
+                                .after = facts_get(query, "after"),
+                                .looks = LOOKS};
     if (limit && parse_int(limit, 1, 1000, &number, &err) < 0)
         return refuse(response, "limit", &err);
     out->limit = (int)number;

@@ -8,6 +8,7 @@
 #include "coordinator/view_rows.h"
 #include "model/inventory.h"
 #include "model/ledger_entry.h"
+#include "model/restore_point.h"
 #include "model/status.h"
 #include "wire/wire.h"
 
@@ -443,6 +444,106 @@ static void the_few_of_many_machines_are_found_without_looking_at_all(void **sta
     }
 }
 
+/* ---- pages that end after so many looks ---- */
+
+static void write_points(void)
+{
+    struct restore_point point = {.id = (char *)"p",
+                                  .format = 1,
+                                  .revision = 1,
+                                  .host = (char *)"h",
+                                  .writer = (char *)"p",
+                                  .kind = (char *)"backup",
+                                  .state = POINT_COMPLETE,
+                                  .target = {(char *)"null", (char *)"1", (char *)"one"}};
+    const unsigned char *value;
+    sqlite3_stmt *row = NULL;
+    size_t len;
+
+    assert_int_equal(wire_encode(wire, &restore_point_record, &point, &value, &len, &err), 0);
+    assert_int_equal(
+        view_db_prepare(
+            db,
+            "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?1) INSERT INTO points(id, closed, kind, target, host, repository, name, state, created_at, value)"
+            " SELECT 'p' || i, 0, iif(i = 1, 'snapshot', 'backup'), 'null:' || i, iif(i = 2, 'beta', 'host-' || (i % 100)), iif(i = 3, 'r2', 'r1'), iif(i = 4, 'before', NULL),"
+            " iif(i = 5, 0, 1), i, ?2 FROM n",
+            &row, &err),
+        0);
+    sqlite3_bind_int(row, 1, MANY);
+    view_bind_blob(row, 2, value, len);
+    assert_int_equal(view_step_done(db, row, &err), 0);
+    sqlite3_finalize(row);
+}
+
+static void the_few_of_many_points_are_found_without_looking_at_all(void **state)
+{
+    const struct {
+        struct view_filter filter;
+        size_t count;
+    } cases[] = {{{.kind = "snapshot"}, 1},
+                 {{.kind = "backup", .limit = 10}, 10},
+                 {{.host = "beta"}, 1},
+                 {{.host = "beta", .kind = "backup"}, 1},
+                 {{.host = "none"}, 0},
+                 {{.repository = "r2", .kind = "backup"}, 1},
+                 {{.repository = "r1", .limit = 10}, 10},
+                 {{.name = "before"}, 1},
+                 {{.state = "incomplete"}, 1},
+                 {{.state = "complete", .limit = 10}, 10},
+                 {{.since_ms = MANY}, 1},
+                 {{.target = "null:7"}, 1},
+                 {{.verified = true, .looks = 100}, 0},
+                 {{.limit = 10}, 10}};
+    int ops = 0;
+
+    (void)state;
+    write_points();
+    sqlite3_progress_handler(reader->db, OPS, count_ops, &ops);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        json_t *page = NULL;
+        ops = 0;
+        assert_int_equal(view_points(reader, &cases[i].filter, &page, &err), 0);
+        assert_int_equal(json_array_size(json_object_get(page, "items")), cases[i].count);
+        if (ops * OPS >= MANY)
+            fail_msg("case %zu took %d steps", i, ops * OPS);
+        json_decref(page);
+    }
+}
+
+/* Page after page; how many there were. */
+static size_t pages_of(struct view_filter filter, size_t *out_items)
+{
+    char after[256] = "";
+    size_t pages = 0;
+
+    *out_items = 0;
+    do {
+        json_t *page = NULL;
+        filter.after = *after ? after : NULL;
+        assert_int_equal(view_points(reader, &filter, &page, &err), 0);
+        const char *next = json_string_value(json_object_get(page, "next"));
+        *out_items += json_array_size(json_object_get(page, "items"));
+        snprintf(after, sizeof after, "%s", next ? next : "");
+        pages++;
+        json_decref(page);
+    } while (*after);
+    return pages;
+}
+
+static void a_page_ends_after_so_many_looks_and_the_next_goes_on(void **state)
+{
+    size_t items;
+
+    (void)state;
+    write_points();
+    assert_int_equal(pages_of((struct view_filter){.looks = MANY / 10, .verified = true}, &items), 10);
+    assert_int_equal(items, 0);
+    assert_int_equal(pages_of((struct view_filter){.looks = MANY / 10, .gone = true, .limit = 1000}, &items),
+                     MANY / 1000);
+    assert_int_equal(items, MANY);
+    assert_int_equal(pages_of((struct view_filter){.verified = true}, &items), 1);
+}
+
 #define CASE(name) cmocka_unit_test_setup_teardown(name, begin, end)
 
 int main(void)
@@ -460,6 +561,8 @@ int main(void)
         CASE(jobs_are_found_by_host_target_and_time),
         CASE(the_few_of_many_jobs_are_found_without_looking_at_all),
         CASE(the_few_of_many_machines_are_found_without_looking_at_all),
+        CASE(the_few_of_many_points_are_found_without_looking_at_all),
+        CASE(a_page_ends_after_so_many_looks_and_the_next_goes_on),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
