@@ -18,8 +18,8 @@ struct view_filter {                                          /* what is NULL or
     int64_t since_ms;
     int limit;         /* 0: 100; at most 1000 */
     const char *after; /* cursor: the `next` of the page before */
-    int looks;         /* targets, points: so many are looked at for one page, which may so be short or empty and have a `next`; 0: no end */
-    bool open_only;    /* jobs that have not ended */
+    int looks; /* of what no index leads to so many are looked at for one page (jobs: 50,000), which may so be short or empty and have a `next`; 0: no end */
+    bool open_only; /* jobs that have not ended */
     /* Restore points: full ones; whose last check was good; of the newest chain of their target (in that repository); of targets that are no more; that stand on this one. */
     bool full, verified, latest, gone;
     const char *parent; /* id */

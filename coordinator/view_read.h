@@ -51,3 +51,9 @@ typedef int view_make_item(struct view_reader *reader, sqlite3_stmt *row, void *
 /* Up to `limit` items of the rows, fewer where select->looks ends it before: `next` then says where to go on. Column 0 of each is the cursor. Releases the select's text. */
 int view_list_page(struct view_reader *reader, struct view_select *select, int limit, view_make_item *make,
                    void *context, json_t **out, struct err *err);
+
+/* Jobs (view_jobs_select.c): the conditions, the order and the limit of a list, behind "… FROM jobs WHERE 1"; bottom: see the next, 0: none. */
+void view_select_jobs(struct view_select *select, const struct view_filter *filter, int64_t bottom);
+/* The id at which a page ends, whatever it has found until then; 0: it ends with the last that can be found. */
+int view_jobs_bottom(struct view_reader *reader, const struct view_filter *filter, int64_t *out, struct err *err);
+void view_select_prefix(struct view_select *select, const char *prefix); /* of a job's id */

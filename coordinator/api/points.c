@@ -142,7 +142,7 @@ static void add_place(json_t *point, const json_t *repository)
 static void find_place(struct api_request *request, json_t *point)
 {
     const char *repository = json_text(point, "repository");
-    struct view_filter filter = {.repository = repository, .near = json_text(point, "host"), .limit = 1000};
+    struct view_filter filter = {.near = json_text(point, "host"), .limit = 1000};
     json_t *page = NULL, *item;
     size_t index;
 

@@ -544,6 +544,42 @@ static void a_page_ends_after_so_many_looks_and_the_next_goes_on(void **state)
     assert_int_equal(pages_of((struct view_filter){.verified = true}, &items), 1);
 }
 
+/* Jobs of one host: their ids lie apart. */
+static void a_page_of_jobs_ends_after_so_many_ids(void **state)
+{
+    struct view_filter filter = {.host = "beta", .looks = 1};
+    json_t *page = NULL;
+    char next[32];
+    int ops = 0;
+
+    (void)state;
+    write_many();
+    assert_int_equal(view_db_run(db, "UPDATE jobs SET id = id + 99000 WHERE id > 9", &err), 0);
+    sqlite3_progress_handler(reader->db, OPS, count_ops, &ops);
+    assert_int_equal(view_jobs(reader, &filter, &page, &err), 0);
+    assert_int_equal(json_array_size(json_object_get(page, "items")), 0);
+    snprintf(next, sizeof next, "%s", json_string_value(json_object_get(page, "next")));
+    assert_string_equal(next, "69001"); /* MANY + 99000 + 1 - 50000 */
+    json_decref(page);
+    filter.after = next;
+    ops = 0;
+    assert_int_equal(view_jobs(reader, &filter, &page, &err), 0);
+    assert_int_equal(json_array_size(json_object_get(page, "items")), 0);
+    assert_in_range(ops * OPS, 0, MANY / 10); /* between 19001 and 69001 there is none */
+    snprintf(next, sizeof next, "%s", json_string_value(json_object_get(page, "next")));
+    assert_string_equal(next, "19001");
+    json_decref(page);
+    assert_int_equal(view_jobs(reader, &filter, &page, &err), 0);
+    assert_int_equal(json_array_size(json_object_get(page, "items")), 1);
+    assert_true(json_is_null(json_object_get(page, "next")));
+    json_decref(page);
+    filter.after = NULL;
+    filter.since_ms = 10000000; /* nothing is so young: the first page is the last */
+    assert_int_equal(view_jobs(reader, &filter, &page, &err), 0);
+    assert_true(json_is_null(json_object_get(page, "next")));
+    json_decref(page);
+}
+
 #define CASE(name) cmocka_unit_test_setup_teardown(name, begin, end)
 
 int main(void)
@@ -563,6 +599,7 @@ int main(void)
         CASE(the_few_of_many_machines_are_found_without_looking_at_all),
         CASE(the_few_of_many_points_are_found_without_looking_at_all),
         CASE(a_page_ends_after_so_many_looks_and_the_next_goes_on),
+        CASE(a_page_of_jobs_ends_after_so_many_ids),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
