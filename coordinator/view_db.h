@@ -9,7 +9,7 @@
 
 struct err;
 
-enum { VIEW_SCHEMA = 8 };
+enum { VIEW_SCHEMA = 9 };
 
 /* For the one writer: makes the schema; throws the file away if it is of another schema, boot, cluster, or was fed longer than 7 d ago. */
 int view_db_open_writer(const char *path, const char *cluster_id, sqlite3 **out, struct err *err);
