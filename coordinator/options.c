@@ -60,6 +60,11 @@ const struct option coordinator_option_rows[] = {
      .doc = "The same on one host."},
     {"limits.per_repository", OPTION_INT, AT(limits_per_repository), .fallback = "32", .min = 0, .max = 100000,
      .doc = "The same into one repository."},
+    {"limits.per_pool", OPTION_INT, AT(limits_per_pool), .fallback = "0", .min = 0, .max = 100000,
+     .doc = "The same with disks in one storage pool: a directory that a worker's pools names, else the disk's own."},
+    {"shared_pools", OPTION_STRINGS, AT(shared_pools), .optional = true,
+     .doc =
+         "Directories of disks that are the same storage on all hosts: for limits.per_pool each is one pool, not one on each host."},
     {"retention.every", OPTION_DURATION, AT(retention_every_ms), .fallback = "1h", .min = SECOND,
      .max = 7 * 24 * 60 * MINUTE,
      .doc = "How often retention looks at what policies made; also after each run that made something."},

@@ -26,7 +26,9 @@ struct coordinator_options {
     int64_t jobs_in_flight;
     int64_t linger_us;
     int64_t http_threads;
-    int64_t limits_jobs, limits_per_host, limits_per_repository; /* of jobs that policies start; 0: no limit */
+    int64_t limits_jobs, limits_per_host, limits_per_repository,
+        limits_per_pool; /* of jobs that policies start; 0: no limit */
+    struct option_strings shared_pools;
     int64_t retention_every_ms;
     struct facts notify_webhooks; /* name → URL */
     char *notify_secret_file;

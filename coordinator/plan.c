@@ -1,39 +1,16 @@
-#include "coordinator/plan.h"
+#include "coordinator/plan_internal.h"
 
+#include "base/cleanup.h"
 #include "base/err.h"
+#include "coordinator/pools.h"
 #include "coordinator/schedule.h"
 #include "model/inventory.h"
 #include "model/job.h"
 #include "model/ledger_entry.h"
-#include "model/restore_point.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <uthash.h>
-
-struct found_point {
-    char *id, *repository, *host;
-    int64_t created_ms;
-};
-
-struct found { /* a target that the policy selects */
-    UT_hash_handle hh;
-    char *name, *host;
-    bool running;
-    bool doubled; /* defined on two hosts, and neither runs */
-    struct found_point *points;
-    size_t point_count;
-    struct strings copies; /* "point repository" of each copy that there is */
-    char target[TARGET_TEXT];
-};
-
-struct plan {
-    const struct policy *policy;
-    const struct world *world;
-    struct policy_matcher *matcher;
-    struct found *targets;
-};
 
 int plan_new(const struct policy *policy, const struct world *world, struct plan **out, struct err *err)
 {
@@ -58,6 +35,7 @@ static void found_free(struct found *found)
     }
     free(found->points);
     strings_clear(&found->copies);
+    strings_clear(&found->pools);
     free(found->name);
     free(found->host);
     free(found);
@@ -79,7 +57,7 @@ void plan_free(struct plan *plan)
 
 /* ---- targets ---- */
 
-static struct found *find(const struct plan *plan, const char *target)
+struct found *plan_find(const struct plan *plan, const char *target)
 {
     struct found *found;
 
@@ -87,8 +65,28 @@ static struct found *find(const struct plan *plan, const char *target)
     return found;
 }
 
+/* Where its disks lie, if a limit of the policy or of the fleet asks. What does not lie in one of so many counts for none. */
+static int note_pools(const struct plan *plan, struct found *found, const struct inventory_target *target,
+                      struct err *err)
+{
+    char name[POOL_NAME];
+
+    strings_clear(&found->pools);
+    if (!plan->policy->limits.per_pool && !world_limits_pools(plan->world))
+        return 0;
+    for (size_t i = 0; i < target->disks.count && found->pools.count < RUN_POOLS; i++) {
+        const struct inventory_disk *disk = list_at(&target->disks, struct inventory_disk, i);
+        if (disk->device && strcmp(disk->device, "disk") == 0 &&
+            world_pool(plan->world, target->host, disk->source, name) && !strings_have(&found->pools, name) &&
+            strings_add(&found->pools, name, err) < 0)
+            return -1;
+    }
+    return 0;
+}
+
 /* The same target on a second host: the one that runs; if both are off, a person must say. */
-static int meet_again(struct found *found, const struct inventory_target *target, bool running, struct err *err)
+static int meet_again(const struct plan *plan, struct found *found, const struct inventory_target *target, bool running,
+                      struct err *err)
 {
     if (found->running == running) {
         found->doubled = true;
@@ -98,7 +96,7 @@ static int meet_again(struct found *found, const struct inventory_target *target
     if (!running)
         return 0;
     found->running = true;
-    return string_set(&found->host, target->host, err);
+    return note_pools(plan, found, target, err) < 0 ? -1 : string_set(&found->host, target->host, err);
 }
 
 int plan_add_target(struct plan *plan, const struct inventory_target *target, struct err *err)
@@ -109,12 +107,12 @@ int plan_add_target(struct plan *plan, const struct inventory_target *target, st
 
     if (!policy_selects(plan->matcher, &asked))
         return 0;
-    struct found *found = find(plan, target_format(&target->target, text));
+    struct found *found = plan_find(plan, target_format(&target->target, text));
     if (found)
-        return meet_again(found, target, running, err);
+        return meet_again(plan, found, target, running, err);
     found = calloc(1, sizeof *found);
     if (!found || string_set(&found->name, target->target.name, err) < 0 ||
-        string_set(&found->host, target->host, err) < 0) {
+        string_set(&found->host, target->host, err) < 0 || note_pools(plan, found, target, err) < 0) {
         if (found)
             found_free(found);
         return err_memory(err, "plan");
@@ -130,97 +128,9 @@ size_t plan_size(const struct plan *plan)
     return HASH_COUNT(plan->targets);
 }
 
-/* ---- what is to be verified, or copied ---- */
-
-bool plan_wants_points(const struct policy *policy)
-{
-    return policy->operation == POLICY_BACKUP_VERIFY || policy->operation == POLICY_BACKUP_COPY;
-}
-
-static bool proven(const struct restore_point *point, int depth)
-{
-    for (size_t i = 0; i < point->verified.count; i++) {
-        const struct point_verification *one = list_at(&point->verified, struct point_verification, i);
-        if (one->ok && one->depth >= depth)
-            return true;
-    }
-    return false;
-}
-
-/* The newest `most` stay, newest first. */
-static void place_point(struct found *found, struct found_point *point, size_t most)
-{
-    size_t at = 0;
-
-    while (at < found->point_count && found->points[at].created_ms > point->created_ms)
-        at++;
-    if (found->point_count == most) {
-        struct found_point *last = &found->points[most - 1];
-        struct found_point *out = at == most ? point : last;
-        free(out->id);
-        free(out->repository);
-        free(out->host);
-        if (at == most)
-            return;
-        found->point_count--;
-    }
-    memmove(&found->points[at + 1], &found->points[at], (found->point_count - at) * sizeof *point);
-    found->points[at] = *point;
-    found->point_count++;
-}
-
-static char *copy_key(char out[96], const char *point, const char *repository)
-{
-    snprintf(out, 96, "%.40s %.40s", point, repository ? repository : "");
-    return out;
-}
-
-/* Whether it may be one of those that the policy is about. */
-static bool concerns(const struct plan *plan, const struct restore_point *point)
-{
-    const struct policy_verify *verify = plan->policy->verify;
-    size_t last = point->verified.count;
-
-    if (plan->policy->operation == POLICY_BACKUP_VERIFY)
-        return !proven(point, verify ? verify->depth : VERIFY_CHECKSUM);
-    return !point->copied_point && !(last && !list_at(&point->verified, struct point_verification, last - 1)->ok);
-}
-
-static int note_point(struct found *found, const struct restore_point *point, size_t most, struct err *err)
-{
-    struct found_point its = {.created_ms = point->created_at_ms};
-
-    if (!found->points && !(found->points = calloc(most + 1, sizeof *found->points)))
-        return err_memory(err, "plan");
-    if (string_set(&its.id, point->id, err) < 0 || string_set(&its.repository, point->repository, err) < 0 ||
-        string_set(&its.host, point->host, err) < 0) {
-        free(its.id);
-        free(its.repository);
-        return -1;
-    }
-    place_point(found, &its, most);
-    return 0;
-}
-
-int plan_add_point(struct plan *plan, const struct restore_point *point, struct err *err)
-{
-    const struct policy_verify *verify = plan->policy->verify;
-    char text[TARGET_TEXT], key[96];
-
-    if (!plan_wants_points(plan->policy) || point->state != POINT_COMPLETE || strcmp(point->kind, "backup") != 0)
-        return 0;
-    struct found *found = find(plan, target_format(&point->target, text));
-    if (!found)
-        return 0;
-    if (plan->policy->operation == POLICY_BACKUP_COPY && point->copied_point &&
-        strings_add(&found->copies, copy_key(key, point->copied_point, point->repository), err) < 0)
-        return -1;
-    return concerns(plan, point) ? note_point(found, point, verify ? (size_t)verify->newest : 1, err) : 0;
-}
-
 /* ---- members ---- */
 
-static struct run_member *add_member(struct list *members, const struct found *found, int64_t due_ms, struct err *err)
+struct run_member *plan_add_member(struct list *members, const struct found *found, int64_t due_ms, struct err *err)
 {
     struct run_member *member = list_add(members, &run_member_record, err);
 
@@ -231,7 +141,7 @@ static struct run_member *add_member(struct list *members, const struct found *f
     return member;
 }
 
-static int refuse(struct run_member *member, const char *why, struct err *err)
+int plan_refuse(struct run_member *member, const char *why, struct err *err)
 {
     char text[PLAN_WHY + 16];
 
@@ -242,58 +152,24 @@ static int refuse(struct run_member *member, const char *why, struct err *err)
 static int member_of_target(const struct plan *plan, struct list *members, const struct found *found, int64_t due_ms,
                             struct err *err)
 {
-    struct run_member *member = add_member(members, found, due_ms, err);
+    struct run_member *member = plan_add_member(members, found, due_ms, err);
     char why[PLAN_WHY];
     const struct world_place *place = NULL;
 
     if (!member)
         return -1;
+    for (size_t i = 0; i < found->pools.count; i++)
+        if (strings_add(&member->pools, found->pools.items[i], err) < 0)
+            return -1;
     if (found->doubled)
-        return refuse(member, "it is defined on two hosts, and runs on neither", err);
+        return plan_refuse(member, "it is defined on two hosts, and runs on neither", err);
     if (plan->policy->operation != POLICY_BACKUP_CREATE)
         return 0;
     place = world_repository(plan->world, plan->policy->repository, found->target, found->host, why);
-    return place ? string_set(&member->repository, place->id, err) : refuse(member, why, err);
+    return place ? string_set(&member->repository, place->id, err) : plan_refuse(member, why, err);
 }
 
-/* Where the job about that point runs; of one that is to be copied: where it goes. NULL: nowhere, and why. */
-static const struct world_place *place_of(const struct plan *plan, const struct found *found,
-                                          const struct found_point *its, char why[PLAN_WHY])
-{
-    const struct restore_point point = {.repository = its->repository, .host = its->host};
-
-    return plan->policy->operation == POLICY_BACKUP_COPY
-               ? world_place_of_copy(plan->world, &point, plan->policy->repository, found->host, why)
-               : world_place_of_point(plan->world, &point, found->host, why);
-}
-
-/* It is in that repository, or a copy of it is. */
-static bool is_there(const struct plan *plan, const struct found *found, const struct found_point *its,
-                     const struct world_place *to)
-{
-    char key[96];
-
-    return plan->policy->operation == POLICY_BACKUP_COPY && to &&
-           (strcmp(its->repository, to->id) == 0 || strings_have(&found->copies, copy_key(key, its->id, to->id)));
-}
-
-static int members_of_points(const struct plan *plan, struct list *members, const struct found *found, int64_t due_ms,
-                             struct err *err)
-{
-    for (size_t i = 0; i < found->point_count; i++) {
-        const struct found_point *its = &found->points[i];
-        char why[PLAN_WHY];
-        const struct world_place *place = place_of(plan, found, its, why);
-        if (is_there(plan, found, its, place))
-            continue;
-        struct run_member *member = add_member(members, found, due_ms, err);
-        if (!member || string_set(&member->point, its->id, err) < 0 ||
-            string_set(&member->repository, its->repository, err) < 0 ||
-            (place ? string_set(&member->host, place->host, err) : refuse(member, why, err)) < 0)
-            return -1;
-    }
-    return 0;
-}
+/* ---- the run ---- */
 
 static int compare_members(const void *a, const void *b)
 {
@@ -314,7 +190,7 @@ static int kind_of(const struct policy *policy, const struct policy_schedule *sc
 }
 
 static int fill_run(const struct ledger_policy *policy, const struct policy_schedule *schedule, int64_t slot_ms,
-                    int64_t now_ms, size_t members, struct run *out, struct err *err)
+                    int64_t now_ms, struct run *out, struct err *err)
 {
     record_defaults(&run_record, out);
     if (string_set(&out->policy, policy->policy.name, err) < 0 ||
@@ -325,8 +201,6 @@ static int fill_run(const struct ledger_policy *policy, const struct policy_sche
     out->slot_ms = slot_ms;
     out->kind = kind_of(&policy->policy, schedule);
     out->planned_at_ms = now_ms;
-    out->members = (int64_t)members;
-    out->parts = (int64_t)(members + RUN_PART_MEMBERS - 1) / RUN_PART_MEMBERS;
     out->priority = policy->policy.priority;
     if (schedule && schedule->window_ms) {
         out->window_end_at_ms = slot_ms + schedule->window_ms;
@@ -335,30 +209,35 @@ static int fill_run(const struct ledger_policy *policy, const struct policy_sche
     return 0;
 }
 
+static int add_members(const struct plan *plan, const struct policy_schedule *schedule, int64_t slot_ms,
+                       struct list *members, struct err *err)
+{
+    for (const struct found *found = plan->targets; found; found = found->hh.next) {
+        int64_t due = slot_ms + schedule_spread(plan->policy->name, found->target, schedule ? schedule->spread_ms : 0);
+        if ((plan_wants_points(plan->policy) ? plan_members_of_points(plan, members, found, due, err)
+                                             : member_of_target(plan, members, found, due, err)) < 0)
+            return -1;
+    }
+    if (members->count)
+        qsort(members->items, members->count, sizeof(struct run_member), compare_members);
+    return 0;
+}
+
 int plan_run(struct plan *plan, const struct ledger_policy *policy, const struct policy_schedule *schedule,
              int64_t slot_ms, int64_t now_ms, struct run *out_run, struct list *out_members, struct err *err)
 {
-    struct run_members members = {0};
-    struct run run = {0};
-    struct found *found, *next;
-    int result = 0;
+    CLEANUP(run_members_clear) struct run_members members = {0};
+    CLEANUP(run_clear) struct run run = {0};
 
-    HASH_ITER (hh, plan->targets, found, next) {
-        int64_t due = slot_ms + schedule_spread(plan->policy->name, found->target, schedule ? schedule->spread_ms : 0);
-        if (result == 0)
-            result = plan_wants_points(plan->policy) ? members_of_points(plan, &members.members, found, due, err)
-                                                     : member_of_target(plan, &members.members, found, due, err);
-    }
-    if (result == 0)
-        result = fill_run(policy, schedule, slot_ms, now_ms, members.members.count, &run, err);
-    if (result < 0) {
-        run_members_clear(&members);
-        run_clear(&run);
+    if (fill_run(policy, schedule, slot_ms, now_ms, &run, err) < 0 ||
+        (policy_samples(plan->policy) && plan_draw_sample(plan, &run, err) < 0) ||
+        add_members(plan, schedule, slot_ms, &members.members, err) < 0)
         return -1;
-    }
-    if (members.members.count)
-        qsort(members.members.items, members.members.count, sizeof(struct run_member), compare_members);
+    run.members = (int64_t)members.members.count;
+    run.parts = (run.members + RUN_PART_MEMBERS - 1) / RUN_PART_MEMBERS;
     *out_run = run;
     *out_members = members.members;
+    run = (struct run){0};
+    members = (struct run_members){0};
     return 0;
 }

@@ -6,6 +6,7 @@
 #include "coordinator/plan.h"
 #include "coordinator/planner.h"
 #include "coordinator/policy.h"
+#include "coordinator/pools.h"
 #include "coordinator/view.h"
 #include "coordinator/world.h"
 #include "model/job_state.h"
@@ -47,7 +48,8 @@ static void seat_member(struct active *active, size_t index)
                                                                                  : MEMBER_PENDING,
                                              .due_at_ms = member->due_at_ms,
                                              .host = member->host,
-                                             .repository = member->repository};
+                                             .repository = member->repository,
+                                             .pools = &member->pools};
 }
 
 static int adopt(void *context, const char *id, const struct ledger_entry *head, struct err *err)
@@ -114,7 +116,7 @@ static int follow_target(struct planner *planner, struct active *active, size_t 
     if (!*host || strcmp(host, member->host) == 0 ||
         (member->repository && !world_repository(planner->world, member->repository, member->target, host, why)))
         return 0;
-    if (string_set(&member->host, host, err) < 0)
+    if (pools_move(&member->pools, member->host, host, err) < 0 || string_set(&member->host, host, err) < 0)
         return -1;
     member->retarget++;
     log_info(active->job_ids[index], "%s moved to %s: planned again", member->name ? member->name : member->target,
@@ -412,7 +414,7 @@ static int load_now(struct planner *planner, struct run_load **out, struct err *
     for (const struct active *active = planner->runs; active; active = active->hh.next)
         for (size_t i = 0; i < active->members.count; i++)
             if (active->seats[i].state == MEMBER_OPEN)
-                run_load_add(load, active->run.policy, active->seats[i].host, active->seats[i].repository);
+                run_load_add(load, active->run.policy, &active->seats[i]);
     if (planner->breakers)
         breakers_limit(planner->breakers, clock_real_ms(), load);
     *out = load;

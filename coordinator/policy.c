@@ -63,6 +63,25 @@ static int check_select(struct check *check)
     return out ? check_labels(check, out->labels, "select.exclude") : 0;
 }
 
+static int check_verify(struct check *check)
+{
+    const struct policy_verify *verify = check->policy->verify;
+
+    if (!verify)
+        return 0;
+    if (check->policy->operation != POLICY_BACKUP_VERIFY)
+        return at(check, "is for operation backup.verify only", "verify");
+    if (verify->newest < 1 || verify->newest > 100)
+        return at(check, "must be within 1 to 100", "verify.newest");
+    if (verify->sample_percent > 100)
+        return at(check, "must be within 1 to 100", "verify.sample_percent");
+    if (verify->sample && verify->sample_percent)
+        return at(check, "is said twice: give sample or sample_percent", "verify.sample_percent");
+    if (policy_samples(check->policy) && verify->newest != 1)
+        return at(check, "a sample is of all points: give newest or a sample", "verify.newest");
+    return 0;
+}
+
 static int check_operation(struct check *check)
 {
     const struct policy *policy = check->policy;
@@ -71,19 +90,15 @@ static int check_operation(struct check *check)
         return at(check, "is for operation backup.create only", "backup");
     if (policy->snapshot && policy->operation != POLICY_SNAPSHOT_CREATE)
         return at(check, "is for operation snapshot.create only", "snapshot");
-    if (policy->verify && policy->operation != POLICY_BACKUP_VERIFY)
-        return at(check, "is for operation backup.verify only", "verify");
     if (policy->repository && policy->operation == POLICY_SNAPSHOT_CREATE)
         return at(check, "a snapshot stays where its machine is", "repository");
     if (policy->repository && !name_valid_plain(policy->repository))
         return at(check, "is no name of a repository", "repository");
     if (!policy->repository && policy->operation == POLICY_BACKUP_COPY)
         return at(check, "is missing: where the copies go", "repository");
-    if (policy->verify && (policy->verify->newest < 1 || policy->verify->newest > 100))
-        return at(check, "must be within 1 to 100", "verify.newest");
     if (policy->backup && policy->backup->kind == BACKUP_DIFFERENTIAL && policy->backup->max_chain < 2)
         return at(check, "a differential needs a chain of 2", "backup.max_chain");
-    return 0;
+    return check_verify(check);
 }
 
 static int check_schedule(struct check *check, size_t index)
@@ -128,6 +143,8 @@ static int check_retention(struct check *check)
         return at(check, "keeps nothing: say last, hourly, daily, weekly, monthly, yearly or keep_within", "retention");
     if (retention->verified_only && check->policy->operation == POLICY_SNAPSHOT_CREATE)
         return at(check, "snapshots are not verified", "retention.verified_only");
+    if (retention->merge && check->policy->operation == POLICY_SNAPSHOT_CREATE)
+        return at(check, "a snapshot goes without others: there is nothing to merge", "retention.merge");
     return 0;
 }
 
@@ -143,6 +160,7 @@ struct retention_rules policy_rules(const struct policy_retention *retention)
         .keep_within_ms = retention->keep_within_ms,
         .min_verified = retention->min_verified,
         .verified_only = retention->verified_only,
+        .merge = retention->merge,
     };
 }
 
@@ -177,6 +195,11 @@ int policy_check(const struct policy *policy, char *out_path, struct err *err)
     if (policy->priority < 0 || policy->priority > 9)
         return at(&check, "must be within 0 to 9", "priority");
     return check_retention(&check) < 0 ? -1 : check_notification(&check);
+}
+
+bool policy_samples(const struct policy *policy)
+{
+    return policy->verify && (policy->verify->sample || policy->verify->sample_percent);
 }
 
 /* ---- files ---- */

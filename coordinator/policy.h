@@ -20,6 +20,7 @@ int policies_read(const char *file, const char *text, size_t len, struct policy_
 void policy_texts_clear(struct policy_texts *texts);
 /* What the table cannot say. *out_path (200 bytes): where, as in "schedules[0].cron". */
 int policy_check(const struct policy *policy, char *out_path, struct err *err);
+bool policy_samples(const struct policy *policy); /* it verifies a sample, not the newest */
 struct retention_rules policy_rules(const struct policy_retention *retention);
 /* The schema for editors: docs/policy.schema.json. */
 void policy_schema(struct text *out);

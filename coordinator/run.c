@@ -9,7 +9,7 @@
 
 /* ---- load ---- */
 
-enum { LOAD_NAME = 256 };
+enum { LOAD_NAME = 320 };
 
 struct load_count {
     UT_hash_handle hh;
@@ -45,21 +45,28 @@ void run_load_free(struct run_load *load)
     free(load);
 }
 
-/* What a job counts for. False: not for this limit. */
-static bool load_name(enum run_limit limit, const char *policy, const char *host, const char *repository,
+/* The nth thing that such a job counts for: of pools it may have several. False: there is no such one. */
+static bool load_name(enum run_limit limit, const char *policy, const struct run_seat *seat, size_t nth,
                       char out[LOAD_NAME])
 {
+    const char *repository = seat->repository ? seat->repository : "";
+    bool pools = limit == LIMIT_PER_POOL || limit == LIMIT_POLICY_PER_POOL;
+
+    if (nth >= (pools ? seat->pools ? seat->pools->count : 0 : 1))
+        return false;
     switch (limit) {
     case LIMIT_JOBS: snprintf(out, LOAD_NAME, "fleet"); return true;
     case LIMIT_POLICY_JOBS: snprintf(out, LOAD_NAME, "policy/%s", policy); return true;
-    case LIMIT_PER_HOST: snprintf(out, LOAD_NAME, "host/%s", host); return true;
-    case LIMIT_POLICY_PER_HOST: snprintf(out, LOAD_NAME, "policy/%s/host/%s", policy, host); return true;
-    case LIMIT_PER_REPOSITORY:
-        snprintf(out, LOAD_NAME, "repository/%s", repository ? repository : "");
-        return repository != NULL;
+    case LIMIT_PER_HOST: snprintf(out, LOAD_NAME, "host/%s", seat->host); return true;
+    case LIMIT_POLICY_PER_HOST: snprintf(out, LOAD_NAME, "policy/%s/host/%s", policy, seat->host); return true;
+    case LIMIT_PER_REPOSITORY: snprintf(out, LOAD_NAME, "repository/%s", repository); return *repository;
     case LIMIT_POLICY_PER_REPOSITORY:
-        snprintf(out, LOAD_NAME, "policy/%s/repository/%s", policy, repository ? repository : "");
-        return repository != NULL;
+        snprintf(out, LOAD_NAME, "policy/%s/repository/%s", policy, repository);
+        return *repository;
+    case LIMIT_PER_POOL: snprintf(out, LOAD_NAME, "pool/%s", seat->pools->items[nth]); return true;
+    case LIMIT_POLICY_PER_POOL:
+        snprintf(out, LOAD_NAME, "policy/%s/pool/%s", policy, seat->pools->items[nth]);
+        return true;
     case LIMIT_NONE:
     case LIMIT_COUNT: break;
     }
@@ -75,6 +82,8 @@ static int64_t most_of(const struct run_limits *limits, enum run_limit limit)
     case LIMIT_POLICY_PER_HOST: return limits->policy_per_host;
     case LIMIT_PER_REPOSITORY: return limits->per_repository;
     case LIMIT_POLICY_PER_REPOSITORY: return limits->policy_per_repository;
+    case LIMIT_PER_POOL: return limits->per_pool;
+    case LIMIT_POLICY_PER_POOL: return limits->policy_per_pool;
     case LIMIT_NONE:
     case LIMIT_COUNT: break;
     }
@@ -113,8 +122,9 @@ static struct load_count *count_of(struct run_load *load, const char *name)
 
 void run_load_break(struct run_load *load, enum run_limit limit, const char *name, int64_t most)
 {
+    const struct run_seat seat = {.host = name, .repository = name};
     char full[LOAD_NAME];
-    struct load_count *count = load_name(limit, "", name, name, full) ? count_of(load, full) : NULL;
+    struct load_count *count = load_name(limit, "", &seat, 0, full) ? count_of(load, full) : NULL;
 
     if (!count)
         return;
@@ -138,26 +148,36 @@ void run_load_remember(struct run_load *load)
     load->remembers = true;
 }
 
-void run_load_add(struct run_load *load, const char *policy, const char *host, const char *repository)
+void run_load_add(struct run_load *load, const char *policy, const struct run_seat *seat)
 {
     char name[LOAD_NAME];
 
     for (enum run_limit limit = LIMIT_JOBS; limit < LIMIT_COUNT; limit++)
-        if (load_name(limit, policy, host, repository, name))
+        for (size_t nth = 0; load_name(limit, policy, seat, nth, name); nth++)
             raise_load(load, name, policy);
 }
 
 size_t run_load_holders(const struct run_load *load, enum run_limit limit, const char *policy,
                         const struct run_seat *seat, const char *out[RUN_HOLDERS])
 {
+    struct load_count all = {0};
     char name[LOAD_NAME];
-    const struct load_count *count = load_name(limit, policy, seat->host, seat->repository, name)
-                                         ? find_count(load, name)
-                                         : NULL;
 
-    for (size_t i = 0; count && i < count->holder_count; i++)
-        out[i] = count->holders[i];
-    return count ? count->holder_count : 0;
+    for (size_t nth = 0; load_name(limit, policy, seat, nth, name); nth++) {
+        const struct load_count *count = find_count(load, name);
+        for (size_t i = 0; count && i < count->holder_count; i++)
+            note_holder(&all, count->holders[i]);
+    }
+    memcpy(out, all.holders, sizeof all.holders);
+    return all.holder_count;
+}
+
+/* Which kind of limit leaves no room for that one thing that a job counts for. */
+static enum run_limit full_at(const struct load_count *count, enum run_limit limit, int64_t most, bool breaks)
+{
+    if (count && most && count->jobs >= most)
+        return limit;
+    return count && breaks && count->broken && count->jobs >= count->most ? LIMIT_BROKEN : LIMIT_NONE;
 }
 
 /* Takes the room that a job needs, or says which limit leaves none. */
@@ -169,16 +189,24 @@ static enum run_limit take_room(struct run_load *load, const struct run_limits *
     for (enum run_limit limit = LIMIT_JOBS; limit < LIMIT_COUNT; limit++) {
         int64_t most = most_of(limits, limit);
         bool breaks = (limit == LIMIT_PER_HOST || limit == LIMIT_PER_REPOSITORY) && run_is_of_policy(run);
-        if ((!most && !breaks) || !load_name(limit, run->policy, seat->host, seat->repository, name))
-            continue;
-        const struct load_count *count = find_count(load, name);
-        if (count && most && count->jobs >= most)
-            return limit;
-        if (count && breaks && count->broken && count->jobs >= count->most)
-            return LIMIT_BROKEN;
+        for (size_t nth = 0; (most || breaks) && load_name(limit, run->policy, seat, nth, name); nth++) {
+            enum run_limit full = full_at(find_count(load, name), limit, most, breaks);
+            if (full != LIMIT_NONE)
+                return full;
+        }
     }
-    run_load_add(load, run->policy, seat->host, seat->repository);
+    run_load_add(load, run->policy, seat);
     return LIMIT_NONE;
+}
+
+/* Where the limit is one of a single place. */
+static const char *place_of(enum run_limit limit, const struct run_seat *seat)
+{
+    if (limit == LIMIT_PER_HOST || limit == LIMIT_POLICY_PER_HOST)
+        return seat->host;
+    if (limit == LIMIT_PER_POOL || limit == LIMIT_POLICY_PER_POOL)
+        return seat->pools && seat->pools->count == 1 ? seat->pools->items[0] : NULL;
+    return NULL;
 }
 
 void run_limit_text(enum run_limit limit, const struct run_limits *limits, const char *policy,
@@ -191,12 +219,15 @@ void run_limit_text(enum run_limit limit, const struct run_limits *limits, const
         [LIMIT_POLICY_PER_HOST] = "per_host",
         [LIMIT_PER_REPOSITORY] = "per_repository",
         [LIMIT_POLICY_PER_REPOSITORY] = "per_repository",
+        [LIMIT_PER_POOL] = "per_pool",
+        [LIMIT_POLICY_PER_POOL] = "per_pool",
     };
-    bool own = limit == LIMIT_POLICY_JOBS || limit == LIMIT_POLICY_PER_HOST || limit == LIMIT_POLICY_PER_REPOSITORY;
-    bool host = limit == LIMIT_PER_HOST || limit == LIMIT_POLICY_PER_HOST;
+    bool own = limit == LIMIT_POLICY_JOBS || limit == LIMIT_POLICY_PER_HOST || limit == LIMIT_POLICY_PER_REPOSITORY ||
+               limit == LIMIT_POLICY_PER_POOL;
+    const char *place = place_of(limit, seat);
 
     snprintf(out, size, "limits.%s %lld%s%s%s%s", names[limit] ? names[limit] : "", (long long)most_of(limits, limit),
-             own ? " of policy " : "", own ? policy : "", host ? " on " : "", host ? seat->host : "");
+             own ? " of policy " : "", own ? policy : "", place ? " on " : "", place ? place : "");
 }
 
 /* ---- what became of the jobs ---- */

@@ -35,6 +35,8 @@ enum run_limit { /* which of run_limits */
                  LIMIT_POLICY_PER_HOST,
                  LIMIT_PER_REPOSITORY,
                  LIMIT_POLICY_PER_REPOSITORY,
+                 LIMIT_PER_POOL,
+                 LIMIT_POLICY_PER_POOL,
                  LIMIT_COUNT,
                  LIMIT_BROKEN = LIMIT_COUNT, /* none of them: a circuit breaker is not closed */
 };
@@ -43,6 +45,7 @@ struct run_seat { /* a member as the decision sees it; the strings are the calle
     enum member_state state;
     int64_t due_at_ms;
     const char *host, *repository; /* repository NULL: none */
+    const struct strings *pools;   /* as run_member has them; NULL: none */
     bool host_ready;               /* alive enough to be given work, and not draining */
     bool target_busy;              /* an earlier job of this policy is open on its target */
     bool waits_for_earlier;        /* an earlier member of this run has the same target, and has not ended */
@@ -69,7 +72,7 @@ struct run_counts {
 struct run_load;
 int run_load_new(struct run_load **out, struct err *err);
 void run_load_free(struct run_load *load);
-void run_load_add(struct run_load *load, const char *policy, const char *host, const char *repository);
+void run_load_add(struct run_load *load, const char *policy, const struct run_seat *seat);
 /* From now on it knows whose the jobs are; their policies' names are lent to it for as long as it is. */
 void run_load_remember(struct run_load *load);
 /* Jobs of policies: there are to be no more than `most` at that host or repository, whatever the limits say (breaker.h). */
@@ -79,9 +82,9 @@ enum { RUN_HOLDERS = 4 };
 size_t run_load_holders(const struct run_load *load, enum run_limit limit, const char *policy,
                         const struct run_seat *seat, const char *out[RUN_HOLDERS]);
 
-struct run_limits {                                              /* 0: no limit */
-    int64_t jobs, per_host, per_repository;                      /* of all policies together */
-    int64_t policy_jobs, policy_per_host, policy_per_repository; /* of this one */
+struct run_limits {                                                               /* 0: no limit */
+    int64_t jobs, per_host, per_repository, per_pool;                             /* of all policies together */
+    int64_t policy_jobs, policy_per_host, policy_per_repository, policy_per_pool; /* of this one */
 };
 /* "limits.per_host 4 on alpha", as people find it in the configuration or in the policy. */
 void run_limit_text(enum run_limit limit, const struct run_limits *limits, const char *policy,

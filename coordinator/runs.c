@@ -375,10 +375,12 @@ void run_limits_of(const struct coordinator_options *options, const struct run *
     *out = (struct run_limits){.jobs = options->limits_jobs,
                                .per_host = options->limits_per_host,
                                .per_repository = options->limits_per_repository,
+                               .per_pool = options->limits_per_pool,
                                .policy_jobs = run->at_once};
     if (policy) {
         out->policy_jobs = policy->limits.jobs;
         out->policy_per_host = policy->limits.per_host;
         out->policy_per_repository = policy->limits.per_repository;
+        out->policy_per_pool = policy->limits.per_pool;
     }
 }

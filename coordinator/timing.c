@@ -113,7 +113,7 @@ static int load_now(const struct course *course, struct run_load **out, struct e
     for (const struct lane *lane = course->lanes; lane < course->lanes + course->count; lane++)
         for (size_t i = 0; lane->planned && !lane->over && i < lane->count; i++)
             if (lane->seats[i].state == MEMBER_OPEN)
-                run_load_add(*out, lane->timed->run->policy, lane->seats[i].host, lane->seats[i].repository);
+                run_load_add(*out, lane->timed->run->policy, &lane->seats[i]);
     return 0;
 }
 
@@ -128,6 +128,7 @@ static void plan_lane(const struct course *course, struct lane *lane)
                                            .due_at_ms = member->due_at_ms,
                                            .host = member->host,
                                            .repository = member->repository,
+                                           .pools = &member->pools,
                                            .host_ready = true};
     }
 }

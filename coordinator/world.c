@@ -3,6 +3,7 @@
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "coordinator/internal.h"
+#include "coordinator/pools.h"
 #include "coordinator/view_plan.h"
 #include "model/inventory.h"
 #include "model/restore_point.h"
@@ -40,12 +41,20 @@ struct world {
     struct host *hosts;
     struct spot *spots;
     struct fallback *fallbacks;
+    struct pools *pools;
+    bool limits_pools;
 };
 
 int world_new(struct world **out, struct err *err)
 {
-    *out = calloc(1, sizeof **out);
-    return *out ? 0 : err_memory(err, "world");
+    CLEANUP(world_freep) struct world *world = calloc(1, sizeof *world);
+
+    if (!world)
+        return err_memory(err, "world");
+    if (pools_new(&world->pools, err) < 0)
+        return -1;
+    *out = TAKE_PTR(world);
+    return 0;
 }
 
 static void place_free(struct world_place *place)
@@ -82,6 +91,7 @@ void world_free(struct world *world)
         free(fallback->repository);
         free(fallback);
     }
+    pools_free(world->pools);
     free(world);
 }
 
@@ -181,6 +191,26 @@ int world_add_default(struct world *world, const char *target, const char *repos
     memcpy(fallback->target, target, len);
     HASH_ADD_STR(world->fallbacks, target, fallback);
     return 0;
+}
+
+int world_add_pool(struct world *world, const char *host, const char *path, struct err *err)
+{
+    return pools_add(world->pools, host, path, err);
+}
+
+void world_limit_pools(struct world *world)
+{
+    world->limits_pools = true;
+}
+
+bool world_limits_pools(const struct world *world)
+{
+    return world->limits_pools;
+}
+
+bool world_pool(const struct world *world, const char *host, const char *source, char out[POOL_NAME])
+{
+    return pools_find(world->pools, host, source, out);
 }
 
 static const char *default_of(const struct world *world, const char *target)
@@ -293,6 +323,18 @@ static int note_host(void *context, const struct inventory_host *host, bool aliv
             world_add_place(reading->world, host->host, space->id, space->name, space->path, err) < 0)
             return -1;
     }
+    for (size_t i = 0; i < host->pools.count; i++)
+        if (pools_add(reading->world->pools, host->host, list_at(&host->pools, struct inventory_space, i)->path, err) < 0)
+            return -1;
+    return 0;
+}
+
+static int note_shared_pools(struct world *world, const struct coordinator_options *options, struct err *err)
+{
+    world->limits_pools = options->limits_per_pool > 0;
+    for (size_t i = 0; i < options->shared_pools.count; i++)
+        if (pools_add(world->pools, "", options->shared_pools.items[i], err) < 0)
+            return -1;
     return 0;
 }
 
@@ -310,7 +352,8 @@ int world_read(struct coordinator *coordinator, struct view_reader *reader, stru
     if (world_new(&world, err) < 0)
         return -1;
     struct reading reading = {world, coordinator};
-    if (view_each_host(reader, note_host, &reading, err) < 0 ||
+    if (note_shared_pools(world, &coordinator->options, err) < 0 ||
+        view_each_host(reader, note_host, &reading, err) < 0 ||
         coordinator_each(coordinator, LEDGER_DEFAULT, note_default, world, err) < 0)
         return -1;
     *out = TAKE_PTR(world);

@@ -37,6 +37,10 @@ const struct world_place *world_place_of_point(const struct world *world, const 
 const struct world_place *world_place_of_copy(const struct world *world, const struct restore_point *point,
                                               const char *to, const char *now_on, char why[200]);
 
+/* Whether a limit of the fleet asks where disks lie; and where one does (pools.h). */
+bool world_limits_pools(const struct world *world);
+bool world_pool(const struct world *world, const char *host, const char *source, char out[160]);
+
 /* For tests: a world made by hand. */
 int world_new(struct world **out, struct err *err);
 int world_add_host(struct world *world, const char *host, bool ready, struct err *err);
@@ -44,4 +48,6 @@ int world_set_group_room(struct world *world, const char *host, int64_t members,
                          struct err *err); /* of one that was added */
 int world_add_place(struct world *world, const char *host, const char *id, const char *name, const char *path,
                     struct err *err);
+int world_add_pool(struct world *world, const char *host, const char *path, struct err *err); /* host "": shared */
+void world_limit_pools(struct world *world);
 int world_add_default(struct world *world, const char *target, const char *repository, struct err *err);

@@ -59,6 +59,8 @@ static const struct record_type policy_snapshot_record = {"policy_snapshot", siz
 static const struct field verify_fields[] = {
     ENUM(policy_verify, depth, verify_depth_names, OPTIONAL, .fallback = VERIFY_CHECKSUM),
     INT(policy_verify, newest, OPTIONAL, .fallback = 1),
+    INT(policy_verify, sample, OPTIONAL),
+    INT(policy_verify, sample_percent, OPTIONAL),
     {0},
 };
 static const struct record_type policy_verify_record = {"policy_verify", sizeof(struct policy_verify), verify_fields};
@@ -77,20 +79,25 @@ static const struct field schedule_fields[] = {
 const struct record_type policy_schedule_record = {"policy_schedule", sizeof(struct policy_schedule), schedule_fields};
 
 static const struct field retention_fields[] = {
-    INT(policy_retention, last, OPTIONAL),           INT(policy_retention, hourly, OPTIONAL),
-    INT(policy_retention, daily, OPTIONAL),          INT(policy_retention, weekly, OPTIONAL),
-    INT(policy_retention, monthly, OPTIONAL),        INT(policy_retention, yearly, OPTIONAL),
-    INT(policy_retention, keep_within_ms, OPTIONAL), INT(policy_retention, min_verified, OPTIONAL),
-    BOOL(policy_retention, verified_only, OPTIONAL), {0},
+    INT(policy_retention, last, OPTIONAL),
+    INT(policy_retention, hourly, OPTIONAL),
+    INT(policy_retention, daily, OPTIONAL),
+    INT(policy_retention, weekly, OPTIONAL),
+    INT(policy_retention, monthly, OPTIONAL),
+    INT(policy_retention, yearly, OPTIONAL),
+    INT(policy_retention, keep_within_ms, OPTIONAL),
+    INT(policy_retention, min_verified, OPTIONAL),
+    BOOL(policy_retention, verified_only, OPTIONAL),
+    BOOL(policy_retention, merge, OPTIONAL),
+    {0},
 };
 const struct record_type policy_retention_record = {"policy_retention", sizeof(struct policy_retention),
                                                     retention_fields};
 
 static const struct field limits_fields[] = {
-    INT(policy_limits, jobs, OPTIONAL),
-    INT(policy_limits, per_host, OPTIONAL),
-    INT(policy_limits, per_repository, OPTIONAL),
-    {0},
+    INT(policy_limits, jobs, OPTIONAL),           INT(policy_limits, per_host, OPTIONAL),
+    INT(policy_limits, per_repository, OPTIONAL), INT(policy_limits, per_pool, OPTIONAL),
+    INT(policy_limits, fulls, OPTIONAL),          {0},
 };
 static const struct record_type policy_limits_record = {"policy_limits", sizeof(struct policy_limits), limits_fields};
 
@@ -171,6 +178,9 @@ static const struct {
     {"policy_snapshot", "disk_only", "Disks only, without the state of the machine."},
     {"policy_verify", "depth", "manifest, checksum, image or boot; default checksum."},
     {"policy_verify", "newest", "Of each target the newest so many points that were not proven so deep; default 1."},
+    {"policy_verify", "sample",
+     "Instead: so many of all points of all targets, those that were never proven so deep or longest ago."},
+    {"policy_verify", "sample_percent", "Likewise, as a share of all points in percent, rounded up."},
     {"policy_schedule", "name", "Name of the schedule within the policy."},
     {"policy_schedule", "cron", "minute hour day-of-month month day-of-week, or @daily and the like."},
     {"policy_schedule", "kind", "Kind of the backups of this schedule; as_policy: as backup.kind says."},
@@ -188,9 +198,14 @@ static const struct {
     {"policy_retention", "keep_within", "All that is younger than this."},
     {"policy_retention", "min_verified", "So many verified points stay in any case."},
     {"policy_retention", "verified_only", "Only verified points are counted; others are neither counted nor deleted."},
+    {"policy_retention", "merge",
+     "A point that is kept only because the next one needs it is merged into that one, and goes."},
     {"policy_limits", "jobs", "In the whole fleet."},
     {"policy_limits", "per_host", "On one host."},
     {"policy_limits", "per_repository", "Into one repository."},
+    {"policy_limits", "per_pool", "With disks in one storage pool, or one directory outside of all pools, of a host."},
+    {"policy_limits", "fulls",
+     "Full backups in one run that a revert made necessary, or something else that nobody asked for; the others wait for the next run."},
 };
 
 const char *policy_doc(const char *record, const char *field)

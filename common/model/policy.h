@@ -33,8 +33,9 @@ struct policy_snapshot {
 };
 
 struct policy_verify {
-    int depth;      /* enum verify_depth */
-    int64_t newest; /* so many of each target that this depth has not proven yet */
+    int depth;                      /* enum verify_depth */
+    int64_t newest;                 /* so many of each target that this depth has not proven yet */
+    int64_t sample, sample_percent; /* instead: so many of all, or this share of them; 0: no sample */
 };
 
 struct policy_schedule {
@@ -50,10 +51,12 @@ struct policy_schedule {
 struct policy_retention {
     int64_t last, hourly, daily, weekly, monthly, yearly, keep_within_ms, min_verified;
     bool verified_only;
+    bool merge; /* a base whose time is over goes into what stands on it */
 };
 
 struct policy_limits { /* jobs of this policy at a time; 0: no limit */
-    int64_t jobs, per_host, per_repository;
+    int64_t jobs, per_host, per_repository, per_pool;
+    int64_t fulls; /* in one run, of those that nobody asked for */
 };
 
 struct policy_notification { /* of what goes wrong with it; empty: all */

@@ -18,6 +18,8 @@ static const struct field member_fields[] = {
     TIME(run_member, due_at, OPTIONAL),
     INT(run_member, retarget, OPTIONAL),
     STRING(run_member, skipped, OPTIONAL, .max = 512),
+    STRINGS(run_member, pools, OPTIONAL, .max = RUN_POOLS),
+    BOOL(run_member, merge, OPTIONAL),
     {0},
 };
 const struct record_type run_member_record = {"run_member", sizeof(struct run_member), member_fields};

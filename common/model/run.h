@@ -7,18 +7,20 @@
 
 enum run_outcome { RUN_RUNNING, RUN_DONE, RUN_SOME_FAILED, RUN_FAILED, RUN_UNKNOWN, RUN_CANCELLED, RUN_EMPTY };
 
-enum { RUN_PART_MEMBERS = 500 /* of 1 MiB; 1.5 KiB each at the most */ };
+enum { RUN_PART_MEMBERS = 500 /* of 1 MiB; 2 KiB each at the most */, RUN_POOLS = 4 };
 
 struct run_member {
     char *target; /* kind:id */
     char *name;   /* of the target, for people */
     char *host;
-    char *repository;  /* UUID; absent: none is used */
-    char *point;       /* restore point that the job is about */
-    char *snapshot;    /* name of the snapshot that is deleted, or, for a deploy, made or reverted to */
-    int64_t due_at_ms; /* its turn */
-    int64_t retarget;  /* how often it was planned again on another host */
-    char *skipped;     /* why it has no job ("refused: …": it should have one); absent: it has one, or will */
+    char *repository;     /* UUID; absent: none is used */
+    char *point;          /* restore point that the job is about */
+    char *snapshot;       /* name of the snapshot that is deleted, or, for a deploy, made or reverted to */
+    int64_t due_at_ms;    /* its turn */
+    int64_t retarget;     /* how often it was planned again on another host */
+    char *skipped;        /* why it has no job ("refused: …": it should have one); absent: it has one, or will */
+    struct strings pools; /* where its target's disks lie, as limits.per_pool counts them (pools.h) */
+    bool merge;           /* before the point is deleted it is merged into what builds on it */
 };
 
 struct run_members {

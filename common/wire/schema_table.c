@@ -35,7 +35,8 @@ EMBED(schema_ledger_entry_9, "ledger_entry.9.avsc");
 EMBED(schema_ledger_entry_10, "ledger_entry.10.avsc");
 EMBED(schema_ledger_entry_11, "ledger_entry.11.avsc");
 EMBED(schema_ledger_entry_12, "ledger_entry.12.avsc");
-EMBED(schema_ledger_entry_13, "ledger_entry.avsc");
+EMBED(schema_ledger_entry_13, "ledger_entry.13.avsc");
+EMBED(schema_ledger_entry_14, "ledger_entry.avsc");
 EMBED(schema_restore_point_1, "restore_point.1.avsc");
 EMBED(schema_restore_point_2, "restore_point.2.avsc");
 EMBED(schema_restore_point_3, "restore_point.avsc");
@@ -92,6 +93,7 @@ const struct schema_entry schema_table[] = {
     {36, 12, "ledger_entry.12.avsc", &ledger_entry_record, schema_ledger_entry_12},
     {37, 3, "restore_point.avsc", &restore_point_record, schema_restore_point_3},
     {38, 3, "inventory.avsc", &inventory_record, schema_inventory_3},
-    {39, 13, "ledger_entry.avsc", &ledger_entry_record, schema_ledger_entry_13},
+    {39, 13, "ledger_entry.13.avsc", &ledger_entry_record, schema_ledger_entry_13},
+    {40, 14, "ledger_entry.avsc", &ledger_entry_record, schema_ledger_entry_14},
     {0},
 };

@@ -47,12 +47,13 @@ static int starts(const char *host, const char *repository, int open, int64_t no
     const struct run run = {.policy = (char *)"nightly", .schedule = (char *)"daily"};
     const struct run_limits none = {0};
     struct run_seat seats[3];
+    const struct run_seat busy = {.host = host, .repository = repository};
     struct run_load *load;
     int started = 0;
 
     assert_int_equal(run_load_new(&load, &err), 0);
     for (int i = 0; i < open; i++)
-        run_load_add(load, "nightly", host, repository);
+        run_load_add(load, "nightly", &busy);
     breakers_limit(breakers, now_ms, load);
     for (int i = 0; i < 3; i++)
         seats[i] = (struct run_seat){.state = MEMBER_PENDING, .host = host, .repository = repository, .host_ready = true};

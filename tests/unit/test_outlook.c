@@ -71,16 +71,23 @@ static void take(size_t index)
     assert_int_equal(outlook_add(outlook, &policies[index], &err), 0);
 }
 
-static void target(char digit)
+static void target_with_disk(char digit, const char *source)
 {
+    struct inventory_disk disk = {.device = (char *)"disk", .source = (char *)source};
     char id[] = "00000000-0000-4000-8000-000000000000";
     char name[] = "s0";
     struct inventory_target target = {.host = (char *)"alpha",
                                       .target = {.kind = (char *)"libvirt", .id = id, .name = name},
-                                      .state = (char *)"running"};
+                                      .state = (char *)"running",
+                                      .disks = {&disk, 1}};
 
     id[35] = name[1] = digit;
     assert_int_equal(outlook_add_target(outlook, &target, &err), 0);
+}
+
+static void target(char digit)
+{
+    target_with_disk(digit, NULL);
 }
 
 static int64_t took(void *context, const struct run *run, const struct run_member *member)
@@ -146,6 +153,27 @@ static void who_is_served_first(void **state)
     struct outlook_run run = next(&firing);
     assert_int_equal(run.times[0].start_ms, run.run.slot_ms + HOUR_MS);
     assert_string_equal(run.times[0].holders[0], "high");
+    outlook_run_clear(&run);
+}
+
+static void a_pool_that_is_full_is_named(void **state)
+{
+    struct firing firing = {.slot_ms = NOON_MS};
+    char text[200];
+
+    (void)state;
+    add(0, "nightly", "limits: {per_pool: 1}\nschedules: [{name: d, cron: '0 2 * * *'}]");
+    take(0);
+    took_ms = HOUR_MS;
+    target_with_disk('1', "/images/1.qcow2");
+    target_with_disk('2', "/images/2.qcow2");
+    struct outlook_run run = next(&firing);
+    assert_int_equal(run.times[0].start_ms, run.run.slot_ms);
+    assert_int_equal(run.times[1].start_ms, run.run.slot_ms + HOUR_MS);
+    const struct run_member *member = list_at(&run.members.members, struct run_member, 1);
+    const struct run_seat seat = {.host = member->host, .pools = &member->pools};
+    run_limit_text(run.times[1].full, &run.limits, run.run.policy, &seat, text, sizeof text);
+    assert_string_equal(text, "limits.per_pool 1 of policy nightly on alpha:/images");
     outlook_run_clear(&run);
 }
 
@@ -235,6 +263,7 @@ int main(void)
 {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(another_policys_run_is_in_the_way, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_pool_that_is_full_is_named, set_up, tear_down),
         cmocka_unit_test_setup_teardown(who_is_served_first, set_up, tear_down),
         cmocka_unit_test_setup_teardown(one_that_is_paused_or_not_there_yet_takes_no_room, set_up, tear_down),
         cmocka_unit_test_setup_teardown(its_own_earlier_run_is_in_the_way, set_up, tear_down),

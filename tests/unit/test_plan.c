@@ -111,6 +111,59 @@ static void a_run_has_a_member_for_each_target(void **state)
     policy_clear(&policy.policy);
 }
 
+static void add_with_disks(struct plan *plan, const char *host, const char *state)
+{
+    struct inventory_disk disks[] = {{.device = (char *)"disk", .source = (char *)"/images/vm/a.qcow2"},
+                                     {.device = (char *)"disk", .source = (char *)"/images/vm/b.qcow2"},
+                                     {.device = (char *)"cdrom", .source = (char *)"/iso/c.iso"},
+                                     {.device = (char *)"disk", .source = (char *)"/mnt/d.qcow2"},
+                                     {.device = (char *)"disk"}};
+    const struct inventory_target target = {
+        .host = (char *)host,
+        .target = {(char *)"libvirt", (char *)"00000000-0000-4000-8000-000000000001", (char *)"s1"},
+        .state = (char *)state,
+        .disks = {disks, 5}};
+
+    assert_int_equal(plan_add_target(plan, &target, &err), 0);
+}
+
+static size_t pools_of(const char *limits, struct run_members *out)
+{
+    char yaml[200];
+    snprintf(yaml, sizeof yaml, BASE "operation: backup.create\nrepository: main\nlimits: %s\n", limits);
+    struct ledger_policy policy = policy_of(yaml);
+    struct plan *plan;
+    struct run run;
+
+    assert_int_equal(plan_new(&policy.policy, world, &plan, &err), 0);
+    add_with_disks(plan, "beta", "shutoff");
+    add_with_disks(plan, "alpha", "running");
+    assert_int_equal(plan_run(plan, &policy, NULL, SLOT_MS, SLOT_MS, &run, &out->members, &err), 0);
+    run_clear(&run);
+    plan_free(plan);
+    policy_clear(&policy.policy);
+    return list_at(&out->members, struct run_member, 0)->pools.count;
+}
+
+static void where_its_disks_lie_is_noted_if_a_limit_asks(void **state)
+{
+    struct run_members members = {0};
+
+    (void)state;
+    world_add_pool(world, "alpha", "/images", &err);
+    world_add_pool(world, "", "/mnt", &err);
+    assert_int_equal(pools_of("{per_host: 1}", &members), 0);
+    run_members_clear(&members);
+    assert_int_equal(pools_of("{per_pool: 1}", &members), 2);
+    const struct strings *pools = &list_at(&members.members, struct run_member, 0)->pools;
+    assert_string_equal(pools->items[0], "alpha:/images"); /* where it runs */
+    assert_string_equal(pools->items[1], "/mnt");
+    run_members_clear(&members);
+    world_limit_pools(world);
+    assert_int_equal(pools_of("{per_host: 1}", &members), 2);
+    run_members_clear(&members);
+}
+
 static void jobs_are_the_same_whoever_plans_them(void **state)
 {
     struct ledger_policy policy = policy_of(
@@ -203,6 +256,68 @@ static void the_newest_unproven_points_are_verified(void **state)
     run_members_clear(&members);
     plan_free(plan);
     policy_clear(&policy.policy);
+}
+
+/* A sample of three backups in a repository that alpha has, and one that nobody has; the ids in the order of their turns. */
+static void sample_of(const char *verify, int64_t slot_ms, char out[64])
+{
+    char yaml[200];
+    snprintf(yaml, sizeof yaml, BASE "operation: backup.verify\nverify: %s\n", verify);
+    struct ledger_policy policy = policy_of(yaml);
+    struct run_members members = {0};
+    struct plan *plan;
+    struct run run;
+
+    assert_int_equal(plan_new(&policy.policy, world, &plan, &err), 0);
+    add_target(plan, "1", "s1", "gamma", "running");
+    for (int id = 0; id < 4; id++) {
+        struct point_verification tests[] = {{.at_ms = 500, .depth = VERIFY_IMAGE, .ok = id != 0},
+                                             {.at_ms = 900, .depth = VERIFY_MANIFEST, .ok = true}};
+        const struct restore_point point = {
+            .id = (char *[]){"bad", "shallow", "never", "nowhere"}[id],
+            .kind = (char *)"backup",
+            .state = POINT_COMPLETE,
+            .target = {.kind = (char *)"libvirt", .id = (char *)"00000000-0000-4000-8000-000000000001"},
+            .host = (char *)"alpha",
+            .repository = (char *)(id == 3 ? "nobody's" : main_id),
+            .created_at_ms = 100 + id,
+            .verified = {.items = tests + (id == 1),
+                         .count = id == 0   ? 2
+                                  : id == 1 ? 1
+                                            : 0}};
+        assert_int_equal(plan_add_point(plan, &point, &err), 0);
+    }
+    assert_int_equal(plan_run(plan, &policy, NULL, slot_ms, slot_ms, &run, &members.members, &err), 0);
+    assert_int_equal(run.members, members.members.count);
+    out[0] = '\0';
+    for (size_t i = 0; i < members.members.count; i++)
+        sprintf(out + strlen(out), "%s ", list_at(&members.members, struct run_member, i)->point);
+    run_clear(&run);
+    run_members_clear(&members);
+    plan_free(plan);
+    policy_clear(&policy.policy);
+}
+
+static void a_sample_is_of_those_that_wait_longest(void **state)
+{
+    bool never = false, shallow = false;
+    char text[64], again[64];
+
+    (void)state;
+    sample_of("{depth: checksum, sample: 2}", SLOT_MS, text);
+    assert_string_equal(text, "never shallow "); /* what was tested, though found bad, comes last */
+    sample_of("{depth: checksum, sample: 9}", SLOT_MS, text);
+    assert_string_equal(text, "bad never shallow ");
+    sample_of("{depth: checksum, sample_percent: 26}", SLOT_MS, text);
+    assert_string_equal(text, "never shallow ");                         /* of four, rounded up */
+    for (int64_t slot_ms = SLOT_MS; slot_ms < SLOT_MS + 20; slot_ms++) { /* among equals the run draws, for ever alike */
+        sample_of("{depth: checksum, sample: 1}", slot_ms, text);
+        sample_of("{depth: checksum, sample: 1}", slot_ms, again);
+        assert_string_equal(text, again);
+        never |= strcmp(text, "never ") == 0;
+        shallow |= strcmp(text, "shallow ") == 0;
+    }
+    assert_true(never && shallow);
 }
 
 static void add_copy(struct plan *plan, const char *of, const char *repository)
@@ -317,8 +432,10 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(a_run_has_a_member_for_each_target, make_world, free_world),
+        cmocka_unit_test_setup_teardown(where_its_disks_lie_is_noted_if_a_limit_asks, make_world, free_world),
         cmocka_unit_test_setup_teardown(jobs_are_the_same_whoever_plans_them, make_world, free_world),
         cmocka_unit_test_setup_teardown(the_newest_unproven_points_are_verified, make_world, free_world),
+        cmocka_unit_test_setup_teardown(a_sample_is_of_those_that_wait_longest, make_world, free_world),
         cmocka_unit_test_setup_teardown(the_newest_is_copied_once, make_world, free_world),
         cmocka_unit_test_setup_teardown(which_repository_is_meant, make_world, free_world),
     };

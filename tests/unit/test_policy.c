@@ -96,7 +96,9 @@ static void many_policies_are_in_one_file(void **state)
     policy_texts_clear(&texts);
 }
 
-#define BASE "name: a\nselect: {names: ['*']}\noperation: backup.create\ntime_zone: UTC\n"
+#define BASE   "name: a\nselect: {names: ['*']}\noperation: backup.create\ntime_zone: UTC\n"
+
+#define VERIFY "name: a\nselect: {names: ['*']}\noperation: backup.verify\ntime_zone: UTC\n"
 
 static void errors_name_line_and_column(void **state)
 {
@@ -113,6 +115,11 @@ static void errors_name_line_and_column(void **state)
         {BASE "overlap: maybe\n", "p.yaml:5:10: overlap: must be one of skip, queue"},
         {BASE "backup: {compress: 'yes'}\n", "p.yaml:5:20: backup.compress: must be true or false"},
         {BASE "verify: {depth: image}\n", "p.yaml:5:9: verify: is for operation backup.verify only"},
+        {VERIFY "verify: {newest: 0}\n", "p.yaml:5:18: verify.newest: must be within 1 to 100"},
+        {VERIFY "verify: {sample: 5%}\n", "p.yaml:5:18: verify.sample: "},
+        {VERIFY "verify: {sample_percent: 101}\n", "p.yaml:5:26: verify.sample_percent: must be within"},
+        {VERIFY "verify: {sample: 1, sample_percent: 1}\n", "p.yaml:5:37: verify.sample_percent: is said twice"},
+        {VERIFY "verify: {newest: 2, sample: 1}\n", "p.yaml:5:18: verify.newest: a sample is of all points"},
         {BASE "schedules: daily\n", "p.yaml:5:12: schedules: takes a list"},
         {BASE "schedules:\n  - {name: a}\n", "p.yaml:6:5: schedules[0]: cron is missing"},
         {BASE "schedules:\n  - {name: a, cron: 61 * * * *}\n",

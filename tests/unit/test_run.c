@@ -68,7 +68,8 @@ static void limits_hold_for_all_that_is_under_way(void **state)
 
     (void)state;
     seats[2].host = seats[3].host = "beta";
-    run_load_add(load, "other", "alpha", "main"); /* another policy's */
+    const struct run_seat others = {.host = "alpha", .repository = "main"};
+    run_load_add(load, "other", &others); /* another policy's */
     run_decide(&plain, &limits, 1, seats, 4, load);
     assert_int_equal(seats[0].move, MOVE_SUBMIT);
     assert_int_equal(seats[1].move, MOVE_NONE); /* a second of this policy, and a third on alpha */
@@ -268,6 +269,37 @@ static void how_a_run_ended(void **state)
     assert_int_equal(judge(&plain, ""), RUN_EMPTY);
 }
 
+static void a_pool_is_full_for_all_who_have_disks_in_it(void **state)
+{
+    const struct run_limits limits = {.per_pool = 2, .policy_per_pool = 1};
+    char *names[] = {"alpha:/images", "/mnt/shared"};
+    const struct strings images = {names, 1}, both = {names, 2}, shared = {names + 1, 1};
+    struct run_seat seats[] = {seat(MEMBER_PENDING), seat(MEMBER_PENDING), seat(MEMBER_PENDING), seat(MEMBER_PENDING)};
+    const struct run_seat other = {.host = "beta", .pools = &shared};
+    const char *holders[RUN_HOLDERS];
+    char text[200];
+
+    (void)state;
+    run_load_remember(load);
+    run_load_add(load, "weekly", &other);
+    seats[0].pools = &images;
+    seats[1].pools = &both;
+    seats[2].pools = &shared;
+    run_decide(&plain, &limits, 1, seats, 4, load);
+    assert_int_equal(seats[0].move, MOVE_SUBMIT);
+    assert_int_equal(seats[1].full, LIMIT_POLICY_PER_POOL); /* the first has one there */
+    assert_int_equal(seats[2].move, MOVE_SUBMIT);
+    assert_int_equal(seats[3].move, MOVE_SUBMIT); /* has no disks in any */
+    run_limit_text(LIMIT_POLICY_PER_POOL, &limits, "nightly", &seats[0], text, sizeof text);
+    assert_string_equal(text, "limits.per_pool 1 of policy nightly on alpha:/images");
+    const struct run hourly = {.policy = (char *)"hourly", .schedule = (char *)"hourly"};
+    run_decide(&hourly, &limits, 1, &seats[1], 1, load);
+    assert_int_equal(seats[1].full, LIMIT_PER_POOL); /* the shared one has two */
+    assert_int_equal(run_load_holders(load, LIMIT_PER_POOL, "hourly", &seats[1], holders), 2);
+    assert_string_equal(holders[0], "nightly");
+    assert_string_equal(holders[1], "weekly");
+}
+
 /* Whatever the jobs do, a run comes to an end, and no more of them are under way than the limits allow. */
 static void every_run_ends_within_its_limits(void **state)
 {
@@ -292,7 +324,7 @@ static void every_run_ends_within_its_limits(void **state)
             assert_int_equal(run_load_new(&now, NULL), 0);
             for (int i = 0; i < MEMBERS; i++)
                 if (seats[i].state == MEMBER_OPEN)
-                    run_load_add(now, "nightly", seats[i].host, seats[i].repository);
+                    run_load_add(now, "nightly", &seats[i]);
             run_decide(&plain, &limits, round, seats, MEMBERS, now);
             run_load_free(now);
             size_t open = 0;
@@ -314,6 +346,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(what_a_member_waits_for, make_load, free_load),
         cmocka_unit_test_setup_teardown(limits_hold_for_all_that_is_under_way, make_load, free_load),
+        cmocka_unit_test_setup_teardown(a_pool_is_full_for_all_who_have_disks_in_it, make_load, free_load),
         cmocka_unit_test_setup_teardown(a_window_ends, make_load, free_load),
         cmocka_unit_test_setup_teardown(a_cancelled_run_starts_nothing_more, make_load, free_load),
         cmocka_unit_test_setup_teardown(nobody_overtakes_in_order, make_load, free_load),
