@@ -172,7 +172,7 @@ static int fill_params(const struct run *run, const struct policy *policy, const
                    ? -1
                    : set_named(world, member, policy->repository, &copy->to, err);
     if (job->op == OP_BACKUP_DELETE) {
-        remove->merge = run->deploy != NULL; /* of a group: what was made since may stand on it */
+        remove->merge = member->merge || run->deploy != NULL; /* of a group: what was made since may stand on it */
         return fill_about_point(member, world, &remove->point, &remove->repository, err);
     }
     if (job->op == OP_SNAPSHOT_DELETE)

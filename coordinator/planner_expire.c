@@ -65,6 +65,7 @@ static int add_deletion(struct pass *pass, const struct expire_group *group, siz
         string_set(&member->name, group->target_name, err) < 0 || string_set(&member->host, host, err) < 0 ||
         string_set(&member->point, point->id, err) < 0)
         return -1;
+    member->merge = group->marks[index].merge;
     return snapshot ? string_set(&member->snapshot, point->name, err)
                     : string_set(&member->repository, point->repository, err);
 }

@@ -91,7 +91,7 @@ static json_t *member_json(const struct preview *preview, const struct outlook_r
 {
     const struct run_member *member = list_at(&its->members.members, struct run_member, index);
     const struct run_time *time = &its->times[index];
-    const struct run_seat seat = {.host = member->host, .repository = member->repository};
+    const struct run_seat seat = {.host = member->host, .repository = member->repository, .pools = &member->pools};
     const char *skipped = member->skipped ? member->skipped
                           : time->busy    ? "an earlier job of this policy would still be open on it"
                                           : NULL;
@@ -206,7 +206,7 @@ static int add_group(void *context, const struct expire_group *group, struct err
         json_array_append_new(points, json_pack("{s:s, s:s?, s:o, s:I, s:b, s:s?}", "id", point->id, "point_name",
                                                 point->name, "created_at", plans_time(point->created_ms), "size_bytes",
                                                 (json_int_t)point->size_bytes, "keep", mark->keep, "rule",
-                                                mark->keep ? mark->rule : NULL));
+                                                *mark->rule ? mark->rule : NULL));
     }
     json_t *item = json_pack("{s:s, s:s?, s:o}", "target", group->target, "name", group->target_name, "points", points);
     return json_array_append_new(context, item) < 0 ? err_memory(err, "preview") : 0;

@@ -161,6 +161,7 @@ static void keep_parents(const struct decision *decision, const struct retention
     for (size_t depth = 0; parent && !parent->keep && depth < decision->count; depth++) {
         snprintf(rule, sizeof rule, "needed by %.8s", point->id);
         keep(parent, rule);
+        parent->merge = decision->rules->merge; /* if it can be: decide_merges() */
         parent = find(decision, parent->parent);
     }
 }
@@ -173,6 +174,73 @@ static size_t depth_of(const struct decision *decision, const struct retention_p
         depth++;
     return depth;
 }
+
+/* ---- merges ---- */
+
+/* Goes without a trace; what is merged lives on in its heir. */
+static bool vanishes(const struct retention_point *point)
+{
+    return !point->keep && !point->merge;
+}
+
+/* The point into which this one would be merged: the only one that builds on it, now or when those between are merged. NULL: none, or several, and each would become as large as all of them. */
+static const struct retention_point *heir_of(const struct decision *decision, const struct retention_point *point)
+{
+    for (size_t depth = 0; depth < decision->count; depth++) {
+        const struct retention_point *heir = NULL;
+        for (size_t i = 0; i < decision->count; i++) {
+            const struct retention_point *child = decision->newest_first[i];
+            if (!child->parent || strcmp(child->parent, point->id) != 0 || vanishes(child))
+                continue;
+            if (heir)
+                return NULL;
+            heir = child;
+        }
+        if (!heir || heir->keep)
+            return heir;
+        point = heir;
+    }
+    return NULL;
+}
+
+/* A merge of what was found damaged would hide that. */
+static bool sound(const struct decision *decision, const struct retention_point *point)
+{
+    size_t depth = 0;
+
+    for (; point && depth <= decision->count; point = find(decision, point->parent), depth++)
+        if (!point->complete || point->bad)
+            return false;
+    return depth <= decision->count;
+}
+
+static void decide_merge(const struct decision *decision, struct retention_point *point)
+{
+    const struct retention_point *heir = heir_of(decision, point);
+
+    point->merge = heir && sound(decision, heir);
+    if (!point->merge)
+        return;
+    point->keep = false;
+    snprintf(point->rule, sizeof point->rule, "merged into %.8s", heir->id);
+}
+
+/* From the end of each chain: what is merged there is in nobody's way. Until it is its turn a candidate is kept. */
+static void decide_merges(const struct decision *decision, size_t *depths)
+{
+    size_t deepest = 0;
+
+    for (size_t i = 0; i < decision->count; i++) {
+        depths[i] = depth_of(decision, decision->newest_first[i]);
+        deepest = depths[i] > deepest ? depths[i] : deepest;
+    }
+    for (size_t depth = deepest + 1; depth-- > 0;)
+        for (size_t i = 0; i < decision->count; i++)
+            if (decision->newest_first[i]->merge && depths[i] == depth)
+                decide_merge(decision, decision->newest_first[i]);
+}
+
+/* ---- the whole ---- */
 
 static int compare_newest(const void *a, const void *b)
 {
@@ -210,7 +278,7 @@ int retention_decide(const struct retention_rules *rules, const struct zone *zon
         return err_memory(err, "retention");
     for (size_t i = 0; i < count; i++) {
         sorted[i] = &points[i];
-        points[i].keep = false;
+        points[i].keep = points[i].merge = false;
         points[i].order = 0;
         points[i].rule[0] = '\0';
     }
@@ -225,6 +293,8 @@ int retention_decide(const struct retention_rules *rules, const struct zone *zon
     for (size_t i = 0; i < count; i++)
         if (sorted[i]->keep)
             keep_parents(&decision, sorted[i]);
+    if (rules->merge)
+        decide_merges(&decision, depths);
     number_deletions(&decision, depths);
     return 0;
 }

@@ -17,6 +17,7 @@ struct retention_rules { /* counts; 0: the rule is not there */
     int64_t keep_within_ms;
     int64_t min_verified; /* so many verified ones stay in any case */
     bool verified_only;   /* the rules count verified points only; others are neither counted nor deleted */
+    bool merge;           /* what is kept only because one other needs it goes, merged into that one */
 };
 
 struct retention_point {
@@ -31,7 +32,8 @@ struct retention_point {
 
     /* the answer */
     bool keep;
-    char rule[64]; /* "daily 3 of 14", "needed by 5f1e2a33", "the last good one" */
+    bool merge;    /* it goes, and what it holds goes into the one that builds on it */
+    char rule[64]; /* "daily 3 of 14", "needed by 5f1e2a33", "the last good one"; of a merge "merged into 5f1e2a33" */
     size_t order;  /* of those that go: 1, 2, … children before parents */
 };
 

@@ -110,7 +110,7 @@ static void preview_retention(struct cli *cli, const json_t *groups)
             table_cell(&table, show_time(cli, point, "created_at", time, sizeof time));
             table_cell(&table, show_size(member_int(point, "size_bytes"), size, sizeof size));
             table_cell(&table, keep ? "stays" : "goes");
-            table_cell(&table, keep ? member_text(point, "rule") : "no rule keeps it");
+            table_cell(&table, show_or(member_text(point, "rule"), "no rule keeps it"));
         }
     }
     fprintf(cli->out, "\nRetention now: %zu would be deleted\n", gone);

@@ -147,6 +147,36 @@ static void a_chain_is_kept_whole_and_deleted_from_its_end(void **state)
     assert_string_equal(result(points, 7), "-f1 -i1 -i2 +f2 +j1 +j2 +j3");
 }
 
+static void what_is_only_needed_is_merged_if_asked(void **state)
+{
+    struct retention_point points[] = {at("f", "2026-11-01T00:00:00Z"), at("i", "2026-11-02T00:00:00Z"),
+                                       at("j", "2026-11-03T00:00:00Z"), at("k", "2026-11-04T00:00:00Z")};
+    const struct retention_rules rules = {.last = 2, .merge = true};
+
+    (void)state;
+    for (size_t i = 1; i < 4; i++)
+        points[i].parent = points[i - 1].id;
+    decide(&rules, "2026-11-20T00:00:00Z", points, 4);
+    assert_string_equal(result(points, 4), "-f -i +j +k");
+    assert_true(points[0].merge && points[1].merge && !points[2].merge);
+    assert_string_equal(points[0].rule, "merged into j");
+    assert_true(points[1].order == 1 && points[0].order == 2); /* the small one first: the large one is written once */
+    points[3].parent = "i";                                    /* two build on it: each would become as large as both */
+    decide(&rules, "2026-11-20T00:00:00Z", points, 4);
+    assert_string_equal(result(points, 4), "-f +i +j +k"); /* but what that one needs goes into it */
+    assert_string_equal(points[0].rule, "merged into i");
+    points[3].parent = "j";
+    points[1].bad = true; /* a merge would hide it */
+    decide(&rules, "2026-11-20T00:00:00Z", points, 4);
+    assert_string_equal(result(points, 4), "+f +i +j +k");
+    points[1].bad = false;
+    points[0].pinned = true;
+    decide(&rules, "2026-11-20T00:00:00Z", points, 4);
+    assert_string_equal(result(points, 4), "+f -i +j +k");
+    decide(&(struct retention_rules){.last = 2}, "2026-11-20T00:00:00Z", points, 4);
+    assert_string_equal(result(points, 4), "+f +i +j +k");
+}
+
 static void unverified_ones_wait_if_asked(void **state)
 {
     struct retention_point points[] = {at("a", "2026-11-01T00:00:00Z"), at("b", "2026-11-02T00:00:00Z"),
@@ -208,39 +238,57 @@ static struct retention_rules draw_rules(void)
                                     .monthly = rand() % 4,
                                     .yearly = rand() % 2,
                                     .min_verified = rand() % 3,
-                                    .verified_only = rand() % 4 == 0};
+                                    .verified_only = rand() % 4 == 0,
+                                    .merge = rand() % 2};
 
     rules.keep_within_ms = rand() % 3 ? 0 : rand() % 100 * 3600000LL;
     return rules;
 }
 
-/* Removes what goes, one by one in order; each may have no child left. Returns how many went. */
+/* It may have no child left; if it is merged one, which stays and takes its place. */
+static void take_away(struct history *history, size_t index)
+{
+    const struct retention_point gone = history->points[index];
+    size_t children = 0;
+
+    memmove(&history->points[index], &history->points[index + 1], (--history->count - index) * sizeof *history->points);
+    for (size_t i = 0; i < history->count; i++)
+        if (history->points[i].parent && strcmp(history->points[i].parent, gone.id) == 0) {
+            assert_true(gone.merge && (history->points[i].keep || history->points[i].merge));
+            history->points[i].parent = gone.parent;
+            children++;
+        }
+    assert_int_equal(children, gone.merge);
+}
+
+/* Removes what goes, one by one in order. Returns how many went. */
 static size_t apply(struct history *history)
 {
-    struct retention_point left[MOST];
-    size_t count = 0, gone = 0;
+    size_t gone = 0;
 
-    for (size_t i = 0; i < history->count; i++) {
-        const struct retention_point *point = &history->points[i];
-        gone += !point->keep;
-        if (point->keep)
-            left[count++] = *point;
-        for (size_t j = 0; j < history->count; j++) {
-            const struct retention_point *child = &history->points[j];
-            if (child->parent && strcmp(child->parent, point->id) == 0 && !point->keep)
-                assert_true(!child->keep && child->order < point->order);
+    for (size_t order = 1, i = 0; i < history->count; order++) {
+        for (i = 0; i < history->count && history->points[i].order != order; i++)
+            ;
+        if (i < history->count) {
+            assert_false(history->points[i].keep);
+            take_away(history, i);
+            gone++;
+            i = 0;
         }
     }
-    memcpy(history->points, left, count * sizeof *left);
-    history->count = count;
+    for (size_t i = 0; i < history->count; i++)
+        assert_true(history->points[i].keep);
     return gone;
 }
 
 static void same_kept(const struct history *a, const struct history *b)
 {
     assert_int_equal(a->count, b->count);
-    for (size_t i = 0; i < a->count; i++)
+    for (size_t i = 0; i < a->count; i++) {
+        const char *parent = a->points[i].parent, *other = b->points[i].parent;
         assert_string_equal(a->points[i].id, b->points[i].id);
+        assert_string_equal(parent ? parent : "", other ? other : "");
+    }
 }
 
 static void asking_again_changes_nothing(void **state)
@@ -257,7 +305,8 @@ static void asking_again_changes_nothing(void **state)
         assert_int_equal(retention_decide(&rules, berlin, now, history.points, history.count, &err), 0);
         for (size_t i = 0; i < history.count; i++) {
             const struct retention_point *point = &history.points[i];
-            assert_true(point->keep == (point->rule[0] != '\0') && point->keep == !point->order);
+            assert_true((point->keep || point->merge) == (point->rule[0] != '\0') && point->keep == !point->order);
+            assert_true(!point->merge || (rules.merge && !point->keep));
             if (point->pinned || point->foreign || !point->complete)
                 assert_true(point->keep);
         }
@@ -294,6 +343,38 @@ static void how_often_it_is_asked_changes_nothing(void **state)
     }
 }
 
+/* Chains in which each stands on the one before, with merges: the same points are left, and stand on the same. */
+static void how_often_it_is_merged_changes_nothing(void **state)
+{
+    size_t merges = 0;
+
+    (void)state;
+    for (unsigned seed = 1; seed <= 1000; seed++) {
+        struct history once, often = {0};
+        draw(&once, seed);
+        struct retention_rules rules = draw_rules();
+        rules.verified_only = false;
+        rules.merge = true;
+        for (size_t i = 0; i < once.count; i++) {
+            once.points[i].parent = i && rand() % 8 ? once.points[i - 1].id : NULL;
+            once.points[i].bad = false; /* it would be gone before the next one stands on it */
+        }
+        int64_t now = once.points[once.count - 1].created_ms + 1000;
+        for (size_t i = 0; i < once.count; i++) {
+            often.points[often.count++] = once.points[i];
+            assert_int_equal(
+                retention_decide(&rules, berlin, once.points[i].created_ms + 1000, often.points, often.count, &err), 0);
+            apply(&often);
+        }
+        assert_int_equal(retention_decide(&rules, berlin, now, once.points, once.count, &err), 0);
+        for (size_t i = 0; i < once.count; i++)
+            merges += once.points[i].merge;
+        apply(&once);
+        same_kept(&once, &often);
+    }
+    assert_true(merges > 1000);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -301,10 +382,12 @@ int main(void)
         cmocka_unit_test(rules_add_up),
         cmocka_unit_test(the_last_good_one_is_never_taken),
         cmocka_unit_test(a_chain_is_kept_whole_and_deleted_from_its_end),
+        cmocka_unit_test(what_is_only_needed_is_merged_if_asked),
         cmocka_unit_test(unverified_ones_wait_if_asked),
         cmocka_unit_test(without_rules_nothing_goes),
         cmocka_unit_test(asking_again_changes_nothing),
         cmocka_unit_test(how_often_it_is_asked_changes_nothing),
+        cmocka_unit_test(how_often_it_is_merged_changes_nothing),
     };
     return cmocka_run_group_tests(tests, open_zone, close_zone);
 }
