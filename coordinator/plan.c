@@ -36,6 +36,7 @@ static void found_free(struct found *found)
     free(found->points);
     strings_clear(&found->copies);
     strings_clear(&found->pools);
+    strings_clear(&found->checkpoints);
     free(found->name);
     free(found->host);
     free(found);
@@ -84,6 +85,14 @@ static int note_pools(const struct plan *plan, struct found *found, const struct
     return 0;
 }
 
+static int note_details(const struct plan *plan, struct found *found, const struct inventory_target *target,
+                        struct err *err)
+{
+    if (plan_spreads_fulls(plan->policy) && plan_note_checkpoints(found, target, err) < 0)
+        return -1;
+    return note_pools(plan, found, target, err);
+}
+
 /* The same target on a second host: the one that runs; if both are off, a person must say. */
 static int meet_again(const struct plan *plan, struct found *found, const struct inventory_target *target, bool running,
                       struct err *err)
@@ -96,7 +105,7 @@ static int meet_again(const struct plan *plan, struct found *found, const struct
     if (!running)
         return 0;
     found->running = true;
-    return note_pools(plan, found, target, err) < 0 ? -1 : string_set(&found->host, target->host, err);
+    return note_details(plan, found, target, err) < 0 ? -1 : string_set(&found->host, target->host, err);
 }
 
 int plan_add_target(struct plan *plan, const struct inventory_target *target, struct err *err)
@@ -112,7 +121,7 @@ int plan_add_target(struct plan *plan, const struct inventory_target *target, st
         return meet_again(plan, found, target, running, err);
     found = calloc(1, sizeof *found);
     if (!found || string_set(&found->name, target->target.name, err) < 0 ||
-        string_set(&found->host, target->host, err) < 0 || note_pools(plan, found, target, err) < 0) {
+        string_set(&found->host, target->host, err) < 0) {
         if (found)
             found_free(found);
         return err_memory(err, "plan");
@@ -120,7 +129,7 @@ int plan_add_target(struct plan *plan, const struct inventory_target *target, st
     memcpy(found->target, text, sizeof text);
     found->running = running;
     HASH_ADD_STR(plan->targets, target, found);
-    return 0;
+    return note_details(plan, found, target, err);
 }
 
 size_t plan_size(const struct plan *plan)
@@ -165,6 +174,10 @@ static int member_of_target(const struct plan *plan, struct list *members, const
         return plan_refuse(member, "it is defined on two hosts, and runs on neither", err);
     if (plan->policy->operation != POLICY_BACKUP_CREATE)
         return 0;
+    if (found->waits)
+        return string_set(&member->skipped,
+                          "it waits for the next run: it would have to be a full one, and limits.fulls leaves no room",
+                          err);
     place = world_repository(plan->world, plan->policy->repository, found->target, found->host, why);
     return place ? string_set(&member->repository, place->id, err) : plan_refuse(member, why, err);
 }
@@ -214,7 +227,7 @@ static int add_members(const struct plan *plan, const struct policy_schedule *sc
 {
     for (const struct found *found = plan->targets; found; found = found->hh.next) {
         int64_t due = slot_ms + schedule_spread(plan->policy->name, found->target, schedule ? schedule->spread_ms : 0);
-        if ((plan_wants_points(plan->policy) ? plan_members_of_points(plan, members, found, due, err)
+        if ((plan_about_points(plan->policy) ? plan_members_of_points(plan, members, found, due, err)
                                              : member_of_target(plan, members, found, due, err)) < 0)
             return -1;
     }
@@ -231,6 +244,7 @@ int plan_run(struct plan *plan, const struct ledger_policy *policy, const struct
 
     if (fill_run(policy, schedule, slot_ms, now_ms, &run, err) < 0 ||
         (policy_samples(plan->policy) && plan_draw_sample(plan, &run, err) < 0) ||
+        (plan_spreads_fulls(plan->policy) && plan_spread_fulls(plan, schedule, &run, err) < 0) ||
         add_members(plan, schedule, slot_ms, &members.members, err) < 0)
         return -1;
     run.members = (int64_t)members.members.count;

@@ -21,7 +21,7 @@ static inline void plan_freep(struct plan **plan)
 }
 /* One target of the inventory: taken if the policy selects it. */
 int plan_add_target(struct plan *plan, const struct inventory_target *target, struct err *err);
-/* Whether it has to know of backups: it verifies or copies them. */
+/* Whether it has to know of backups: it verifies or copies them, or spreads fulls. */
 bool plan_wants_points(const struct policy *policy);
 /* One backup of the fleet, in any order, after the targets. Who does not want it ignores it. */
 int plan_add_point(struct plan *plan, const struct restore_point *point, struct err *err);

@@ -16,6 +16,11 @@
 
 bool plan_wants_points(const struct policy *policy)
 {
+    return plan_about_points(policy) || plan_spreads_fulls(policy);
+}
+
+bool plan_about_points(const struct policy *policy)
+{
     return policy->operation == POLICY_BACKUP_VERIFY || policy->operation == POLICY_BACKUP_COPY;
 }
 
@@ -125,6 +130,8 @@ int plan_add_point(struct plan *plan, const struct restore_point *point, struct 
     struct found *found = plan_find(plan, target_format(&point->target, text));
     if (!found)
         return 0;
+    if (plan_spreads_fulls(plan->policy))
+        return plan_note_base(plan, found, point), 0;
     if (plan->policy->operation == POLICY_BACKUP_COPY && point->copied_point &&
         strings_add(&found->copies, copy_key(key, point->copied_point, point->repository), err) < 0)
         return -1;

@@ -98,6 +98,8 @@ static int check_operation(struct check *check)
         return at(check, "is missing: where the copies go", "repository");
     if (policy->backup && policy->backup->kind == BACKUP_DIFFERENTIAL && policy->backup->max_chain < 2)
         return at(check, "a differential needs a chain of 2", "backup.max_chain");
+    if (policy->limits.fulls && policy->operation != POLICY_BACKUP_CREATE)
+        return at(check, "is for operation backup.create only", "limits.fulls");
     return check_verify(check);
 }
 

@@ -164,6 +164,92 @@ static void where_its_disks_lie_is_noted_if_a_limit_asks(void **state)
     run_members_clear(&members);
 }
 
+/* Whether the target has a checkpoint of its backup, and when that was made; 0: it has none. */
+static void add_backed_up(struct plan *plan, const char *digit, bool checkpoint, int64_t made_ms)
+{
+    char id[64], point_id[64];
+    snprintf(id, sizeof id, "00000000-0000-4000-8000-00000000000%s", digit);
+    snprintf(point_id, sizeof point_id, "point-%s", digit);
+    struct inventory_disk disk = {.device = (char *)"disk", .backup = (char *)"incremental"};
+    struct inventory_checkpoint left = {.name = (char *)"c", .owner = point_id};
+    const struct inventory_target target = {.host = (char *)"alpha",
+                                            .target = {(char *)"libvirt", id, (char *)"s"},
+                                            .state = (char *)"running",
+                                            .disks = {&disk, 1},
+                                            .checkpoints = {&left, checkpoint}};
+    const struct restore_point point = {.id = point_id,
+                                        .kind = (char *)"backup",
+                                        .state = POINT_COMPLETE,
+                                        .target = {(char *)"libvirt", id, NULL},
+                                        .host = (char *)"alpha",
+                                        .repository = (char *)main_id,
+                                        .created_at_ms = made_ms};
+
+    assert_int_equal(plan_add_target(plan, &target, &err), 0);
+    if (made_ms)
+        assert_int_equal(plan_add_point(plan, &point, &err), 0);
+}
+
+/* Of which of five targets the backup waits: "23". Runs are at midnight, slot_ms is the fourth of them. */
+static void who_waits(const char *more, const char *kind, bool by_hand, char out[16])
+{
+    enum { DAY_MS = 24 * HOUR_MS };
+    const int64_t slot_ms = 4LL * DAY_MS, before_ms = 3LL * DAY_MS;
+    char yaml[300];
+    snprintf(yaml, sizeof yaml,
+             BASE "operation: backup.create\nrepository: main\n%s\nschedules: [{name: d, cron: '@daily', kind: %s}]\n",
+             more, kind);
+    struct ledger_policy policy = policy_of(yaml);
+    const struct policy_schedule *schedule = list_at(&policy.policy.schedules, struct policy_schedule, 0);
+    struct run_members members = {0};
+    struct plan *plan;
+    struct run run;
+
+    assert_int_equal(plan_new(&policy.policy, world, &plan, &err), 0);
+    assert_true(plan_wants_points(&policy.policy));
+    add_backed_up(plan, "1", true, before_ms + 9);  /* will be an incremental */
+    add_backed_up(plan, "2", false, before_ms + 2); /* reverted since */
+    add_backed_up(plan, "3", false, before_ms + 3);
+    add_backed_up(plan, "4", false, before_ms - 1); /* waited in the run before */
+    add_backed_up(plan, "5", false, 0);             /* has none yet */
+    assert_int_equal(plan_run(plan, &policy, by_hand ? NULL : schedule, slot_ms, slot_ms, &run, &members.members, &err),
+                     0);
+    assert_int_equal(run.members, 5);
+    *out = '\0';
+    for (size_t i = 0; i < 5; i++) {
+        const struct run_member *member = list_at(&members.members, struct run_member, i);
+        if (member->skipped) {
+            assert_non_null(strstr(member->skipped, "limits.fulls"));
+            strcat(out, member->target + strlen(member->target) - 1);
+        }
+    }
+    run_clear(&run);
+    run_members_clear(&members);
+    plan_free(plan);
+    policy_clear(&policy.policy);
+}
+
+static void fulls_that_reverts_made_necessary_are_spread(void **state)
+{
+    char text[16];
+
+    (void)state;
+    who_waits("limits: {fulls: 1}", "auto", false, text);
+    assert_string_equal(text, "23"); /* 4 must be made, and takes the room */
+    who_waits("limits: {fulls: 2}", "auto", false, text);
+    assert_string_equal(text, "3");
+    who_waits("limits: {fulls: 3}", "auto", false, text);
+    assert_string_equal(text, "");
+    who_waits("limits: {fulls: 1}\nmax_age: 26h", "auto", false, text);
+    assert_string_equal(text, ""); /* the next run would be too late */
+    who_waits("limits: {fulls: 1}\nmax_age: 48h", "auto", false, text);
+    assert_string_equal(text, "23");
+    who_waits("limits: {fulls: 1}", "full", false, text);
+    assert_string_equal(text, ""); /* asked for */
+    who_waits("limits: {fulls: 1}", "auto", true, text);
+    assert_string_equal(text, "");
+}
+
 static void jobs_are_the_same_whoever_plans_them(void **state)
 {
     struct ledger_policy policy = policy_of(
@@ -261,6 +347,7 @@ static void the_newest_unproven_points_are_verified(void **state)
 /* A sample of three backups in a repository that alpha has, and one that nobody has; the ids in the order of their turns. */
 static void sample_of(const char *verify, int64_t slot_ms, char out[64])
 {
+    static const char *const ids[] = {"bad", "shallow", "never", "nowhere"};
     char yaml[200];
     snprintf(yaml, sizeof yaml, BASE "operation: backup.verify\nverify: %s\n", verify);
     struct ledger_policy policy = policy_of(yaml);
@@ -274,7 +361,7 @@ static void sample_of(const char *verify, int64_t slot_ms, char out[64])
         struct point_verification tests[] = {{.at_ms = 500, .depth = VERIFY_IMAGE, .ok = id != 0},
                                              {.at_ms = 900, .depth = VERIFY_MANIFEST, .ok = true}};
         const struct restore_point point = {
-            .id = (char *[]){"bad", "shallow", "never", "nowhere"}[id],
+            .id = (char *)ids[id],
             .kind = (char *)"backup",
             .state = POINT_COMPLETE,
             .target = {.kind = (char *)"libvirt", .id = (char *)"00000000-0000-4000-8000-000000000001"},
@@ -433,6 +520,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(a_run_has_a_member_for_each_target, make_world, free_world),
         cmocka_unit_test_setup_teardown(where_its_disks_lie_is_noted_if_a_limit_asks, make_world, free_world),
+        cmocka_unit_test_setup_teardown(fulls_that_reverts_made_necessary_are_spread, make_world, free_world),
         cmocka_unit_test_setup_teardown(jobs_are_the_same_whoever_plans_them, make_world, free_world),
         cmocka_unit_test_setup_teardown(the_newest_unproven_points_are_verified, make_world, free_world),
         cmocka_unit_test_setup_teardown(a_sample_is_of_those_that_wait_longest, make_world, free_world),

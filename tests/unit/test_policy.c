@@ -115,6 +115,7 @@ static void errors_name_line_and_column(void **state)
         {BASE "overlap: maybe\n", "p.yaml:5:10: overlap: must be one of skip, queue"},
         {BASE "backup: {compress: 'yes'}\n", "p.yaml:5:20: backup.compress: must be true or false"},
         {BASE "verify: {depth: image}\n", "p.yaml:5:9: verify: is for operation backup.verify only"},
+        {VERIFY "limits: {fulls: 1}\n", "p.yaml:5:17: limits.fulls: is for operation backup.create only"},
         {VERIFY "verify: {newest: 0}\n", "p.yaml:5:18: verify.newest: must be within 1 to 100"},
         {VERIFY "verify: {sample: 5%}\n", "p.yaml:5:18: verify.sample: "},
         {VERIFY "verify: {sample_percent: 101}\n", "p.yaml:5:26: verify.sample_percent: must be within"},

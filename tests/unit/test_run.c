@@ -272,7 +272,7 @@ static void how_a_run_ended(void **state)
 static void a_pool_is_full_for_all_who_have_disks_in_it(void **state)
 {
     const struct run_limits limits = {.per_pool = 2, .policy_per_pool = 1};
-    char *names[] = {"alpha:/images", "/mnt/shared"};
+    char *names[] = {(char *)"alpha:/images", (char *)"/mnt/shared"};
     const struct strings images = {names, 1}, both = {names, 2}, shared = {names + 1, 1};
     struct run_seat seats[] = {seat(MEMBER_PENDING), seat(MEMBER_PENDING), seat(MEMBER_PENDING), seat(MEMBER_PENDING)};
     const struct run_seat other = {.host = "beta", .pools = &shared};
