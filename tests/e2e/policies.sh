@@ -110,12 +110,31 @@ test_snapshots_expire_by_their_own_rules() {
     equal "backups of the other policy" "$backups" "$(made)"
 }
 
+left_of() { fleetsnap backup list "$vm" --json | jq -c --arg policy "$1" '[.[] | select(.policy == $policy) | {id, parent, backup_kind}]'; } # POLICY
+stands_alone() { [[ $(left_of "$1" | jq -r 'length == 1 and .[0].id == "'"$2"'" and .[0].parent == null') == true ]]; }            # POLICY POINT
+
+test_retention_merges_what_is_only_needed() {
+    local own=("operation: backup.create" "repository: $repository" "retention: {last: 1, merge: true}" "limits: {per_pool: 1, fulls: 1}") point
+    also "$policy-m" "${own[@]}" "backup: {kind: full}"
+    expect_json 0 policy run-now "$policy-m"
+    holds '.jobs[0].pools | length > 0 and all(startswith("'"$host"':/"))'
+    also "$policy-m" "${own[@]}" "backup: {kind: incremental}"
+    expect_json 0 policy run-now "$policy-m"
+    point=$(json '.jobs[0].job_id')
+    eventually 60 "the full one went into the incremental one" stands_alone "$policy-m" "$point"
+    expect 0 backup verify "$point" --depth image
+    expect 0 policy delete "$policy-m" --yes
+}
+
 test_what_is_not_proven_yet_is_verified() {
     also "$policy-v" "operation: backup.verify" "verify: {depth: checksum, newest: 1}"
     expect_json 0 policy run-now "$policy-v"
     holds '.outcome == "done" and .members == 1'
     expect_json 0 backup show "$(json '.jobs[0].point')"
     holds '[.verified[] | select(.ok) | .depth] | index("checksum") != null'
+    also "$policy-v" "operation: backup.verify" "verify: {depth: manifest, sample: 2}"
+    expect_json 0 policy preview "$policy-v"
+    holds '.firings[0].targets | length == 2 and all(.point != null and .skipped == null)'
     expect 0 policy delete "$policy-v" --yes
 }
 
