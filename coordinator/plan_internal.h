@@ -1,5 +1,5 @@
 #pragma once
-/* The inside of a plan, shared by plan.c (targets, members, the run) and plan_points.c (which backups are verified or copied). */
+/* The inside of a plan, shared by plan.c (targets, members, the run), plan_points.c (which backups are verified or copied) and plan_fulls.c. */
 #include "coordinator/plan.h"
 #include "model/target.h"
 
