@@ -145,6 +145,7 @@ static void tick_leadership(struct coordinator *coordinator, int64_t now_ms)
             coordinator->replay_wanted = false;
             view_replay(coordinator->view);
         }
+        shares_tick(coordinator, now_ms);
         return;
     }
 }

@@ -65,6 +65,21 @@ int coordinator_resolve(struct coordinator *coordinator, const struct caller *ca
 /* Bytes per second for the rest of a backup that runs; 0: no limit. ERR_CONFLICT: it does not run, or is no backup. */
 int coordinator_set_rate(struct coordinator *coordinator, const struct caller *caller, const char *job_id,
                          int64_t rate_limit, const char *reason, struct err *err);
+/* How the backups that run into a repository share what its limit allows (limits.bandwidth); limit 0: there is none, and nothing else is known. Any thread. */
+struct coordinator_bandwidth {
+    int64_t limit, each; /* bytes/s; each: but none more than its own limit */
+    size_t running;
+};
+void coordinator_bandwidth(struct coordinator *coordinator, const char *repository, const char *name,
+                           struct coordinator_bandwidth *out);
+/* What this leader told a backup of its rate, by a person's word or as its share of the repository. False: nothing. Any thread. */
+struct coordinator_rate {
+    int64_t rate_limit; /* bytes/s; 0: no limit */
+    bool shared;        /* it is a share: of that repository */
+    char repository[128];
+    struct coordinator_bandwidth of;
+};
+bool coordinator_rate(struct coordinator *coordinator, const char *job_id, struct coordinator_rate *out);
 /* An export that runs is to end well: what it kept apart for the next one stays. ERR_CONFLICT: it does not run, or is no export. Safe to repeat. */
 int coordinator_finish(struct coordinator *coordinator, const struct caller *caller, const char *job_id,
                        const char *reason, struct err *err);

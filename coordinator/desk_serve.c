@@ -199,6 +199,7 @@ static void serve_rate(struct coordinator *coordinator, struct desk_write *write
         return;
     int64_t before = set_rate(coordinator, node, write->rate_limit);
     node->control_written = false;
+    coordinator->shares_wanted = true;
     if (log_append_job(coordinator, node, DRAFT_RATE, write->call->who, write->reason, write, &err) == 0) {
         node->words_on_their_way++;
         return;
@@ -284,7 +285,10 @@ static void serve_word_of_view(struct coordinator *coordinator, const struct vie
         return;
     switch (word->kind) {
     case WORD_NONE: event_published(coordinator, node); return;
-    case WORD_FIRST: node->spoken = true; return;
+    case WORD_FIRST:
+        node->spoken = true;
+        shares_running(coordinator, node, word->state);
+        return;
     case WORD_LAST: serve_end(coordinator, node, word->state); return;
     case WORD_BYGONE: serve_bygone(coordinator, node, word->state); return;
     }
@@ -306,6 +310,7 @@ static void serve_opinion(struct coordinator *coordinator, struct desk_write *wr
     pthread_mutex_lock(&coordinator->lock);
     node->lost = lost;
     coordinator->jobs_lost |= lost;
+    coordinator->shares_wanted |= node->running;
     pthread_mutex_unlock(&coordinator->lock);
     event_published(coordinator, node); /* after this it would be old */
     /* Above every number that this or an earlier leader gave: the clock in microseconds, as for a new journal. */

@@ -93,6 +93,7 @@ int dispatch_end(struct coordinator *coordinator, struct ledger_node *node, int 
     if (set_outcome(coordinator, node, job_state_names[state], err) < 0)
         return -1;
     node->quiet_end = quiet;
+    coordinator->shares_wanted |= node->running;
     if (log_mark(coordinator, node, job_state_names[state], why, err) == 0)
         return 0;
     set_outcome(coordinator, node, NULL, NULL);
@@ -245,8 +246,11 @@ static void ticket_answered(void *context, enum redis_outcome outcome, const str
 static void write_ticket(struct coordinator *coordinator, struct ledger_node *node)
 {
     const struct job *job = node->entry->job->job;
-    char target[TARGET_TEXT];
+    char target[TARGET_TEXT], control[1100];
     struct store_command *command = &coordinator->ticket;
+
+    shares_begin(coordinator, node);
+    ledger_job_control(node, control, sizeof control);
     struct store_ticket ticket = {
         .job_id = job->job_id,
         .host = job->host,
@@ -257,7 +261,7 @@ static void write_ticket(struct coordinator *coordinator, struct ledger_node *no
         .deadline_ms = job->deadline_ms,
         .state = "",
         .cancel = node->entry->job->cancel ? node->entry->job->cancel : "",
-        .control = "",
+        .control = control,
         .journal = "",
         .ttl_ms = TICKET_TTL_MS,
     };
@@ -271,6 +275,7 @@ static void write_ticket(struct coordinator *coordinator, struct ledger_node *no
         return;
     }
     node->stage = STAGE_TICKET;
+    node->control_written = !node->maybe_published; /* a ticket that is there keeps its word */
     store_send(coordinator->redis, command, ticket_answered, flight);
 }
 
@@ -327,7 +332,7 @@ static void write_control(struct coordinator *coordinator, struct ledger_node *n
     struct store_command command = {0};
     char word[1100];
 
-    ledger_job_control(node->entry->job, word, sizeof word);
+    ledger_job_control(node, word, sizeof word);
     if (store_control_command(coordinator->leadership.term, node->entry->id, word, &command, NULL) < 0)
         return;
     node->control_written = true;
@@ -358,7 +363,11 @@ void dispatch_job(struct coordinator *coordinator, struct ledger_node *node)
     }
     switch (ledger_job_duty(node, clock_real_ms())) {
     case DUTY_PUBLISH: write_ticket(coordinator, node); return;
-    case DUTY_CONTROL: write_control(coordinator, node); return;
+    case DUTY_CONTROL:
+        write_control(coordinator, node);
+        if (ledger_job_duty(node, clock_real_ms()) == DUTY_FLAG_CANCEL)
+            flag_cancel(coordinator, node);
+        return;
     case DUTY_FLAG_CANCEL: flag_cancel(coordinator, node); return;
     case DUTY_NONE:
     case DUTY_END_CANCELLED:

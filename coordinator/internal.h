@@ -34,6 +34,7 @@ struct planner;
 struct publisher;
 struct queue;
 struct redis;
+struct share;
 struct trust;
 struct view;
 struct view_word;
@@ -125,6 +126,10 @@ struct coordinator {
     int64_t ledger_end;          /* high watermark at the start */
     int64_t stand_not_before_ms; /* monotonic */
     int64_t stood_at_ms, said_alive_ms, last_progress_ms, last_tick_ms, last_walk_ms, last_tidy_ms;
+    struct share *shares; /* how repositories are shared, by id (shares.c) */
+    int64_t shares_ms;    /* monotonic: when that was last looked at */
+    int64_t shares_epoch; /* Redis may have lost words that were said in another */
+    bool shares_wanted;   /* it may have changed */
     bool walk_wanted;      /* something of dispatch must be tried again */
     bool replay_wanted;    /* the view shall tell again what was said of jobs */
     bool more;             /* the last turn read something: there may be more, look before sleeping */
@@ -168,6 +173,12 @@ int dispatch_end(struct coordinator *coordinator, struct ledger_node *node, int 
 void dispatch_break_silence(struct coordinator *coordinator, bool now);
 bool dispatch_ready(const struct coordinator *coordinator,
                     struct err *err); /* leading, Redis and its tickets are there */
+
+/* ---- shares.c: how the backups that run share the bandwidth of their repositories ---- */
+void shares_begin(struct coordinator *coordinator, struct ledger_node *node); /* its ticket is about to be written */
+void shares_running(struct coordinator *coordinator, struct ledger_node *node, int state); /* what its host says */
+void shares_tick(struct coordinator *coordinator, int64_t now_ms); /* leading: tells whom it concerns */
+void shares_free(struct coordinator *coordinator);
 
 /* ---- events.c: the leader's status events ---- */
 void event_send(struct coordinator *coordinator, const struct job *job, int64_t seq, int state, const char *note,

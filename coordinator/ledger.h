@@ -50,6 +50,10 @@ struct ledger_node {
     bool cancel_flagged, control_written, lost; /* said to Redis, or on the status topic, by this leader */
     bool maybe_published; /* given to Kafka, by this leader or perhaps by one before it; not yet known to be there */
     bool bygone;          /* the end that is being recorded is the last word, whatever its host said */
+    bool running;         /* of a backup: its host does it now */
+    bool untold;          /* of an open job that was there before this leader: what it was told of its rate, nobody knows */
+    int64_t level;        /* of a backup: of its repository, as it is told (bandwidth.h); 0: nothing is shared */
+    int64_t level_ms;     /* monotonic: since when */
     unsigned words_on_their_way; /* cancel, resolve: in the entry, not yet read back */
     bool planned_said,           /* PLANNED went to the status topic */
         spoken,                  /* so did PUBLISHED, or a word of its host */
@@ -130,7 +134,7 @@ struct ledger_node *ledger_next_idle_marks(struct ledger *ledger);
 int ledger_set_outcome(struct ledger_node *node, const char *outcome, int64_t at_ms, struct err *err);
 void ledger_set_published(struct ledger_node *node, int64_t at_ms, int32_t partition, int64_t offset);
 
-/* Whoever begins to lead cannot know which jobs the leader before it gave to Kafka and died. */
+/* Whoever begins to lead cannot know which jobs the leader before it gave to Kafka and died, nor what it told them. */
 void ledger_inherit(struct ledger *ledger);
 
 /* What a leader owes to an open job now. Pure. Only of a job that can never have been published the leader itself says how it ended. */
@@ -145,8 +149,10 @@ enum ledger_duty {
 };
 /* Its host may have it: it is published, or may be. */
 bool ledger_job_out(const struct ledger_node *node);
-/* The control word that its ticket is to have: how it was resolved, else that it is to end, else at what rate it is to go on; "" none. */
-void ledger_job_control(const struct ledger_job *record, char *out, size_t size);
+/* The control word that the ticket of an open job is to have: how it was resolved, else that it is to end, else at what rate it is to go on; "" none. */
+void ledger_job_control(const struct ledger_node *node, char *out, size_t size);
+/* The limit of a backup's own, bytes/s: what a person said last, else what it was submitted with; 0: none, also of what is no backup. */
+int64_t ledger_job_own_rate(const struct ledger_job *record);
 enum ledger_duty ledger_job_duty(const struct ledger_node *node, int64_t now_ms);
 /* Published, not ended, and its deadline more than `grace_ms` ago: if no worker has it, the coordinator owes it an end (overdue.h). Pure. */
 bool ledger_job_overdue(const struct ledger_node *node, int64_t now_ms, int64_t grace_ms);

@@ -2,6 +2,7 @@
 #include "coordinator/ledger_internal.h"
 
 #include "base/err.h"
+#include "coordinator/bandwidth.h"
 #include "model/job_state.h"
 
 #include <stdio.h>
@@ -57,8 +58,10 @@ void ledger_set_published(struct ledger_node *node, int64_t at_ms, int32_t parti
 
 void ledger_inherit(struct ledger *ledger)
 {
-    for (struct ledger_node *node = ledger_first_open_job(ledger); node; node = node->next)
+    for (struct ledger_node *node = ledger_first_open_job(ledger); node; node = node->next) {
         node->maybe_published = !node->entry->job->published_at_ms;
+        node->untold = true;
+    }
 }
 
 bool ledger_job_out(const struct ledger_node *node)
@@ -88,19 +91,30 @@ enum ledger_duty ledger_job_duty(const struct ledger_node *node, int64_t now_ms)
         return DUTY_NONE;
     if (!record->published_at_ms)
         return unpublished_duty(node, now_ms);
-    if ((record->resolve || record->finish || record->rate_limit) && !node->control_written)
+    if ((record->resolve || record->finish || record->rate_limit || node->level) && !node->control_written)
         return DUTY_CONTROL;
     return record->cancel && !node->cancel_flagged ? DUTY_FLAG_CANCEL : DUTY_NONE;
 }
 
-void ledger_job_control(const struct ledger_job *record, char *out, size_t size)
+int64_t ledger_job_own_rate(const struct ledger_job *record)
 {
+    const struct params_backup_create *params = record->job->params;
+
+    if (record->rate_limit)
+        return record->rate_limit > 0 ? record->rate_limit : 0;
+    return record->job->op == OP_BACKUP_CREATE && params ? params->rate_limit : 0;
+}
+
+void ledger_job_control(const struct ledger_node *node, char *out, size_t size)
+{
+    const struct ledger_job *record = node->entry->job;
+
     if (record->resolve)
         snprintf(out, size, "resolve:%s", record->resolve);
     else if (record->finish)
         snprintf(out, size, "finish:%s", record->finish);
-    else if (record->rate_limit)
-        snprintf(out, size, "rate:%lld", record->rate_limit > 0 ? (long long)record->rate_limit : 0);
+    else if (record->rate_limit || node->level)
+        snprintf(out, size, "rate:%lld", (long long)bandwidth_rate(node->level, ledger_job_own_rate(record)));
     else
         snprintf(out, size, "%s", "");
 }

@@ -391,6 +391,7 @@ void coordinator_free(struct coordinator *coordinator)
     mac_free(coordinator->mac);
     wire_free(coordinator->wire);
     fleet_free(coordinator->fleet);
+    shares_free(coordinator);
     ledger_free(coordinator->ledger);
     if (coordinator->redis_password)
         explicit_bzero(coordinator->redis_password, strlen(coordinator->redis_password));

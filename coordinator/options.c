@@ -1,6 +1,8 @@
 #include "coordinator/options.h"
 
 #include "base/err.h"
+#include "base/parse.h"
+#include "coordinator/bandwidth.h"
 #include "kafka/kafka.h"
 #include "model/target.h"
 
@@ -65,6 +67,11 @@ const struct option coordinator_option_rows[] = {
     {"shared_pools", OPTION_STRINGS, AT(shared_pools), .optional = true,
      .doc =
          "Directories of disks that are the same storage on all hosts: for limits.per_pool each is one pool, not one on each host."},
+    {"limits.bandwidth", OPTION_SIZE, AT(limits_bandwidth), .fallback = "0", .min = 0, .max = 1LL << 50,
+     .doc =
+         "Bytes a second that all backups that run into one repository may take together, at least 1MiB; they share it evenly. 0: no limit."},
+    {"limits.bandwidth_of", OPTION_MAP, AT(limits_bandwidth_of), .optional = true,
+     .doc = "The same for single repositories: name and size of each, as in `main: 200MiB`; 0: no limit."},
     {"retention.every", OPTION_DURATION, AT(retention_every_ms), .fallback = "1h", .min = SECOND,
      .max = 7 * 24 * 60 * MINUTE,
      .doc = "How often retention looks at what policies made; also after each run that made something."},
@@ -101,6 +108,36 @@ const struct option coordinator_option_rows[] = {
     {.name = NULL},
 };
 
+static int check_bandwidth(const char *name, const char *of, int64_t size, struct err *err)
+{
+    if (size == 0 || size >= BANDWIDTH_LEAST)
+        return 0;
+    return err_set(err, ERR_PERMANENT, "%s%s%s: must be 0 (no limit) or at least 1MiB (a second)", name, *of ? "." : "",
+                   of);
+}
+
+static int check_bandwidths(const struct coordinator_options *options, struct err *err)
+{
+    for (size_t i = 0; i < options->limits_bandwidth_of.count; i++) {
+        const struct fact *fact = &options->limits_bandwidth_of.items[i];
+        int64_t size;
+
+        if (parse_size(fact->value, &size, err) < 0)
+            return err_wrap(err, "limits.bandwidth_of.%s", fact->key);
+        if (check_bandwidth("limits.bandwidth_of", fact->key, size, err) < 0)
+            return -1;
+    }
+    return check_bandwidth("limits.bandwidth", "", options->limits_bandwidth, err);
+}
+
+int64_t coordinator_bandwidth_of(const struct coordinator_options *options, const char *repository)
+{
+    const char *its = repository ? facts_get(&options->limits_bandwidth_of, repository) : NULL;
+    int64_t size;
+
+    return its && parse_size(its, &size, NULL) == 0 ? size : options->limits_bandwidth;
+}
+
 int coordinator_options_load(const char *path, const char *const overrides[], struct coordinator_options *out,
                              struct err *err)
 {
@@ -110,6 +147,10 @@ int coordinator_options_load(const char *path, const char *const overrides[], st
         return -1;
     if (!name_valid_host(options.name)) {
         err_set(err, ERR_PERMANENT, "name: \"%s\" is no name of letters a-z, digits, dots and dashes", options.name);
+        coordinator_options_free(&options);
+        return -1;
+    }
+    if (check_bandwidths(&options, err) < 0) {
         coordinator_options_free(&options);
         return -1;
     }

@@ -29,6 +29,8 @@ struct coordinator_options {
     int64_t limits_jobs, limits_per_host, limits_per_repository,
         limits_per_pool; /* of jobs that policies start; 0: no limit */
     struct option_strings shared_pools;
+    int64_t limits_bandwidth;         /* bytes/s of all backups into a repository; 0: no limit */
+    struct facts limits_bandwidth_of; /* the same of some repositories: name → size */
     int64_t retention_every_ms;
     struct facts notify_webhooks; /* name → URL */
     char *notify_secret_file;
@@ -45,6 +47,8 @@ extern const struct option coordinator_option_rows[];
 /* `path` may be NULL. On success the caller frees with coordinator_options_free. */
 int coordinator_options_load(const char *path, const char *const overrides[], struct coordinator_options *out,
                              struct err *err);
+/* limits.bandwidth of the repository of that name (NULL: it has none); 0: no limit. */
+int64_t coordinator_bandwidth_of(const struct coordinator_options *options, const char *repository);
 void coordinator_options_free(struct coordinator_options *options);
 /* The part that common/kafka wants; its pointers live as long as `options`. */
 void coordinator_kafka_options(const struct coordinator_options *options, struct kafka_options *out);

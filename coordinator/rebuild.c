@@ -31,8 +31,10 @@ static void copy(char *out, size_t size, const char *text)
     snprintf(out, size, "%s", text ? text : "");
 }
 
-static void note_job(struct open_job *out, const struct ledger_job *record)
+static void note_job(struct open_job *out, const struct ledger_node *node)
 {
+    const struct ledger_job *record = node->entry->job;
+
     copy(out->job_id, sizeof out->job_id, record->job->job_id);
     copy(out->host, sizeof out->host, record->job->host);
     target_format(&record->job->target, out->target);
@@ -40,7 +42,7 @@ static void note_job(struct open_job *out, const struct ledger_job *record)
     out->job_class = job_class(record->job);
     out->deadline_ms = record->job->deadline_ms;
     copy(out->cancel, sizeof out->cancel, record->cancel);
-    ledger_job_control(record, out->control, sizeof out->control);
+    ledger_job_control(node, out->control, sizeof out->control);
 }
 
 static int list_open_jobs(struct coordinator *coordinator, struct open_job **out, size_t *out_count, struct err *err)
@@ -53,7 +55,7 @@ static int list_open_jobs(struct coordinator *coordinator, struct open_job **out
         return err_memory(err, "tickets");
     for (struct ledger_node *node = ledger_first_open_job(coordinator->ledger); node && count < room; node = node->next)
         if (ledger_job_out(node))
-            note_job(&jobs[count++], node->entry->job);
+            note_job(&jobs[count++], node);
     *out = jobs;
     *out_count = count;
     return 0;

@@ -18,11 +18,11 @@ struct view_word {
     char job_id[UUID_TEXT];
     enum {
         WORD_NONE,   /* nothing, by nobody; told in a replay only */
-        WORD_FIRST,  /* its host has begun to speak of it */
+        WORD_FIRST,  /* its host has begun to speak of it; of a backup also whenever it begins to run, or ceases to */
         WORD_LAST,   /* a worker's final word */
         WORD_BYGONE, /* none will come: its host was replaced or removed; the keeper says so */
     } kind;
-    int state; /* LAST, BYGONE: enum job_state */
+    int state; /* FIRST, LAST, BYGONE: enum job_state */
 };
 
 /* Asked and told from the view thread. */

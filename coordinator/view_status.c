@@ -88,7 +88,9 @@ static int fold(struct view *view, const struct kafka_record *record, const stru
         return -1;
     if (verdict == FOLD_ENDED)
         return view_add_word(view, row, WORD_LAST, err);
-    return !worker_seq_before && row->worker_seq ? view_add_word(view, row, WORD_FIRST, err) : 0;
+    bool begins = !worker_seq_before && row->worker_seq;
+    bool moves = row->op == OP_BACKUP_CREATE && (state_before == STATE_RUNNING) != (row->state == STATE_RUNNING);
+    return begins || moves ? view_add_word(view, row, WORD_FIRST, err) : 0;
 }
 
 int view_read_status(struct view *view, const struct kafka_record *record, struct err *err)

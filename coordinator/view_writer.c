@@ -145,7 +145,9 @@ static bool missed_word(sqlite3_stmt *found, int *out_kind)
         *out_kind = WORD_LAST;
         return heard && !waits;
     }
-    *out_kind = WORD_NONE;
+    *out_kind = heard ? WORD_FIRST : WORD_NONE;
+    if (heard && sqlite3_column_int(found, STATE) == STATE_RUNNING)
+        return true;
     return !heard && sqlite3_column_int64(found, COORDINATOR_SEQ) < EVENT_PUBLISHED;
 }
 

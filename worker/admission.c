@@ -312,6 +312,8 @@ static void answered(void *context, enum redis_outcome outcome, const struct red
     struct acquire_result result;
 
     store_acquire_answer(outcome, reply, &result);
+    if (result.answer == ACQUIRE_OK)
+        snprintf(work->rate_word, sizeof work->rate_word, "%.31s", result.control);
     if (!admission->failed)
         admission->failed = admitted(admission, work, &result, admission->err);
 }

@@ -228,6 +228,7 @@ static int make_hold(struct work *work, int64_t token, int64_t trusted_until_ms,
         return -1;
     work->hold->trusted_until_ms = trusted_until_ms;
     work->hold->cancelled = work->cancelled;
+    hold_hear_rate(work->hold, work->rate_word);
     return 0;
 }
 

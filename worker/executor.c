@@ -105,7 +105,7 @@ static bool env_lock_lost(void *context)
     return hold_of(context)->lost;
 }
 
-/* The job's own until a person says another; steps ask again and again. */
+/* The job's own until it is told another; steps ask again and again. */
 static int64_t env_rate_limit(void *context)
 {
     const struct job *job = ((struct executor *)context)->work->job;

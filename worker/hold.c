@@ -2,6 +2,8 @@
 
 #include "base/cleanup.h"
 #include "base/err.h"
+#include "base/log.h"
+#include "base/parse.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -39,6 +41,19 @@ int hold_set_slots(struct hold *hold, const struct store_slot *slots, size_t cou
         hold->slots[hold->slot_count] = (struct store_slot){name, slots[hold->slot_count].limit};
     }
     return hold->slot_count == count ? 0 : err_memory(err, "hold");
+}
+
+void hold_hear_rate(struct hold *hold, const char *control)
+{
+    int64_t rate;
+
+    if (strncmp(control, "rate:", 5) != 0 || parse_int(control + 5, 0, INT64_MAX, &rate, NULL) < 0 ||
+        atomic_exchange(&hold->rate_limit, rate) == rate)
+        return;
+    if (rate)
+        log_info(hold->job_id, "told to keep to %lld bytes per second", (long long)rate);
+    else
+        log_info(hold->job_id, "told to go as fast as it can");
 }
 
 struct hold *hold_ref(struct hold *hold)

@@ -29,7 +29,7 @@ struct hold {
     atomic_int looks;                 /* enum hold_looks */
     atomic_bool in_round; /* a renewal is on its way: Redis is not told of the end before its answer, or it would take the lock again */
     _Atomic int64_t done, total;
-    _Atomic int64_t rate_limit; /* bytes/s that a person asked for while it runs; 0: no limit; RATE_UNTOLD: nobody has */
+    _Atomic int64_t rate_limit; /* bytes/s that it was told to keep to, by a person or as its share; 0: no limit; RATE_UNTOLD: nothing */
     atomic_bool told_to_end;    /* an export: a person said that it may end well */
     atomic_int tellings;        /* how often it told something; it waits for a word, so Redis is asked often */
     pthread_mutex_t mutex;      /* protects phase, repository and told */
@@ -49,6 +49,8 @@ struct hold *hold_ref(struct hold *hold);
 void hold_unref(struct hold *hold); /* NULL is fine */
 void hold_phase_set(struct hold *hold, const char *phase);
 void hold_phase_get(struct hold *hold, char out[64]);
+/* A control word: "rate:<bytes/s>", 0 for no limit, counts from now on; any other is not for it. */
+void hold_hear_rate(struct hold *hold, const char *control);
 void hold_tell(struct hold *hold, const struct facts *facts);
 /* A copy of what was told last; nothing where there is no memory for it. Caller clears. */
 void hold_told(struct hold *hold, struct facts *out);

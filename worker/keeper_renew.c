@@ -5,7 +5,6 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/log.h"
-#include "base/parse.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -47,16 +46,6 @@ void keeper_say(struct keeper *keeper, const char *job_id, const struct renew_re
     queue_push(keeper->setup.to_loop, &word->message.item);
 }
 
-/* "rate:<bytes/s>" */
-static void hear_rate(struct hold *hold, const char *control)
-{
-    int64_t rate;
-
-    if (strncmp(control, "rate:", 5) == 0 && parse_int(control + 5, 0, INT64_MAX, &rate, NULL) == 0 &&
-        atomic_exchange(&hold->rate_limit, rate) != rate)
-        log_info(hold->job_id, "told to keep to %lld bytes per second", (long long)rate);
-}
-
 /* "finish:done" */
 static void hear_finish(struct hold *hold, const char *control)
 {
@@ -75,7 +64,7 @@ static void take_answer(struct keeper *keeper, const struct renewal *renewal, co
     memcpy(hold->told_phase, renewal->phase, sizeof hold->told_phase);
     if (result->answer == RENEW_OK || result->answer == RENEW_TAKEN_BACK || result->answer == RENEW_PINNED)
         hold->trusted_until_ms = renewal->sent_ms + KEEPER_LOCK_TTL_MS - KEEPER_MARGIN_MS;
-    hear_rate(hold, result->control);
+    hold_hear_rate(hold, result->control);
     hear_finish(hold, result->control);
     bool lost_now = result->answer == RENEW_LOST && !atomic_exchange(&hold->lost, true);
     bool cancelled_now = result->cancel && !atomic_exchange(&hold->cancelled, true);

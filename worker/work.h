@@ -48,6 +48,7 @@ struct work {
     enum work_task task;
     bool journaled;              /* there is a plan in the journal */
     bool cancelled;              /* asked by a person */
+    char rate_word[32];          /* "rate:<bytes/s>", as Redis said when it gave the lock; "": nothing */
     bool closes_target;          /* recovering or parked: nothing of class B or C starts there */
     bool stuck;                  /* said so */
     bool spared;                 /* stuck, and its place is given to another */

@@ -109,6 +109,9 @@ void store_acquire_answer(enum redis_outcome outcome, const struct redis_reply *
         reply = NULL;
     out->answer = (enum acquire_answer)answer_word(reply, words, ACQUIRE_LOST);
     out->token = out->answer == ACQUIRE_OK ? redis_reply_int(redis_reply_at(reply, 1), 0) : 0;
+    out->control[0] = '\0';
+    if (out->answer == ACQUIRE_OK)
+        answer_text(reply, 2, out->control, sizeof out->control);
     out->ttl_ms = out->answer == ACQUIRE_HELD ? redis_reply_int(redis_reply_at(reply, 1), 0) : 0;
     if (out->answer == ACQUIRE_LOST)
         answer_problem(reply, out->detail, sizeof out->detail);

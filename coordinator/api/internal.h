@@ -183,8 +183,10 @@ void replay_store(struct replay *replay, const struct api_request *request, cons
 /* ---- event streams (stream.c) ---- */
 
 struct MHD_Connection;
-/* What a running backup was told of its rate, bytes per second, 0: no limit; NULL: nothing. */
-json_t *api_rate_told(struct api_context *context, const json_t *job);
+/* What a running backup was told of its rate; false: nothing. */
+bool api_rate_told(struct api_context *context, const json_t *job, struct coordinator_rate *out);
+/* How a repository is shared, as an object; its name may be NULL. */
+json_t *api_bandwidth(const struct coordinator_bandwidth *bandwidth, const char *repository);
 int streams_new(struct api_context *context, struct streams **out, struct err *err);
 void streams_stop(struct streams *streams); /* ends all of them; before the HTTP server stops */
 void streams_free(struct streams *streams);

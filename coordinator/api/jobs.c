@@ -98,27 +98,32 @@ json_t *api_job(struct api_request *request, struct api_response *response, cons
     return NULL;
 }
 
-json_t *api_rate_told(struct api_context *context, const json_t *job)
+bool api_rate_told(struct api_context *context, const json_t *job, struct coordinator_rate *out)
 {
-    CLEANUP(ledger_entry_freep) struct ledger_entry *entry = NULL;
     const char *op = json_text(job, "op"), *id = json_text(job, "job_id"), *state = json_text(job, "state");
 
     if (!op || strcmp(op, op_names[OP_BACKUP_CREATE]) != 0 || !state ||
         strcmp(state, job_state_names[STATE_RUNNING]) != 0)
-        return NULL;
-    if (coordinator_get(context->coordinator, LEDGER_JOB, id, &entry, NULL) < 0 || !entry || !entry->job ||
-        !entry->job->rate_limit)
-        return NULL;
-    return json_integer(entry->job->rate_limit > 0 ? entry->job->rate_limit : 0);
+        return false;
+    return coordinator_rate(context->coordinator, id, out);
+}
+
+json_t *api_bandwidth(const struct coordinator_bandwidth *bandwidth, const char *repository)
+{
+    return json_pack("{s:s*, s:I, s:I, s:I}", "repository", repository, "limit", (json_int_t)bandwidth->limit,
+                     "running", (json_int_t)bandwidth->running, "each", (json_int_t)bandwidth->each);
 }
 
 int api_jobs_show(struct api_request *request, struct api_response *response)
 {
-    json_t *job = api_job(request, response, request->arguments[0]),
-           *rate = job ? api_rate_told(request->context, job) : NULL;
+    json_t *job = api_job(request, response, request->arguments[0]);
+    struct coordinator_rate rate;
 
-    if (rate)
-        json_object_set_new(job, "rate_limit", rate);
+    if (job && api_rate_told(request->context, job, &rate)) {
+        json_object_set_new(job, "rate_limit", json_integer(rate.rate_limit));
+        if (rate.shared)
+            json_object_set_new(job, "rate_share", api_bandwidth(&rate.of, rate.repository));
+    }
     return job ? api_answer(response, 200, job) : 0;
 }
 

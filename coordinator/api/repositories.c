@@ -104,6 +104,16 @@ static int add_chains(struct api_request *request, json_t *repository, struct er
     return 0;
 }
 
+static void add_bandwidth(struct api_request *request, json_t *repository)
+{
+    struct coordinator_bandwidth bandwidth;
+
+    coordinator_bandwidth(request->context->coordinator, json_text(repository, "id"), json_text(repository, "name"),
+                          &bandwidth);
+    if (bandwidth.limit)
+        json_object_set_new(repository, "bandwidth", api_bandwidth(&bandwidth, NULL));
+}
+
 int api_repositories_show(struct api_request *request, struct api_response *response)
 {
     struct api_repository repository = {0};
@@ -123,8 +133,10 @@ int api_repositories_show(struct api_request *request, struct api_response *resp
     }
     json_decref(page);
     api_repository_clear(&repository);
-    if (found && !failed)
+    if (found && !failed) {
+        add_bandwidth(request, found);
         failed = add_chains(request, found, &err);
+    }
     return api_view(response, request->arguments[0], failed, found, &err);
 }
 

@@ -121,6 +121,7 @@ static void add_events(struct stream *stream, const json_t *events, int64_t curs
 static json_t *progress_of(struct api_context *context, struct view_reader *reader, const char *job)
 {
     json_t *item = NULL, *progress = NULL;
+    struct coordinator_rate rate;
 
     if (view_job(reader, job, &item, NULL) < 0 || !item)
         return NULL;
@@ -128,7 +129,8 @@ static json_t *progress_of(struct api_context *context, struct view_reader *read
         progress = json_pack("{s:O?, s:O?, s:O?, s:O?, s:O?, s:O?, s:o*}", "job_id", json_object_get(item, "job_id"),
                              "state", json_object_get(item, "state"), "phase", json_object_get(item, "phase"), "done",
                              json_object_get(item, "done"), "total", json_object_get(item, "total"), "waiting",
-                             json_object_get(item, "waiting"), "rate_limit", api_rate_told(context, item));
+                             json_object_get(item, "waiting"), "rate_limit",
+                             api_rate_told(context, item, &rate) ? json_integer(rate.rate_limit) : NULL);
     json_decref(item);
     return progress;
 }

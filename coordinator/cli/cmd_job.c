@@ -132,6 +132,15 @@ static void rate_text(int64_t rate, char *out, size_t size)
         snprintf(out, size, "as fast as it can");
 }
 
+static void show_share(struct cli *cli, const json_t *share)
+{
+    char limit[32];
+
+    if (share)
+        show_pair(cli, "", "its share of repository %s, %s/s for the %lld that run", member_text(share, "repository"),
+                  format_size(member_int(share, "limit"), limit, sizeof limit), (long long)member_int(share, "running"));
+}
+
 static void show_job(struct cli *cli, const json_t *job)
 {
     const char *state = member_text(job, "state"), *by = member_text(job, "requested_by"),
@@ -151,6 +160,7 @@ static void show_job(struct cli *cli, const json_t *job)
         rate_text(member_int(job, "rate_limit"), time, sizeof time);
         show_pair(cli, "told", "to go %s", time);
     }
+    show_share(cli, json_object_get(job, "rate_share"));
     if (*member_text(job, "waiting"))
         show_pair(cli, "waits", "%s", member_text(job, "waiting"));
     if (strcmp(state, "PARKED") == 0)

@@ -185,6 +185,19 @@ static void show_chains(struct cli *cli, const json_t *chains)
         fprintf(cli->out, "… and %zu more: -v\n", count - shown);
 }
 
+static void show_bandwidth(struct cli *cli, const json_t *bandwidth)
+{
+    char limit[32], each[32];
+    int64_t running = member_int(bandwidth, "running");
+
+    format_size(member_int(bandwidth, "limit"), limit, sizeof limit);
+    if (bandwidth && running)
+        show_pair(cli, "limit", "%s/s for all backups; %lld run, each at most %s/s", limit, (long long)running,
+                  format_size(member_int(bandwidth, "each"), each, sizeof each));
+    else if (bandwidth)
+        show_pair(cli, "limit", "%s/s for all backups; none runs", limit);
+}
+
 static void show_repository(struct cli *cli, const json_t *repository)
 {
     const json_t *place;
@@ -203,6 +216,7 @@ static void show_repository(struct cli *cli, const json_t *repository)
                   member_true(place, "ok") ? "ok" : show_or(member_text(place, "text"), "not usable"));
     if (more_hosts(repository) > 0)
         show_pair(cli, "", "… and %lld more hosts", more_hosts(repository));
+    show_bandwidth(cli, json_object_get(repository, "bandwidth"));
     show_chains(cli, json_object_get(repository, "chains"));
 }
 

@@ -23,6 +23,9 @@ void fake_fail_next(struct coordinator *fake, enum err_kind kind, const char *te
 /* The jobs that were submitted until now, as record_to_json, newest last; lives as long as the fake. */
 const json_t *fake_submitted(struct coordinator *fake);
 int fake_told_finish(struct coordinator *fake);   /* how often coordinator_finish was called */
+/* What every backup is said to have been told, and how every repository is shared; rate_limit 0: nothing. */
+struct coordinator_rate;
+void fake_share(struct coordinator *fake, const struct coordinator_rate *rate);
 int64_t fake_told_rate(struct coordinator *fake); /* of coordinator_set_rate, the last one */
 size_t fake_audits(const struct coordinator *fake);
 const char *fake_last_audit(const struct coordinator *fake); /* "api.refused /v1/tokens: why" */

@@ -263,6 +263,28 @@ static void the_rate_of_a_running_backup_is_told(void **state)
     assert_non_null(strstr(at(world->response.body, "detail"), "qemu-img"));
 }
 
+static void a_share_is_shown_with_its_reason(void **state)
+{
+    static const struct coordinator_rate told = {
+        .rate_limit = 50 << 20, .shared = true, .repository = "main", .of = {.limit = 100 << 20, .each = 50 << 20, .running = 2}};
+    struct world *world = *state;
+    char id[UUID_TEXT], path[96];
+
+    assert_int_equal(submit(world, "{\"op\":\"backup.create\",\"target\":\"shop-1\"}"), 202);
+    snprintf(id, sizeof id, "%s", at(world->response.body, "job_id"));
+    fake_share(world->fake, &told);
+    snprintf(path, sizeof path, "/v1/jobs/%.8s", id);
+    assert_int_equal(ask(world, NULL, "GET", path, NULL), 200);
+    assert_null(json_object_get(world->response.body, "rate_limit")); /* it does not run */
+    fake_event(world->fake, id, "{\"state\":\"RUNNING\",\"phase\":\"push\"}");
+    assert_int_equal(ask(world, NULL, "GET", path, NULL), 200);
+    assert_int_equal(json_integer_value(json_object_get(world->response.body, "rate_limit")), 50 << 20);
+    const json_t *share = json_object_get(world->response.body, "rate_share");
+    assert_string_equal(json_string_value(json_object_get(share, "repository")), "main");
+    assert_int_equal(json_integer_value(json_object_get(share, "limit")), 100 << 20);
+    assert_int_equal(json_integer_value(json_object_get(share, "running")), 2);
+}
+
 static void an_export_that_runs_is_told_to_end(void **state)
 {
     struct world *world = *state;
@@ -514,6 +536,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(errors_of_the_coordinator_keep_their_kind, world_make, world_destroy),
         cmocka_unit_test_setup_teardown(an_export_that_runs_is_told_to_end, world_make, world_destroy),
         cmocka_unit_test_setup_teardown(the_rate_of_a_running_backup_is_told, world_make, world_destroy),
+        cmocka_unit_test_setup_teardown(a_share_is_shown_with_its_reason, world_make, world_destroy),
         cmocka_unit_test_setup_teardown(jobs_are_cancelled_retried_resolved, world_make, world_destroy),
         cmocka_unit_test_setup_teardown(an_undo_is_for_the_host_that_keeps_the_disks, world_make, world_destroy),
         cmocka_unit_test_setup_teardown(what_cannot_be_undone_is_said, world_make, world_destroy),

@@ -1,5 +1,6 @@
 /* The ledger in memory: the newest record wins, older keys are remembered until their tombstones, what is owed to a job follows from its fields. */
 #include "base/err.h"
+#include "coordinator/bandwidth.h"
 #include "coordinator/ledger.h"
 #include "coordinator/overdue.h"
 #include "model/job_state.h"
@@ -204,23 +205,56 @@ static void a_rate_is_a_word_until_it_is_resolved(void **state)
     (void)state;
     job->published_at_ms = 3;
     assert_int_equal(ledger_job_duty(node, 10), DUTY_NONE);
-    ledger_job_control(job, word, sizeof word);
+    ledger_job_control(node, word, sizeof word);
     assert_string_equal(word, "");
     job->rate_limit = 20 << 20;
     assert_int_equal(ledger_job_duty(node, 10), DUTY_CONTROL);
-    ledger_job_control(job, word, sizeof word);
+    ledger_job_control(node, word, sizeof word);
     assert_string_equal(word, "rate:20971520");
     node->control_written = true;
     assert_int_equal(ledger_job_duty(node, 10), DUTY_NONE);
     job->rate_limit = RATE_NONE;
-    ledger_job_control(job, word, sizeof word);
+    ledger_job_control(node, word, sizeof word);
     assert_string_equal(word, "rate:0");
     string_set(&job->finish, "done", NULL);
-    ledger_job_control(job, word, sizeof word);
+    ledger_job_control(node, word, sizeof word);
     assert_string_equal(word, "finish:done");
     string_set(&job->resolve, "done: seen", NULL);
-    ledger_job_control(job, word, sizeof word);
+    ledger_job_control(node, word, sizeof word);
     assert_string_equal(word, "resolve:done: seen");
+    ledger_free(ledger);
+}
+
+static void a_share_is_a_word_within_the_limit_of_its_own(void **state)
+{
+    struct ledger *ledger = fresh();
+    struct ledger_node *node = apply(ledger, job_entry(1, 1));
+    struct ledger_job *job = node->entry->job;
+    struct params_backup_create *params = calloc(1, sizeof *params);
+    char word[64];
+
+    (void)state;
+    job->job->op = OP_BACKUP_CREATE;
+    job->job->params = params;
+    job->published_at_ms = 3;
+    params->rate_limit = 30 << 20;
+    assert_int_equal(ledger_job_duty(node, 10), DUTY_NONE);
+    node->level = 20 << 20;
+    assert_int_equal(ledger_job_duty(node, 10), DUTY_CONTROL);
+    ledger_job_control(node, word, sizeof word);
+    assert_string_equal(word, "rate:20971520");
+    node->level = 40 << 20;
+    ledger_job_control(node, word, sizeof word);
+    assert_string_equal(word, "rate:31457280"); /* what it was submitted with */
+    job->rate_limit = 10 << 20;
+    ledger_job_control(node, word, sizeof word);
+    assert_string_equal(word, "rate:10485760"); /* a person's word */
+    job->rate_limit = RATE_NONE;
+    ledger_job_control(node, word, sizeof word);
+    assert_string_equal(word, "rate:41943040"); /* a person takes its own limit away, not the repository's */
+    node->level = BANDWIDTH_OPEN;
+    ledger_job_control(node, word, sizeof word);
+    assert_string_equal(word, "rate:0");
     ledger_free(ledger);
 }
 
@@ -514,6 +548,7 @@ int main(void)
         cmocka_unit_test(of_a_job_that_may_have_been_published_no_end_is_made_up),
         cmocka_unit_test(a_word_has_no_effect_before_its_record_was_read_back),
         cmocka_unit_test(a_rate_is_a_word_until_it_is_resolved),
+        cmocka_unit_test(a_share_is_a_word_within_the_limit_of_its_own),
         cmocka_unit_test(ended_jobs_of_a_repository_are_told),
         cmocka_unit_test(who_retires_a_machine_deletes_too),
         cmocka_unit_test(a_published_job_is_overdue_a_grace_after_its_deadline),

@@ -50,6 +50,11 @@ local function hold_says(a)
   end
 end
 
+-- A rate that was said before it began; nothing of what is said to jobs that run already.
+local function rate_of(t)
+  return string.sub(t[6] or '', 1, 5) == 'rate:' and t[6] or nil
+end
+
 --[[
 job host instance target journal class epoch (as fs:epoch has it) least (token that may be given) attempt ttl goes_on [slot limit]...
 goes_on: '1' for a job that began before its worker died. It does not start, so nothing that keeps from starting keeps it: neither a
@@ -80,7 +85,7 @@ local function acquire(_, a)
   if lock_key and l[1] == owner and l[2] == a[3] and number(l[3]) > now then
     redis.call('HSET', lock_key, 'until', till)
     take_slots(a[1], till, a, 12)
-    return { 'OK', l[4] }
+    return { 'OK', l[4], rate_of(t) }
   end
   local goes_on = a[11] == '1'
   no = not goes_on and (not resolving and start_says(t, now) or hold_says(a)) or lock_key and lock_says(l, a, owner, now)
@@ -103,5 +108,5 @@ local function acquire(_, a)
     redis.call('HSET', job_key, 'state', resolving and 'PARKED' or 'RUNNING', 'owner', a[3], 'journal', a[5],
       'token', token, 'attempt', a[9])
   end
-  return { 'OK', token }
+  return { 'OK', token, rate_of(t) }
 end

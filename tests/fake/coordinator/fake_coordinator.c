@@ -287,6 +287,29 @@ int fake_told_finish(struct coordinator *fake)
     return fake->told_finish;
 }
 
+void fake_share(struct coordinator *fake, const struct coordinator_rate *rate)
+{
+    LOCK_SCOPE(&fake->lock);
+    fake->rate = *rate;
+}
+
+bool coordinator_rate(struct coordinator *fake, const char *job_id, struct coordinator_rate *out)
+{
+    (void)job_id;
+    LOCK_SCOPE(&fake->lock);
+    *out = fake->rate;
+    return fake->rate.rate_limit != 0;
+}
+
+void coordinator_bandwidth(struct coordinator *fake, const char *repository, const char *name,
+                           struct coordinator_bandwidth *out)
+{
+    (void)repository;
+    (void)name;
+    LOCK_SCOPE(&fake->lock);
+    *out = fake->rate.of;
+}
+
 int64_t fake_told_rate(struct coordinator *fake)
 {
     LOCK_SCOPE(&fake->lock);

@@ -20,6 +20,7 @@ struct coordinator {
     size_t ledger_count;
     struct err next;
     int64_t told_rate;
+    struct coordinator_rate rate; /* of any backup */
     int told_finish;
     size_t audits;
     char audit[512];

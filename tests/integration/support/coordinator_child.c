@@ -58,6 +58,31 @@ static int submit(struct coordinator *coordinator, const char *host, const char 
     return coordinator_submit(coordinator, &tester, &job, *key == '-' ? NULL : key, out, err);
 }
 
+/* Into repository `name`, the same on every host; rate_limit: of its own. */
+static int submit_backup(struct coordinator *coordinator, const char *host, const char *target, const char *name,
+                         int64_t rate_limit, char *out, struct err *err)
+{
+    struct repository_ref repository = {(char *)"00000000-0000-4000-8000-00000000ba5e", (char *)name, (char *)"/backup"};
+    struct params_backup_create params = {
+        .repository = &repository, .rate_limit = rate_limit, .max_chain = 30, .max_chain_ms = 35LL * 24 * 3600 * 1000};
+    struct job job = {.op = OP_BACKUP_CREATE,
+                      .target = {(char *)"libvirt", (char *)target, NULL},
+                      .host = (char *)host,
+                      .params = &params};
+
+    return coordinator_submit(coordinator, &tester, &job, NULL, out, err);
+}
+
+static void command_share(struct coordinator *coordinator, const char *job_id)
+{
+    struct coordinator_rate rate = {0};
+    bool told = coordinator_rate(coordinator, job_id, &rate);
+
+    say(json_pack("{s:b, s:b, s:I, s:b, s:s, s:I, s:I, s:I}", "ok", 1, "told", told, "rate_limit",
+                  (json_int_t)rate.rate_limit, "shared", rate.shared, "repository", rate.repository, "limit",
+                  (json_int_t)rate.of.limit, "each", (json_int_t)rate.of.each, "running", (json_int_t)rate.of.running));
+}
+
 /* A hundred in one request: of one target, which does them one after the other, or of a hundred. */
 static void command_submit_hundred(struct coordinator *coordinator, const char *host, bool spread)
 {
@@ -276,7 +301,14 @@ static void serve_line(struct coordinator *coordinator, char *line)
     } else if (strcmp(verb, "brief") == 0) { /* c: ms to its deadline; d: idempotency key */
         int result = submit(coordinator, a, b, d, false, atoll(c), id, &err);
         say_result(result, &err, json_pack("{s:s}", "job_id", id));
-    } else if (strcmp(verb, "submit-hundred") == 0)
+    } else if (strcmp(verb, "backup") == 0) {
+        int result = submit_backup(coordinator, a, b, c, atoll(d), id, &err);
+        say_result(result, &err, json_pack("{s:s}", "job_id", id));
+    } else if (strcmp(verb, "rate") == 0)
+        say_result(coordinator_set_rate(coordinator, &tester, a, atoll(b), "rig", &err), &err, json_object());
+    else if (strcmp(verb, "share") == 0)
+        command_share(coordinator, a);
+    else if (strcmp(verb, "submit-hundred") == 0)
         command_submit_hundred(coordinator, a, strcmp(b, "spread") == 0);
     else if (strcmp(verb, "refuse") == 0)
         command_refuse(coordinator, atoi(a));
