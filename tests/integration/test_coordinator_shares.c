@@ -92,6 +92,19 @@ static void wait_word(struct scene *scene, const char *job_id, const char *wante
     assert_string_equal(word, wanted);
 }
 
+static void wait_epoch(struct scene *scene)
+{
+    static const char *const get[] = {"GET", "fs:epoch"};
+    bool there = false;
+
+    for (int waited_ms = 0; waited_ms < PATIENCE_MS && !there; waited_ms += 50, poll(NULL, 0, 50)) {
+        struct redis_reply *reply = redis_call(rig_redis(scene->rig), NULL, 2, get, NULL);
+        there = reply && redis_reply_text(reply);
+        redis_reply_free(reply);
+    }
+    assert_true(there);
+}
+
 static void a_second_one_takes_half(void **state)
 {
     struct scene *scene = *state;
@@ -138,6 +151,7 @@ static void redis_may_forget_it(void **state)
     redis_reply_free(redis_call(rig_redis(scene->rig), NULL, 1, flush, NULL));
     wait_word(scene, scene->a, "rate:94371840");
     wait_word(scene, scene->b, "rate:10485760");
+    wait_epoch(scene); /* from now on tickets are not written anew */
 }
 
 static void the_next_leader_goes_on_and_takes_the_share_back(void **state)

@@ -104,6 +104,29 @@ static void anothers_ticket_and_anothers_journal_are_refused(void **state)
     assert_int_equal(acquire(&request).answer, ACQUIRE_OK);
 }
 
+static void a_rate_is_heard_with_the_lock(void **state)
+{
+    struct store_ticket limited = new_ticket("j1", 1);
+    struct store_acquire request = new_acquire("j1", 1), other = new_acquire("j2", 1);
+    struct acquire_result result;
+
+    (void)state;
+    limited.control = "rate:1048576";
+    assert_int_equal(write_ticket(&limited), TICKET_OK);
+    result = acquire(&request);
+    assert_int_equal(result.answer, ACQUIRE_OK);
+    assert_string_equal(result.control, "rate:1048576");
+    assert_int_equal(tell(store_control_command, TERM, "j1", "rate:2097152"), TICKET_OK);
+    assert_string_equal(acquire(&request).control, "rate:2097152"); /* a worker that was restarted */
+    assert_int_equal(tell(store_control_command, TERM, "j1", "finish:done"), TICKET_OK);
+    assert_string_equal(acquire(&request).control, "");
+    assert_int_equal(finish("j1", result.token, ""), FINISH_OK);
+    ticket("j2", 1);
+    result = acquire(&other);
+    assert_int_equal(result.answer, ACQUIRE_OK);
+    assert_string_equal(result.control, "");
+}
+
 static void cancelled_expired_and_held_are_told_in_this_order(void **state)
 {
     struct store_ticket old = new_ticket("j1", 1);
@@ -351,6 +374,7 @@ int main(void)
         TEST(without_a_ticket_or_the_epoch_nothing_starts),
         TEST(what_has_ended_stays_ended),
         TEST(anothers_ticket_and_anothers_journal_are_refused),
+        TEST(a_rate_is_heard_with_the_lock),
         TEST(cancelled_expired_and_held_are_told_in_this_order),
         TEST(what_keeps_from_starting_does_not_keep_from_going_on),
         TEST(holds_stop_a_host_and_all),
