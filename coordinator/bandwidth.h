@@ -10,8 +10,8 @@
 #include <stdint.h>
 
 enum {
-    BANDWIDTH_FLOOR = 256 << 10,    /* bytes/s: QEMU copies 64 KiB at a time; with less a backup is hardly seen to go on */
-    BANDWIDTH_LEAST = 1 << 20,      /* bytes/s: the lowest limit of a repository */
+    BANDWIDTH_FLOOR = 256 << 10, /* bytes/s: QEMU copies 64 KiB at a time; with less a backup is hardly seen to go on */
+    BANDWIDTH_LEAST = 1 << 20,   /* bytes/s: the lowest limit of a repository */
     BANDWIDTH_RAISE_AFTER_MS = 3000 /* a backup is not told a higher rate more often */
 };
 /* Instead of a level: there is no limit any more. */

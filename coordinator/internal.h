@@ -126,10 +126,10 @@ struct coordinator {
     int64_t ledger_end;          /* high watermark at the start */
     int64_t stand_not_before_ms; /* monotonic */
     int64_t stood_at_ms, said_alive_ms, last_progress_ms, last_tick_ms, last_walk_ms, last_tidy_ms;
-    struct share *shares; /* how repositories are shared, by id (shares.c) */
-    int64_t shares_ms;    /* monotonic: when that was last looked at */
-    int64_t shares_epoch; /* Redis may have lost words that were said in another */
-    bool shares_wanted;   /* it may have changed */
+    struct share *shares;  /* how repositories are shared, by id (shares.c) */
+    int64_t shares_ms;     /* monotonic: when that was last looked at */
+    int64_t shares_epoch;  /* Redis may have lost words that were said in another */
+    bool shares_wanted;    /* it may have changed */
     bool walk_wanted;      /* something of dispatch must be tried again */
     bool replay_wanted;    /* the view shall tell again what was said of jobs */
     bool more;             /* the last turn read something: there may be more, look before sleeping */

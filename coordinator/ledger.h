@@ -51,9 +51,9 @@ struct ledger_node {
     bool maybe_published; /* given to Kafka, by this leader or perhaps by one before it; not yet known to be there */
     bool bygone;          /* the end that is being recorded is the last word, whatever its host said */
     bool running;         /* of a backup: its host does it now */
-    bool untold;          /* of an open job that was there before this leader: what it was told of its rate, nobody knows */
-    int64_t level;        /* of a backup: of its repository, as it is told (bandwidth.h); 0: nothing is shared */
-    int64_t level_ms;     /* monotonic: since when */
+    bool untold;      /* of an open job that was there before this leader: what it was told of its rate, nobody knows */
+    int64_t level;    /* of a backup: of its repository, as it is told (bandwidth.h); 0: nothing is shared */
+    int64_t level_ms; /* monotonic: since when */
     unsigned words_on_their_way; /* cancel, resolve: in the entry, not yet read back */
     bool planned_said,           /* PLANNED went to the status topic */
         spoken,                  /* so did PUBLISHED, or a word of its host */

@@ -33,7 +33,7 @@ static const struct repository_ref *repository_of(const struct ledger_node *node
 {
     const struct job *job = node->entry && node->entry->job ? node->entry->job->job : NULL;
     const struct repository_ref *repository = job && job->op == OP_BACKUP_CREATE && !job->dry_run ? job_repository(job)
-                                                                                                 : NULL;
+                                                                                                  : NULL;
 
     return repository && repository->id && strlen(repository->id) < UUID_TEXT ? repository : NULL;
 }
@@ -63,8 +63,7 @@ void shares_free(struct coordinator *coordinator)
 {
     struct share *share, *next;
 
-    HASH_ITER(hh, coordinator->shares, share, next)
-    {
+    HASH_ITER (hh, coordinator->shares, share, next) {
         HASH_DEL(coordinator->shares, share);
         free(share->own);
         free(share);

@@ -29,11 +29,12 @@ struct hold {
     atomic_int looks;                 /* enum hold_looks */
     atomic_bool in_round; /* a renewal is on its way: Redis is not told of the end before its answer, or it would take the lock again */
     _Atomic int64_t done, total;
-    _Atomic int64_t rate_limit; /* bytes/s that it was told to keep to, by a person or as its share; 0: no limit; RATE_UNTOLD: nothing */
-    atomic_bool told_to_end;    /* an export: a person said that it may end well */
-    atomic_int tellings;        /* how often it told something; it waits for a word, so Redis is asked often */
-    pthread_mutex_t mutex;      /* protects phase, repository and told */
-    struct facts told;          /* by the step that runs; empty: nothing */
+    _Atomic int64_t
+        rate_limit; /* bytes/s that it was told to keep to, by a person or as its share; 0: no limit; RATE_UNTOLD: nothing */
+    atomic_bool told_to_end; /* an export: a person said that it may end well */
+    atomic_int tellings;     /* how often it told something; it waits for a word, so Redis is asked often */
+    pthread_mutex_t mutex;   /* protects phase, repository and told */
+    struct facts told;       /* by the step that runs; empty: nothing */
     char phase[64];
     char repository[64];           /* where bytes are reserved; "": nowhere */
     int64_t renewed_ms, told_done; /* the keeper's own, like the rest */

@@ -100,8 +100,8 @@ enum acquire_answer {
 };
 struct acquire_result {
     enum acquire_answer answer;
-    int64_t token;  /* OK; 0 for class A, which has no lock */
-    int64_t ttl_ms; /* HELD */
+    int64_t token;    /* OK; 0 for class A, which has no lock */
+    int64_t ttl_ms;   /* HELD */
     char control[64]; /* OK: a rate that its ticket says already; "": none */
     char detail[256]; /* HELD: "host/job"; HOLD: reason; REFUSED: why ("journal: …" is a class C job that began under another one);
                          SLOTS: which; TERMINAL: state; CANCELLED: who; LOST: why */

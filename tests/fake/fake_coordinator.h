@@ -22,7 +22,7 @@ void fake_event(struct coordinator *fake, const char *job_id, const char *event)
 void fake_fail_next(struct coordinator *fake, enum err_kind kind, const char *text, const char *hint);
 /* The jobs that were submitted until now, as record_to_json, newest last; lives as long as the fake. */
 const json_t *fake_submitted(struct coordinator *fake);
-int fake_told_finish(struct coordinator *fake);   /* how often coordinator_finish was called */
+int fake_told_finish(struct coordinator *fake); /* how often coordinator_finish was called */
 /* What every backup is said to have been told, and how every repository is shared; rate_limit 0: nothing. */
 struct coordinator_rate;
 void fake_share(struct coordinator *fake, const struct coordinator_rate *rate);

@@ -265,8 +265,10 @@ static void the_rate_of_a_running_backup_is_told(void **state)
 
 static void a_share_is_shown_with_its_reason(void **state)
 {
-    static const struct coordinator_rate told = {
-        .rate_limit = 50 << 20, .shared = true, .repository = "main", .of = {.limit = 100 << 20, .each = 50 << 20, .running = 2}};
+    static const struct coordinator_rate told = {.rate_limit = 50 << 20,
+                                                 .shared = true,
+                                                 .repository = "main",
+                                                 .of = {.limit = 100 << 20, .each = 50 << 20, .running = 2}};
     struct world *world = *state;
     char id[UUID_TEXT], path[96];
 

@@ -12,7 +12,7 @@
 
 #include <cmocka.h>
 
-#define MIB ((int64_t)1 << 20)
+#define MIB         ((int64_t)1 << 20)
 #define COUNT(list) (sizeof(list) / sizeof *(list))
 
 static void equal_parts(void **state)
