@@ -199,9 +199,12 @@ static size_t count_words(const char *words)
 void backup_set_rate(virDomainPtr domain, const char *disks, int64_t rate)
 {
     CLEANUP(freep) char *words = strdup(disks);
-    unsigned long each = rate > 0 ? (unsigned long)rate / count_words(disks) : 0;
+    size_t count = count_words(disks);
+    unsigned long each = rate > 0 && count ? (unsigned long)rate / count : 0;
     char *rest = NULL;
 
+    if (rate > 0 && !each)
+        each = 1; /* 0 would be no limit */
     for (char *disk = words ? strtok_r(words, " ", &rest) : NULL; disk; disk = strtok_r(NULL, " ", &rest))
         virDomainBlockJobSetSpeed(domain, disk, each, VIR_DOMAIN_BLOCK_JOB_SPEED_BANDWIDTH_BYTES);
 }
