@@ -424,10 +424,11 @@ static int load_now(struct planner *planner, struct run_load **out, struct err *
 static void show_breaker(void *context, const struct breaker_state *its)
 {
     struct coordinator_state *state = context;
-    struct coordinator_breaker *out = &state->breakers[state->breaker_count];
+    size_t index = state->breaker_count++;
 
-    if (state->breaker_count++ >= STATE_BREAKERS)
+    if (index >= STATE_BREAKERS)
         return;
+    struct coordinator_breaker *out = &state->breakers[index];
     *out = (struct coordinator_breaker){.failures = its->failures, .probe_at_ms = its->probe_at_ms};
     snprintf(out->kind, sizeof out->kind, "%s", its->kind);
     snprintf(out->name, sizeof out->name, "%.63s", its->name);
